@@ -1,0 +1,145 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Wires events to queues, and queues to reconcile functions."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, NoReturn
+
+import structlog
+
+from kube import workers
+from kube.queue import Queue
+
+from .claims import Claims
+from .pools import Pools
+from .state import Scope, State
+
+if TYPE_CHECKING:
+    from kube import capi, pools
+    from kube.client import Api
+    from kube.objects import Key, PoolKey
+
+log = structlog.get_logger(__name__)
+
+CLAIM_WORKERS = 32
+"""Claims written at once: enough to keep an API server busy that answers in 10 ms."""
+
+POOL_WORKERS = 2
+
+
+class Controller:
+    """The controller of one leadership: copies everything, then follows it.
+
+    Flow:
+        A change of an object -> the books (`State`) -> the keys it concerns -> a worker.
+    """
+
+    def __init__(self, api: Api, contract: capi.Contract, scope: Scope) -> None:
+        self.state = State(api, contract, scope)
+        later = asyncio.get_running_loop().call_later
+        self._claim_queue: Queue[Key] = Queue(later)
+        self._pool_queue: Queue[PoolKey] = Queue(later)
+        self._claims = Claims(api, self.state)
+        self._pools = Pools(api, self.state)
+
+    async def run(self) -> NoReturn:
+        """Work until cancelled.
+
+        Raises:
+            KubeError: alone or in a group: the first lists failed, a kind is not served any more,
+                or leadership is lost.
+        """
+        state = self.state
+        await asyncio.gather(*(cache.load() for cache in state.caches))
+        state.rebuild()
+        self._watch()
+        log.info("caches loaded", claims=len(state.claims), addresses=len(state.addresses))
+        self._start()
+        async with asyncio.TaskGroup() as group:
+            for cache in state.caches:
+                group.create_task(cache.follow())
+            group.create_task(
+                workers.run(self._claim_queue, self._claims.reconcile, self._pool_of, CLAIM_WORKERS)
+            )
+            group.create_task(
+                workers.run(self._pool_queue, self._pools.reconcile, lambda _: None, POOL_WORKERS)
+            )
+        raise AssertionError("tasks never end")  # pragma: no cover - the group ends by an error
+
+    def _watch(self) -> None:
+        state = self.state
+        state.claims.on_change = self._on_claim
+        state.addresses.on_change = self._on_address
+        state.clusters.on_change = self._on_cluster
+        for cache in state.pools.values():
+            cache.on_change = self._on_pool
+
+    def _start(self) -> None:
+        """Look at everything once, oldest claims first."""
+        for claim in sorted(self.state.claims, key=self.state.age):
+            self._claim_queue.add(claim.metadata.key, claim.pool)
+        for address in self.state.addresses:
+            if address.pool and self.state.claims.get(address.metadata.key) is None:
+                self._claim_queue.add(address.metadata.key, address.pool)
+        for cache in self.state.pools.values():
+            for pool in cache:
+                self._pool_queue.add(pool.key)
+
+    def _pool_of(self, key: Key) -> PoolKey | None:
+        """Return in whose line a claim stands: a long one must not delay other pools."""
+        claim = self.state.claims.get(key)
+        return claim.pool if claim else None
+
+    def _on_claim(self, old: capi.Claim | None, new: capi.Claim | None) -> None:
+        changed = new or old
+        if changed is None or changed.pool is None:
+            return
+        free = self.state.book(changed.pool).free
+        self.state.set_claim(old, new)
+        self._claim_queue.add(changed.metadata.key, changed.pool)
+        self._wake_if_more_than(free, changed.pool)
+
+    def _on_address(self, old: capi.Address | None, new: capi.Address | None) -> None:
+        for item in (old, new):
+            if item and item.pool:
+                free = self.state.book(item.pool).free
+                self.state.set_address(old, new)
+                self._claim_queue.add(item.metadata.key, item.pool)
+                self._pool_queue.add(item.pool)
+                self._wake_if_more_than(free, item.pool)
+
+    def _on_pool(self, old: pools.Pool | None, new: pools.Pool | None) -> None:
+        changed = new or old
+        assert changed is not None
+        key, state = changed.key, self.state
+        state.set_pool(old, new)
+        self._pool_queue.add(key)
+        if _appearance(old) != _appearance(new):
+            self._wake(state.claims_of_pool[key])
+        elif old and new and old.spec != new.spec:
+            self._wake(state.book(key).all_waiting())
+
+    def _on_cluster(self, old: capi.Cluster | None, new: capi.Cluster | None) -> None:
+        changed = new or old
+        assert changed is not None
+        if (old is None, old and old.paused) != (new is None, new and new.paused):
+            self._wake(self.state.claims_of_cluster[changed.metadata.key])
+
+    def _wake_if_more_than(self, free: int, pool: PoolKey) -> None:
+        """Wake the oldest waiting claims of a pool if it has gained free addresses."""
+        book = self.state.book(pool)
+        if book.free > free:
+            self._wake(book.first_waiting())
+
+    def _wake(self, keys: list[Key] | set[Key]) -> None:
+        claims = [claim for key in keys if (claim := self.state.claims.get(key))]
+        for claim in sorted(claims, key=self.state.age):
+            self._claim_queue.add(claim.metadata.key, claim.pool)
+
+
+def _appearance(pool: pools.Pool | None) -> tuple[str, bool, bool] | None:
+    """Return what makes all claims of a pool, bound ones too, worth another look."""
+    if pool is None:
+        return None
+    return pool.metadata.uid, pool.metadata.paused, pool.metadata.deleting

@@ -1,0 +1,26 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the controller needs to be allowed, in every namespace."""
+
+from api.resources import GROUP
+from kube.capi import CLUSTER_GROUP
+from kube.pools import KINDS
+from kube.rbac import Rule
+
+_POOLS = tuple(sorted(resource.plural for resource in KINDS.values()))
+
+CLUSTER_RULES = (
+    Rule((GROUP,), ("ipaddressclaims",), ("get", "list", "patch", "watch")),
+    Rule((GROUP,), ("ipaddressclaims/status",), ("patch",)),
+    # Owners are set with blockOwnerDeletion, for which the API server asks these subresources:
+    Rule((GROUP,), ("ipaddressclaims/finalizers",), ("update",)),
+    Rule((GROUP,), tuple(f"{plural}/finalizers" for plural in _POOLS), ("update",)),
+    Rule((GROUP,), ("ipaddresses",), ("create", "delete", "list", "patch", "watch")),
+    Rule((GROUP,), _POOLS, ("list", "patch", "watch")),
+    Rule((GROUP,), tuple(f"{plural}/status" for plural in _POOLS), ("patch",)),
+    Rule((CLUSTER_GROUP,), ("clusters",), ("list", "watch")),
+)
+
+NAMESPACE_RULES = (
+    Rule(("coordination.k8s.io",), ("leases",), ("create", "get", "list", "patch", "watch")),
+)
+"""Those for the manager's own namespace: the lease that elects the leader."""

@@ -1,0 +1,28 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What can go wrong with addresses.
+
+* NotationError (a ValueError)
+* ExhaustedError
+* UnavailableError
+"""
+
+
+class NotationError(ValueError):
+    """A text is not an address, a range or a network."""
+
+    def __init__(self, value: str, problem: str) -> None:
+        super().__init__(f"{value!r} {problem}")
+        self.value = value
+        self.problem = problem
+
+
+class ExhaustedError(Exception):
+    """The allocator has no free address."""
+
+
+class UnavailableError(Exception):
+    """One certain address is asked for, and it is in use or not offered at all."""
+
+    def __init__(self, address: int) -> None:
+        super().__init__(f"address {address:#x} is not free")
+        self.address = address

@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Sets of integers kept as ranges: what counts is how many ranges, not how wide they are."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+Range = tuple[int, int]
+"""The integers from the first to the last, both included."""
+
+
+@dataclass(frozen=True, slots=True)
+class RangeSet:
+    """A set of integers.
+
+    Guarantees:
+        `ranges` is sorted; no two of them overlap or touch, so equal sets are equal objects.
+    """
+
+    ranges: tuple[Range, ...] = ()
+
+    @classmethod
+    def of(cls, ranges: Iterable[Range]) -> RangeSet:
+        """Build the union of ranges given in any order, overlapping ones included."""
+        merged: list[Range] = []
+        for first, last in sorted(ranges):
+            if merged and first <= merged[-1][1] + 1:
+                merged[-1] = (merged[-1][0], max(last, merged[-1][1]))
+            else:
+                merged.append((first, last))
+        return cls(tuple(merged))
+
+    def __bool__(self) -> bool:
+        return bool(self.ranges)
+
+    def __contains__(self, value: int) -> bool:
+        at = bisect_right(self.ranges, value, key=_first) - 1
+        return at >= 0 and value <= self.ranges[at][1]
+
+    def __sub__(self, other: RangeSet) -> RangeSet:
+        return RangeSet(tuple(_difference(self.ranges, other.ranges)))
+
+    def __and__(self, other: RangeSet) -> RangeSet:
+        return self - (self - other)
+
+    @property
+    def size(self) -> int:
+        """How many integers there are, exactly."""
+        return sum(last - first + 1 for first, last in self.ranges)
+
+    @property
+    def lowest(self) -> int:
+        """The smallest member.  The set must not be empty."""
+        return self.ranges[0][0]
+
+    @property
+    def highest(self) -> int:
+        """The largest member.  The set must not be empty."""
+        return self.ranges[-1][1]
+
+
+def _first(item: Range) -> int:
+    return item[0]
+
+
+def _difference(kept: tuple[Range, ...], removed: tuple[Range, ...]) -> Iterator[Range]:
+    """Walk both sorted lists once and yield what is only in the first."""
+    at = 0
+    for first, last in kept:
+        while at < len(removed) and removed[at][1] < first:
+            at += 1
+        scan, start = at, first
+        while scan < len(removed) and removed[scan][0] <= last:
+            if removed[scan][0] > start:
+                yield start, removed[scan][0] - 1
+            start = removed[scan][1] + 1
+            scan += 1
+        if start <= last:
+            yield start, last

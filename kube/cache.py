@@ -1,0 +1,186 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A local copy of a collection, kept current by a watch: an informer, without its threads."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import aclosing
+from typing import TYPE_CHECKING, Generic, NoReturn
+
+import msgspec
+import structlog
+
+from .errors import ApiError, GoneError, KubeError, NotFoundError, from_response
+from .objects import Event, Key, Object, RawList, T
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from .client import Api
+    from .resources import GroupVersionResource
+
+log = structlog.get_logger(__name__)
+
+_PAGE = "500"  # objects per page: what kubectl asks for
+_RETRY_SECONDS = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0)  # between attempts to reach the API server
+
+
+class Cache(Generic[T]):
+    """The objects of one resource, by namespace and name.
+
+    Flow:
+        `load` lists once; `follow` watches from there on for ever, and lists again where the watch
+        lost history (410).  Each difference is told to `on_change(old, new)`, once, in order.
+
+    Guarantees:
+        `observe` takes over what a write of ours answered, so that whoever wrote reads at least
+        that.  An older event or answer never replaces a newer object.
+
+    Caveats:
+        Otherwise it lags behind the API server; only a write with a resourceVersion is certain.
+    """
+
+    def __init__(
+        self, api: Api, resource: GroupVersionResource, kind: type[T], namespace: str = ""
+    ) -> None:
+        self.resource = resource
+        self.on_change: Callable[[T | None, T | None], None] = _ignore
+        self.skipped = 0
+        """Objects that could not be read, since the start."""
+        self._api = api
+        self._namespace = namespace
+        self._decoder = msgspec.json.Decoder(kind)
+        self._objects: dict[Key, T] = {}
+        self._revision = 0  # up to where the watch has told us everything
+
+    def __len__(self) -> int:
+        return len(self._objects)
+
+    def __iter__(self) -> Iterator[T]:
+        return iter(self._objects.values())
+
+    def get(self, key: Key) -> T | None:
+        """Return an object as last heard of."""
+        return self._objects.get(key)
+
+    async def load(self) -> None:
+        """Read the whole collection.
+
+        Raises:
+            KubeError: the API server refused or could not be reached.
+        """
+        found: dict[Key, T] = {}
+        params = {"limit": _PAGE}
+        while True:
+            answer = await self._api.list(self.resource, self._namespace, params)
+            page = msgspec.json.decode(answer, type=RawList)
+            for raw in page.items or ():
+                if (item := self._decode(raw)) is not None:
+                    found[item.metadata.key] = item
+            if not page.metadata.continue_:
+                break
+            params = {"limit": _PAGE, "continue": page.metadata.continue_}
+        self._replace(found, int(page.metadata.resource_version))
+
+    async def follow(self) -> NoReturn:
+        """Keep the copy current until cancelled; outages are waited for.
+
+        Raises:
+            NotFoundError: the resource is not served any more.
+        """
+        failures = 0
+        while True:
+            try:
+                await self._watch()
+                failures = 0
+            except GoneError:
+                self._revision = 0
+            except NotFoundError:
+                raise
+            except KubeError as error:
+                failures = min(failures + 1, len(_RETRY_SECONDS))
+                log.warning("watch failed", resource=self.resource.plural, error=str(error))
+                await asyncio.sleep(_RETRY_SECONDS[failures - 1])
+            if self._revision == 0:
+                await self._reload()
+
+    def observe(self, answer: bytes) -> T:
+        """Take over the object that a write of ours answered, and return it."""
+        item = self._decoder.decode(answer)
+        if item.metadata.revision > self._revision:
+            self._put(item)
+        return item
+
+    async def _reload(self) -> None:
+        try:
+            await self.load()
+        except GoneError:
+            pass  # the list itself took too long; again
+        except NotFoundError:
+            raise
+        except KubeError as error:
+            log.warning("list failed", resource=self.resource.plural, error=str(error))
+            await asyncio.sleep(1)
+
+    async def _watch(self) -> None:
+        params = {"resourceVersion": str(self._revision), "allowWatchBookmarks": "true"}
+        lines = self._api.watch(self.resource, self._namespace, params)
+        async with aclosing(lines) as events:
+            async for line in events:
+                self._apply(line)
+
+    def _apply(self, line: bytes) -> None:
+        event = msgspec.json.decode(line, type=Event)
+        if event.type == "ERROR":
+            raise _error_in(event, self.resource.plural)
+        header = msgspec.json.decode(event.object, type=Object).metadata
+        if event.type == "DELETED":
+            if (known := self.get(header.key)) and known.metadata.revision <= header.revision:
+                self._drop(header.key)
+        elif event.type != "BOOKMARK" and (item := self._decode(event.object)) is not None:
+            self._put(item)
+        self._revision = max(self._revision, header.revision)
+
+    def _decode(self, raw: msgspec.Raw) -> T | None:
+        """Read an object; one that cannot be read is skipped, counted and reported."""
+        try:
+            return self._decoder.decode(raw)
+        except (msgspec.ValidationError, ValueError) as error:
+            self.skipped += 1
+            log.warning("object skipped", resource=self.resource.plural, error=str(error))
+            return None
+
+    def _replace(self, found: dict[Key, T], revision: int) -> None:
+        """Make the copy equal a list, but for what a write of ours has answered since."""
+        self._revision = revision
+        for key, known in tuple(self._objects.items()):
+            if key not in found and known.metadata.revision <= revision:
+                self._drop(key)
+        for item in found.values():
+            self._put(item)
+
+    def _put(self, item: T) -> None:
+        key = item.metadata.key
+        known = self._objects.get(key)
+        if known and item.metadata.revision <= known.metadata.revision:
+            return
+        self._objects[key] = item
+        self.on_change(known, item)
+
+    def _drop(self, key: Key) -> None:
+        self.on_change(self._objects.pop(key), None)
+
+
+def _ignore(_old: object, _new: object) -> None:
+    """Stand in until somebody wants to know of changes."""
+
+
+class _Code(msgspec.Struct):
+    code: int = 500
+
+
+def _error_in(event: Event, plural: str) -> KubeError:
+    code = msgspec.json.decode(event.object, type=_Code).code
+    error = from_response(code, bytes(event.object), f"WATCH {plural}")
+    expired = isinstance(error, ApiError) and error.reason == "Expired"
+    return GoneError(code, "Expired", str(error), f"WATCH {plural}") if expired else error

@@ -1,0 +1,241 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Cluster API's types: claims, addresses and clusters, in each contract that is served somewhere.
+
+CAPI 1.10 serves v1beta1; 1.11 to 1.13 serve v1beta1 (deprecated) and v1beta2.  A `Contract` is what
+differs for us: the version in paths and bodies, and where a claim's conditions are.
+Source: the CRDs of sigs.k8s.io/cluster-api v1.10.10 and v1.13.6.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+import msgspec
+
+from api.resources import GROUP
+
+from .errors import NotFoundError
+from .objects import Condition, Meta, NameReference, Object, PoolKey, Struct, TypedReference
+from .pools import KINDS
+from .resources import GroupVersionResource
+
+if TYPE_CHECKING:
+    from .client import Api
+
+CLUSTER_GROUP = "cluster.x-k8s.io"
+
+
+class ClaimSpec(Struct, frozen=True):
+    """What a claim asks for."""
+
+    cluster_name: str = ""
+    pool_ref: TypedReference = TypedReference()
+
+
+class _V1Beta2Conditions(Struct, frozen=True):
+    """status.v1beta2 of a v1beta1 claim: the conditions of the contract to come."""
+
+    conditions: tuple[Condition, ...] = ()
+
+
+class ClaimStatus(Struct, frozen=True):
+    """What a claim was given."""
+
+    address_ref: NameReference | None = None
+    conditions: tuple[Condition, ...] = ()
+    v1beta2: _V1Beta2Conditions | None = None
+
+
+_NO_STATUS = ClaimStatus()
+
+
+class Claim(Object, frozen=True):
+    """An IPAddressClaim."""
+
+    spec: ClaimSpec = ClaimSpec()
+    status: ClaimStatus = _NO_STATUS
+
+    @property
+    def pool(self) -> PoolKey | None:
+        """The pool it asks, where that is one of our kinds; None is somebody else's claim."""
+        return pool_of(self.spec.pool_ref, self.metadata)
+
+    @property
+    def cluster_name(self) -> str:
+        """The name of its Cluster, in its own namespace; empty where it has none."""
+        return self.spec.cluster_name or self.metadata.labels.cluster_name or ""
+
+    @property
+    def bound(self) -> bool:
+        """Whether its status names an address."""
+        return self.status.address_ref is not None and bool(self.status.address_ref.name)
+
+
+class AddressSpec(Struct, frozen=True):
+    """What was handed out to whom."""
+
+    claim_ref: NameReference = NameReference()
+    pool_ref: TypedReference = TypedReference()
+    address: str = ""
+    prefix: int | None = None
+    gateway: str = ""
+
+
+class Address(Object, frozen=True):
+    """An IPAddress."""
+
+    spec: AddressSpec = AddressSpec()
+
+    @property
+    def pool(self) -> PoolKey | None:
+        """The pool it is from, where that is one of our kinds."""
+        return pool_of(self.spec.pool_ref, self.metadata)
+
+
+class ClusterSpec(Struct, frozen=True):
+    """The one field of a Cluster that concerns us."""
+
+    paused: bool = False
+
+
+class Cluster(Object, frozen=True):
+    """A Cluster."""
+
+    spec: ClusterSpec = ClusterSpec()
+
+    @property
+    def paused(self) -> bool:
+        """Whether its objects shall be left alone."""
+        return self.spec.paused or self.metadata.paused
+
+
+def pool_of(reference: TypedReference, owner: Meta) -> PoolKey | None:
+    """Return which pool of ours an object refers to, or None."""
+    resource = KINDS.get(reference.kind)
+    if resource is None or reference.api_group != GROUP:
+        return None
+    return PoolKey(reference.kind, owner.namespace if resource.namespaced else "", reference.name)
+
+
+@dataclass(frozen=True, slots=True)
+class Contract:
+    """One version of CAPI's IPAM types; subclasses say where conditions go."""
+
+    version: ClassVar[str]
+    cluster_version: str
+
+    @property
+    def claims(self) -> GroupVersionResource:
+        """IPAddressClaims at the API server."""
+        return GroupVersionResource(GROUP, self.version, "IPAddressClaim", "ipaddressclaims")
+
+    @property
+    def addresses(self) -> GroupVersionResource:
+        """IPAddresses at the API server."""
+        return GroupVersionResource(GROUP, self.version, "IPAddress", "ipaddresses")
+
+    @property
+    def clusters(self) -> GroupVersionResource:
+        """Clusters at the API server."""
+        return GroupVersionResource(CLUSTER_GROUP, self.cluster_version, "Cluster", "clusters")
+
+    def ready(self, claim: Claim) -> Condition | None:
+        """Return a claim's Ready condition in the form of metav1."""
+        return find(self._conditions(claim), "Ready")
+
+    def status(self, claim: Claim, ready: Condition) -> ClaimStatus:
+        """Return the status that adds a Ready condition (and keeps all others)."""
+        raise NotImplementedError
+
+    def _conditions(self, claim: Claim) -> tuple[Condition, ...]:
+        raise NotImplementedError
+
+
+@dataclass(frozen=True, slots=True)
+class V1Beta2(Contract):
+    """metav1 conditions in status.conditions."""
+
+    version = "v1beta2"
+
+    def status(self, claim: Claim, ready: Condition) -> ClaimStatus:
+        """Return the status that adds a Ready condition (and keeps all others)."""
+        conditions = replaced(claim.status.conditions, ready)
+        return msgspec.structs.replace(claim.status, conditions=conditions)
+
+    def _conditions(self, claim: Claim) -> tuple[Condition, ...]:
+        return claim.status.conditions
+
+
+@dataclass(frozen=True, slots=True)
+class V1Beta1(Contract):
+    """CAPI's own conditions in status.conditions, metav1 ones in status.v1beta2.conditions."""
+
+    version = "v1beta1"
+
+    def status(self, claim: Claim, ready: Condition) -> ClaimStatus:
+        """Return the status that adds a Ready condition, in both forms (and keeps all others)."""
+        old = msgspec.structs.replace(
+            ready,
+            observed_generation=None,
+            message=ready.message if ready.status == "False" else "",
+            reason=ready.reason if ready.status == "False" else "",
+            severity="Warning" if ready.status == "False" else None,
+        )
+        return msgspec.structs.replace(
+            claim.status,
+            conditions=replaced(claim.status.conditions, old),
+            v1beta2=_V1Beta2Conditions(conditions=replaced(self._conditions(claim), ready)),
+        )
+
+    def _conditions(self, claim: Claim) -> tuple[Condition, ...]:
+        return claim.status.v1beta2.conditions if claim.status.v1beta2 else ()
+
+
+def find(conditions: tuple[Condition, ...], kind: str) -> Condition | None:
+    """Return the condition of a type."""
+    return next((condition for condition in conditions if condition.type == kind), None)
+
+
+def replaced(conditions: tuple[Condition, ...], new: Condition) -> tuple[Condition, ...]:
+    """Return the conditions with one in the place of its predecessor, or at the end."""
+    if find(conditions, new.type) is None:
+        return (*conditions, new)
+    return tuple(new if old.type == new.type else old for old in conditions)
+
+
+_NEWEST_FIRST: tuple[type[Contract], ...] = (V1Beta2, V1Beta1)
+
+
+async def discover(api: Api) -> Contract | None:
+    """Ask the API server which of CAPI's versions it serves, and choose the newest we know.
+
+    Returns:
+        None where CAPI is not installed (yet).
+    """
+    for contract in _NEWEST_FIRST:
+        ipam = await _served(api, GROUP, contract.version)
+        if {"ipaddressclaims", "ipaddresses"} <= ipam:
+            for cluster_version in ("v1beta2", "v1beta1"):
+                if "clusters" in await _served(api, CLUSTER_GROUP, cluster_version):
+                    return contract(cluster_version)
+    return None
+
+
+class _ServedResource(Struct, frozen=True):
+    name: str = ""
+
+
+class _ResourceList(Struct, frozen=True):
+    resources: tuple[_ServedResource, ...] = ()
+
+
+async def _served(api: Api, group: str, version: str) -> set[str]:
+    """Return the plural names that are served in a version of a group."""
+    discovery = GroupVersionResource(group, version, "APIResourceList", "")
+    try:
+        answer = await api.list(discovery)
+    except NotFoundError:
+        return set()
+    found = msgspec.json.decode(answer, type=_ResourceList)
+    return {resource.name for resource in found.resources}

@@ -1,0 +1,212 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One request to the API server, as bytes in and bytes out."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Protocol
+
+import aiohttp
+
+from .errors import UnreachableError, from_response
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+
+    from .connect import Connection
+    from .resources import GroupVersionResource
+
+REQUEST_SECONDS = 10.0
+"""How long a request may take, here and at the server; less than a lease lasts."""
+
+LIST_SECONDS = 60.0
+"""How long one page of a list may take: a conversion webhook may be asked for each object."""
+
+WATCH_SECONDS = 290
+"""How long a watch is asked to last; servers end one after 5 to 10 minutes anyway."""
+
+_WATCH_SILENCE_SECONDS = 95.0  # bookmarks come about once a minute, so then the connection is dead
+_MERGE_PATCH = "application/merge-patch+json"
+_JSON = "application/json"
+_ERRORS = 400  # the first status code that is one
+
+
+class Api(Protocol):
+    """What the runtime needs of an API server: this client, a fenced one, or `kube.fake`."""
+
+    async def get(self, resource: GroupVersionResource, namespace: str, name: str) -> bytes:
+        """Read one object."""
+        ...
+
+    async def list(
+        self,
+        resource: GroupVersionResource,
+        namespace: str = "",
+        params: Mapping[str, str] | None = None,
+    ) -> bytes:
+        """Read one page of a collection; all namespaces where none is given."""
+        ...
+
+    def watch(
+        self,
+        resource: GroupVersionResource,
+        namespace: str = "",
+        params: Mapping[str, str] | None = None,
+    ) -> AsyncGenerator[bytes]:
+        """Yield watch events, each as the bytes of its JSON."""
+        ...
+
+    async def create(self, resource: GroupVersionResource, namespace: str, body: bytes) -> bytes:
+        """Write a new object."""
+        ...
+
+    async def patch(
+        self,
+        resource: GroupVersionResource,
+        namespace: str,
+        name: str,
+        body: bytes,
+        subresource: str = "",
+    ) -> bytes:
+        """Apply a JSON merge patch; a resourceVersion in it must be the present one."""
+        ...
+
+    async def delete(
+        self, resource: GroupVersionResource, namespace: str, name: str, uid: str
+    ) -> None:
+        """Delete an object if it still is the one with this uid."""
+        ...
+
+
+def _unfenced() -> float:
+    return REQUEST_SECONDS
+
+
+class Client:
+    """Sends requests on an open connection.
+
+    `write_seconds` says, before each write, how long it may take; it raises where none may be sent.
+
+    Raises (every method):
+        ApiError: the API server refused.
+        UnreachableError: no answer, a late one, or an internal error of the server.
+    """
+
+    def __init__(
+        self, connection: Connection, write_seconds: Callable[[], float] = _unfenced
+    ) -> None:
+        self._connection = connection
+        self._write_seconds = write_seconds
+
+    async def get(self, resource: GroupVersionResource, namespace: str, name: str) -> bytes:
+        """Read one object."""
+        return await self.send("GET", resource.path(namespace, name))
+
+    async def list(
+        self,
+        resource: GroupVersionResource,
+        namespace: str = "",
+        params: Mapping[str, str] | None = None,
+    ) -> bytes:
+        """Read one page of a collection; all namespaces where none is given."""
+        path = resource.path(namespace)
+        return await self.send("GET", path, params=params, seconds=LIST_SECONDS)
+
+    async def create(self, resource: GroupVersionResource, namespace: str, body: bytes) -> bytes:
+        """Write a new object."""
+        return await self.send("POST", resource.path(namespace), body)
+
+    async def patch(
+        self,
+        resource: GroupVersionResource,
+        namespace: str,
+        name: str,
+        body: bytes,
+        subresource: str = "",
+    ) -> bytes:
+        """Apply a JSON merge patch; a resourceVersion in it must be the present one."""
+        path = resource.path(namespace, name, subresource)
+        return await self.send("PATCH", path, body, content_type=_MERGE_PATCH)
+
+    async def delete(
+        self, resource: GroupVersionResource, namespace: str, name: str, uid: str
+    ) -> None:
+        """Delete an object if it still is the one with this uid."""
+        body = b'{"kind":"DeleteOptions","apiVersion":"v1","preconditions":{"uid":"%s"}}'
+        await self.send("DELETE", resource.path(namespace, name), body % uid.encode())
+
+    async def send(  # noqa: PLR0913 - the parts of a request
+        self,
+        method: str,
+        path: str,
+        body: bytes | None = None,
+        *,
+        params: Mapping[str, str] | None = None,
+        content_type: str = _JSON,
+        seconds: float = REQUEST_SECONDS,
+    ) -> bytes:
+        """Send one request and return the body of its answer.
+
+        Flow:
+            A write also asks the server to give up in time, so that it is not applied long after we
+            stopped waiting for it.
+        """
+        if body is not None:
+            seconds = self._write_seconds()
+            params = {**(params or {}), "timeout": f"{int(seconds)}s"}
+        headers = {"Content-Type": content_type, **await self._connection.authorization()}
+        request = f"{method} {path}"
+        try:
+            async with self._connection.session.request(
+                method,
+                self._connection.host + path,
+                data=body,
+                params=params,
+                headers=headers,
+                timeout=aiohttp.ClientTimeout(total=seconds),
+            ) as response:
+                answer = await response.read()
+        except TimeoutError as error:
+            raise UnreachableError(request, f"no answer in {seconds:g} s") from error
+        except (aiohttp.ClientError, OSError) as error:
+            raise UnreachableError(request, str(error) or type(error).__name__) from error
+        if response.status >= _ERRORS:
+            raise from_response(response.status, answer, request)
+        return answer
+
+    async def watch(
+        self,
+        resource: GroupVersionResource,
+        namespace: str = "",
+        params: Mapping[str, str] | None = None,
+    ) -> AsyncGenerator[bytes]:
+        """Yield watch events, each as the bytes of its JSON, until the server ends the watch."""
+        path = resource.path(namespace)
+        query = {"watch": "true", "timeoutSeconds": str(WATCH_SECONDS), **(params or {})}
+        request = f"WATCH {path}"
+        try:
+            async with self._connection.session.get(
+                self._connection.host + path,
+                params=query,
+                headers=await self._connection.authorization(),
+                timeout=aiohttp.ClientTimeout(total=None, sock_read=_WATCH_SILENCE_SECONDS),
+            ) as response:
+                if response.status >= _ERRORS:
+                    raise from_response(response.status, await response.read(), request)
+                async for line in _lines(response.content):
+                    yield line
+        except TimeoutError as error:
+            raise UnreachableError(request, "nothing heard, not even a bookmark") from error
+        except (aiohttp.ClientError, OSError) as error:
+            raise UnreachableError(request, str(error) or type(error).__name__) from error
+
+
+async def _lines(content: aiohttp.StreamReader) -> AsyncIterator[bytes]:
+    """Split a stream into lines of any length (the reader's own `readline` has a limit)."""
+    rest = b""
+    async for chunk in content.iter_any():
+        *lines, rest = (rest + chunk).split(b"\n")
+        for line in lines:
+            if line:
+                yield line
+        await asyncio.sleep(0)  # a burst of events must not keep everyone else waiting

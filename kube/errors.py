@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the API server can answer instead of what was asked for.
+
+* KubeError
+  * ConfigError: there is no way to reach an API server
+  * ApiError: it answered with a Status of failure
+    * NotFoundError (404)
+    * ConflictError (409): somebody else wrote first, or the object exists
+    * GoneError (410): the history asked for is compacted away
+  * UnreachableError: no answer, or one that leaves open whether the write was applied
+  * NotLeaderError: the write was not sent, because this process may not be the leader any more
+"""
+
+from http import HTTPStatus
+from typing import ClassVar
+
+import msgspec
+
+
+class KubeError(Exception):
+    """Any failure of a request."""
+
+    maybe_applied: ClassVar[bool] = False
+    """Whether the request may have changed something though it failed."""
+
+
+class ConfigError(KubeError):
+    """No kubeconfig and no service account, or one that cannot be used."""
+
+
+class ApiError(KubeError):
+    """The API server refused a request; the text is its own."""
+
+    def __init__(self, status: int, reason: str, message: str, request: str) -> None:
+        super().__init__(f"{request}: {status} {reason}: {message}")
+        self.status = status
+        self.reason = reason
+        self.message = message
+
+
+class NotFoundError(ApiError):
+    """The object, or its whole kind, does not exist."""
+
+
+class ConflictError(ApiError):
+    """The object changed since it was read (reason Conflict), or exists (AlreadyExists)."""
+
+    @property
+    def exists(self) -> bool:
+        """Whether a create met an object of that name."""
+        return self.reason == "AlreadyExists"
+
+
+class GoneError(ApiError):
+    """A watch asked for history that is compacted away; list again."""
+
+
+class UnreachableError(KubeError):
+    """A connection failed, a request timed out, or the server failed inside (5xx)."""
+
+    maybe_applied = True
+
+    def __init__(self, request: str, problem: str) -> None:
+        super().__init__(f"{request}: {problem}")
+        self.problem = problem
+
+
+class NotLeaderError(KubeError):
+    """The lease is lost, or too close to its end for a write to be safe."""
+
+
+class _Status(msgspec.Struct):
+    """The fields of a metav1.Status that say what went wrong."""
+
+    reason: str = ""
+    message: str = ""
+
+
+_BY_STATUS: dict[int, type[ApiError]] = {
+    HTTPStatus.NOT_FOUND: NotFoundError,
+    HTTPStatus.CONFLICT: ConflictError,
+    HTTPStatus.GONE: GoneError,
+}
+
+
+def from_response(status: int, body: bytes, request: str) -> KubeError:
+    """Make the error that a response of failure stands for."""
+    try:
+        answer = msgspec.json.decode(body, type=_Status)
+    except (msgspec.DecodeError, ValueError):
+        answer = _Status(message=body[:200].decode(errors="replace"))
+    reason = answer.reason or HTTPStatus(status).phrase
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        return UnreachableError(request, f"{status} {reason}: {answer.message}")
+    return _BY_STATUS.get(status, ApiError)(status, reason, answer.message, request)

@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The pool kinds in the hub version, as the controller keeps them.
+
+`tests/kube/test_pools.py` holds these structs against the models in `api.v1alpha2`, the source.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from api import resources as names
+from ipam import offer
+
+from .objects import Condition, Object, PoolKey, Struct
+from .resources import GroupVersionResource
+
+HUB = "v1alpha2"
+
+_API = (
+    names.IN_CLUSTER_IP_POOL,
+    names.GLOBAL_IN_CLUSTER_IP_POOL,
+    names.IN_CLUSTER_PREFIX_POOL,
+    names.GLOBAL_IN_CLUSTER_PREFIX_POOL,
+)
+
+KINDS = {
+    kind.kind: GroupVersionResource(
+        kind.group, HUB, kind.kind, kind.plural, namespaced=kind.scope == "Namespaced"
+    )
+    for kind in _API
+}
+"""The four kinds at the API server, by their names."""
+
+
+class PoolSpec(Struct, frozen=True):
+    """The fields of both pool specs; which of them count depends on the kind."""
+
+    addresses: tuple[str, ...] = ()
+    prefix: int | None = None
+    gateway: str = ""
+    allocate_reserved_ip_addresses: bool = msgspec.field(
+        default=False, name="allocateReservedIPAddresses"
+    )
+    excluded_addresses: tuple[str, ...] = ()
+    address_reuse_grace_period_seconds: int = 0
+    prefixes: tuple[str, ...] = ()
+    allocation_prefix_length: int = 64
+    excluded_prefixes: tuple[str, ...] = ()
+
+
+class Counts(Struct, frozen=True, omit_defaults=False):
+    """status.ipAddresses, all of them capped at 2**63 - 1."""
+
+    total: int = 0
+    free: int = 0
+    used: int = 0
+    out_of_range: int = 0
+
+
+class PoolStatus(Struct, frozen=True):
+    """What the controller writes."""
+
+    ip_addresses: Counts | None = None
+    conditions: tuple[Condition, ...] = ()
+    observed_generation: int = 0
+
+
+_NO_STATUS = PoolStatus()
+
+
+class Pool(Object, frozen=True):
+    """A pool of any of the four kinds."""
+
+    kind: str = ""
+    spec: PoolSpec | None = None
+    status: PoolStatus = _NO_STATUS
+
+    @property
+    def key(self) -> PoolKey:
+        """Kind, namespace and name."""
+        return PoolKey(self.kind, self.metadata.namespace, self.metadata.name)
+
+
+_PREFIX_KINDS = frozenset(
+    {names.IN_CLUSTER_PREFIX_POOL.kind, names.GLOBAL_IN_CLUSTER_PREFIX_POOL.kind}
+)
+
+
+def offer_of(pool: Pool) -> offer.Offer:
+    """Work out what a pool offers today."""
+    spec = pool.spec or PoolSpec()
+    if pool.kind in _PREFIX_KINDS:
+        length = spec.allocation_prefix_length
+        return offer.prefix_pool(spec.prefixes, length, spec.gateway, spec.excluded_prefixes)
+    return offer.ip_pool(
+        spec.addresses,
+        spec.prefix,
+        spec.gateway,
+        spec.excluded_addresses,
+        allocate_reserved=spec.allocate_reserved_ip_addresses,
+    )
+
+
+def prefix_length(pool: Pool) -> int:
+    """Return what an IPAddress of this pool says in `spec.prefix`."""
+    spec = pool.spec or PoolSpec()
+    return spec.allocation_prefix_length if pool.kind in _PREFIX_KINDS else spec.prefix or 0

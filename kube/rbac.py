@@ -1,0 +1,17 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What code needs to be allowed: declared beside that code, collected by the generator."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One rule of a Role or ClusterRole.
+
+    `names` narrows it to certain objects; the API server can't do that for list, watch and create.
+    """
+
+    groups: tuple[str, ...]
+    resources: tuple[str, ...]
+    verbs: tuple[str, ...]
+    names: tuple[str, ...] = ()

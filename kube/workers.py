@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Workers: they take keys from a queue, call a reconcile function, and act on its outcome."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NoReturn, TypeVar
+
+import structlog
+
+from .errors import ConflictError, KubeError, NotLeaderError
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Hashable
+
+    from .queue import Queue
+
+log = structlog.get_logger(__name__)
+
+K = TypeVar("K", bound="Hashable")
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """Nothing to do until something changes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Again:
+    """Reconcile once more after a delay, though nothing changes until then."""
+
+    seconds: float
+
+
+Outcome = Done | Again
+
+
+async def run(
+    queue: Queue[K],
+    reconcile: Callable[[K], Awaitable[Outcome]],
+    group_of: Callable[[K], Hashable],
+    workers: int,
+) -> NoReturn:
+    """Serve a queue with so many workers, until cancelled.
+
+    Raises:
+        NotLeaderError: a write was not safe any more, so all work ends here.
+    """
+    async with asyncio.TaskGroup() as group:
+        for _ in range(workers):
+            group.create_task(_work(queue, reconcile, group_of))
+    raise AssertionError("workers never end")  # pragma: no cover - the group only ends by an error
+
+
+async def _work(
+    queue: Queue[K],
+    reconcile: Callable[[K], Awaitable[Outcome]],
+    group_of: Callable[[K], Hashable],
+) -> NoReturn:
+    while True:
+        key = await queue.get()
+        try:
+            outcome = await reconcile(key)
+        except NotLeaderError:
+            raise
+        except KubeError as error:
+            _retry(queue, key, group_of(key), error)
+        except Exception:  # a defect of ours must not end the work on all other objects
+            log.exception("reconcile failed", object=str(key))
+            queue.retry(key, group_of(key))
+        else:
+            queue.succeeded(key)
+            if isinstance(outcome, Again):
+                queue.add_after(outcome.seconds, key, group_of(key))
+        finally:
+            queue.done(key)
+
+
+def _retry(queue: Queue[K], key: K, group: Hashable, error: KubeError) -> None:
+    """Try again soon; that somebody else wrote first is everyday life and no warning."""
+    seconds = queue.retry(key, group)
+    level = log.debug if isinstance(error, ConflictError) else log.warning
+    level("reconcile will be retried", object=str(key), error=str(error), seconds=seconds)

@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A set of ranges behaves like the set of its members."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ipam.ranges import Range, RangeSet
+
+small = st.integers(0, 60)
+ranges = st.lists(st.tuples(small, small).map(lambda pair: (min(pair), max(pair))), max_size=8)
+
+
+def members(items: list[Range] | tuple[Range, ...]) -> set[int]:
+    return {value for first, last in items for value in range(first, last + 1)}
+
+
+@given(ranges)
+def test_a_union_has_exactly_the_members_of_its_parts(parts: list[Range]) -> None:
+    union = RangeSet.of(parts)
+
+    assert members(union.ranges) == members(parts)
+    assert union.size == len(members(parts))
+    assert {value for value in range(62) if value in union} == members(parts)
+    assert bool(union) == bool(parts)
+
+
+@given(ranges)
+def test_equal_sets_are_written_equally(parts: list[Range]) -> None:
+    singles = [(value, value) for value in members(parts)]
+
+    assert RangeSet.of(parts) == RangeSet.of(singles)
+
+
+@given(ranges, ranges)
+def test_a_difference_has_what_only_the_first_has(kept: list[Range], removed: list[Range]) -> None:
+    left = RangeSet.of(kept) - RangeSet.of(removed)
+
+    assert members(left.ranges) == members(kept) - members(removed)
+    assert left == RangeSet.of(left.ranges)
+
+
+@given(ranges, ranges)
+def test_an_intersection_has_what_both_have(one: list[Range], other: list[Range]) -> None:
+    both = RangeSet.of(one) & RangeSet.of(other)
+
+    assert members(both.ranges) == members(one) & members(other)
+
+
+def test_the_ends_of_a_set_are_its_extremes() -> None:
+    ends = RangeSet.of([(8, 9), (1, 2)])
+
+    assert (ends.lowest, ends.highest) == (1, 9)
+
+
+def test_a_huge_range_costs_nothing() -> None:
+    assert RangeSet.of([(0, 2**128 - 1)]).size == 2**128
