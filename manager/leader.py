@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The part of the process that talks to the API server: admission's reads, and the controller.
+
+Imported after the webhook answers, because `kubernetes` takes most of a second.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import platform
+import uuid
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+import structlog
+
+from controller.controller import Controller
+from controller.state import Scope
+from kube import capi, version
+from kube.client import Client
+from kube.connect import connect
+from kube.errors import KubeError, NotLeaderError
+from kube.lease import Lease
+from webhook.live import Live
+
+if TYPE_CHECKING:
+    from kube.connect import Connection
+    from webhook.inuse import Later
+
+    from .flags import Flags
+
+log = structlog.get_logger(__name__)
+
+LEASE_NAME = "7bb7acb4.ipam.cluster.x-k8s.io"
+"""The Go provider's lease, so that the two can't run at once."""
+
+DEFAULT_NAMESPACE = "capi-ipam-in-cluster-system"
+
+_NAMESPACE_FILE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
+_AGAIN_SECONDS = 2.0  # before another try where CAPI is not installed, or a first list failed
+
+
+async def run(flags: Flags, in_use: Later, program: str) -> NoReturn:
+    """Connect, tell admission so, and lead whenever that is this process's turn.
+
+    Raises:
+        ConfigError: there is no way to reach an API server.
+    """
+    connection = await connect(flags.kubeconfig, version.user_agent(program))
+    try:
+        in_use.give(Live(Client(connection)))
+        if not flags.leader_elect:
+            await _control(Client(connection), flags)
+        while True:
+            await _lead(flags, connection)
+    finally:
+        await connection.close()
+
+
+async def _lead(flags: Flags, connection: Connection) -> None:
+    """Wait for the lease, and run the controller for as long as it is held."""
+    lease = _lease(flags, connection)
+    try:
+        await lease.acquire()
+        fenced = Client(connection, lease.write_seconds)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(lease.renew())
+            group.create_task(_control(fenced, flags))
+    except* NotLeaderError as error:
+        log.warning("leadership lost", error=str(error.exceptions[0]))
+    finally:
+        await lease.release()
+
+
+def _lease(flags: Flags, connection: Connection) -> Lease:
+    identity = f"{platform.node()}_{uuid.uuid4()}"
+    api = Client(connection)
+    return Lease(api, _namespace(), LEASE_NAME, identity, flags.lease_seconds)
+
+
+def _namespace() -> str:
+    """Return the manager's own namespace: the pod's, else `$POD_NAMESPACE`, else the default."""
+    if _NAMESPACE_FILE.is_file():
+        return _NAMESPACE_FILE.read_text().strip()
+    return os.environ.get("POD_NAMESPACE", DEFAULT_NAMESPACE)
+
+
+async def _control(api: Client, flags: Flags) -> NoReturn:
+    """Run controllers one after the other: a new one where CAPI's versions have changed.
+
+    Raises:
+        NotLeaderError: it stopped because the lease is lost.
+    """
+    scope = Scope(flags.namespace, flags.watch_filter)
+    while True:
+        try:
+            if contract := await capi.discover(api):
+                log.info("controller starts", contract=contract.version)
+                await Controller(api, contract, scope).run()
+            log.warning("Cluster API's IPAM types are not installed; waiting for them")
+        except* NotLeaderError:
+            raise
+        except* KubeError as error:
+            log.warning("controller starts again", error=str(error.exceptions[0]))
+        await asyncio.sleep(_AGAIN_SECONDS)

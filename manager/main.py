@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`ipam-in-cluster-manager`: reads the command line and runs the process."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+import click
+
+from kube import version
+
+from . import flags, logs
+
+T = TypeVar("T")
+
+
+def _read(parse: Callable[[str], T]) -> Callable[[click.Context, click.Parameter, str], T]:
+    """Turn a parser of one flag into what click calls; a bad value is a usage error."""
+
+    def callback(_context: click.Context, _parameter: click.Parameter, value: str) -> T:
+        try:
+            return parse(value)
+        except flags.FlagError as error:
+            raise click.BadParameter(str(error)) from error
+
+    return callback
+
+
+def _print_version(context: click.Context, _parameter: click.Parameter, value: bool) -> None:  # noqa: FBT001 - click's
+    if value:
+        click.echo(version.describe("ipam-in-cluster-manager"))
+        context.exit()
+
+
+def _number(text: str) -> int:
+    if not text.removeprefix("=").isdecimal():
+        raise flags.FlagError(f"{text!r} is not a number")
+    return int(text.removeprefix("="))  # Go programs take -v=2
+
+
+@click.command(context_settings={"ignore_unknown_options": True, "allow_extra_args": True})
+@click.option("--kubeconfig", metavar="FILE", help="Default: $KUBECONFIG, else the pod's account.")
+@click.option(
+    "--leader-elect",
+    is_flag=False,
+    flag_value="true",
+    default="false",
+    callback=_read(flags.boolean),
+    metavar="BOOL",
+    help="Only the holder of the lease allocates.  Needed with more than one replica.",
+)
+@click.option(
+    "--leader-elect-lease-duration",
+    "lease_seconds",
+    default="15s",
+    callback=_read(flags.seconds),
+    metavar="DURATION",
+    show_default=True,
+)
+@click.option("--namespace", default="", help="Act only on this namespace (and global pools).")
+@click.option("--watch-filter", default="", help="Act only on objects with this label value.")
+@click.option(
+    "--health-probe-bind-address",
+    "health",
+    default=":8081",
+    callback=_read(flags.address),
+    metavar="ADDRESS",
+    show_default=True,
+)
+@click.option("--webhook-host", default="", help="Default: all interfaces.")
+@click.option(
+    "--webhook-port", default=9443, type=click.IntRange(0, 65535), show_default=True, help="0: off."
+)
+@click.option(
+    "--webhook-cert-dir",
+    default="/tmp/k8s-webhook-server/serving-certs",  # noqa: S108 - where the Secret is mounted
+    type=click.Path(path_type=Path),
+    show_default=True,
+)
+@click.option("--webhook-cert-name", default="tls.crt", show_default=True)
+@click.option("--webhook-key-name", default="tls.key", show_default=True)
+@click.option(
+    "--tls-min-version",
+    default="VersionTLS12",
+    type=click.Choice(["VersionTLS12", "VersionTLS13"]),
+    show_default=True,
+)
+@click.option("-v", "--v", "verbosity", default="0", callback=_read(_number), help="4: debug.")
+@click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_print_version)
+@click.pass_context
+def main(  # noqa: PLR0913 - one for each flag
+    context: click.Context,
+    *,
+    kubeconfig: str | None,
+    leader_elect: bool,
+    lease_seconds: int,
+    namespace: str,
+    watch_filter: str,
+    health: flags.Address,
+    webhook_host: str,
+    webhook_port: int,
+    webhook_cert_dir: Path,
+    webhook_cert_name: str,
+    webhook_key_name: str,
+    tls_min_version: str,
+    verbosity: int,
+) -> None:
+    """Hand out addresses of the in-cluster pools, and serve their webhooks."""
+    settings = flags.Flags(
+        kubeconfig=kubeconfig,
+        leader_elect=leader_elect,
+        lease_seconds=lease_seconds,
+        namespace=namespace,
+        watch_filter=watch_filter,
+        health=health,
+        webhook=flags.Address(webhook_host, webhook_port),
+        certificate=webhook_cert_dir / webhook_cert_name,
+        key=webhook_cert_dir / webhook_key_name,
+        tls_min_version=tls_min_version,
+        verbosity=verbosity,
+    )
+    logs.configure(verbosity)
+    from . import process  # noqa: PLC0415 - `--version` and `--help` need none of it
+
+    context.exit(process.run(settings, unknown=context.args))

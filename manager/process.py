@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One event loop for everything: webhook first, the controller when the webhook answers."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import signal
+from typing import TYPE_CHECKING, NoReturn
+
+import structlog
+import uvloop
+
+from kube.errors import ConfigError
+from webhook import tls
+from webhook.app import create_app
+from webhook.errors import CertificateError
+from webhook.inuse import Later
+from webhook.server import Server
+
+from .health import Health
+
+if TYPE_CHECKING:
+    import ssl
+
+    from .flags import Address, Flags
+
+log = structlog.get_logger(__name__)
+
+PROGRAM = "ipam-in-cluster-manager"
+
+_CERTIFICATE_SECONDS = 0.5  # between looks for files that the kubelet has not mounted yet
+
+
+def run(flags: Flags, unknown: list[str]) -> int:
+    """Run until SIGTERM or SIGINT; returns the exit status."""
+    if unknown:
+        log.warning("unknown flags are ignored", flags=unknown)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(_main(flags))
+
+
+async def _main(flags: Flags) -> int:
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    work = asyncio.create_task(_work(flags))
+    waiting = asyncio.create_task(stop.wait())
+    await asyncio.wait([work, waiting], return_when=asyncio.FIRST_COMPLETED)
+    for task in (work, waiting):
+        task.cancel()
+    (result,) = await asyncio.gather(work, return_exceptions=True)
+    if stop.is_set():
+        log.info("stopped")
+        return 0
+    return _failed(result)
+
+
+def _failed(error: BaseException | None) -> int:
+    """Say why the process ends by itself, in one line where that is enough."""
+    if isinstance(error, ConfigError | CertificateError | OSError):
+        log.error("cannot run", error=str(error))
+    else:
+        log.error("ended by a defect", exc_info=error)
+    return 1
+
+
+async def _work(flags: Flags) -> NoReturn:
+    """Serve webhooks, then lead; everything is taken down again, in reverse, when cancelled."""
+    health, in_use = Health(), Later()
+    probes = await _serve(health, flags.health)
+    try:
+        webhooks = await _serve_webhooks(flags, in_use)
+        try:
+            health.ready = True
+            log.info("webhooks answer", port=flags.webhook.port)
+            leader = await asyncio.to_thread(importlib.import_module, "manager.leader")
+            await leader.run(flags, in_use, PROGRAM)
+        finally:
+            health.ready = False
+            if webhooks:
+                await webhooks.stop()
+    finally:
+        if probes:
+            await probes.stop()
+    raise AssertionError("leading never ends")  # pragma: no cover - it ends by an error
+
+
+async def _serve(app: Health, address: Address) -> Server | None:
+    if address.port == 0:
+        return None
+    server = Server(app, address.host, address.port)
+    await server.start()
+    return server
+
+
+async def _serve_webhooks(flags: Flags, in_use: Later) -> Server | None:
+    if flags.webhook.port == 0:
+        return None
+    files = tls.Files(flags.certificate, flags.key)
+    certificates = await _certificates(files, tls.VERSIONS[flags.tls_min_version])
+    app = create_app(in_use)
+    server = Server(app, flags.webhook.host, flags.webhook.port, certificates.context)
+    await server.start()
+    return server
+
+
+async def _certificates(files: tls.Files, minimum: ssl.TLSVersion) -> tls.Certificates:
+    """Load the certificate, and wait for its files where they are not there yet."""
+    while True:
+        try:
+            return tls.Certificates(files, minimum)
+        except CertificateError as error:
+            log.warning("waiting for a usable certificate", error=str(error))
+            await asyncio.sleep(_CERTIFICATE_SECONDS)
