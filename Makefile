@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: Apache-2.0
+# `make help` lists the targets.  All need only Python 3.11 or later and make; what needs the
+# control plane also needs Go, once, to build it.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-builtin-rules
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+COMPILE := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
+
+.PHONY: help
+help: ## Print this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+
+.PHONY: install
+install: $(STAMP) ## Make .venv with the locked dependencies and this project, where they changed
+
+$(STAMP): requirements-dev.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "$(PYTHON) is older than Python 3.11: make install PYTHON=python3.12, for example" >&2; exit 1; }
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	touch $@
+
+.PHONY: tools
+tools: $(STAMP) ## Find or build etcd, kube-apiserver and kubectl (about 10 minutes, once)
+	@$(BIN)/python -m envtest build
+
+.PHONY: lock
+lock: $(STAMP) ## Renew the lock files within the bounds of pyproject.toml
+	$(BIN)/$(COMPILE) pyproject.toml -o requirements.lock
+	$(BIN)/$(COMPILE) pyproject.toml --group dev -o requirements-dev.lock
+
+
+.PHONY: demo
+demo: tools ## Show claims getting addresses on a real API server; set-up included
+	@$(BIN)/python hack/demo.py
+
+.PHONY: dev
+dev: tools ## Start a control plane with the provider, leave it running, print its KUBECONFIG
+	@$(BIN)/python -m envtest up .dev
+
+.PHONY: dev-down
+dev-down: $(STAMP) ## End what `make dev` started
+	@$(BIN)/python -m envtest down .dev
+
+
+.PHONY: test
+test: tools ## Run all tests; set-up included
+	$(BIN)/python -m pytest
+
+.PHONY: lint
+lint: $(STAMP) ## Check style
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+
+.PHONY: types
+types: $(STAMP) ## Check types, by mypy and by pyright
+	$(BIN)/mypy
+	$(BIN)/pyright
+
+.PHONY: layers
+layers: $(STAMP) ## Check which package imports which
+	$(BIN)/lint-imports
+
+.PHONY: drift
+drift: $(STAMP) ## Check that the generated files are up to date
+	$(BIN)/python -m generator --check
+
+.PHONY: check
+check: lint types layers drift test ## All checks and all tests
+
+
+.PHONY: format
+format: $(STAMP) ## Format the code and fix what can be fixed without thinking
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+.PHONY: generate
+generate: $(STAMP) ## Write CRDs, RBAC and webhook configurations from the Python types
+	$(BIN)/python -m generator
+
+.PHONY: bench
+bench: tools ## Run the benchmarks and print their figures
+	$(BIN)/python bench/allocator.py
+	$(BIN)/python bench/claims.py
+
+
+.PHONY: clean
+clean: ## Remove what the targets above wrote into this folder, .venv included
+	if [ -d .dev ] && [ -x $(BIN)/python ]; then $(MAKE) dev-down; fi
+	rm -rf $(VENV) out build.json .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+.PHONY: clean-tools
+clean-tools: $(STAMP) ## Remove the built programs of the control plane from the cache
+	$(BIN)/python -c 'import shutil; from envtest import binaries; shutil.rmtree(binaries.cache_folder(), ignore_errors=True)'

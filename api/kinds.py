@@ -1,0 +1,14 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every kind in every version of it."""
+
+from . import v1alpha1, v1alpha2
+from .model import Object
+
+KINDS: tuple[type[Object], ...] = (
+    v1alpha1.InClusterIPPool,
+    v1alpha2.InClusterIPPool,
+    v1alpha1.GlobalInClusterIPPool,
+    v1alpha2.GlobalInClusterIPPool,
+    v1alpha2.InClusterPrefixPool,
+    v1alpha2.GlobalInClusterPrefixPool,
+)

@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The bases of all types: how Python says what stands in a manifest."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar
+
+from pydantic import BaseModel, ConfigDict, GetJsonSchemaHandler, JsonValue
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
+
+from .markers import CEL, Opaque, Version
+from .resources import Resource
+
+_INITIALISMS = frozenset({"ip"})  # words that Kubernetes writes in capitals, but for the first one
+
+
+def json_name(attribute: str) -> str:
+    """Return `ipAddresses` for `ip_addresses`, and `useIP` for `use_ip`."""
+    first, *rest = attribute.split("_")
+    return first + "".join(
+        word.upper() if word in _INITIALISMS else word.capitalize() for word in rest
+    )
+
+
+class Model(BaseModel):
+    """An object in a manifest.
+
+    Guarantees:
+        Immutable.  JSON types are never bent (`"5"` is no number).  Unknown fields are ignored,
+        as the API server prunes them.  A field's docstring is its description in the schema.
+    """
+
+    model_config = ConfigDict(
+        alias_generator=json_name,
+        extra="ignore",
+        frozen=True,
+        serialize_by_alias=True,
+        strict=True,
+        use_attribute_docstrings=True,
+        validate_by_alias=True,
+        validate_by_name=True,
+    )
+
+    rules: ClassVar[tuple[CEL, ...]] = ()
+    """Rules about several fields; one about a single field stands at that field."""
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the manifest's form: JSON values under JSON names.
+
+        Guarantees:
+            Only what was set: `model_validate(value).as_json() == value`, unknown fields aside.
+        """
+        return self.model_dump(mode="json", exclude_unset=True)
+
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        """Put the `rules` into the schema of the object."""
+        schema = handler(core_schema)
+        if cls.rules:
+            resolved = handler.resolve_ref_schema(schema)
+            resolved["x-kubernetes-validations"] = [rule.as_schema() for rule in cls.rules]
+        return schema
+
+
+class Object(Model):
+    """A kind in one version: something that `kubectl get` lists."""
+
+    resource: ClassVar[Resource]
+    version: ClassVar[Version]
+
+    api_version: str | None = None
+    """Group and version of this object's schema."""
+
+    kind: str | None = None
+    """The kind of this object."""
+
+    # Name, namespace, labels, ...: without a docstring, as the API server refuses a description.
+    metadata: Annotated[Mapping[str, JsonValue], Opaque()] | None = None

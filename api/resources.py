@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the kinds are called, in every version of them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+GROUP = "ipam.cluster.x-k8s.io"
+
+
+@dataclass(frozen=True, slots=True)
+class Resource:
+    """One kind's entry in the API server: its names and where its objects live.
+
+    `labels` are those of the CustomResourceDefinition itself.
+    """
+
+    group: str
+    kind: str
+    plural: str
+    scope: Literal["Namespaced", "Cluster"]
+    short_names: tuple[str, ...] = ()
+    categories: tuple[str, ...] = ()
+    labels: Mapping[str, str] = field(default_factory=dict[str, str])
+
+    @property
+    def singular(self) -> str:
+        """The name for one object on the command line."""
+        return self.kind.lower()
+
+    @property
+    def name(self) -> str:
+        """The name of the CustomResourceDefinition."""
+        return f"{self.plural}.{self.group}"
+
+    def validating_path(self, version: str) -> str:
+        """URL path at which the webhook server validates objects of this kind."""
+        return f"/validate-{self._path(version)}"
+
+    def mutating_path(self, version: str) -> str:
+        """URL path at which the webhook server completes objects of this kind."""
+        return f"/mutate-{self._path(version)}"
+
+    def _path(self, version: str) -> str:
+        """Return the path's end as controller-runtime writes it, so that a take-over keeps it."""
+        return f"{self.group.replace('.', '-')}-{version}-{self.singular}"
+
+
+def _pool(kind: str, plural: str, scope: Literal["Namespaced", "Cluster"]) -> Resource:
+    return Resource(
+        group=GROUP,
+        kind=kind,
+        plural=plural,
+        scope=scope,
+        categories=("cluster-api",),  # `kubectl get cluster-api` lists them
+        labels={"clusterctl.cluster.x-k8s.io/move-hierarchy": ""},  # `clusterctl move` takes them
+    )
+
+
+IN_CLUSTER_IP_POOL = _pool("InClusterIPPool", "inclusterippools", "Namespaced")
+GLOBAL_IN_CLUSTER_IP_POOL = _pool("GlobalInClusterIPPool", "globalinclusterippools", "Cluster")
+IN_CLUSTER_PREFIX_POOL = _pool("InClusterPrefixPool", "inclusterprefixpools", "Namespaced")
+GLOBAL_IN_CLUSTER_PREFIX_POOL = _pool(
+    "GlobalInClusterPrefixPool", "globalinclusterprefixpools", "Cluster"
+)

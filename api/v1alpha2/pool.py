@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The IP pools of v1alpha2."""
+
+from typing import Annotated, ClassVar
+
+from pydantic import Field
+
+from .. import resources
+from ..markers import CEL, Column, Format, Version
+from ..model import Model, Object
+from ..status import PoolStatus
+from ..texts import Entries, OptionalAddress
+
+_VERSION = Version(
+    "v1alpha2",
+    storage=True,
+    columns=(
+        Column("Addresses", ".spec.addresses", description="Addresses that the pool offers"),
+        Column("Total", ".status.ipAddresses.total", "integer", "Allocatable addresses"),
+        Column("Free", ".status.ipAddresses.free", "integer", "Addresses left to allocate"),
+        Column("Used", ".status.ipAddresses.used", "integer", "Addresses in use"),
+    ),
+)
+
+_OTHER_FAMILY = (
+    "(self.addresses[0].contains(':') ? 'is IPv4, but this pool is IPv6' : "
+    "'is IPv6, but this pool is IPv4') + ': one pool has one IP family'"
+)
+
+
+def _same_family(field: str, rule: str) -> CEL:
+    """Return a rule that refuses entries of the other family than the first address is of."""
+    return CEL(
+        f"size(self.addresses) == 0 || {rule}",
+        "is of another IP family than the pool: one pool has one IP family",
+        message_expression=_OTHER_FAMILY,
+        field_path=field,
+    )
+
+
+class InClusterIPPoolSpec(Model):
+    """The addresses that a pool offers, and the network they are in."""
+
+    rules: ClassVar = (
+        CEL(
+            "self.prefix <= 32 || !self.addresses.all(a, !a.contains(':'))",
+            "must be between 0 and 32 for IPv4",
+            field_path=".prefix",
+        ),
+        _same_family(
+            ".addresses",
+            "self.addresses.all(a, a.contains(':') == self.addresses[0].contains(':'))",
+        ),
+        _same_family(
+            ".excludedAddresses",
+            "!has(self.excludedAddresses) || "
+            "self.excludedAddresses.all(a, a.contains(':') == self.addresses[0].contains(':'))",
+        ),
+        _same_family(
+            ".gateway",
+            "!has(self.gateway) || self.gateway == '' || "
+            "self.gateway.contains(':') == self.addresses[0].contains(':')",
+        ),
+    )
+
+    addresses: Annotated[Entries, Field(min_length=1)]
+    """Addresses to hand out: single ones (`10.0.0.7`), ranges (`10.0.0.8-10.0.0.15`) and CIDRs
+    (`10.0.0.16/28`), IPv4 or IPv6, but all of one family.  Gaps are fine.
+    """
+
+    prefix: Annotated[int, Field(ge=0, le=128), Format("int32")]
+    """Length in bits of the network's prefix, which goes into every IPAddress.  The network is that
+    of the lowest address, and has to contain all the others.
+    """
+
+    gateway: OptionalAddress | None = None
+    """Gateway of the network, which goes into every IPAddress.  Never handed out, even where
+    `addresses` covers it.
+    """
+
+    allocate_reserved_ip_addresses: bool | None = None
+    """Whether to hand out the network's first address (IPv4's network address, IPv6's subnet-router
+    anycast address) and, in IPv4, its last one (broadcast) as well.
+    """
+
+    excluded_addresses: Entries | None = None
+    """Addresses not to hand out, even where `addresses` covers them, in the same notation."""
+
+    address_reuse_grace_period_seconds: Annotated[int, Field(ge=0), Format("int32")] | None = None
+    """Seconds for which an address stays reserved after its claim was deleted."""
+
+
+class InClusterIPPool(Object):
+    """A pool of IP addresses for the claims of its own namespace."""
+
+    resource: ClassVar = resources.IN_CLUSTER_IP_POOL
+    version: ClassVar = _VERSION
+
+    spec: InClusterIPPoolSpec | None = None
+    status: PoolStatus | None = None
+
+
+class GlobalInClusterIPPool(Object):
+    """A pool of IP addresses for the claims of all namespaces."""
+
+    resource: ClassVar = resources.GLOBAL_IN_CLUSTER_IP_POOL
+    version: ClassVar = _VERSION
+
+    spec: InClusterIPPoolSpec | None = None
+    status: PoolStatus | None = None

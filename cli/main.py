@@ -1,0 +1,138 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The commands."""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NoReturn
+
+import click
+
+from api import resources
+from conversion import errors as conversion_errors
+from conversion import registry, values
+from kube import version
+
+from . import findings, manifests, serving
+from .errors import CliError
+
+_PROGRAM = "ipam-in-cluster"
+
+_files = click.option(
+    "-f",
+    "--filename",
+    "paths",
+    multiple=True,
+    default=[manifests.STDIN],
+    metavar="FILE",
+    help="Manifests in YAML or JSON; - for standard input (the default).  May be repeated.",
+)
+
+
+def _print_version(context: click.Context, _parameter: click.Parameter, value: bool) -> None:  # noqa: FBT001 - click's
+    if value:
+        click.echo(version.describe(_PROGRAM))
+        context.exit()
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_print_version)
+def main() -> None:
+    """Work with the pools of Cluster API's in-cluster IPAM provider, without a cluster."""
+
+
+@main.command()
+@click.option("--to", type=click.Choice(["v1alpha1", "v1alpha2"]), required=True)
+@_files
+def convert(to: str, paths: Sequence[str]) -> None:
+    """Print manifests with all pools in another version; other kinds pass as they are.
+
+    Nothing is printed where a value makes no sense: then it ends with 1 and names each.
+    """
+    files = _read(paths)
+    found = [
+        finding
+        for file in files
+        for document in manifests.objects(file)
+        for finding in (*findings.shapeless(document), *_unusable(document))
+    ]
+    _end_on(found)
+    try:
+        texts = [
+            manifests.write(file, [_converted(document, to) for document in file.documents])
+            for file in files
+        ]
+    except conversion_errors.ConversionError as error:
+        _fail(error)
+    click.echo("".join(texts), nl=False)
+
+
+@main.command()
+@_files
+def validate(paths: Sequence[str]) -> None:
+    """Say in one line each what admission would say; ends with 1 if it would refuse any."""
+    found: list[findings.Finding] = []
+    for file in _read(paths):
+        for document in manifests.objects(file):
+            found += findings.shapeless(document)
+            if findings.is_ours(document.obj):
+                found += findings.all_of(document)
+    _end_on(found)
+
+
+@main.command()
+@click.option("--host", default="", help="Default: all interfaces.")
+@click.option("--port", default=9443, type=click.IntRange(0, 65535), show_default=True)
+@click.option(
+    "--cert-dir",
+    type=click.Path(path_type=Path),
+    required=True,
+    help="Folder with tls.crt and tls.key; they are read again when they change.",
+)
+@click.option(
+    "--tls-min-version",
+    type=click.Choice(serving.TLS_VERSIONS),
+    default=serving.TLS_VERSIONS[0],
+    show_default=True,
+)
+def webhook(host: str, port: int, cert_dir: Path, tls_min_version: str) -> None:
+    """Serve conversion reviews at /convert until SIGTERM, without a cluster."""
+    try:
+        serving.run(host, port, cert_dir, tls_min_version)
+    except CliError as error:
+        _fail(error)
+
+
+def _unusable(document: manifests.Document) -> list[findings.Finding]:
+    return list(findings.unusable(document)) if findings.is_ours(document.obj) else []
+
+
+def _converted(document: object, to: str) -> object:
+    """Convert a document, or each item of a List."""
+    if not values.is_object(document):
+        return document
+    if document.get("kind") == "List":
+        return document | {"items": [_converted(item, to) for item in manifests.items(document)]}
+    if not findings.is_ours(document):
+        return document
+    return registry.convert(document, f"{resources.GROUP}/{to}")
+
+
+def _read(paths: Sequence[str]) -> list[manifests.File]:
+    try:
+        return [manifests.read(path) for path in paths]
+    except CliError as error:
+        _fail(error)
+
+
+def _end_on(found: Sequence[findings.Finding]) -> None:
+    """Print findings; end the command if one of them is more than a warning."""
+    for finding in found:
+        click.echo(str(finding), err=True)
+    if any(not finding.warning for finding in found):
+        sys.exit(1)
+
+
+def _fail(error: Exception) -> NoReturn:
+    click.echo(str(error), err=True)
+    sys.exit(1)

@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The conversion webhook by itself."""
+
+import asyncio
+import signal
+from pathlib import Path
+
+import click
+
+from webhook import app, errors, server, tls
+
+from .errors import CliError
+
+TLS_VERSIONS = tuple(tls.VERSIONS)
+
+
+def run(host: str, port: int, folder: Path, minimum: str) -> None:
+    """Serve until SIGTERM or SIGINT.
+
+    Raises:
+        CliError: no usable certificate, or the port is taken.
+    """
+    files = tls.Files(folder / "tls.crt", folder / "tls.key")
+    try:
+        certificates = tls.Certificates(files, tls.VERSIONS[minimum])
+        asyncio.run(_serve(server.Server(app.create_app(), host, port, certificates.context)))
+    except errors.CertificateError as error:
+        raise CliError(str(error)) from error
+    except OSError as error:
+        raise CliError(f"port {port}: {error.strerror or error}") from error
+
+
+async def _serve(webhook: server.Server) -> None:
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    await webhook.start()
+    click.echo(f"conversion answers on port {webhook.port}", err=True)
+    await stop.wait()
+    await webhook.stop()

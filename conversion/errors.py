@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What can go wrong while an object changes version.
+
+* ConversionError
+  * FieldError
+  * UnknownKindError
+  * MissingPairError
+
+A value that merely makes no sense (a subnet that isn't one) is not here: conversion is total, and
+admission refuses such values when they are written.
+"""
+
+_QUOTED_CHARACTERS = 100  # of a wrong value: enough to recognise it, short enough for one line
+
+
+class ConversionError(ValueError):
+    """An object cannot be said in the other version.
+
+    The text goes into `response.result.message`, where the user of kubectl reads it.
+    """
+
+
+class FieldError(ConversionError):
+    """A field's JSON type is not the one that its schema has; `field` is such as `spec.prefix`."""
+
+    def __init__(self, field: str, value: object, needed: str) -> None:
+        quoted = repr(value)
+        if len(quoted) > _QUOTED_CHARACTERS:
+            quoted = quoted[:_QUOTED_CHARACTERS] + "…"
+        super().__init__(f"{field}: must be {needed}, not {quoted}")
+        self.field = field
+        self.value = value
+        self.needed = needed
+
+
+class UnknownKindError(ConversionError):
+    """Nothing is known of this kind in this version."""
+
+    def __init__(self, api_version: object, kind: object, known: str) -> None:
+        super().__init__(f"{kind} of {api_version} is unknown here; known are: {known}")
+        self.api_version = api_version
+        self.kind = kind
+
+
+class MissingPairError(ConversionError):
+    """A served version has no way to the hub: the program is incomplete and must not start."""
+
+    def __init__(self, kind: str, version: str) -> None:
+        super().__init__(f"{kind} {version} is served, but conversion has no pair for it")
+        self.kind = kind
+        self.version = version

@@ -1,0 +1,143 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Pool specs between v1alpha1 and v1alpha2, the hub.
+
+    v1alpha1             v1alpha2
+    addresses            addresses
+    subnet, start, end   one more entry of addresses: `start-end`
+    subnet, prefix       prefix
+    gateway              gateway
+    (none)               allocateReservedIPAddresses, excludedAddresses,
+                         addressReuseGracePeriodSeconds
+
+Empty strings and prefix 0 in v1alpha1 mean unset.  A field that neither version knows passes; one
+that only the other version knows does not, so that it never comes to mean something.
+"""
+
+from typing import NamedTuple
+
+from ipam import errors as ipam_errors
+from ipam import notation
+
+from . import values
+from .values import MISSING, JsonObject
+
+_SHARED = {
+    "addresses": values.STRINGS,
+    "prefix": values.INTEGER,
+    "gateway": values.STRING,
+}
+_SPOKE_ONLY = {"subnet": values.STRING, "start": values.STRING, "end": values.STRING}
+_HUB_ONLY = {
+    "allocateReservedIPAddresses": values.BOOLEAN,
+    "excludedAddresses": values.STRINGS,
+    "addressReuseGracePeriodSeconds": values.INTEGER,
+}
+_OF_ONE_VERSION = _SPOKE_ONLY | _HUB_ONLY
+_ADDRESSING = frozenset(("addresses", "prefix"))  # all that subnet, start and end have a say in
+_LONGEST_GRACE_SECONDS = 2**31 - 1  # the schema's int32
+
+SPOKE: values.Fields = _SHARED | _SPOKE_ONLY
+HUB: values.Fields = _SHARED | _HUB_ONLY
+
+
+class Bounds(NamedTuple):
+    """What subnet, start and end of a v1alpha1 spec mean together; empty and None: nothing."""
+
+    start: str
+    end: str
+    length: int | None
+
+    @property
+    def entry(self) -> str:
+        """The entry of `addresses` in the hub version; empty if it would not parse."""
+        entry = f"{self.start}-{self.end}"
+        try:
+            notation.parse_entry(entry)
+        except ipam_errors.NotationError:
+            return ""
+        return entry
+
+
+def to_hub(old: JsonObject) -> JsonObject:
+    """Say a v1alpha1 spec in the hub version.
+
+    Guarantees:
+        Total and pure.  What does not parse gives no addresses and no prefix.  `addresses` stay as
+        they are written, good or bad.
+    """
+    hub = {name: value for name, value in old.items() if name not in _OF_ONE_VERSION}
+    bounds = read_bounds(old)
+    if bounds.entry:
+        hub["addresses"] = [*values.strings(old, "addresses"), bounds.entry]
+    prefix = old.get("prefix") or bounds.length
+    if prefix is not None:
+        hub["prefix"] = prefix
+    elif old.get("prefix") == 0:
+        del hub["prefix"]  # 0 is a length in the hub version
+    return hub
+
+
+def from_hub(hub: JsonObject) -> JsonObject:
+    """Say a hub spec in v1alpha1, without what v1alpha1 has no field for."""
+    return {name: value for name, value in hub.items() if name not in _OF_ONE_VERSION}
+
+
+def restore(saved: JsonObject, hub: JsonObject) -> JsonObject:
+    """Say a hub spec in v1alpha1 as its user once wrote it, where that is still what it says.
+
+    Guarantees:
+        Total, whatever stands in `saved`.  A change of the hub's addresses or prefix shows: then
+        `saved` does not count.  Gateway and unknown fields are always the hub's.
+    """
+    original = dict(values.fitting(saved, SPOKE))
+    again = to_hub(original)
+    if again.get("addresses", MISSING) != hub.get("addresses", MISSING):
+        return from_hub(hub)
+    if not _same_prefix(again, hub):
+        return from_hub(hub)
+    old = {name: value for name, value in from_hub(hub).items() if name not in _ADDRESSING}
+    ours = _ADDRESSING | _OF_ONE_VERSION.keys()
+    return old | {name: value for name, value in original.items() if name in ours}
+
+
+def extras(saved: JsonObject) -> JsonObject:
+    """Return those saved fields of a hub spec that v1alpha1 cannot say, without misfits.
+
+    Caveats:
+        Bounds of lists are not checked: a stored list that is too long keeps excluding addresses.
+    """
+    kept = {name: value for name, value in values.fitting(saved, HUB) if name in _HUB_ONLY}
+    grace = kept.get("addressReuseGracePeriodSeconds")
+    if values.is_integer(grace) and not 0 <= grace <= _LONGEST_GRACE_SECONDS:
+        del kept["addressReuseGracePeriodSeconds"]
+    prefix = saved.get("prefix", MISSING)
+    if prefix is None or (values.is_integer(prefix) and prefix == 0):
+        kept["prefix"] = prefix  # in v1alpha1 it means unset
+    return kept
+
+
+def strays(saved: JsonObject) -> JsonObject:
+    """Return those saved fields that the hub version does not know, but v1alpha1 does."""
+    return {name: value for name, value in saved.items() if name in _SPOKE_ONLY}
+
+
+def read_bounds(old: JsonObject) -> Bounds:
+    """Read subnet, start and end of a v1alpha1 spec; start and end as they are written."""
+    start, end = values.text(old, "start"), values.text(old, "end")
+    try:
+        network = notation.parse_network(values.text(old, "subnet"))
+    except ipam_errors.NotationError:
+        return Bounds(start, end, None)
+    inner = 1 if network.last - network.first > 1 else 0  # a /31 or /32 has no ends to spare
+    return Bounds(
+        start or notation.format_address(network.family, network.first + inner),
+        end or notation.format_address(network.family, network.last - inner),
+        network.length,
+    )
+
+
+def _same_prefix(again: JsonObject, hub: JsonObject) -> bool:
+    """Tell whether a prefix is the hub's; v1alpha1 cannot tell the hub's 0 from unset."""
+    if "prefix" not in again:
+        return not hub.get("prefix")
+    return again["prefix"] == hub.get("prefix", MISSING)

@@ -1,0 +1,192 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Kinds, their versions, and the way from any version to any other: through the hub.
+
+A new version is a module like `pools.py` and one entry in `KINDS`.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Final, Protocol
+
+from api import resources
+
+from . import pools, stash, values
+from .errors import MissingPairError, UnknownKindError
+from .values import MISSING, JsonObject
+
+
+class Pair(Protocol):
+    """How one version (the spoke) and the hub say the same; a module such as `pools` is one."""
+
+    @property
+    def SPOKE(self) -> values.Fields:  # noqa: N802 - a module's constant
+        """The fields of the spoke's spec."""
+        ...
+
+    @property
+    def HUB(self) -> values.Fields:  # noqa: N802 - a module's constant
+        """The fields of the hub's spec."""
+        ...
+
+    def to_hub(self, old: JsonObject, /) -> JsonObject:
+        """Say a spec of the spoke in the hub version, as far as that can."""
+        ...
+
+    def from_hub(self, hub: JsonObject, /) -> JsonObject:
+        """Say a spec of the hub in the spoke's version, as far as that can."""
+        ...
+
+    def restore(self, saved: JsonObject, hub: JsonObject, /) -> JsonObject:
+        """Say a spec of the hub as its user once wrote it, where that still says the same."""
+        ...
+
+    def extras(self, saved: JsonObject, /) -> JsonObject:
+        """Return the saved fields that only the hub has, without misfits."""
+        ...
+
+    def strays(self, saved: JsonObject, /) -> JsonObject:
+        """Return the saved fields that only the spoke has."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A kind of our group: its hub version, and the other versions' pairs."""
+
+    hub: str
+    spokes: Mapping[str, Pair] = field(default_factory=dict[str, Pair])
+
+    def knows(self, version: str) -> bool:
+        """Tell whether there is a way to this version and from it."""
+        return version == self.hub or version in self.spokes
+
+
+KINDS: Final[Mapping[str, Kind]] = {
+    "GlobalInClusterIPPool": Kind("v1alpha2", {"v1alpha1": pools}),
+    "GlobalInClusterPrefixPool": Kind("v1alpha2"),
+    "InClusterIPPool": Kind("v1alpha2", {"v1alpha1": pools}),
+    "InClusterPrefixPool": Kind("v1alpha2"),
+}
+
+
+def check(served: Iterable[tuple[str, str]], kinds: Mapping[str, Kind] = KINDS) -> None:
+    """Make sure that every served (kind, version) can be converted.
+
+    Raises:
+        MissingPairError: for the first that cannot.
+    """
+    for kind, version in served:
+        if kind not in kinds or not kinds[kind].knows(version):
+            raise MissingPairError(kind, version)
+
+
+def convert(obj: JsonObject, api_version: str, kinds: Mapping[str, Kind] = KINDS) -> JsonObject:
+    """Say an object in another version, `api_version` being such as `<group>/v1alpha1`.
+
+    Guarantees:
+        Total on objects whose JSON types fit.  `obj` is not changed.  Only apiVersion, spec and the
+        one annotation differ; of the rest nothing is even looked at.
+
+    Raises:
+        FieldError: a JSON type is wrong.
+        UnknownKindError: nothing is known of the kind in one of both versions.
+    """
+    kind = _kind(obj.get("apiVersion"), obj.get("kind"), kinds)
+    _kind(api_version, obj.get("kind"), kinds)
+    if obj.get("apiVersion") == api_version:
+        return obj
+    source, target = _version(obj.get("apiVersion")), _version(api_version)
+    if source != kind.hub:
+        obj = _up(kind.spokes[source], obj)
+    if target != kind.hub:
+        obj = _down(kind.spokes[target], obj)
+    return obj | {"apiVersion": api_version}
+
+
+def unsaid(obj: JsonObject, stored: JsonObject, version: str) -> JsonObject:
+    """Return what an object written in an old version leaves out because that has no field for it.
+
+    Args:
+        obj: The new object in the hub version.
+        stored: The present one in the hub version.
+        version: The one that the client wrote.
+
+    Returns:
+        Fields of the stored spec.  None where the client brought the annotation, so that it has
+        said all.
+    """
+    pair = KINDS[str(obj.get("kind"))].spokes.get(version)
+    new, old = (values.child(each, "spec", "spec") for each in (obj, stored))
+    if pair is None or pair.extras(new):
+        return {}
+    return {name: value for name, value in pair.extras(old).items() if name not in new}
+
+
+def name_of(obj: object) -> str:
+    """Return how a message calls an object: kind, namespace and name, as far as it has them."""
+    if not values.is_object(obj):
+        return "an object"
+    kind, metadata = obj.get("kind"), obj.get("metadata")
+    parts = metadata if values.is_object(metadata) else {}
+    name = "/".join(str(parts[key]) for key in ("namespace", "name") if parts.get(key))
+    return f"{kind or 'object'} {name or '(without a name)'}"
+
+
+def _kind(api_version: object, kind: object, kinds: Mapping[str, Kind]) -> Kind:
+    if isinstance(api_version, str) and isinstance(kind, str) and kind in kinds:
+        group, _, version = api_version.rpartition("/")
+        if group == resources.GROUP and kinds[kind].knows(version):
+            return kinds[kind]
+    known = [f"{name} {'|'.join([*entry.spokes, entry.hub])}" for name, entry in kinds.items()]
+    raise UnknownKindError(api_version, kind, f"{', '.join(known)} of {resources.GROUP}")
+
+
+def _version(api_version: object) -> str:
+    return str(api_version).rpartition("/")[2]
+
+
+def _up(pair: Pair, obj: JsonObject) -> JsonObject:
+    """Say an object in the hub version; the annotation then keeps what the user wrote."""
+    old = values.child(obj, "spec", "spec")
+    values.check(old, pair.SPOKE)
+    kept = stash.read(obj)
+    saved, strays = kept.get("spec"), kept.get("strays")
+    hub = pair.to_hub(old)
+    if values.is_object(saved):
+        hub = pair.extras(saved) | hub
+    if values.is_object(strays):
+        hub |= pair.strays(strays)
+    if hub and obj.get("spec") is None:
+        return _with(obj, hub, {"spec": None})
+    return _with(obj, hub, {"spec": old} if pair.from_hub(hub) != old else {})
+
+
+def _down(pair: Pair, obj: JsonObject) -> JsonObject:
+    """Say a hub object in another version; the annotation then keeps what that cannot say."""
+    hub = values.child(obj, "spec", "spec")
+    values.check(hub, pair.HUB)
+    saved = stash.read(obj).get("spec", MISSING)
+    original: object = saved if saved is not None else JsonObject()
+    if values.is_object(original) and obj.get("spec") is not None:
+        old = pair.restore(original, hub)
+    else:
+        old = pair.from_hub(hub)
+    again = pair.to_hub(old)
+    lost = {name: value for name, value in hub.items() if again.get(name, MISSING) != value}
+    strays = pair.strays(lost)
+    parts = {"spec": {k: v for k, v in lost.items() if k not in strays}, "strays": strays}
+    spoke = _with(obj, old, {name: part for name, part in parts.items() if part})
+    if saved is None and lost and not old:  # its user wrote no spec
+        spoke.pop("spec", None)
+    return spoke
+
+
+def _with(obj: JsonObject, spec: JsonObject, kept: JsonObject) -> JsonObject:
+    """Return the object with another spec and another annotation; neither comes to be empty."""
+    changed = dict(obj)
+    if spec or obj.get("spec") is not None:
+        changed["spec"] = spec
+    metadata = stash.write(obj, kept)
+    if metadata or obj.get("metadata") is not None:
+        changed["metadata"] = metadata
+    return changed

@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The annotation that keeps what the other version has no field for.
+
+On a hub object it is the Go provider's form, `{"spec": {...}}` with the whole v1alpha1 spec as its
+user wrote it (null: none), so that a rollback to Go reads it.  On a v1alpha1 object `spec` holds
+the hub's fields that v1alpha1 lacks, and `strays` those that only v1alpha1 should have.  Long ones
+are compressed: `{"zlib": "<base64>"}` of the same JSON.
+
+The annotation is user input: whatever is wrong with it, it counts as absent.
+"""
+
+import base64
+import binascii
+import json
+import zlib
+from typing import Final
+
+from . import values
+from .values import JsonObject
+
+ANNOTATION: Final = "cluster.x-k8s.io/conversion-data"
+
+_COMPRESS_ABOVE = 32 * 1024
+"""Characters.  An eighth of the 256 KiB that all annotations of an object may take together."""
+
+_LONGEST_BYTES = 3 * 1024 * 1024
+"""Of JSON.  The API server takes no larger request, so only an attack unpacks to more."""
+
+_LEVEL = 6  # of zlib; fixed, because equal specs must give equal annotations
+
+_JSON = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), sort_keys=True)
+
+
+def read(obj: JsonObject) -> JsonObject:
+    """Return what the annotation of an object keeps; empty if it is absent or no good.
+
+    Raises:
+        FieldError: metadata or its annotations are not objects.
+    """
+    annotation = _annotations(obj).get(ANNOTATION)
+    kept = _parse(annotation) if isinstance(annotation, str) else {}
+    packed = kept.get("zlib")
+    return _parse(_unpack(packed)) if isinstance(packed, str) else kept
+
+
+def write(obj: JsonObject, kept: JsonObject) -> JsonObject:
+    """Return the object's metadata with this annotation; without it where nothing is `kept`.
+
+    Guarantees:
+        Deterministic.  `obj` is not changed.  An annotations map that would be left empty is left
+        out, as the API server does.
+
+    Raises:
+        FieldError: metadata or its annotations are not objects.
+    """
+    metadata = values.child(obj, "metadata", "metadata")
+    annotations = _annotations(obj)
+    if kept:
+        return metadata | {"annotations": annotations | {ANNOTATION: _text(kept)}}
+    if ANNOTATION not in annotations:
+        return metadata
+    rest = {name: value for name, value in annotations.items() if name != ANNOTATION}
+    if rest:
+        return metadata | {"annotations": rest}
+    return {name: value for name, value in metadata.items() if name != "annotations"}
+
+
+def _annotations(obj: JsonObject) -> JsonObject:
+    metadata = values.child(obj, "metadata", "metadata")
+    return values.child(metadata, "annotations", "metadata.annotations")
+
+
+def _text(kept: JsonObject) -> str:
+    plain = _JSON.encode(kept)
+    if len(plain) <= _COMPRESS_ABOVE:
+        return plain
+    packed = zlib.compress(plain.encode("utf-8", "surrogatepass"), _LEVEL)
+    return _JSON.encode({"zlib": base64.b64encode(packed).decode("ascii")})
+
+
+def _parse(text: str) -> JsonObject:
+    try:
+        kept: object = json.loads(text)
+    except (ValueError, RecursionError):  # not JSON, or nested to bring us down
+        return {}
+    return kept if values.is_object(kept) else {}
+
+
+def _unpack(packed: str) -> str:
+    """Return the text inside; empty if there is none, or one that is too long."""
+    stream = zlib.decompressobj()
+    try:
+        plain = stream.decompress(base64.b64decode(packed, validate=True), _LONGEST_BYTES)
+        return plain.decode("utf-8", "surrogatepass") if stream.eof else ""
+    except (zlib.error, binascii.Error, ValueError):
+        return ""

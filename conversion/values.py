@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: Apache-2.0
+"""JSON values and their types, as far as conversion looks at them."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Final, TypeGuard, cast
+
+from .errors import FieldError
+
+JsonObject = dict[str, object]
+"""A JSON object.  Values that nobody here looks at may be anything, such as raw JSON."""
+
+MISSING: Final = object()
+"""What a field is that isn't there; null is a value."""
+
+
+@dataclass(frozen=True, slots=True)
+class Type:
+    """A JSON type: its name in messages, and how to tell."""
+
+    name: str
+    fits: Callable[[object], bool]
+
+
+def is_object(value: object) -> TypeGuard[JsonObject]:
+    """Tell whether it is a JSON object."""
+    return isinstance(value, dict)
+
+
+def is_strings(value: object) -> TypeGuard[list[str]]:
+    """Tell whether it is a JSON array of strings."""
+    return isinstance(value, list) and all(isinstance(x, str) for x in cast("list[object]", value))
+
+
+def is_integer(value: object) -> TypeGuard[int]:
+    """Tell whether it is an integer; Python takes `true` for one, JSON does not."""
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+STRING = Type("a string", lambda value: isinstance(value, str))
+STRINGS = Type("a list of strings", is_strings)
+INTEGER = Type("an integer", is_integer)
+BOOLEAN = Type("true or false", lambda value: isinstance(value, bool))
+
+Fields = Mapping[str, Type]
+"""The fields of a spec that a version knows."""
+
+
+def check(spec: JsonObject, fields: Fields) -> None:
+    """Refuse a spec with a wrong JSON type.  null is taken for unset everywhere.
+
+    Raises:
+        FieldError: for the first such field.
+    """
+    for name, wanted in fields.items():
+        value = spec.get(name)
+        if value is not None and not wanted.fits(value):
+            raise FieldError(f"spec.{name}", value, wanted.name)
+
+
+def fitting(spec: JsonObject, fields: Fields) -> Iterator[tuple[str, object]]:
+    """Yield the entries of a spec from an annotation that have the type of their field."""
+    for name, value in spec.items():
+        if name not in fields or value is None or fields[name].fits(value):
+            yield name, value
+
+
+def text(spec: JsonObject, name: str) -> str:
+    """Return a string field; unset, empty and null are the same."""
+    value = spec.get(name)
+    return value if isinstance(value, str) else ""
+
+
+def strings(spec: JsonObject, name: str) -> list[str]:
+    """Return a field with a list of strings; unset, empty and null are the same."""
+    value = spec.get(name)
+    return value if is_strings(value) else []
+
+
+def integer(spec: JsonObject, name: str) -> int | None:
+    """Return an integer field; unset and null are the same."""
+    value = spec.get(name)
+    return value if is_integer(value) else None
+
+
+def child(parent: JsonObject, name: str, path: str) -> JsonObject:
+    """Return an object inside an object; unset and null are an empty one.
+
+    Raises:
+        FieldError: it is something else.
+    """
+    value = parent.get(name)
+    if value is None:
+        return {}
+    if not is_object(value):
+        raise FieldError(path, value, "an object")
+    return value

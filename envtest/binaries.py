@@ -1,0 +1,227 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Finds the programs of the control plane, or builds them once with Go.
+
+Flow of `find`, for each tool: `$KUBEBUILDER_ASSETS`, this project's cache folder, `$PATH` where the
+program there has the pinned version, and at last a build from the pinned modules of `hack/tools`.
+A cache entry's name is a digest of everything that decides what comes out of the build, so a new
+pin means a new entry and an old checkout keeps its own.
+"""
+
+import fcntl
+import hashlib
+import os
+import platform
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from .errors import BuildError, MissingToolError
+from .processes import Process, tail
+
+TOOLS = Path(__file__).parent.parent / "hack" / "tools"
+PROGRESS_SECONDS = 15.0  # between two lines of progress: often enough to show that it lives
+GO_REMEDY = (
+    "install Go 1.26 or later (https://go.dev/dl), so that it can be built, "
+    "or set KUBEBUILDER_ASSETS to a folder that holds it"
+)
+_KUBERNETES_VERSION = "k8s.io/component-base/version"
+_BUILD_FLAGS = ("-trimpath", "-buildvcs=false", "-mod=readonly")
+
+
+@dataclass(frozen=True, slots=True)
+class Tool:
+    """A program, the module that pins it, and how to know and build it."""
+
+    name: str
+    module: str
+    """Folder under hack/tools that holds its go.mod and go.sum."""
+    package: str
+    requirement: str
+    """Module path whose version in go.mod is the program's version."""
+    version_arguments: tuple[str, ...]
+    minutes: int
+    """What a build took on two idle cores with empty Go caches; shown to whoever waits."""
+
+    @property
+    def folder(self) -> Path:
+        """Where its go.mod is."""
+        return TOOLS / self.module
+
+    @property
+    def version(self) -> str:
+        """The pinned version, such as v1.37.2."""
+        pattern = rf"^(?:require|\t) ?{re.escape(self.requirement)} (v\S+)"
+        found = re.search(pattern, (self.folder / "go.mod").read_text(), re.MULTILINE)
+        if found is None:
+            raise MissingToolError(self.name, f"{self.folder}/go.mod doesn't pin it")
+        return found[1]
+
+    @property
+    def linker_flags(self) -> str:
+        """`-ldflags`: without a version linked in, Kubernetes' own tools refuse an API server."""
+        flags = ["-s", "-w"]
+        if self.module == "kubernetes":
+            major, minor, _ = self.version.removeprefix("v").split(".")
+            stamps = {"gitVersion": self.version, "gitMajor": major, "gitMinor": minor}
+            flags += [f"-X {_KUBERNETES_VERSION}.{key}={value}" for key, value in stamps.items()]
+        return " ".join(flags)
+
+
+ETCD = Tool(
+    name="etcd",
+    module="etcd",
+    package="go.etcd.io/etcd/server/v3",
+    requirement="go.etcd.io/etcd/server/v3",
+    version_arguments=("--version",),
+    minutes=1,
+)
+KUBE_APISERVER = Tool(
+    name="kube-apiserver",
+    module="kubernetes",
+    package="k8s.io/kubernetes/cmd/kube-apiserver",
+    requirement="k8s.io/kubernetes",
+    version_arguments=("--version",),
+    minutes=8,
+)
+KUBECTL = Tool(
+    name="kubectl",
+    module="kubernetes",
+    package="k8s.io/kubernetes/cmd/kubectl",
+    requirement="k8s.io/kubernetes",
+    version_arguments=("version", "--client"),
+    minutes=1,
+)
+CONTROL_PLANE = (ETCD, KUBE_APISERVER)
+
+
+def find(tool: Tool, *, cache: Path | None = None) -> Path:
+    """Return the path of the program; build it first where nobody has.
+
+    Guarantees:
+        Two runs at once build once.  The cache never holds half a program.
+
+    Raises:
+        MissingToolError: it must be built and there is no Go.
+        BuildError: Go could not build it.
+    """
+    cache = cache or cache_folder()
+    target = cache / _digest(tool) / tool.name
+    found = _in_assets(tool) or _existing(target) or _on_path(tool)
+    if found is not None:
+        return found
+    go = require_go(tool.name)
+    with _locked(target.parent, tool.name):
+        return _existing(target) or _build(tool, go, target)
+
+
+def require_go(what: str) -> str:
+    """Return the path of the Go command; say what needs it where there is none."""
+    go = shutil.which("go")
+    if go is None:
+        raise MissingToolError(what, GO_REMEDY)
+    return go
+
+
+def cache_folder() -> Path:
+    """Return where built programs are kept; `make clean-tools` removes it."""
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(base) / "ipam-in-cluster" / "tools"
+
+
+def _digest(tool: Tool) -> str:
+    digest = hashlib.sha256()
+    for name in ("go.mod", "go.sum"):
+        digest.update((tool.folder / name).read_bytes())
+    how = (tool.package, tool.linker_flags, *_BUILD_FLAGS, platform.system(), platform.machine())
+    digest.update("\0".join(how).encode())
+    return digest.hexdigest()[:16]
+
+
+def _existing(path: Path) -> Path | None:
+    return path if path.is_file() else None
+
+
+def _in_assets(tool: Tool) -> Path | None:
+    assets = os.environ.get("KUBEBUILDER_ASSETS")
+    return _existing(Path(assets) / tool.name) if assets else None
+
+
+def _on_path(tool: Tool) -> Path | None:
+    """Return the program on `$PATH`, but only in the pinned version: others behave differently."""
+    path = shutil.which(tool.name)
+    if path is None:
+        return None
+    command = [path, *tool.version_arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    version = re.escape(tool.version.removeprefix("v"))
+    same = done.returncode == 0 and re.search(rf"(?<![\d.]){version}(?![\d.-])", done.stdout)
+    return Path(path) if same else None
+
+
+@contextmanager
+def _locked(folder: Path, name: str) -> Generator[None]:
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / f"{name}.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            _say(f"another run is building {name}: waiting for it")
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _build(tool: Tool, go: str, target: Path) -> Path:
+    """Build beside the target and move the result there at once."""
+    _say(f"building {tool.name} {tool.version} (once; about {tool.minutes} min on two idle cores)")
+    began = time.monotonic()
+    with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{tool.name}-") as scratch:
+        fresh, log = Path(scratch) / tool.name, Path(scratch) / "log"
+        link = f"-ldflags={tool.linker_flags}"
+        command = [go, "-C", str(tool.folder), "build", "-v", *_BUILD_FLAGS, link]
+        command += ["-o", str(fresh), tool.package]
+        environment = {"CGO_ENABLED": "0"}
+        with (
+            Process(f"go build {tool.name}", command, log, environment=environment) as process,
+            _progress(tool.name, log, began),
+        ):
+            status = process.wait(seconds=threading.TIMEOUT_MAX)
+        if status != 0:
+            raise BuildError(f"go build {tool.package}", status, tail(log))
+        fresh.replace(target)
+    _say(f"built {tool.name} in {time.monotonic() - began:.0f} s")
+    return target
+
+
+@contextmanager
+def _progress(name: str, log: Path, began: float) -> Generator[None]:
+    """Print a line now and then from a thread, as long as the block runs."""
+    over = threading.Event()
+
+    def report() -> None:
+        while not over.wait(PROGRESS_SECONDS):
+            lines = log.read_text(errors="replace").splitlines()
+            fetched = sum(line.startswith("go: downloading") for line in lines)
+            compiled = sum(not line.startswith("go: ") for line in lines)
+            seconds = time.monotonic() - began
+            _say(f"{name}: {seconds:.0f} s, {fetched} modules fetched, {compiled} packages built")
+
+    thread = threading.Thread(target=report)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+
+
+def _say(line: str) -> None:
+    sys.stderr.write(f"envtest: {line}\n")
+    sys.stderr.flush()

@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Installs the provider as it is shipped, but for what needs a kubelet or cert-manager.
+
+The objects are those of `config/default` after kustomize, names and RBAC included.  Webhooks are
+called at a URL on loopback instead of a Service, with the authority that signed the manager's
+certificate, as cert-manager's injector would have put it there.
+"""
+
+import base64
+import subprocess
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import yaml
+
+from . import binaries
+from .client import Client, Json
+from .errors import BuildError, EnvtestError
+from .waiting import until
+
+CONFIG = Path(__file__).parent.parent / "config"
+CRD = "CustomResourceDefinition"
+PLURALS = {
+    "Namespace": "namespaces",
+    "ServiceAccount": "serviceaccounts",
+    CRD: "customresourcedefinitions",
+    "Role": "roles",
+    "RoleBinding": "rolebindings",
+    "ClusterRole": "clusterroles",
+    "ClusterRoleBinding": "clusterrolebindings",
+    "MutatingWebhookConfiguration": "mutatingwebhookconfigurations",
+    "ValidatingWebhookConfiguration": "validatingwebhookconfigurations",
+}
+"""What is installed, in this order.  Deployments, Services and certificates need controllers."""
+
+
+class NonStructuralError(EnvtestError):
+    """The API server found that a CRD's schema is not structural."""
+
+    def __init__(self, crd: str, message: str) -> None:
+        super().__init__(f"the schema of {crd} is not structural: {message}")
+        self.crd = crd
+
+
+@dataclass(frozen=True, slots=True)
+class Webhooks:
+    """Where the API server reaches the manager's webhooks, and whom it trusts there."""
+
+    url: str
+    authority: bytes
+    """PEM."""
+
+    def client_config(self, path: str) -> Json:
+        """Return a clientConfig for one path of the manager."""
+        return {"url": f"{self.url}{path}", "caBundle": base64.b64encode(self.authority).decode()}
+
+
+def shipped() -> list[Json]:
+    """Return the objects of `config/default`, as kustomize builds them."""
+    kubectl = str(binaries.find(binaries.KUBECTL))
+    command = [kubectl, "kustomize", str(CONFIG / "default")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise BuildError("kubectl kustomize config/default", done.returncode, done.stderr)
+    return [document for document in yaml.safe_load_all(done.stdout) if document]
+
+
+def provider(admin: Client, webhooks: Webhooks) -> None:
+    """Install what is shipped, and return when every kind is served."""
+    order = list(PLURALS)
+    chosen = [redirected(document, webhooks) for document in shipped() if document["kind"] in order]
+    for document in sorted(chosen, key=lambda document: order.index(document["kind"])):
+        apply(admin, document)
+    await_served(admin, [document for document in chosen if document["kind"] == CRD])
+
+
+def crds(admin: Client, documents: Sequence[Json]) -> None:
+    """Install CRDs, and return when they are served."""
+    for document in documents:
+        apply(admin, document)
+    await_served(admin, documents)
+
+
+def apply(admin: Client, document: Json) -> Json:
+    """Create or update one object of a kind in `PLURALS`."""
+    plural, namespace = PLURALS[document["kind"]], document["metadata"].get("namespace")
+    return admin.resource(document["apiVersion"], plural, namespace).apply(document)
+
+
+def redirected(document: Json, webhooks: Webhooks) -> Json:
+    """Return the document with every Service reference turned into a URL on loopback."""
+    if document["kind"] == CRD:
+        webhook = document["spec"].get("conversion", {}).get("webhook")
+        hooks = [webhook] if webhook else []
+    else:
+        hooks = document.get("webhooks", [])
+    for hook in hooks:
+        service = hook["clientConfig"].get("service")
+        if service is not None:
+            hook["clientConfig"] = webhooks.client_config(service["path"])
+    return document
+
+
+def await_served(admin: Client, documents: Iterable[Json]) -> None:
+    """Return when the API server serves all versions of these CRDs.
+
+    Raises:
+        NonStructuralError: a schema isn't structural.
+        NotReachedError: a CRD was not established; it holds the conditions.
+    """
+    for document in documents:
+        name, spec = document["metadata"]["name"], document["spec"]
+        seen = until(f"{name} is established", partial(conditions, admin, name), _established)
+        if _holds(seen, "NonStructuralSchema"):
+            raise NonStructuralError(name, seen["NonStructuralSchema"]["message"])
+        for version in (item["name"] for item in spec["versions"] if item["served"]):
+            path = f"/apis/{spec['group']}/{version}/{spec['names']['plural']}?limit=1"
+            until(f"{path} is served", partial(admin.answers, path), bool)
+
+
+def conditions(admin: Client, crd: str) -> dict[str, Json]:
+    """Return the conditions of a CRD by their type."""
+    definition = admin.resource("apiextensions.k8s.io/v1", PLURALS[CRD]).get(crd)
+    return {item["type"]: item for item in definition.get("status", {}).get("conditions", [])}
+
+
+def _established(conditions: dict[str, Json]) -> bool:
+    return _holds(conditions, "Established")
+
+
+def _holds(conditions: dict[str, Json], kind: str) -> bool:
+    return conditions.get(kind, {}).get("status") == "True"

@@ -1,0 +1,36 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Objects as a user would write them, in the few forms that tests and the demo need."""
+
+from .client import Json
+
+GROUP = "ipam.cluster.x-k8s.io"
+KINDS = {
+    "InClusterIPPool": "inclusterippools",
+    "GlobalInClusterIPPool": "globalinclusterippools",
+    "InClusterPrefixPool": "inclusterprefixpools",
+    "GlobalInClusterPrefixPool": "globalinclusterprefixpools",
+}
+"""Plural by kind."""
+
+
+def pool(name: str, spec: Json, kind: str = "InClusterIPPool", version: str = "v1alpha2") -> Json:
+    """Return a pool; the namespace is that of the resource that it is sent to."""
+    return {
+        "apiVersion": f"{GROUP}/{version}",
+        "kind": kind,
+        "metadata": {"name": name},
+        "spec": spec,
+    }
+
+
+def claim(
+    name: str, pool_name: str, kind: str = "InClusterIPPool", version: str = "v1beta2"
+) -> Json:
+    """Return a claim on a pool."""
+    reference = {"apiGroup": GROUP, "kind": kind, "name": pool_name}
+    return {
+        "apiVersion": f"{GROUP}/{version}",
+        "kind": "IPAddressClaim",
+        "metadata": {"name": name},
+        "spec": {"poolRef": reference},
+    }

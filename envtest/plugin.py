@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The pytest plugin: fixtures for tests that need a real control plane.
+
+Nothing is started, built or imported beyond the standard library before a test asks for a fixture,
+so unit tests pay nothing.  One control plane with one manager serves the whole run; each test gets
+a namespace of its own.  A failed test shows what the processes wrote during it.
+"""
+
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    from .client import Client
+    from .provider import Provider
+    from .tenants import Tenant
+
+_LOG_LINES = 40  # of each log, below a failed test: about one screen
+_STASH = pytest.StashKey["dict[Path, int]"]()
+_FOLDERS: list[Path] = []
+_NUMBERS = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def shared_provider(tmp_path_factory: pytest.TempPathFactory) -> Generator[Provider]:
+    """The run's one control plane with everything installed and the manager running."""
+    from .provider import Provider  # noqa: PLC0415 - see the module's docstring
+
+    with Provider(log_folder(tmp_path_factory), audit=True) as provider:
+        yield provider
+
+
+@pytest.fixture
+def provider(shared_provider: Provider) -> Provider:
+    """The shared provider with its manager running, whatever the test before did to it."""
+    shared_provider.control_plane.start()
+    shared_provider.manager.run()
+    return shared_provider
+
+
+@pytest.fixture
+def admin(provider: Provider) -> Client:
+    """A client of the shared API server that may do everything."""
+    return provider.admin
+
+
+@pytest.fixture
+def namespace(provider: Provider) -> str:
+    """The name of a namespace that no other test uses."""
+    return provider.new_namespace(f"test-{next(_NUMBERS)}")
+
+
+@pytest.fixture
+def tenant(provider: Provider, namespace: str) -> Tenant:
+    """A user with a namespace that no other test uses."""
+    from .tenants import Tenant  # noqa: PLC0415 - see the module's docstring
+
+    return Tenant(provider, namespace)
+
+
+def log_folder(factory: pytest.TempPathFactory) -> Path:
+    """Return a new scratch folder; a failed test shows the ends of the logs in it."""
+    folder = factory.mktemp("control-plane")
+    _FOLDERS.append(folder)
+    return folder
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Remember where each log ends before the test."""
+    item.stash[_STASH] = {log: log.stat().st_size for log in _logs()}
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Add to a failed test's report what was logged during it."""
+    report = yield
+    if report.failed and _FOLDERS:
+        from .processes import tail  # noqa: PLC0415 - see the module's docstring
+
+        before: dict[Path, int] = item.stash.get(_STASH, dict[Path, int]())
+        for log in _logs():
+            text = tail(log, _LOG_LINES, before.get(log, 0))
+            report.sections.append((f"end of {log.name}", text))
+    return report
+
+
+def _logs() -> list[Path]:
+    return [log for folder in _FOLDERS for log in sorted(folder.glob("*.log"))]

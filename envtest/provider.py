@@ -1,0 +1,127 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Everything together: control plane, Cluster API's CRDs, ours, and the running manager."""
+
+import json
+import ssl
+from pathlib import Path
+from typing import Self
+
+from . import capi, install
+from .client import Client, Json, Resource
+from .control_plane import ControlPlane
+from .manager import LEASE_FLAGS, Manager, Options
+from .pki import LOOPBACK
+from .ports import free_port
+
+GROUP = "ipam.cluster.x-k8s.io"
+NAMESPACE = "capi-ipam-in-cluster-system"
+SERVICE_ACCOUNT = "capi-ipam-in-cluster-controller-manager"
+IDENTITY = f"system:serviceaccount:{NAMESPACE}:{SERVICE_ACCOUNT}"
+IPAM_VERSION = {capi.NEWEST: "v1beta2", capi.OLDEST: "v1beta1"}
+
+
+class Provider:
+    """A cluster in which the provider runs.
+
+    `capi_series` chooses the contract of Cluster API.  `flags` go to the manager in addition to
+    where everything is.  `audit` records the manager's requests (`requests`).
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        capi_series: str = capi.NEWEST,
+        flags: tuple[str, ...] = LEASE_FLAGS,
+        audit: bool = False,
+        detached: bool = False,
+    ) -> None:
+        self.folder = folder
+        self.capi_series = capi_series
+        self.control_plane = ControlPlane(folder, audit=audit, detached=detached)
+        self._webhook_port = free_port()
+        self._flags = flags
+        self._detached = detached
+        self._managers: list[Manager] = []
+
+    def __enter__(self) -> Self:
+        try:
+            self.start()
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        """Start and install everything; return when the manager is ready."""
+        self.control_plane.start()
+        self.install()
+        self.manager = self.new_manager("manager", webhook_port=self._webhook_port)
+        self.manager.run()
+
+    def install(self) -> None:
+        """Install Cluster API's CRDs and the provider's objects; needs no manager yet."""
+        install.crds(self.admin, capi.crds(self.capi_series))
+        url = f"https://{LOOPBACK}:{self._webhook_port}"
+        authority = self.control_plane.authority.pem
+        install.provider(self.admin, install.Webhooks(url, authority))
+
+    def stop(self) -> None:
+        """End every manager and the control plane."""
+        for manager in self._managers:
+            manager.kill()
+        self.control_plane.stop()
+
+    def new_manager(self, name: str, *, webhook_port: int = 0) -> Manager:
+        """Return another manager of the same cluster, not yet started; it ends with this."""
+        kubeconfig = self.control_plane.service_account_kubeconfig(NAMESPACE, SERVICE_ACCOUNT)
+        options = Options(name, webhook_port, self._flags, self._detached)
+        manager = Manager(self.folder, kubeconfig, self.control_plane.authority, options)
+        self._managers.append(manager)
+        return manager
+
+    def new_namespace(self, name: str) -> str:
+        """Create a namespace and return its name."""
+        body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
+        self.admin.resource("v1", "namespaces").create(body)
+        return name
+
+    @property
+    def admin(self) -> Client:
+        """A client that may do everything."""
+        return self.control_plane.admin
+
+    @property
+    def ipam_version(self) -> str:
+        """The version in which Cluster API stores claims and addresses here."""
+        return IPAM_VERSION[self.capi_series]
+
+    def claims(self, namespace: str | None = None) -> Resource:
+        """IPAddressClaims in Cluster API's stored version."""
+        return self._ipam("ipaddressclaims", namespace)
+
+    def addresses(self, namespace: str | None = None) -> Resource:
+        """IPAddresses in Cluster API's stored version."""
+        return self._ipam("ipaddresses", namespace)
+
+    def pools(
+        self, plural: str, namespace: str | None = None, version: str = "v1alpha2"
+    ) -> Resource:
+        """Pools of one kind, by its plural."""
+        return self.admin.resource(f"{GROUP}/{version}", plural, namespace)
+
+    def _ipam(self, plural: str, namespace: str | None) -> Resource:
+        return self.admin.resource(f"{GROUP}/{self.ipam_version}", plural, namespace)
+
+    def serving_certificate(self) -> str:
+        """Return the certificate (PEM) that the manager's webhooks present now."""
+        return ssl.get_server_certificate((LOOPBACK, self._webhook_port))
+
+    def requests(self) -> list[Json]:
+        """Return what the manager asked of the API server so far: audit events, oldest first."""
+        lines = self.control_plane.audit_log.read_text().splitlines()
+        events: list[Json] = [json.loads(line) for line in lines]
+        return [event for event in events if event["user"]["username"] == IDENTITY]

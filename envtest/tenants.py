@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One namespace of a cluster, seen as its user sees it: pools, claims and their addresses."""
+
+from functools import partial
+
+from . import manifests
+from .client import Json, Resource
+from .provider import Provider
+from .waiting import until
+
+POOL = "InClusterIPPool"
+
+
+class Tenant:
+    """The pools, claims and addresses of one namespace."""
+
+    def __init__(self, provider: Provider, namespace: str) -> None:
+        self.provider = provider
+        self.namespace = namespace
+        self.claims = provider.claims(namespace)
+        self.addresses = provider.addresses(namespace)
+
+    def pools(self, kind: str = POOL, version: str = "v1alpha2") -> Resource:
+        """Pools of one kind in one version; global ones are everybody's."""
+        scope = None if kind.startswith("Global") else self.namespace
+        return self.provider.pools(manifests.KINDS[kind], scope, version)
+
+    def add_pool(
+        self, name: str, *addresses: str, prefix: int = 24, kind: str = POOL, **more: object
+    ) -> Json:
+        """Create an IP pool in the hub version; `more` are fields of its spec."""
+        spec = {"addresses": list(addresses), "prefix": prefix, **more}
+        return self.pools(kind).create(manifests.pool(name, spec, kind))
+
+    def add_claim(self, name: str, pool: str, kind: str = POOL, **metadata: object) -> Json:
+        """Create a claim on a pool; `metadata` adds labels or annotations."""
+        body = manifests.claim(name, pool, kind, self.provider.ipam_version)
+        body["metadata"] |= metadata
+        return self.claims.create(body)
+
+    def bound(self, *names: str) -> list[str]:
+        """Return the addresses of claims when all of them have one, in the order of `names`."""
+        return [self.address(name)["spec"]["address"] for name in names]
+
+    def address(self, claim: str) -> Json:
+        """Return the IPAddress of a claim as soon as its status names it."""
+        where = f"IPAddressClaim {self.namespace}/{claim} has an address"
+        status = until(where, lambda: self.status(claim), lambda status: "addressRef" in status)
+        return self.addresses.get(status["addressRef"]["name"])
+
+    def status(self, claim: str) -> Json:
+        """Return a claim's status; an empty one where there is none yet."""
+        status: Json = self.claims.get(claim).get("status", {})
+        return status
+
+    def not_ready(self, claim: str, reason: str) -> str:
+        """Wait until a claim is not ready for this reason, and return the message."""
+        what = f"IPAddressClaim {self.namespace}/{claim} is not ready: {reason}"
+        seen = until(what, lambda: self.ready(claim), lambda seen: seen.get("reason") == reason)
+        assert seen["status"] == "False"
+        return str(seen["message"])
+
+    def ready(self, claim: str) -> Json:
+        """Return a claim's Ready condition in the form of metav1; empty where there is none."""
+        status = self.status(claim)
+        if self.provider.ipam_version == "v1beta1":
+            status = status.get("v1beta2", {})
+        conditions: list[Json] = status.get("conditions", [])
+        return next((item for item in conditions if item["type"] == "Ready"), Json())
+
+    def release(self, *names: str) -> None:
+        """Delete claims and return when they are gone."""
+        for name in names:
+            self.claims.delete(name)
+        for name in names:
+            what = f"IPAddressClaim {self.namespace}/{name} is gone"
+            until(what, partial(self.claims.find, name), _is_none)
+
+    def counts(self, pool: str, kind: str = POOL, **expected: int) -> Json:
+        """Return a pool's counts when they are as expected (any counts by default)."""
+
+        def good(counts: Json) -> bool:
+            return bool(counts) and expected.items() <= counts.items()
+
+        what = f"{kind} {self.namespace}/{pool} counts {expected}"
+        return until(what, lambda: self._counts(pool, kind), good)
+
+    def _counts(self, pool: str, kind: str) -> Json:
+        status = self.pools(kind).get(pool).get("status", {})
+        counts: Json = status.get("ipAddresses", {})
+        return counts
+
+
+def _is_none(what: object) -> bool:
+    return what is None

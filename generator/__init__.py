@@ -1,0 +1,13 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Turns types and declarations into the manifests that the API server needs.
+
+    models (api) -> JSON schema -> structural schema -> CustomResourceDefinitions
+    their names                                      -> webhook configurations
+    rules beside the code that needs them            -> roles
+
+May import `api` and `kube`; the declarations of the sibling packages are loaded by name.  Only this
+package imports jinja2.
+
+Start reading at `manifests.py`, which is the list of files; `structural.py` is where the work is.
+Run `python -m generator` to write, with `--check` to compare.
+"""

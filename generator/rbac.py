@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From the access rules that packages declare beside the code that needs them, to roles."""
+
+import importlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from kube import rbac
+
+from .errors import RulesError
+
+MODULES = ("controller.rbac", "webhook.rbac")
+"""Modules that declare rules.  Siblings in the layers, so they are named here, not imported."""
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """Everything that the manager may do: anywhere, and in its own namespace."""
+
+    cluster: tuple[rbac.Rule, ...]
+    namespace: tuple[rbac.Rule, ...]
+
+    @property
+    def cluster_rules(self) -> list[dict[str, Any]]:
+        """The rules of the ClusterRole."""
+        return _merged(self.cluster)
+
+    @property
+    def namespace_rules(self) -> list[dict[str, Any]]:
+        """The rules of the Role."""
+        return _merged(self.namespace)
+
+
+def load(modules: Iterable[str]) -> Access:
+    """Collect `CLUSTER_RULES` and `NAMESPACE_RULES` of modules.
+
+    Raises:
+        RulesError: a module does not exist, or declares neither.
+    """
+    cluster, namespace = list[rbac.Rule](), list[rbac.Rule]()
+    for name in modules:
+        try:
+            module = importlib.import_module(name)
+        except ModuleNotFoundError as error:
+            raise RulesError(name, f"can't be imported: {error}") from error
+        found = [getattr(module, rules, ()) for rules in ("CLUSTER_RULES", "NAMESPACE_RULES")]
+        if not any(found):
+            raise RulesError(name, "declares neither CLUSTER_RULES nor NAMESPACE_RULES")
+        cluster += found[0]
+        namespace += found[1]
+    return Access(tuple(cluster), tuple(namespace))
+
+
+def _merged(rules: Iterable[rbac.Rule]) -> list[dict[str, Any]]:
+    """Return one policy rule for each set of resources, with all the verbs asked for anywhere."""
+    verbs = dict[tuple[tuple[str, ...], ...], set[str]]()
+    for rule in rules:
+        what = tuple(tuple(sorted(part)) for part in (rule.groups, rule.resources, rule.names))
+        verbs.setdefault(what, set()).update(rule.verbs)
+    return [
+        {
+            "apiGroups": list(groups),
+            **({"resourceNames": list(names)} if names else {}),
+            "resources": list(resources),
+            "verbs": sorted(verbs[groups, resources, names]),
+        }
+        for groups, resources, names in sorted(verbs)
+    ]

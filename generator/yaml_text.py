@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Values as YAML that people like to read, the same bytes every time."""
+
+from typing import Any
+
+import yaml
+from typing_extensions import override
+
+_LINE = 80
+"""Characters from which on a text is folded instead of standing on its key's line."""
+
+
+class _Dumper(yaml.SafeDumper):
+    """Keys in the order given, no anchors, long texts as blocks."""
+
+    @override
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+
+def _text(_dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    """Choose a style: literal for lines, folded for a long line, quoted for what can't be seen."""
+    if text != text.strip() or not text.replace("\n", "").isprintable():
+        style = '"'
+    else:
+        style = "|" if "\n" in text else ">" if len(text) > _LINE else None
+    return yaml.ScalarNode("tag:yaml.org,2002:str", text, style=style)
+
+
+_Dumper.add_representer(str, _text)
+
+
+def dump(value: object, indent: int = 0) -> str:
+    """Write a value in block style, each line but the first indented by `indent` spaces.
+
+    Guarantees:
+        `yaml.safe_load` of the result, at any indentation, is `value`.
+    """
+    text = yaml.dump(value, Dumper=_Dumper, sort_keys=False, width=100, allow_unicode=True)
+    first, *rest = text.removesuffix("...\n").removesuffix("\n").split("\n")
+    lines = [" " * indent + line if line else "" for line in rest]
+    return "\n".join([first, *lines])

@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What each marker says in the schema."""
+
+from typing import Annotated, ClassVar
+
+from api import markers, model
+
+
+class Marked(model.Model):
+    """An object with every marker."""
+
+    rules: ClassVar = (markers.CEL("self.a != self.b", "must differ", field_path=".b"),)
+
+    a: Annotated[int, markers.Format("int64")]
+    """First line
+    and second.
+    """
+
+    b: Annotated[str, markers.CEL("self != 'x'", "is x"), markers.CEL("self != 'y'", "is y")]
+    names: Annotated[tuple[str, ...], markers.ListType("set")]
+    items: Annotated[tuple[str, ...], markers.ListType("map", keys=("type",))]
+    anything: Annotated[dict[str, str], markers.Opaque()]
+
+
+SCHEMA = Marked.model_json_schema()
+FIELDS = SCHEMA["properties"]
+
+
+def test_a_field_docstring_is_its_description() -> None:
+    assert FIELDS["a"]["description"] == "First line\nand second."
+
+
+def test_a_format_is_named() -> None:
+    assert (FIELDS["a"]["type"], FIELDS["a"]["format"]) == ("integer", "int64")
+
+
+def test_rules_of_a_field_stand_in_their_order() -> None:
+    assert FIELDS["b"]["x-kubernetes-validations"] == [
+        {"message": "is x", "rule": "self != 'x'"},
+        {"message": "is y", "rule": "self != 'y'"},
+    ]
+
+
+def test_rules_of_a_model_stand_at_the_object() -> None:
+    assert SCHEMA["x-kubernetes-validations"] == [
+        {"fieldPath": ".b", "message": "must differ", "rule": "self.a != self.b"}
+    ]
+
+
+def test_a_rule_says_everything_that_it_was_told() -> None:
+    rule = markers.CEL("r", "m", message_expression="e", reason="FieldValueForbidden")
+
+    assert rule.as_schema() == {
+        "message": "m",
+        "messageExpression": "e",
+        "reason": "FieldValueForbidden",
+        "rule": "r",
+    }
+
+
+def test_a_list_type_and_its_keys_are_extensions() -> None:
+    assert FIELDS["names"]["x-kubernetes-list-type"] == "set"
+    assert "x-kubernetes-list-map-keys" not in FIELDS["names"]
+    assert FIELDS["items"]["x-kubernetes-list-type"] == "map"
+    assert FIELDS["items"]["x-kubernetes-list-map-keys"] == ["type"]
+
+
+def test_an_opaque_object_says_nothing_about_its_fields() -> None:
+    assert FIELDS["anything"].keys() == {"type", "title"}
+    assert FIELDS["anything"]["type"] == "object"

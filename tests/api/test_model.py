@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How Python says what stands in a manifest."""
+
+import pydantic
+import pytest
+
+from api import model, v1alpha1, v1alpha2
+
+SPEC = {
+    "addresses": ["10.0.0.1-10.0.0.9"],
+    "prefix": 24,
+    "allocateReservedIPAddresses": True,
+    "gateway": "",
+}
+
+
+@pytest.mark.parametrize(
+    ("attribute", "name"),
+    [
+        ("prefix", "prefix"),
+        ("out_of_range", "outOfRange"),
+        ("ip_addresses", "ipAddresses"),
+        ("allocate_reserved_ip_addresses", "allocateReservedIPAddresses"),
+    ],
+)
+def test_json_names_are_those_of_kubernetes(attribute: str, name: str) -> None:
+    assert model.json_name(attribute) == name
+
+
+def test_a_manifest_comes_back_as_it_was_written() -> None:
+    manifest = {
+        "apiVersion": "ipam.cluster.x-k8s.io/v1alpha2",
+        "kind": "InClusterIPPool",
+        "metadata": {"name": "blue", "labels": {"a": ""}},
+        "spec": SPEC,
+    }
+
+    assert v1alpha2.InClusterIPPool.model_validate(manifest).as_json() == manifest
+
+
+def test_attributes_are_set_by_their_python_names() -> None:
+    spec = v1alpha2.InClusterIPPoolSpec(
+        addresses=("10.0.0.1-10.0.0.9",),
+        prefix=24,
+        allocate_reserved_ip_addresses=True,
+        gateway="",
+    )
+
+    assert spec.as_json() == SPEC
+
+
+def test_unknown_fields_are_ignored_as_the_api_server_prunes_them() -> None:
+    spec = v1alpha2.InClusterIPPoolSpec.model_validate({**SPEC, "excludeAddresses": ["10.0.0.1"]})
+
+    assert spec.as_json() == SPEC
+
+
+def test_a_default_is_read_but_not_written() -> None:
+    spec = v1alpha2.InClusterPrefixPoolSpec(prefixes=("2001:db8::/48",))
+
+    assert spec.allocation_prefix_length == 64
+    assert spec.as_json() == {"prefixes": ["2001:db8::/48"]}
+
+
+def test_an_object_never_changes() -> None:
+    spec = v1alpha2.InClusterIPPoolSpec.model_validate(SPEC)
+
+    with pytest.raises(pydantic.ValidationError, match="frozen"):
+        spec.prefix = 25  # type: ignore[misc]  # pyright: ignore[reportAttributeAccessIssue]
+
+
+@pytest.mark.parametrize(
+    "field", [{"prefix": "24"}, {"addresses": "10.0.0.1"}, {"addresses": [1]}, {"gateway": 1}]
+)
+def test_json_types_are_not_bent(field: dict[str, object]) -> None:
+    with pytest.raises(pydantic.ValidationError):
+        v1alpha2.InClusterIPPoolSpec.model_validate({**SPEC, **field})
+
+
+@pytest.mark.parametrize(
+    "kind", [v1alpha1.InClusterIPPool, v1alpha2.InClusterIPPool], ids=lambda k: k.version.name
+)
+def test_a_pool_without_a_spec_is_a_pool(kind: type[model.Object]) -> None:
+    assert kind.model_validate({"kind": "InClusterIPPool"}).as_json() == {"kind": "InClusterIPPool"}

@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The manager may stop or die at any moment."""
+
+import signal
+
+from envtest import client, provider, tenants, waiting
+
+LEASE = "7bb7acb4.ipam.cluster.x-k8s.io"
+CLAIMS = 500
+
+
+def leases(cluster: provider.Provider) -> client.Resource:
+    return cluster.admin.resource("coordination.k8s.io/v1", "leases", provider.NAMESPACE)
+
+
+def holder(cluster: provider.Provider) -> str:
+    lease = leases(cluster).find(LEASE) or {"spec": {}}
+    return str(lease["spec"].get("holderIdentity") or "")
+
+
+def test_a_kill_in_the_middle_of_500_claims_loses_and_duplicates_nothing(
+    tenant: tenants.Tenant,
+) -> None:
+    manager = tenant.provider.manager
+    names = [f"claim-{number:03}" for number in range(CLAIMS)]
+    for name in names:
+        tenant.add_claim(name, "blue")
+    since = tenant.addresses.listing()["metadata"]["resourceVersion"]
+
+    tenant.add_pool("blue", "10.0.0.0/16", prefix=16)  # now all of them are served at once
+    waiting.until("some have addresses", tenant.addresses.list, lambda found: len(found) >= 50)
+    manager.kill()
+    bound_by_the_first = {
+        claim["metadata"]["name"]
+        for claim in tenant.claims.list()
+        if "addressRef" in claim.get("status", {})
+    }
+    before = {address["metadata"]["name"]: address["spec"] for address in tenant.addresses.list()}
+    manager.run()
+
+    addresses = tenant.bound(*names)
+    assert len(bound_by_the_first) < CLAIMS  # or it was not the middle
+    assert len(set(addresses)) == CLAIMS
+    after = {address["metadata"]["name"]: address["spec"] for address in tenant.addresses.list()}
+    assert before.items() <= after.items()
+    assert sorted(after) == names
+    assert lost_since(tenant.addresses, since) == []
+    tenant.counts("blue", used=CLAIMS)
+
+
+def lost_since(addresses: client.Resource, version: str) -> list[str]:
+    """Return the names of IPAddresses that were deleted after a resourceVersion."""
+    with addresses.watch(version, seconds=1) as events:
+        return [
+            event["object"]["metadata"]["name"] for event in events if event["type"] == "DELETED"
+        ]
+
+
+def test_on_sigterm_the_manager_ends_by_itself_and_gives_its_lease_back(
+    provider: provider.Provider,
+) -> None:
+    waiting.until("somebody leads", lambda: holder(provider), bool)
+
+    provider.manager.signal(signal.SIGTERM)
+
+    assert provider.manager.wait() == 0
+    assert holder(provider) == ""
+
+
+def test_claims_of_the_time_without_a_manager_are_served_by_the_next(
+    tenant: tenants.Tenant,
+) -> None:
+    tenant.add_pool("blue", "10.0.0.10-10.0.0.20")
+    tenant.add_claim("before", "blue")
+    tenant.bound("before")
+    tenant.provider.manager.stop()
+    tenant.add_claim("meanwhile", "blue")
+    tenant.claims.delete("before")
+
+    tenant.provider.manager.run()
+
+    assert tenant.bound("meanwhile") == ["10.0.0.11"]
+    tenant.counts("blue", used=1)
+
+
+def test_a_restart_of_the_api_server_is_survived(tenant: tenants.Tenant) -> None:
+    tenant.add_pool("blue", "10.0.0.10-10.0.0.20")
+    tenant.provider.control_plane.apiserver.stop()
+
+    tenant.provider.control_plane.start()
+
+    tenant.add_claim("web", "blue")
+    assert tenant.bound("web") == ["10.0.0.10"]
+
+
+def test_a_new_certificate_is_served_without_a_restart(tenant: tenants.Tenant) -> None:
+    old = tenant.provider.serving_certificate()
+
+    tenant.provider.manager.issue_certificate()
+
+    waiting.until("another is served", tenant.provider.serving_certificate, lambda new: new != old)
+    tenant.add_pool("blue", "10.0.0.10")  # admission goes over it
+    tenant.pools(version="v1alpha1").get("blue")  # and conversion
+
+
+def test_the_serving_certificate_is_read_from_the_folder(provider: provider.Provider) -> None:
+    on_disk = (provider.manager.certificates / "tls.crt").read_text()
+
+    def same(served: str) -> bool:
+        return served == on_disk
+
+    waiting.until("the certificate on disk is served", provider.serving_certificate, same)

@@ -1,0 +1,237 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The whole server over real TLS sockets on loopback."""
+
+import asyncio
+import json
+import logging
+import ssl
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, cast
+
+import pytest
+from cryptography import x509
+from fastapi import FastAPI
+
+from webhook import app, errors, inuse, limits, server, tls
+
+Post = Callable[..., Awaitable[tuple[int, Any]]]
+Serve = Callable[[FastAPI, tls.Certificates], Awaitable[server.Server]]
+GROUP = "ipam.cluster.x-k8s.io"
+ADMISSION = "/validate-ipam-cluster-x-k8s-io-v1alpha2-inclusterippool"
+
+REVIEW = {
+    "apiVersion": "apiextensions.k8s.io/v1",
+    "kind": "ConversionReview",
+    "request": {
+        "uid": "u-1",
+        "desiredAPIVersion": f"{GROUP}/v1alpha2",
+        "objects": [
+            {
+                "apiVersion": f"{GROUP}/v1alpha1",
+                "kind": "InClusterIPPool",
+                "metadata": {"name": "blue"},
+                "spec": {"subnet": "10.9.0.0/24"},
+            }
+        ],
+    },
+}
+
+
+async def connect(running: server.Server) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """Open a TLS connection that trusts anything, without a server name."""
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return await asyncio.open_connection("127.0.0.1", running.port, ssl=context)
+
+
+def served_name(writer: asyncio.StreamWriter) -> str:
+    """Return the common name of the certificate that the server showed."""
+    connection = cast("ssl.SSLObject", writer.get_extra_info("ssl_object"))
+    der = connection.getpeercert(binary_form=True)
+    assert der is not None
+    common_names = x509.load_der_x509_certificate(der).subject.get_attributes_for_oid(
+        x509.NameOID.COMMON_NAME
+    )
+    return str(common_names[0].value)
+
+
+async def exchange(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> Mapping[str, Any]:
+    """Send the review on an open connection and return the answer."""
+    body = json.dumps(REVIEW).encode()
+    head = (
+        "POST /convert HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+        f"Content-Length: {len(body)}\r\n\r\n"
+    )
+    writer.write(head.encode() + body)
+    headers = await reader.readuntil(b"\r\n\r\n")
+    length = int(headers.lower().split(b"content-length: ")[1].split(b"\r\n")[0])
+    answer: Mapping[str, Any] = json.loads(await reader.readexactly(length))
+    return answer
+
+
+async def test_a_review_is_answered_over_tls(post: Post) -> None:
+    status, answer = await post("/convert", REVIEW)
+
+    assert status == 200
+    spec = answer["response"]["convertedObjects"][0]["spec"]
+    assert spec == {"addresses": ["10.9.0.1-10.9.0.254"], "prefix": 24}
+
+
+async def test_an_open_connection_outlives_its_certificate_and_new_ones_get_the_new(
+    running: server.Server, files: tls.Files, reissue: Callable[[tls.Files, str], None]
+) -> None:
+    old_reader, old_writer = await connect(running)
+    reissue(files, "second")
+
+    new_reader, new_writer = await connect(running)
+
+    assert (served_name(old_writer), served_name(new_writer)) == ("first", "second")
+    for reader, writer in ((old_reader, old_writer), (new_reader, new_writer)):
+        assert (await exchange(reader, writer))["response"]["result"]["status"] == "Success"
+        writer.close()
+
+
+@pytest.mark.parametrize("broken", ["certificate", "key"])
+async def test_half_written_files_change_nothing_and_are_logged(
+    running: server.Server, files: tls.Files, broken: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    getattr(files, broken).write_text("-----BEGIN")
+
+    with caplog.at_level(logging.WARNING):
+        _, first = await connect(running)
+        _, second = await connect(running)
+
+    assert served_name(first) == served_name(second) == "first"
+    assert [record.message.split(":")[0] for record in caplog.records] == [
+        "keeping the old certificate"
+    ]
+    for writer in (first, second):
+        writer.close()
+
+
+async def test_a_certificate_with_another_key_changes_nothing(
+    running: server.Server, files: tls.Files, reissue: Callable[[tls.Files, str], None]
+) -> None:
+    key = files.key.read_bytes()
+    reissue(files, "second")
+    good_key = files.key.read_bytes()
+    files.key.write_bytes(key)
+
+    _, meanwhile = await connect(running)
+    files.key.write_bytes(good_key)
+    _, after = await connect(running)
+
+    assert (served_name(meanwhile), served_name(after)) == ("first", "second")
+    for writer in (meanwhile, after):
+        writer.close()
+
+
+def test_without_a_usable_certificate_the_server_does_not_start(files: tls.Files) -> None:
+    files.key.unlink()
+
+    with pytest.raises(errors.CertificateError, match=r"tls\.crt with key .*tls\.key: .*No such"):
+        tls.Certificates(files)
+
+
+async def test_an_old_tls_version_is_refused(serve: Serve, files: tls.Files) -> None:
+    certificates = tls.Certificates(files, tls.VERSIONS["VersionTLS13"])
+    running = await serve(app.create_app(), certificates)
+    old = ssl.create_default_context(cafile=str(files.certificate))
+    old.maximum_version = ssl.TLSVersion.TLSv1_2
+
+    with pytest.raises((ssl.SSLError, ConnectionResetError)):
+        await asyncio.open_connection("127.0.0.1", running.port, ssl=old)
+
+
+@pytest.mark.parametrize("path", ["/convert", ADMISSION])
+@pytest.mark.parametrize(
+    ("body", "content_type", "status"),
+    [
+        (b"{", "application/json", 400),
+        (b"\xff\xfe", "application/json", 400),
+        (b"{}", "text/yaml", 415),
+        (b"{}", "", 415),
+        (b" " * (limits.BODY_BYTES + 1), "application/json", 413),
+    ],
+)
+async def test_what_is_no_review_gets_a_clear_refusal(
+    post: Post, path: str, body: bytes, content_type: str, status: int
+) -> None:
+    got, text = await post(path, body, content_type)
+
+    assert got == status
+    assert len(text.strip().splitlines()) == 1
+
+
+async def test_unknown_paths_and_methods_are_refused(post: Post) -> None:
+    status, _ = await post("/nothing", {})
+
+    assert status == 404
+
+
+async def test_a_body_that_never_ends_is_cut_off(serve: Serve, files: tls.Files) -> None:
+    small = limits.Bodies(seconds=0.01)
+    running = await serve(app.create_app(bodies=small), tls.Certificates(files))
+    reader, writer = await connect(running)
+
+    writer.write(
+        b"POST /convert HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+        b"Content-Length: 9\r\n\r\n{"
+    )
+
+    assert (await reader.readline()).split()[1] == b"408"
+    writer.close()
+
+
+async def test_a_client_that_hangs_up_is_no_error(
+    running: server.Server, post: Post, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.WARNING):
+        _, writer = await connect(running)
+        writer.write(
+            b"POST /convert HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+            b"Content-Length: 100\r\n\r\n{"
+        )
+        await writer.drain()
+        writer.transport.abort()
+        status, _ = await post("/convert", REVIEW)
+
+    assert status == 200
+    assert caplog.records == []
+
+
+async def test_too_many_bytes_at_once_are_told_to_come_back(serve: Serve, files: tls.Files) -> None:
+    tight = limits.Bodies(one=100, together=50)
+    running = await serve(app.create_app(bodies=tight), tls.Certificates(files))
+    reader, writer = await connect(running)
+
+    writer.write(
+        b"POST /convert HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+        b"Content-Length: 60\r\n\r\n" + b" " * 60
+    )
+
+    assert (await reader.readline()).split()[1] == b"429"
+    writer.close()
+
+
+async def test_conversion_does_not_wait_for_the_cluster(serve: Serve, files: tls.Files) -> None:
+    later = inuse.Later()
+    running = await serve(app.create_app(later), tls.Certificates(files))
+    reader, writer = await connect(running)
+
+    assert (await exchange(reader, writer))["response"]["result"]["status"] == "Success"
+    writer.close()
+
+
+async def test_a_taken_port_is_told(running: server.Server) -> None:
+    with pytest.raises(OSError, match="Address already in use"):
+        await server.Server(app.create_app(), "127.0.0.1", running.port).start()
+
+
+async def test_stopping_twice_is_stopping_once(files: tls.Files) -> None:
+    running = server.Server(app.create_app(), "", 0, tls.Certificates(files).context)
+    await running.start()
+
+    await running.stop()
+    await running.stop()

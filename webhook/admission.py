@@ -1,0 +1,154 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The rules of admission: whether a write of a pool may happen, and what is added to it.
+
+Rules about addresses are in `ipam.offer`, JSON types and bounds in `api`.  What stands here is what
+depends on the stored object, on its client, and on the addresses in use.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from api import resources
+from conversion import registry, values
+from ipam import offer
+
+from . import statuses
+from .inuse import InUse
+from .pool import Pool, can_strand, stranded
+
+SKIP_DELETE_ANNOTATION = "ipam.cluster.x-k8s.io/skip-validate-delete-webhook"
+MOVE_ANNOTATION = "clusterctl.cluster.x-k8s.io/delete-for-move"
+"""What `clusterctl move` leaves of an object's annotations before it deletes the object."""
+
+_PREFIX_KINDS = frozenset(
+    (resources.IN_CLUSTER_PREFIX_POOL.kind, resources.GLOBAL_IN_CLUSTER_PREFIX_POOL.kind)
+)
+_DEFAULT_LENGTH = 64  # bits of a sub-prefix: the usual size of an IPv6 network
+_TOLD_ADDRESSES = 10  # of those in the way; the message has to stay readable
+_TOLD_WARNINGS = 10  # the API server cuts them at 4096 characters together
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The answer to one review: without `status` it is yes."""
+
+    status: values.JsonObject | None = None
+    warnings: list[str] = field(default_factory=list[str])
+    additions: values.JsonObject = field(default_factory=values.JsonObject)
+    """Fields that are put into the spec."""
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """A write under review.  `version` is the one that the client wrote."""
+
+    uid: str
+    operation: str
+    version: str
+    new: Pool | None
+    old: Pool | None
+
+    @property
+    def pool(self) -> Pool:
+        """The object that is written or deleted."""
+        pool = self.new or self.old
+        return pool if pool is not None else Pool({})
+
+    @property
+    def harmless(self) -> bool:
+        """Whether it concerns no spec, or an object that is going away."""
+        if self.new is None or self.old is None:
+            return False
+        return self.new.deleting or self.new.obj.get("spec") == self.old.obj.get("spec")
+
+
+async def judge(write: Write, in_use: InUse) -> Verdict:
+    """Say whether a write may happen.
+
+    Flow:
+        Only an update that takes addresses out of the offer, and a delete, ask for those in use.
+
+    Raises:
+        InUseError: it depends on them, and they cannot be told now.
+    """
+    if write.harmless:
+        return Verdict()
+    if write.operation == "DELETE":
+        return await _judge_delete(write.pool, in_use)
+    if write.new is None:
+        return Verdict()
+    problems = write.new.problems(write.version, write.old) + _moved_length(write)
+    if problems:
+        return Verdict(statuses.invalid(write.pool.key.kind, write.pool.key.name, problems))
+    if write.old is not None and (lost := await _strands(write.new, write.old, in_use)):
+        return Verdict(statuses.bad_request(_named("would no longer be in the pool", lost, write)))
+    return Verdict(warnings=_few(write.new.notes(write.version)))
+
+
+def complete(write: Write) -> Verdict:
+    """Say what a write leaves out that has to be there.
+
+    Flow:
+        A client of an old version that does not know the conversion annotation (kubectl replace of
+        an old manifest) keeps what its version has no field for.  Prefix pools get their default.
+    """
+    if write.new is None or write.operation not in {"CREATE", "UPDATE"}:
+        return Verdict()
+    if write.new.deleting:
+        return Verdict()
+    if write.old is not None:
+        unsaid = registry.unsaid(write.new.obj, write.old.obj, write.version)
+        if unsaid:
+            return Verdict(additions=unsaid)
+    if (
+        write.pool.key.kind in _PREFIX_KINDS
+        and write.new.spec.get("allocationPrefixLength") is None
+    ):
+        return Verdict(additions={"allocationPrefixLength": _DEFAULT_LENGTH})
+    return Verdict()
+
+
+async def _judge_delete(pool: Pool, in_use: InUse) -> Verdict:
+    if pool.annotations.keys() & {SKIP_DELETE_ANNOTATION, MOVE_ANNOTATION}:
+        return Verdict()
+    addresses = await in_use.addresses_of(pool.key)
+    if not addresses:
+        return Verdict()
+    held = f"{pool.key} still has {_listed(addresses)} in use"
+    return Verdict(statuses.bad_request(f"{held}; delete the IPAddressClaims first"))
+
+
+async def _strands(new: Pool, old: Pool, in_use: InUse) -> list[str]:
+    before, after = old.offered(), new.offered()
+    if not can_strand(before, after):
+        return []
+    return stranded(before, after, await in_use.addresses_of(new.key))
+
+
+def _moved_length(write: Write) -> list[offer.Problem]:
+    """Refuse another length of sub-prefixes: those handed out have the old one."""
+    name = "allocationPrefixLength"
+    if write.new is None or write.old is None or write.pool.key.kind not in _PREFIX_KINDS:
+        return []
+    new = write.new.spec.get(name, _DEFAULT_LENGTH)
+    if new == write.old.spec.get(name, _DEFAULT_LENGTH):
+        return []
+    return [offer.Problem(name, new, "is immutable")]
+
+
+def _named(what: str, addresses: list[str], write: Write) -> str:
+    advice = "keep them in, or delete their IPAddressClaims first"
+    return f"{write.pool.key}: {_listed(addresses)} in use {what}; {advice}"
+
+
+def _listed(addresses: Sequence[str]) -> str:
+    few = ", ".join(addresses[:_TOLD_ADDRESSES])
+    more = ", ..." if len(addresses) > _TOLD_ADDRESSES else ""
+    noun = "address" if len(addresses) == 1 else "addresses"
+    return f"{len(addresses)} {noun} ({few}{more})"
+
+
+def _few(warnings: list[str]) -> list[str]:
+    if len(warnings) <= _TOLD_WARNINGS:
+        return warnings
+    return [*warnings[:_TOLD_WARNINGS], f"... and {len(warnings) - _TOLD_WARNINGS} more"]

@@ -1,0 +1,141 @@
+# SPDX-License-Identifier: Apache-2.0
+"""AdmissionReview: one write of a pool, before it happens.
+
+Source: https://kubernetes.io/docs/reference/access-authn-authz/extensible-admission-controllers/
+"""
+
+import asyncio
+import base64
+
+import msgspec
+
+from conversion import errors as conversion_errors
+from conversion import values
+from kube import pools
+
+from . import objects, statuses
+from .admission import Verdict, Write, complete, judge
+from .inuse import InUse, InUseError
+from .pool import Pool
+
+API_VERSION = "admission.k8s.io/v1"
+KIND = "AdmissionReview"
+
+ADMISSION_SECONDS = 9.0
+"""How long a review may wait for the cluster.  The API server gives up after 10 s, and would then
+say only that there was no answer.
+"""
+
+
+class _GroupVersionKind(msgspec.Struct):
+    group: str = ""
+    version: str = ""
+    kind: str = ""
+
+
+class _Request(msgspec.Struct):
+    uid: str
+    operation: str
+    kind: _GroupVersionKind = msgspec.field(default_factory=_GroupVersionKind)
+    requested: _GroupVersionKind | None = msgspec.field(default=None, name="requestKind")
+    new: msgspec.Raw = msgspec.field(default=msgspec.Raw(b"null"), name="object")
+    old: msgspec.Raw = msgspec.field(default=msgspec.Raw(b"null"), name="oldObject")
+
+
+class _Review(msgspec.Struct, tag_field="kind", tag=KIND):
+    request: _Request
+    api_version: str = msgspec.field(name="apiVersion", default=API_VERSION)
+
+
+_DECODER = msgspec.json.Decoder(_Review)
+
+
+async def validate(body: bytes, kind: str, in_use: InUse) -> bytes:
+    """Answer a review at a validating path.
+
+    Raises:
+        RequestError: the body is no AdmissionReview v1 of this kind.
+    """
+    request = _decode(body)
+    try:
+        write = _read(request, kind)
+        async with asyncio.timeout(ADMISSION_SECONDS):
+            verdict = await judge(write, in_use)
+    except conversion_errors.ConversionError as error:
+        verdict = Verdict(statuses.bad_request(str(error)))
+    except (InUseError, TimeoutError) as error:
+        text = str(error) or "the cluster's addresses could not be read in time"
+        verdict = Verdict(statuses.unavailable(f"{text}; try again"))
+    return _answer(request.uid, verdict, None)
+
+
+def mutate(body: bytes, kind: str) -> bytes:
+    """Answer a review at a mutating path.
+
+    Raises:
+        RequestError: the body is no AdmissionReview v1 of this kind.
+    """
+    request = _decode(body)
+    try:
+        write = _read(request, kind)
+        verdict = complete(write)
+    except conversion_errors.ConversionError as error:
+        return _answer(request.uid, Verdict(statuses.bad_request(str(error))), None)
+    return _answer(request.uid, verdict, write.new)
+
+
+def _decode(body: bytes) -> _Request:
+    try:
+        review = _DECODER.decode(body)
+    except objects.MALFORMED as error:
+        objects.malformed(error)
+    if review.api_version != API_VERSION:
+        objects.unknown_version(review.api_version, API_VERSION)
+    return review.request
+
+
+def _read(request: _Request, kind: str) -> Write:
+    """Read both objects in the hub version.
+
+    Raises:
+        ConversionError: one of them is none of ours.
+    """
+    asked = request.requested or request.kind
+    new, old = _pool(request.new, kind), _pool(request.old, kind)
+    return Write(request.uid, request.operation, asked.version or pools.HUB, new, old)
+
+
+def _pool(raw: msgspec.Raw, kind: str) -> Pool | None:
+    try:
+        obj = objects.decode(raw)
+    except objects.MALFORMED as error:
+        objects.malformed(error)
+    if obj is None:
+        return None
+    if not values.is_object(obj):
+        raise conversion_errors.FieldError("object", obj, "an object")
+    if obj.get("kind") != kind:
+        raise conversion_errors.FieldError("kind", obj.get("kind"), f"{kind} at this path")
+    return Pool.read(obj)
+
+
+def _answer(uid: str, verdict: Verdict, new: Pool | None) -> bytes:
+    response: values.JsonObject = {"uid": uid, "allowed": verdict.status is None}
+    if verdict.status is not None:
+        response["status"] = verdict.status
+    if verdict.warnings:
+        response["warnings"] = verdict.warnings
+    if verdict.additions and new is not None:
+        patch = base64.b64encode(msgspec.json.encode(_patch(verdict.additions, new))).decode()
+        response |= {"patchType": "JSONPatch", "patch": patch}
+    review = {"apiVersion": API_VERSION, "kind": KIND, "response": response}
+    return msgspec.json.encode(review)
+
+
+def _patch(additions: values.JsonObject, new: Pool) -> list[values.JsonObject]:
+    """Return a JSON patch that puts fields into the spec."""
+    if new.obj.get("spec") is None:
+        return [{"op": "add", "path": "/spec", "value": additions}]
+    return [
+        {"op": "add", "path": f"/spec/{name}", "value": value} for name, value in additions.items()
+    ]

@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A pool under review: its spec in the hub version, and in the words of who wrote it."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import msgspec
+
+from api import resources
+from conversion import fields, registry, values
+from ipam import errors as ipam_errors
+from ipam import notation, offer
+from kube import objects, pools
+
+from . import shape
+
+
+@dataclass(frozen=True, slots=True)
+class Pool:
+    """An object of one of our kinds, in the hub version."""
+
+    obj: values.JsonObject
+
+    @classmethod
+    def read(cls, obj: values.JsonObject) -> "Pool":
+        """Take an object in any version.
+
+        Raises:
+            ConversionError: its kind, version or a JSON type is wrong.
+        """
+        return cls(registry.convert(obj, f"{resources.GROUP}/{pools.HUB}"))
+
+    @property
+    def spec(self) -> values.JsonObject:
+        """The spec; an empty one where there is none."""
+        return values.child(self.obj, "spec", "spec")
+
+    @property
+    def metadata(self) -> values.JsonObject:
+        """The metadata, as far as it is decoded."""
+        return values.child(self.obj, "metadata", "metadata")
+
+    @property
+    def annotations(self) -> values.JsonObject:
+        """The annotations."""
+        return values.child(self.metadata, "annotations", "metadata.annotations")
+
+    @property
+    def key(self) -> objects.PoolKey:
+        """Kind, namespace and name."""
+        namespace, name = (values.text(self.metadata, part) for part in ("namespace", "name"))
+        return objects.PoolKey(values.text(self.obj, "kind"), namespace, name)
+
+    @property
+    def deleting(self) -> bool:
+        """Whether it is only waiting for its finalizers."""
+        return bool(self.metadata.get("deletionTimestamp"))
+
+    def offered(self) -> offer.Offer:
+        """Work out what it offers; nothing, if it has not even the shape of a pool."""
+        given = {name: value for name, value in self.spec.items() if value is not None}
+        try:
+            spec = msgspec.convert(given, pools.PoolSpec)
+        except msgspec.ValidationError:
+            return offer.Offer()
+        metadata = objects.Meta(name=self.key.name, namespace=self.key.namespace)
+        return pools.offer_of(pools.Pool(kind=self.key.kind, metadata=metadata, spec=spec))
+
+    def problems(self, version: str, stored: "Pool | None") -> list[offer.Problem]:
+        """Return what is wrong, in the words of the version that its user wrote."""
+        before = stored.spec if stored else {}
+        if misfits := list(shape.problems_of(self.key.kind, self.spec, before)):
+            return misfits
+        return self._said(version, self.offered().problems)
+
+    def notes(self, version: str) -> list[str]:
+        """Return what is not wrong, but perhaps not meant either."""
+        notes = self.offered().notes
+        if version != pools.HUB:
+            written = self._written(version)
+            notes = tuple(fields.as_written(written, note) for note in notes)
+        return [f"spec.{note.path}: {note.value}: {note.text}" for note in notes]
+
+    def _said(self, version: str, problems: tuple[offer.Problem, ...]) -> list[offer.Problem]:
+        if version == pools.HUB:
+            return list(problems)
+        return fields.told(self._written(version), problems)
+
+    def _written(self, version: str) -> values.JsonObject:
+        """Return the spec as its user wrote it in an old version."""
+        old = registry.convert(self.obj, f"{resources.GROUP}/{version}")
+        return values.child(old, "spec", "spec")
+
+
+def can_strand(before: offer.Offer, after: offer.Offer) -> bool:
+    """Tell whether the change takes any address out of the offer."""
+    same_kind = (before.family, before.step) == (after.family, after.step)
+    return bool(before.slots - after.slots) if same_kind else bool(before.slots)
+
+
+def stranded(before: offer.Offer, after: offer.Offer, in_use: Iterable[str]) -> list[str]:
+    """Return the addresses in use that were offered before the change and are not after it."""
+    return [text for text in in_use if _offers(before, text) and not _offers(after, text)]
+
+
+def _offers(what: offer.Offer, text: str) -> bool:
+    try:
+        address = notation.parse_address(text)
+    except ipam_errors.NotationError:
+        return False  # somebody else's nonsense: no pool offers it
+    return what.slot(address) is not None

@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The port: uvicorn on the caller's event loop, without signal handlers of its own."""
+
+import asyncio
+import contextlib
+import socket
+import ssl
+from collections.abc import Generator
+
+import uvicorn
+from starlette.types import ASGIApp
+from typing_extensions import override
+
+_KEEP_ALIVE_SECONDS = 120
+"""How long an idle connection stays open: longer than the 90 s after which the API server closes
+its own, so that we never close one just as it sends a review.
+"""
+
+_DRAIN_SECONDS = 10  # at stop, for reviews under way: as long as the API server would wait
+
+
+class Server:
+    """Serves an application on one port, with TLS where a context is given."""
+
+    def __init__(
+        self, app: ASGIApp, host: str, port: int, context: ssl.SSLContext | None = None
+    ) -> None:
+        """Prepare it.
+
+        Args:
+            app: What answers.
+            host: Address to listen on; empty for all of them.
+            port: Port to listen on; 0 for any free one.
+            context: The TLS context; None serves plain HTTP.
+        """
+        self._config = uvicorn.Config(
+            app,
+            access_log=False,
+            http="httptools",
+            lifespan="off",
+            log_config=None,
+            proxy_headers=False,
+            server_header=False,
+            ssl_context_factory=None if context is None else lambda _config, _default: context,
+            timeout_graceful_shutdown=_DRAIN_SECONDS,
+            timeout_keep_alive=_KEEP_ALIVE_SECONDS,
+            ws="none",
+        )
+        self._server = _Uvicorn(self._config)
+        self._address = host, port
+        self._task: asyncio.Task[None] | None = None
+
+    @property
+    def port(self) -> int:
+        """The port that it really listens on."""
+        return self._address[1]
+
+    async def start(self) -> None:
+        """Return when the port answers.
+
+        Raises:
+            OSError: the port is taken or not allowed.
+        """
+        listener = _listen(*self._address)
+        self._address = self._address[0], listener.getsockname()[1]
+        self._task = asyncio.create_task(self._server.serve([listener]), name="webhook server")
+        up = asyncio.create_task(self._server.up.wait())
+        await asyncio.wait([self._task, up], return_when=asyncio.FIRST_COMPLETED)
+        up.cancel()
+        if self._task.done():
+            await self._task
+
+    async def stop(self) -> None:
+        """Stop listening, finish the reviews that have begun, and return."""
+        self._server.should_exit = True
+        if self._task is not None:
+            await self._task
+
+
+class _Uvicorn(uvicorn.Server):
+    """Leaves signals to the process, and tells when it is up."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.up = asyncio.Event()
+
+    @override
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.up.set()
+
+    @override
+    @contextlib.contextmanager
+    def capture_signals(self) -> Generator[None]:
+        yield
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """Open the listening socket; without a host for IPv6 and IPv4 alike, where there is IPv6."""
+    if host:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        return socket.create_server((host, port), family=family, backlog=1024)
+    if socket.has_dualstack_ipv6():
+        return socket.create_server(
+            ("", port), family=socket.AF_INET6, backlog=1024, dualstack_ipv6=True
+        )
+    return socket.create_server(("", port), backlog=1024)

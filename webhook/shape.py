@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The schema's part of admission: JSON types and bounds of a spec in the hub version.
+
+The API server has checked the version that its client wrote, but not what became of it in the hub.
+"""
+
+import functools
+from collections.abc import Iterator, Mapping
+
+import pydantic
+from pydantic_core import ErrorDetails
+
+from conversion import values
+from ipam import offer
+from kube import pools
+
+_SAID_BY_IPAM = frozenset(("missing", "too_short"))  # in the same words for all who ask
+
+
+@functools.cache
+def _models() -> Mapping[str, type[pydantic.BaseModel]]:
+    """Return the model of each kind's hub version."""
+    from api import kinds  # noqa: PLC0415 - costs 0.2 s, for which conversion must not wait
+
+    return {model.resource.kind: model for model in kinds.KINDS if model.version.name == pools.HUB}
+
+
+def problems_of(kind: str, spec: object, stored: values.JsonObject) -> Iterator[offer.Problem]:
+    """Yield where a spec does not have the schema of its kind.
+
+    Guarantees:
+        A field that is as it is in the `stored` spec is not told: an object that was stored under
+        looser rules can be updated elsewhere, as the API server itself has it.
+    """
+    try:
+        _models()[kind].model_validate({"spec": spec})
+    except pydantic.ValidationError as error:
+        for detail in error.errors(include_url=False, include_context=False):
+            if detail["type"] not in _SAID_BY_IPAM and not _unchanged(detail, spec, stored):
+                yield offer.Problem(_path(detail["loc"][1:]), detail["input"], _text(detail))
+
+
+def _unchanged(detail: ErrorDetails, spec: object, stored: values.JsonObject) -> bool:
+    if len(detail["loc"]) < len(("spec", "field")) or not values.is_object(spec):
+        return False
+    field = str(detail["loc"][1])
+    return field in stored and stored[field] == spec.get(field)
+
+
+def _path(location: tuple[int | str, ...]) -> str:
+    """Return the path as Kubernetes writes it: `addresses[3]`."""
+    parts = [f"[{part}]" if isinstance(part, int) else f".{part}" for part in location]
+    return "".join(parts).removeprefix(".")
+
+
+def _text(detail: ErrorDetails) -> str:
+    return detail["msg"].removeprefix("Input ").removeprefix("Value error, ")

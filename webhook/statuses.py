@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Rejections, in the form and the words of the API server's own.
+
+Source: k8s.io/apimachinery, api/errors (NewInvalid, NewBadRequest) and util/validation/field.
+"""
+
+import json
+from collections.abc import Sequence
+from http import HTTPStatus
+
+from api import resources
+from conversion import values
+from ipam import offer
+
+_QUOTED_CHARACTERS = 100  # of a value: an entry of a list has no more
+_TOLD_CAUSES = 50  # nobody mends more at once, and a pool can have 4096 bad entries
+
+
+def invalid(kind: str, name: str, problems: Sequence[offer.Problem]) -> values.JsonObject:
+    """Return 422 Invalid with one cause per problem."""
+    causes = [_cause(problem) for problem in problems[:_TOLD_CAUSES]]
+    texts = [f"{cause['field']}: {cause['message']}" for cause in causes]
+    if len(problems) > len(causes):
+        texts.append(f"... and {len(problems) - len(causes)} more")
+    text = texts[0] if len(texts) == 1 else f"[{', '.join(texts)}]"
+    message = f'{kind}.{resources.GROUP} "{name}" is invalid: {text}'
+    details = {"group": resources.GROUP, "kind": kind, "name": name, "causes": causes}
+    return _failure(HTTPStatus.UNPROCESSABLE_ENTITY, "Invalid", message) | {"details": details}
+
+
+def bad_request(message: str) -> values.JsonObject:
+    """Return 400: the request cannot be granted as things are."""
+    return _failure(HTTPStatus.BAD_REQUEST, "BadRequest", message)
+
+
+def unavailable(message: str) -> values.JsonObject:
+    """Return 503: the client should try again."""
+    return _failure(HTTPStatus.SERVICE_UNAVAILABLE, "ServiceUnavailable", message)
+
+
+def _cause(problem: offer.Problem) -> dict[str, str]:
+    path = f"spec.{problem.path}" if problem.path else "spec"
+    if problem.value is None or problem.value in ("", []):
+        return {
+            "reason": "FieldValueRequired",
+            "message": f"Required value: {problem.text}",
+            "field": path,
+        }
+    quoted = json.dumps(problem.value, ensure_ascii=False, default=str)
+    if len(quoted) > _QUOTED_CHARACTERS:
+        quoted = quoted[:_QUOTED_CHARACTERS] + "…"
+    return {
+        "reason": "FieldValueInvalid",
+        "message": f"Invalid value: {quoted}: {problem.text}",
+        "field": path,
+    }
+
+
+def _failure(code: HTTPStatus, reason: str, message: str) -> values.JsonObject:
+    return {"status": "Failure", "code": int(code), "reason": reason, "message": message}
