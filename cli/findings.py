@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from api import kinds, model, resources
 from conversion import errors as conversion_errors
-from conversion import values
+from conversion import registry, values
 from ipam import offer
 from webhook import pool
 
@@ -51,13 +51,14 @@ def all_of(document: Document) -> Iterator[Finding]:
         yield Finding(document, str(error))
 
 
-def unusable(document: Document) -> Iterator[Finding]:
-    """Yield the values that make no sense.
+def unusable(document: Document, version: str) -> Iterator[Finding]:
+    """Yield why an object cannot be said in a version: above all, values that make no sense.
 
     Caveats:
         Not those that are missing: an overlay may still bring them.
     """
     try:
+        registry.convert(_object(document), f"{resources.GROUP}/{version}")
         problems = pool.Pool.read(_object(document)).problems(_version(document), None)
     except conversion_errors.ConversionError as error:
         yield Finding(document, str(error))

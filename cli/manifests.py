@@ -3,7 +3,7 @@
 
 import json
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
@@ -35,7 +35,7 @@ class Document:
     obj: object
 
     def __str__(self) -> str:
-        return f"{self.path}: document {self.number}: {registry.name_of(self.obj)}"
+        return f"{shown(self.path)}: document {self.number}: {registry.name_of(self.obj)}"
 
 
 class _Loader(yaml.SafeLoader):
@@ -46,6 +46,11 @@ _Loader.yaml_implicit_resolvers = {
     first: [rule for rule in rules if rule[0] != "tag:yaml.org,2002:timestamp"]
     for first, rules in yaml.SafeLoader.yaml_implicit_resolvers.items()
 }
+
+
+def shown(path: str) -> str:
+    """Return what messages call a file."""
+    return "standard input" if path == STDIN else path
 
 
 def read(path: str) -> File:
@@ -65,10 +70,12 @@ def read(path: str) -> File:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         where = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
-        raise SyntaxProblemError(path, f"{where}{error.problem}") from error
+        raise SyntaxProblemError(shown(path), f"{where}{error.problem}") from error
     except (yaml.YAMLError, ValueError, TypeError, RecursionError) as error:
         problem = str(error).splitlines()[0]
-        raise SyntaxProblemError(path, f"is no YAML that JSON could say: {problem}") from error
+        raise SyntaxProblemError(
+            shown(path), f"is no YAML that JSON could say: {problem}"
+        ) from error
     return File(path, is_json=False, documents=tuple(d for d in documents if d is not None))
 
 
@@ -86,12 +93,18 @@ def objects(file: File) -> Iterator[Document]:
             yield Document(file.path, number, obj)
 
 
+def replaced(document: object, change: Callable[[object], object]) -> object:
+    """Return a document with each object in it changed."""
+    if values.is_object(document) and document.get("kind") == "List":
+        return document | {"items": [change(item) for item in items(document)]}
+    return change(document)
+
+
 def items(document: object) -> list[object]:
     """Return the items of a List, and any other object by itself."""
     if values.is_object(document) and document.get("kind") == "List":
         inner = document.get("items")
-        if isinstance(inner, list):
-            return cast("list[object]", inner)
+        return cast("list[object]", inner) if isinstance(inner, list) else []
     return [document]
 
 
@@ -99,11 +112,13 @@ def _text(path: str) -> str:
     try:
         data = sys.stdin.buffer.read() if path == STDIN else Path(path).read_bytes()
     except OSError as error:
-        raise FileError(path, error.strerror or str(error)) from error
+        raise FileError(shown(path), error.strerror or str(error)) from error
     try:
         return data.decode()
     except UnicodeDecodeError as error:
-        raise FileError(path, f"is not UTF-8: {error.reason} at byte {error.start}") from error
+        raise FileError(
+            shown(path), f"is not UTF-8: {error.reason} at byte {error.start}"
+        ) from error
 
 
 def _plain(value: object) -> object:

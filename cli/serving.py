@@ -11,8 +11,6 @@ from webhook import app, errors, server, tls
 
 from .errors import CliError
 
-TLS_VERSIONS = tuple(tls.VERSIONS)
-
 
 def run(host: str, port: int, folder: Path, minimum: str) -> None:
     """Serve until SIGTERM or SIGINT.

@@ -14,6 +14,8 @@ from . import pools, stash, values
 from .errors import MissingPairError, UnknownKindError
 from .values import MISSING, JsonObject
 
+_QUOTED_CHARACTERS = 100  # of what stands where an object should
+
 
 class Pair(Protocol):
     """How one version (the spoke) and the hub say the same; a module such as `pools` is one."""
@@ -125,7 +127,7 @@ def unsaid(obj: JsonObject, stored: JsonObject, version: str) -> JsonObject:
 def name_of(obj: object) -> str:
     """Return how a message calls an object: kind, namespace and name, as far as it has them."""
     if not values.is_object(obj):
-        return "an object"
+        return repr(obj)[:_QUOTED_CHARACTERS]
     kind, metadata = obj.get("kind"), obj.get("metadata")
     parts = metadata if values.is_object(metadata) else {}
     name = "/".join(str(parts[key]) for key in ("namespace", "name") if parts.get(key))
@@ -138,7 +140,7 @@ def _kind(api_version: object, kind: object, kinds: Mapping[str, Kind]) -> Kind:
         if group == resources.GROUP and kinds[kind].knows(version):
             return kinds[kind]
     known = [f"{name} {'|'.join([*entry.spokes, entry.hub])}" for name, entry in kinds.items()]
-    raise UnknownKindError(api_version, kind, f"{', '.join(known)} of {resources.GROUP}")
+    raise UnknownKindError(api_version, kind, ", ".join(known))
 
 
 def _version(api_version: object) -> str:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A pool under review: its spec in the hub version, and in the words of who wrote it."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import msgspec
@@ -13,6 +13,9 @@ from ipam import notation, offer
 from kube import objects, pools
 
 from . import shape
+
+_ANNOTATIONS_BYTES = 256 * 1024
+"""Of all annotations of an object; the API server fails the read of one with more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +74,8 @@ class Pool:
         before = stored.spec if stored else {}
         if misfits := list(shape.problems_of(self.key.kind, self.spec, before)):
             return misfits
-        return self._said(version, self.offered().problems)
+        problems = self._said(version, self.offered().problems)
+        return problems or list(self._too_long())
 
     def notes(self, version: str) -> list[str]:
         """Return what is not wrong, but perhaps not meant either."""
@@ -80,6 +84,19 @@ class Pool:
             written = self._written(version)
             notes = tuple(fields.as_written(written, note) for note in notes)
         return [f"spec.{note.path}: {note.value}: {note.text}" for note in notes]
+
+    def _too_long(self) -> Iterator[offer.Problem]:
+        """Yield the lists that no annotation could hold: a client of another version reads them."""
+        for version in (pools.HUB, *registry.KINDS[self.key.kind].spokes):
+            other = Pool(registry.convert(self.obj, f"{resources.GROUP}/{version}"))
+            size = sum(len(f"{name}{text}".encode()) for name, text in other.annotations.items())
+            if size > _ANNOTATIONS_BYTES:
+                field = "addresses" if version == pools.HUB else "excludedAddresses"
+                text = (
+                    f"is too long: in {version}, the pool's annotations would have {size} bytes, "
+                    f"and {_ANNOTATIONS_BYTES} are allowed; write ranges, or two pools"
+                )
+                yield offer.Problem(field, self.spec.get(field), text)
 
     def _said(self, version: str, problems: tuple[offer.Problem, ...]) -> list[offer.Problem]:
         if version == pools.HUB:

@@ -231,7 +231,12 @@ def test_stored_objects_that_break_new_rules_can_still_be_labelled(
     strict = crds(group)
     install.crds(admin, [without_rules(document) for document in strict])
     pools = admin.resource(f"{group}/v1alpha2", PLURALS["ip"])
-    bad = [{"addresses": ["x"]}, {"prefix": 33}, {"gateway": "x"}, {"addresses": ["x"] * 4097}]
+    bad: list[Json] = [
+        {"addresses": ["x"]},
+        {"prefix": 33},
+        {"gateway": "x"},
+        {"addresses": ["x"] * 4097},
+    ]
     stored = [pools.create(pool("ip", {**HUB, **spec}, group=group)) for spec in bad]
 
     install.crds(admin, strict)

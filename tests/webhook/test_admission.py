@@ -2,7 +2,9 @@
 """The rules of admission, on reviews as the API server sends them."""
 
 import base64
+import ipaddress
 import json
+import random
 from collections.abc import Mapping
 from typing import Any
 
@@ -113,7 +115,11 @@ async def test_a_bad_pool_is_invalid_by_field_and_value(
         ({"start": "10.0.0.9", "end": "10.0.0.1", "prefix": 24}, "spec.end", "above its last"),
         ({"start": "10.0.0.9", "prefix": 24}, "spec.end", "Required value"),
         ({"end": "10.0.0.9", "prefix": 24}, "spec.start", "Required value"),
-        ({"start": "10.0.0.1", "end": "fd00::1", "prefix": 24}, "spec.end", "a range from one IP family"),
+        (
+            {"start": "10.0.0.1", "end": "fd00::1", "prefix": 24},
+            "spec.end",
+            "a range from one IP family",
+        ),
         ({"subnet": "fd00::/64", "prefix": 24, "gateway": "10.0.0.1"}, "spec.gateway", "IPv4"),
         ({"addresses": ["10.0.0.1"], "subnet": "fd00::/64"}, "spec.subnet", "is IPv6"),
         ({"subnet": "10.0.0.0/24", "prefix": 33}, "spec.prefix", "33"),
@@ -249,6 +255,24 @@ async def test_a_stored_list_that_is_too_long_can_stay_and_cannot_come() -> None
 
     assert stays["allowed"]
     assert comes["status"]["details"]["causes"][0]["field"] == "spec.addresses"
+
+
+async def test_a_list_that_no_annotation_can_hold_is_refused() -> None:
+    dice = random.Random(5)  # noqa: S311 - seeded, so that a failure comes again
+    random_ipv6 = [f"{ipaddress.IPv6Address(dice.getrandbits(128))}" for _ in range(8192)]
+    excluded = sorted(random_ipv6, key=ipaddress.IPv6Address)
+    ranges = [f"{a}-{b}" for a, b in zip(excluded[::2], excluded[1::2], strict=True)]
+    fits = {"addresses": ["::/0"], "prefix": 0, "excludedAddresses": ranges[:2000]}
+    annotations = {"other": "x" * 150_000}
+
+    assert (await validate(pool(fits, annotations=annotations)))["allowed"]
+    status = (await validate(pool(fits | {"excludedAddresses": ranges}, annotations=annotations)))[
+        "status"
+    ]
+
+    (cause,) = status["details"]["causes"]
+    assert cause["field"] == "spec.excludedAddresses"
+    assert "262144 are allowed" in cause["message"]
 
 
 async def test_the_length_of_sub_prefixes_is_immutable() -> None:

@@ -1,0 +1,30 @@
+# SPDX-License-Identifier: Apache-2.0
+import asyncio
+
+import pytest
+
+from kube import objects
+from webhook import inuse
+
+BLUE = objects.PoolKey("InClusterIPPool", "default", "blue")
+
+
+async def test_who_asks_early_waits_for_the_cluster() -> None:
+    later = inuse.Later()
+    question = asyncio.create_task(later.addresses_of(BLUE))
+    await asyncio.sleep(0)
+    assert not question.done()
+
+    later.give(inuse.FakeInUse({BLUE: ["10.0.0.1"]}))
+
+    assert await question == ["10.0.0.1"]
+
+
+async def test_the_fake_can_be_broken() -> None:
+    fake = inuse.FakeInUse()
+    assert await fake.addresses_of(BLUE) == ()
+
+    fake.broken = True
+
+    with pytest.raises(inuse.InUseError):
+        await fake.addresses_of(BLUE)
