@@ -35,8 +35,9 @@ def with_claims(provider: Provider, namespace: str, count: int) -> Tenant:
     pool["metadata"]["annotations"] = {PAUSED: ""}
     tenant.pools().create(pool)
     with ThreadPoolExecutor(CREATORS) as threads:
-        for _ in threads.map(lambda n: tenant.add_claim(f"claim-{n}", POOL), range(count)):
-            pass
+        pending = [threads.submit(tenant.add_claim, f"claim-{n}", POOL) for n in range(count)]
+    for created in pending:
+        created.result()  # raises what went wrong
     return tenant
 
 

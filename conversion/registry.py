@@ -188,7 +188,8 @@ def _with(obj: JsonObject, spec: JsonObject, kept: JsonObject) -> JsonObject:
     changed = dict(obj)
     if spec or obj.get("spec") is not None:
         changed["spec"] = spec
-    metadata = stash.write(obj, kept)
-    if metadata or obj.get("metadata") is not None:
+    if metadata := stash.write(obj, kept):
         changed["metadata"] = metadata
+    elif obj.get("metadata"):
+        del changed["metadata"]  # it held nothing but the annotation
     return changed

@@ -6,7 +6,7 @@ Independent of the code under test on purpose: what `kube` gets wrong, this one 
 
 import json
 import ssl
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -143,6 +143,17 @@ class Resource:
         """Replace the object of that name (PUT)."""
         path = self._one(body["metadata"]["name"], subresource)
         return self.client.request("PUT", path, body).body
+
+    def edit(self, name: str, change: Callable[[Json], None]) -> Json:
+        """Read, change in place and write back; again where somebody else wrote in between."""
+        while True:
+            body = self.get(name)
+            change(body)
+            try:
+                return self.replace(body)
+            except RefusedError as error:
+                if error.reason != "Conflict":
+                    raise
 
     def merge(self, name: str, patch: Json, subresource: str = "") -> Json:
         """Apply a JSON merge patch."""

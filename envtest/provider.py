@@ -59,6 +59,10 @@ class Provider:
         """Start and install everything; return when the manager is ready."""
         self.control_plane.start()
         self.install()
+        self.start_manager()
+
+    def start_manager(self) -> None:
+        """Start the manager that serves the webhooks; return when it is ready."""
         self.manager = self.new_manager("manager", webhook_port=self._webhook_port)
         self.manager.run()
 

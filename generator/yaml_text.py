@@ -20,10 +20,13 @@ class _Dumper(yaml.SafeDumper):
 
 def _text(_dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
     """Choose a style: literal for lines, folded for a long line, quoted for what can't be seen."""
+    style = None
     if text != text.strip() or not text.replace("\n", "").isprintable():
         style = '"'
-    else:
-        style = "|" if "\n" in text else ">" if len(text) > _LINE else None
+    elif "\n" in text:
+        style = "|"
+    elif len(text) > _LINE:
+        style = ">"
     return yaml.ScalarNode("tag:yaml.org,2002:str", text, style=style)
 
 

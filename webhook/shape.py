@@ -17,6 +17,17 @@ from kube import pools
 _SAID_BY_IPAM = frozenset(("missing", "too_short"))  # in the same words for all who ask
 
 
+_WORDS = {
+    "bool_type": "must be true or false",
+    "int_type": "must be an integer",
+    "model_type": "must be an object",
+    "string_too_long": "must have at most {} characters",
+    "string_type": "must be a string",
+    "too_long": "must have at most {} entries",
+    "tuple_type": "must be a list",
+}
+
+
 @functools.cache
 def _models() -> Mapping[str, type[pydantic.BaseModel]]:
     """Return the model of each kind's hub version."""
@@ -35,7 +46,7 @@ def problems_of(kind: str, spec: object, stored: values.JsonObject) -> Iterator[
     try:
         _models()[kind].model_validate({"spec": spec})
     except pydantic.ValidationError as error:
-        for detail in error.errors(include_url=False, include_context=False):
+        for detail in error.errors(include_url=False):
             if detail["type"] not in _SAID_BY_IPAM and not _unchanged(detail, spec, stored):
                 yield offer.Problem(_path(detail["loc"][1:]), detail["input"], _text(detail))
 
@@ -54,4 +65,6 @@ def _path(location: tuple[int | str, ...]) -> str:
 
 
 def _text(detail: ErrorDetails) -> str:
-    return detail["msg"].removeprefix("Input ").removeprefix("Value error, ")
+    """Say a problem in the words of JSON; pydantic's are about Python."""
+    longest = detail.get("ctx", {}).get("max_length")
+    return _WORDS.get(detail["type"], detail["msg"].removeprefix("Input ")).format(longest)

@@ -45,6 +45,7 @@ class InClusterIPPoolSpec(Model):
         CEL(
             "self.prefix <= 32 || !self.addresses.all(a, !a.contains(':'))",
             "must be between 0 and 32 for IPv4",
+            message_expression="string(self.prefix) + ': must be between 0 and 32 for IPv4'",
             field_path=".prefix",
         ),
         _same_family(

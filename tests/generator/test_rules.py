@@ -141,7 +141,7 @@ REFUSED: dict[str, tuple[str, Json, str, str]] = {
         "ip",
         {**HUB, "prefix": 33},
         "prefix",
-        "must be between 0 and 32 for IPv4",
+        "33: must be between 0 and 32 for IPv4",
     ),
     "IPv6 among IPv4": (
         "ip",

@@ -66,7 +66,7 @@ async def validate(
     return response
 
 
-def mutate(new: dict[str, Any], old: dict[str, Any] | None, version: str) -> Any:  # noqa: ANN401 - JSON
+def mutate(new: dict[str, Any], old: dict[str, Any] | None, version: str) -> Any:
     body = review("UPDATE" if old else "CREATE", new, old, version)
     response = json.loads(admission_review.mutate(body, new["kind"]))["response"]
     assert response["allowed"]
@@ -83,8 +83,8 @@ async def test_a_good_pool_is_allowed_without_a_word() -> None:
         ({"prefix": 24}, "spec.addresses", "Required value: at least one address is required"),
         ({"addresses": ["10.0.0.1"]}, "spec.prefix", "Required value: is required"),
         (GOOD | {"addresses": ["10.0.0.300"]}, "spec.addresses[0]", '"10.0.0.300"'),
-        (GOOD | {"addresses": "10.0.0.3"}, "spec.addresses", "should be a valid tuple"),
-        (GOOD | {"addresses": [3]}, "spec.addresses[0]", "should be a valid string"),
+        (GOOD | {"addresses": "10.0.0.3"}, "spec.addresses", "must be a list"),
+        (GOOD | {"addresses": [3]}, "spec.addresses[0]", "must be a string"),
         (GOOD | {"prefix": 33}, "spec.prefix", "33: must be between 0 and 32 for IPv4"),
         (GOOD | {"prefix": 129}, "spec.prefix", "129"),
         (GOOD | {"gateway": "fd00::1"}, "spec.gateway", '"fd00::1": is IPv6'),
@@ -262,7 +262,7 @@ async def test_a_list_that_no_annotation_can_hold_is_refused() -> None:
     random_ipv6 = [f"{ipaddress.IPv6Address(dice.getrandbits(128))}" for _ in range(8192)]
     excluded = sorted(random_ipv6, key=ipaddress.IPv6Address)
     ranges = [f"{a}-{b}" for a, b in zip(excluded[::2], excluded[1::2], strict=True)]
-    fits = {"addresses": ["::/0"], "prefix": 0, "excludedAddresses": ranges[:2000]}
+    fits = {"addresses": ["::/0"], "prefix": 0, "excludedAddresses": ranges[:1000]}
     annotations = {"other": "x" * 150_000}
 
     assert (await validate(pool(fits, annotations=annotations)))["allowed"]
