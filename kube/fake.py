@@ -1,0 +1,153 @@
+# SPDX-License-Identifier: Apache-2.0
+"""An API server in memory, for tests of what uses `client.Api`.
+
+Keeps the rules that the runtime relies on: one growing revision, merge patches that fail on another
+resourceVersion, finalizers that hold a deletion, uids.  It has no schemas, no watch and no status
+subresource of its own (a patch of `status` goes to the same object).
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, cast
+
+from .errors import ConflictError, KubeError, NotFoundError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Mapping
+
+    from .resources import GroupVersionResource
+
+Json = dict[str, Any]
+_Place = tuple[str, str, str]  # plural, namespace, name
+
+
+class FakeApi:
+    """Objects by resource, namespace and name.
+
+    `writes` lists what was done, as `(verb, plural, name)`.  An error in `fail` is raised by the
+    next write instead of doing it.
+    """
+
+    def __init__(self) -> None:
+        self.writes: list[tuple[str, str, str]] = []
+        self.fail: KubeError | None = None
+        self._objects: dict[_Place, Json] = {}
+        self._revision = 100
+
+    def put(self, resource: GroupVersionResource, body: Json) -> Json:
+        """Store an object as somebody else would, and return it as it is then."""
+        meta = body.setdefault("metadata", {})
+        place = (resource.plural, meta.get("namespace", ""), meta["name"])
+        body |= {"apiVersion": resource.api_version, "kind": resource.kind}
+        meta.setdefault("uid", f"uid-{len(self._objects)}-{meta['name']}")
+        meta.setdefault("creationTimestamp", "2026-01-01T00:00:00Z")
+        return self._store(place, body)
+
+    def read(self, resource: GroupVersionResource, namespace: str, name: str) -> Json | None:
+        """Return an object, or None."""
+        return self._objects.get((resource.plural, namespace, name))
+
+    async def get(self, resource: GroupVersionResource, namespace: str, name: str) -> bytes:
+        """Read one object."""
+        return json.dumps(self._known((resource.plural, namespace, name))).encode()
+
+    async def list(
+        self,
+        resource: GroupVersionResource,
+        namespace: str = "",
+        params: Mapping[str, str] | None = None,
+    ) -> bytes:
+        """Read a collection, always in one page."""
+        del params
+        items = [
+            item
+            for (plural, where, _), item in self._objects.items()
+            if plural == resource.plural and namespace in ("", where)
+        ]
+        meta = {"resourceVersion": str(self._revision)}
+        return json.dumps({"metadata": meta, "items": items}).encode()
+
+    async def watch(
+        self,
+        resource: GroupVersionResource,
+        namespace: str = "",
+        params: Mapping[str, str] | None = None,
+    ) -> AsyncGenerator[bytes]:
+        """End at once: tests tell caches of changes by loading them again."""
+        del resource, namespace, params
+        return
+        yield b""
+
+    async def create(self, resource: GroupVersionResource, namespace: str, body: bytes) -> bytes:
+        """Write a new object."""
+        item: Json = json.loads(body)
+        place = (resource.plural, namespace, item["metadata"]["name"])
+        self._write("create", place)
+        if place in self._objects:
+            raise ConflictError(409, "AlreadyExists", f"{place[2]} exists", f"POST {place}")
+        return json.dumps(self.put(resource, item)).encode()
+
+    async def patch(
+        self,
+        resource: GroupVersionResource,
+        namespace: str,
+        name: str,
+        body: bytes,
+        subresource: str = "",
+    ) -> bytes:
+        """Apply a merge patch to the version it is meant for."""
+        place = (resource.plural, namespace, name)
+        self._write(f"patch {subresource}".strip(), place)
+        known, changes = self._known(place), json.loads(body)
+        version = changes["metadata"].pop("resourceVersion")
+        if version != known["metadata"]["resourceVersion"]:
+            raise ConflictError(409, "Conflict", f"{name} has changed", f"PATCH {place}")
+        return json.dumps(self._store(place, _merged(known, changes))).encode()
+
+    async def delete(
+        self, resource: GroupVersionResource, namespace: str, name: str, uid: str
+    ) -> None:
+        """Delete an object; finalizers hold it."""
+        place = (resource.plural, namespace, name)
+        self._write("delete", place)
+        known = self._known(place)
+        if known["metadata"]["uid"] != uid:
+            raise ConflictError(409, "Conflict", f"{name} has another uid", f"DELETE {place}")
+        stamp = {"metadata": {"deletionTimestamp": "2026-01-01T00:00:01Z"}}
+        self._store(place, _merged(known, stamp))
+
+    def _write(self, verb: str, place: _Place) -> None:
+        if self.fail:
+            error, self.fail = self.fail, None
+            raise error
+        self.writes.append((verb, place[0], place[2]))
+
+    def _known(self, place: _Place) -> Json:
+        if place not in self._objects:
+            raise NotFoundError(404, "NotFound", f"{place[2]} not found", f"GET {place}")
+        return self._objects[place]
+
+    def _store(self, place: _Place, item: Json) -> Json:
+        """Keep an object under a new revision, unless nothing holds its deletion any more."""
+        self._revision += 1
+        item = _merged(item, {"metadata": {"resourceVersion": str(self._revision)}})
+        meta = item["metadata"]
+        if meta.get("deletionTimestamp") and not meta.get("finalizers"):
+            self._objects.pop(place, None)
+        else:
+            self._objects[place] = item
+        return item
+
+
+def _merged(known: Json, changes: Json) -> Json:
+    """Apply a JSON merge patch (RFC 7396)."""
+    result = dict(known)
+    for name, value in changes.items():
+        if value is None:
+            result.pop(name, None)
+        elif isinstance(value, dict):
+            result[name] = _merged(result.get(name) or {}, cast("Json", value))
+        else:
+            result[name] = value
+    return result

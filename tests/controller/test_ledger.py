@@ -1,0 +1,197 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Who holds which address: no address twice, whatever titles claims have to them."""
+
+import pytest
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+
+from controller.errors import AllocationError, PoolExhaustedError, PoolNotReadyError
+from controller.ledger import Book
+from ipam import offer
+from ipam.notation import Address, parse_address
+from kube.objects import Key, PoolKey
+
+POOL = PoolKey("InClusterIPPool", "default", "blue")
+
+
+def book(*addresses: str) -> Book:
+    made = Book(POOL)
+    made.set_offer(offer.ip_pool(addresses, 24, "", (), allocate_reserved=False), "")
+    return made
+
+
+def key(name: str) -> Key:
+    return Key("default", name)
+
+
+def age(number: int) -> tuple[str, int]:
+    return "2026-01-01T00:00:00Z", number
+
+
+def choose(of: Book, name: str, number: int = 1, wanted: str = "", *, settle: bool = False) -> str:
+    asked = parse_address(wanted) if wanted else None
+    return str(of.choose(key(name), age(number), asked, settle=settle))
+
+
+def test_the_lowest_free_address_comes_first_and_stays_the_claims() -> None:
+    blue = book("10.0.0.5-10.0.0.6")
+
+    assert [choose(blue, "a"), choose(blue, "a"), choose(blue, "b", 2)] == [
+        "10.0.0.5", "10.0.0.5", "10.0.0.6",
+    ]  # fmt: skip
+
+
+def test_an_address_stays_taken_until_the_last_title_to_it_is_gone() -> None:
+    blue = book("10.0.0.5")
+    address = parse_address(choose(blue, "a"))
+    blue.set_reservation(key("a"), address)
+    blue.set_object(key("a"), address)
+
+    blue.remove_object(key("a"))
+    assert blue.free == 0
+
+    blue.forget_claim(key("a"))
+    assert blue.free == 1
+
+
+def test_a_choice_that_was_surely_not_written_is_free_again() -> None:
+    blue = book("10.0.0.5")
+    choose(blue, "a")
+
+    blue.cancel(key("a"))
+
+    assert choose(blue, "b", 2) == "10.0.0.5"
+
+
+def test_a_full_pool_says_so() -> None:
+    blue = book("10.0.0.5")
+    choose(blue, "a")
+
+    with pytest.raises(
+        PoolExhaustedError, match="InClusterIPPool default/blue has no free address"
+    ):
+        choose(blue, "b", 2)
+
+
+def test_a_younger_claim_does_not_overtake_one_that_waits() -> None:
+    blue = book("10.0.0.5")
+    blue.set_object(key("holder"), parse_address("10.0.0.5"))
+    with pytest.raises(PoolExhaustedError):
+        choose(blue, "old", 1)
+    blue.remove_object(key("holder"))
+
+    with pytest.raises(PoolExhaustedError):
+        choose(blue, "young", 2)
+    assert blue.first_waiting() == [key("old")]
+    blue.waiting.remove(key("old"))
+    assert choose(blue, "old", 1) == "10.0.0.5"
+
+
+def test_a_wanted_address_is_given_or_refused_with_its_holder() -> None:
+    blue = book("10.0.0.5-10.0.0.9")
+
+    assert choose(blue, "a", wanted="10.0.0.7") == "10.0.0.7"
+    with pytest.raises(AllocationError, match=r"address 10\.0\.0\.7 is in use by claim default/a"):
+        choose(blue, "b", wanted="10.0.0.7")
+    with pytest.raises(AllocationError, match=r"address 10\.0\.1\.7 is not one that"):
+        choose(blue, "b", wanted="10.0.1.7")
+    assert blue.first_waiting() == [key("b")]
+
+
+def test_a_recorded_address_that_another_claim_has_is_replaced_only_to_settle() -> None:
+    blue = book("10.0.0.5-10.0.0.6")
+    blue.set_object(key("a"), parse_address("10.0.0.5"))
+    blue.set_reservation(key("b"), parse_address("10.0.0.5"))
+
+    assert choose(blue, "b", wanted="10.0.0.5", settle=True) == "10.0.0.6"
+
+
+def test_a_reservation_counts_as_taken_before_its_object_exists() -> None:
+    blue = book("10.0.0.5-10.0.0.6")
+    blue.set_reservation(key("a"), parse_address("10.0.0.5"))
+
+    assert choose(blue, "b") == "10.0.0.6"
+    assert choose(blue, "a", wanted="10.0.0.5", settle=True) == "10.0.0.5"
+
+
+def test_a_pool_that_is_not_ready_gives_nothing() -> None:
+    with pytest.raises(PoolNotReadyError, match="InClusterIPPool default/blue does not exist"):
+        choose(Book(POOL), "a")
+
+
+def test_counts_follow_objects_and_the_offer() -> None:
+    blue = book("10.0.0.5-10.0.0.6")
+    blue.set_object(key("a"), parse_address("10.0.0.5"))
+    blue.set_object(key("b"), parse_address("10.0.0.200"))
+    blue.set_object(key("broken"), None)
+    counts = blue.counts
+    assert (counts.total, counts.free, counts.used, counts.out_of_range) == (2, 1, 3, 2)
+
+    blue.set_offer(offer.ip_pool(["10.0.0.200"], 24, "", (), allocate_reserved=False), "")
+
+    counts = blue.counts
+    assert (counts.total, counts.free, counts.used, counts.out_of_range) == (1, 0, 3, 2)
+
+
+names = st.sampled_from(["a", "b", "c", "d"])
+addresses = st.integers(1, 4).map(lambda n: parse_address(f"10.0.0.{n}"))
+
+
+class NoAddressTwice(RuleBasedStateMachine):
+    """Any order of events and choices, over a pool of three addresses."""
+
+    @initialize()
+    def start(self) -> None:
+        self.book = book("10.0.0.1-10.0.0.3")
+        self.titles: dict[str, dict[str, Address]] = {"object": {}, "record": {}, "pending": {}}
+
+    @rule(name=names, address=addresses)
+    def an_object_appears(self, name: str, address: Address) -> None:
+        self.book.set_object(key(name), address)
+        self.titles["object"][name] = address
+
+    @rule(name=names)
+    def an_object_goes(self, name: str) -> None:
+        self.book.remove_object(key(name))
+        self.titles["object"].pop(name, None)
+
+    @rule(name=names, address=addresses)
+    def a_record_appears(self, name: str, address: Address) -> None:
+        self.book.set_reservation(key(name), address)
+        self.titles["record"][name] = address
+        self.titles["pending"].pop(name, None)
+
+    @rule(name=names)
+    def a_claim_goes(self, name: str) -> None:
+        self.book.forget_claim(key(name))
+        self.titles["record"].pop(name, None)
+        self.titles["pending"].pop(name, None)
+
+    @rule(name=names)
+    def an_address_is_chosen(self, name: str) -> None:
+        self.book.waiting.remove(key(name))
+        others, mine = self.held_by_others(name), self.titles["pending"].get(name)
+        try:
+            address = self.book.choose(key(name), age(ord(name)), None, settle=False)
+        except AllocationError:
+            return
+        assert address == mine or address not in others  # who chose first keeps it
+        if self.titles["record"].get(name) != address:
+            self.titles["pending"][name] = address
+
+    def held_by_others(self, name: str) -> set[Address]:
+        return {
+            address
+            for title in self.titles.values()
+            for holder, address in title.items()
+            if holder != name
+        }
+
+    @invariant()
+    def what_is_held_is_not_free(self) -> None:
+        held = {address for title in self.titles.values() for address in title.values()}
+        offered = {parse_address(f"10.0.0.{n}") for n in (1, 2, 3)}
+        assert self.book.free == len(offered - held)
+
+
+TestNoAddressTwice = NoAddressTwice.TestCase
