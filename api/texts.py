@@ -27,13 +27,25 @@ IS_ADDRESS = CEL(
     f"self == '' || isIP(self) || {_V4_MAPPED}",
     "is not an IP address",
 )
+_NO_CIDR = "is not a CIDR such as 10.0.0.0/24"
+_WHY_NO_CIDR = (
+    "!self.contains('/') || !isIP(self.substring(0, self.indexOf('/'))) "
+    f"? '{_NO_CIDR}' "
+    ": !self.substring(self.indexOf('/') + 1).matches('^(0|[1-9][0-9]?[0-9]?)$') "
+    "? 'needs a prefix length such as /24 after the slash' "
+    ": self.contains(':') ? 'has a prefix longer than the 128 bits of IPv6' "
+    ": 'has a prefix longer than the 32 bits of IPv4'"
+)
+
 IS_SUBNET = CEL(
     f"self == '' || isCIDR(self) || {_V4_MAPPED}",
-    "is not a CIDR such as 10.0.0.0/24",
+    _NO_CIDR,
+    message_expression=_WHY_NO_CIDR,
 )
 IS_CIDR = CEL(
     f"!self.contains('/') || isCIDR(self) || {_V4_MAPPED}",
-    "is not a CIDR such as 10.0.0.0/24",
+    _NO_CIDR,
+    message_expression=_WHY_NO_CIDR,
 )
 IS_ENTRY = CEL(
     f"self.contains('/') || isIP(self) || {_V4_MAPPED} || (self.contains('-') "

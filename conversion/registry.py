@@ -114,8 +114,8 @@ def unsaid(obj: JsonObject, stored: JsonObject, version: str) -> JsonObject:
         version: The one that the client wrote.
 
     Returns:
-        Fields of the stored spec.  None where the client brought the annotation, so that it has
-        said all.
+        Fields of the stored spec.  Nothing where the client brought the annotation: it then has
+        said all that it wanted.
     """
     pair = KINDS[str(obj.get("kind"))].spokes.get(version)
     new, old = (values.child(each, "spec", "spec") for each in (obj, stored))

@@ -15,6 +15,7 @@ from functools import partial
 from pathlib import Path
 
 import yaml
+from rich import box
 from rich.columns import Columns
 from rich.console import Console
 from rich.panel import Panel
@@ -50,16 +51,6 @@ class Pool:
     free: int
     kind: str = IP_POOL
     version: str = "v1alpha2"
-
-    @property
-    def addresses(self) -> str:
-        """What it was written with."""
-        return self.spec.get("subnet") or ", ".join(self.spec["addresses"])
-
-    @property
-    def excluded(self) -> str:
-        """What it leaves out."""
-        return ", ".join(self.spec.get("excludedAddresses", []))
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,11 +204,14 @@ def show_pools(user: tenants.Tenant) -> None:
     for pool in POOLS:
         expected = {"total": pool.total, "used": pool.used, "free": pool.free}
         seen = user.counts(pool.name, pool.kind, **expected)
-        check(f"pool {pool.name}", expected, {name: seen[name] for name in expected})
-        counts = [f"{seen[name]:,}" for name in expected]
-        table.add_row(pool.name, pool.addresses, pool.excluded or "-", *counts)
+        check(f"counts of pool {pool.name}", expected, {name: seen[name] for name in expected})
+        spec = user.pools(pool.kind, pool.version).get(pool.name)["spec"]
+        check(f"spec of pool {pool.name}", pool.spec, spec)
+        addresses = spec.get("addresses") or [spec["subnet"]]
+        excluded = spec.get("excludedAddresses") or ["-"]
+        counts = [number(seen[name]) for name in expected]
+        table.add_row(pool.name, "\n".join(addresses), "\n".join(excluded), *counts)
     console.print(table)
-    console.print(f"[dim]{INT64_MAX:,} is the largest number a pool says: 2⁶³-1[/]")
 
 
 def show_versions(user: tenants.Tenant) -> None:
@@ -228,7 +222,7 @@ def show_versions(user: tenants.Tenant) -> None:
         check(f"pool classic as {version}", expected, seen)
         text = yaml.safe_dump(seen, sort_keys=False).rstrip()
         title = f"classic as {version}" + (" (as written)" if version == "v1alpha1" else "")
-        panels.append(Panel(Syntax(text, "yaml", theme="ansi_dark"), title=title, width=44))
+        panels.append(Panel(Syntax(text, "yaml", theme="ansi_dark"), title=title, width=38))
     console.print(Columns(panels))
 
 
@@ -255,6 +249,11 @@ def refusal(what: str, request: "partial[client.Json]") -> str:
     raise DifferenceError(what, "a refusal", "it was granted")
 
 
+def number(count: int) -> str:
+    """Print a count; the largest that a pool can say means that many or more."""
+    return "≥ 2⁶³-1" if count == INT64_MAX else str(count)
+
+
 def check(what: str, expected: object, seen: object) -> None:
     """End the demo where something isn't as declared."""
     if seen != expected:
@@ -263,7 +262,7 @@ def check(what: str, expected: object, seen: object) -> None:
 
 def new_table(title: str, *columns: str) -> Table:
     """Return an empty table; numbers stand to the right."""
-    table = Table(title=title, title_justify="left", title_style="bold")
+    table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
     numbers: Sequence[str] = ("Total", "Used", "Free")
     for column in columns:
         table.add_column(column, justify="right" if column in numbers else "left")

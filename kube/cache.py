@@ -52,6 +52,7 @@ class Cache(Generic[T]):
         self._decoder = msgspec.json.Decoder(kind)
         self._objects: dict[Key, T] = {}
         self._revision = 0  # up to where the watch has told us everything
+        self._lost_history = False  # so only a list can tell what is gone
 
     def __len__(self) -> int:
         return len(self._objects)
@@ -91,18 +92,18 @@ class Cache(Generic[T]):
         failures = 0
         while True:
             try:
+                if self._lost_history:
+                    await self.load()
                 await self._watch()
                 failures = 0
             except GoneError:
-                self._revision = 0
+                self._lost_history = True
             except NotFoundError:
                 raise
             except KubeError as error:
                 failures = min(failures + 1, len(_RETRY_SECONDS))
                 log.warning("watch failed", resource=self.resource.plural, error=str(error))
                 await asyncio.sleep(_RETRY_SECONDS[failures - 1])
-            if self._revision == 0:
-                await self._reload()
 
     def observe(self, answer: bytes) -> T:
         """Take over the object that a write of ours answered, and return it."""
@@ -110,17 +111,6 @@ class Cache(Generic[T]):
         if item.metadata.revision > self._revision:
             self._put(item)
         return item
-
-    async def _reload(self) -> None:
-        try:
-            await self.load()
-        except GoneError:
-            pass  # the list itself took too long; again
-        except NotFoundError:
-            raise
-        except KubeError as error:
-            log.warning("list failed", resource=self.resource.plural, error=str(error))
-            await asyncio.sleep(1)
 
     async def _watch(self) -> None:
         params = {"resourceVersion": str(self._revision), "allowWatchBookmarks": "true"}
@@ -152,7 +142,7 @@ class Cache(Generic[T]):
 
     def _replace(self, found: dict[Key, T], revision: int) -> None:
         """Make the copy equal a list, but for what a write of ours has answered since."""
-        self._revision = revision
+        self._revision, self._lost_history = revision, False
         for key, known in tuple(self._objects.items()):
             if key not in found and known.metadata.revision <= revision:
                 self._drop(key)

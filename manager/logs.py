@@ -32,3 +32,4 @@ def configure(verbosity: int) -> None:
         )
     )
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
+    logging.getLogger("webhook").setLevel(level)  # ours, though it logs by the standard library

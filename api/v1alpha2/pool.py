@@ -22,20 +22,24 @@ _VERSION = Version(
     ),
 )
 
-_OTHER_FAMILY = (
-    "(self.addresses[0].contains(':') ? 'is IPv4, but this pool is IPv6' : "
-    "'is IPv6, but this pool is IPv4') + ': one pool has one IP family'"
-)
 
-
-def _same_family(field: str, rule: str) -> CEL:
+def _same_family(field: str) -> CEL:
     """Return a rule that refuses entries of the other family than the first address is of."""
+    same = f"self.{field}.all(a, a.contains(':') == self.addresses[0].contains(':'))"
+    strangers = f"self.{field}.filter(a, a.contains(':') != self.addresses[0].contains(':'))"
     return CEL(
-        f"size(self.addresses) == 0 || {rule}",
+        f"size(self.addresses) == 0 || !has(self.{field}) || {same}",
         "is of another IP family than the pool: one pool has one IP family",
-        message_expression=_OTHER_FAMILY,
-        field_path=field,
+        message_expression=_is_stranger(f"{strangers}[0]"),
+        field_path=f".{field}",
     )
+
+
+def _is_stranger(value: str) -> str:
+    """Return the message: a rule with a `field_path` has to name the value itself."""
+    families = "self.addresses[0].contains(':') ? 'IPv4, but this pool is IPv6' : "
+    families += "'IPv6, but this pool is IPv4'"
+    return f"""'"%s": is %s: one pool has one IP family'.format([{value}, {families}])"""
 
 
 class InClusterIPPoolSpec(Model):
@@ -45,22 +49,17 @@ class InClusterIPPoolSpec(Model):
         CEL(
             "self.prefix <= 32 || !self.addresses.all(a, !a.contains(':'))",
             "must be between 0 and 32 for IPv4",
-            message_expression="string(self.prefix) + ': must be between 0 and 32 for IPv4'",
+            message_expression="'%d: must be between 0 and 32 for IPv4'.format([self.prefix])",
             field_path=".prefix",
         ),
-        _same_family(
-            ".addresses",
-            "self.addresses.all(a, a.contains(':') == self.addresses[0].contains(':'))",
-        ),
-        _same_family(
-            ".excludedAddresses",
-            "!has(self.excludedAddresses) || "
-            "self.excludedAddresses.all(a, a.contains(':') == self.addresses[0].contains(':'))",
-        ),
-        _same_family(
-            ".gateway",
-            "!has(self.gateway) || self.gateway == '' || "
+        _same_family("addresses"),
+        _same_family("excludedAddresses"),
+        CEL(
+            "size(self.addresses) == 0 || !has(self.gateway) || self.gateway == '' || "
             "self.gateway.contains(':') == self.addresses[0].contains(':')",
+            "is of another IP family than the pool: one pool has one IP family",
+            message_expression=_is_stranger("self.gateway"),
+            field_path=".gateway",
         ),
     )
 

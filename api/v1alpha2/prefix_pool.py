@@ -32,8 +32,10 @@ class InClusterPrefixPoolSpec(Model):
             "self.prefixes.all(p, !isCIDR(p) || "
             "cidr(p).prefixLength() <= self.allocationPrefixLength)",
             "is longer than allocationPrefixLength",
-            message_expression="'is longer than allocationPrefixLength, which is %d'"
-            ".format([self.allocationPrefixLength])",
+            message_expression="""'"%s": is longer than allocationPrefixLength, which is %d'"""
+            ".format([self.prefixes.filter(p, isCIDR(p) && "
+            "cidr(p).prefixLength() > self.allocationPrefixLength)[0], "
+            "self.allocationPrefixLength])",
             field_path=".prefixes",
         ),
     )

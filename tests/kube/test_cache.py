@@ -1,0 +1,161 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The cache: never older than what it has been told, never without what it has missed."""
+
+import asyncio
+import json
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import suppress
+
+import pytest
+from typing_extensions import override
+
+from kube import capi
+from kube.cache import Cache
+from kube.errors import GoneError, NotFoundError
+from kube.fake import FakeApi, Json
+from kube.objects import Key
+from kube.resources import GroupVersionResource
+
+CLUSTERS = GroupVersionResource("cluster.x-k8s.io", "v1beta2", "Cluster", "clusters")
+
+
+def cluster(name: str, revision: int, *, paused: bool = False) -> Json:
+    meta = {"name": name, "namespace": "default", "uid": name, "resourceVersion": str(revision)}
+    return {"metadata": meta, "spec": {"paused": paused}}
+
+
+def event(kind: str, item: Json) -> bytes:
+    return json.dumps({"type": kind, "object": item}).encode()
+
+
+class Scripted(FakeApi):
+    """Answers lists page by page and watches by script; waits for ever after the last one."""
+
+    def __init__(self, lists: list[list[Json]], watches: list[list[bytes | Exception]]) -> None:
+        super().__init__()
+        self.lists, self.watches = lists, watches
+        self.revision = 10
+
+    @override
+    async def list(
+        self,
+        resource: GroupVersionResource,
+        namespace: str = "",
+        params: Mapping[str, str] | None = None,
+    ) -> bytes:
+        items = self.lists.pop(0)
+        more = {"continue": "next"} if items and items[-1].pop("more", False) else {}
+        meta = {"resourceVersion": str(self.revision), **more}
+        return json.dumps({"metadata": meta, "items": items}).encode()
+
+    @override
+    async def watch(
+        self,
+        resource: GroupVersionResource,
+        namespace: str = "",
+        params: Mapping[str, str] | None = None,
+    ) -> AsyncGenerator[bytes]:
+        if not self.watches:
+            await asyncio.Event().wait()
+        for line in self.watches.pop(0):
+            if isinstance(line, Exception):
+                raise line
+            yield line
+
+
+async def followed(api: Scripted) -> tuple[Cache[capi.Cluster], list[str]]:
+    """Load, follow to the end of the script, and return the changes that were told."""
+    cache = Cache(api, CLUSTERS, capi.Cluster)
+    await cache.load()
+    told: list[str] = []
+
+    def tell(old: capi.Cluster | None, new: capi.Cluster | None) -> None:
+        either = new or old
+        assert either is not None
+        verb = "changed" if old and new else "added" if new else "removed"
+        told.append(f"{verb} {either.metadata.name}")
+
+    cache.on_change = tell
+    with suppress(TimeoutError):
+        async with asyncio.timeout(0.2):
+            await cache.follow()
+    return cache, told
+
+
+async def test_all_pages_of_a_list_are_read() -> None:
+    api = Scripted([[cluster("a", 1) | {"more": True}], [cluster("b", 2)]], [])
+    cache = Cache(api, CLUSTERS, capi.Cluster)
+
+    await cache.load()
+
+    assert {item.metadata.name for item in cache} == {"a", "b"}
+
+
+async def test_events_are_told_once_and_in_order() -> None:
+    lines: list[bytes | Exception] = [
+        event("ADDED", cluster("b", 11)),
+        event("MODIFIED", cluster("a", 12, paused=True)),
+        event("BOOKMARK", {"metadata": {"resourceVersion": "13"}}),
+        event("DELETED", cluster("b", 14)),
+    ]
+
+    cache, told = await followed(Scripted([[cluster("a", 1)]], [lines]))
+
+    assert told == ["added b", "changed a", "removed b"]
+    assert [item.paused for item in cache] == [True]
+
+
+async def test_what_a_write_answered_is_there_at_once_and_no_older_event_replaces_it() -> None:
+    cache = Cache(Scripted([[cluster("a", 5)]], []), CLUSTERS, capi.Cluster)
+    await cache.load()
+
+    cache.observe(json.dumps(cluster("a", 20, paused=True)).encode())
+    cache._apply(event("MODIFIED", cluster("a", 15)))
+
+    found = cache.get(Key("default", "a"))
+    assert found
+    assert found.paused
+
+
+async def test_an_answer_that_the_watch_has_passed_brings_nothing_back() -> None:
+    cache = Cache(Scripted([[cluster("a", 5)]], []), CLUSTERS, capi.Cluster)
+    await cache.load()
+    cache._apply(event("DELETED", cluster("a", 20)))
+
+    cache.observe(json.dumps(cluster("a", 15)).encode())
+
+    assert len(cache) == 0
+
+
+@pytest.mark.parametrize(
+    "gone",
+    [
+        GoneError(410, "Expired", "too old resource version", "WATCH clusters"),
+        event("ERROR", {"code": 410, "reason": "Expired", "message": "too old"}),
+    ],
+)
+async def test_lost_history_is_made_up_for_by_a_list(gone: bytes | Exception) -> None:
+    lists = [[cluster("a", 1), cluster("b", 2)], [cluster("b", 2), cluster("c", 9)]]
+
+    _, told = await followed(Scripted(lists, [[gone]]))
+
+    assert told == ["removed a", "added c"]
+
+
+async def test_an_object_that_cannot_be_read_is_skipped_and_counted() -> None:
+    broken = cluster("broken", 3)
+    broken["spec"]["paused"] = "perhaps"
+
+    cache, told = await followed(Scripted([[broken, cluster("a", 1)]], [[event("ADDED", broken)]]))
+
+    assert [item.metadata.name for item in cache] == ["a"]
+    assert (cache.skipped, told) == (2, [])
+
+
+async def test_a_resource_that_is_not_served_any_more_ends_the_following() -> None:
+    missing = NotFoundError(404, "NotFound", "no such resource", "WATCH clusters")
+    cache = Cache(Scripted([[]], [[missing]]), CLUSTERS, capi.Cluster)
+    await cache.load()
+
+    with pytest.raises(NotFoundError):
+        await cache.follow()
