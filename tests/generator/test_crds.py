@@ -5,7 +5,7 @@ from typing import ClassVar
 
 import pytest
 
-from api import markers, model, resources
+from api import kinds, markers, model, resources
 from generator import crds, errors
 
 THING = resources.Resource("example.com", "Thing", "things", "Namespaced")
@@ -40,6 +40,13 @@ def test_a_kind_with_one_version_needs_no_conversion() -> None:
 
     assert not definition.converts
     assert not definition.versions[0].has_status
+
+
+def test_the_status_of_a_pool_is_a_subresource() -> None:
+    versions = [item for found in crds.definitions(kinds.KINDS) for item in found.versions]
+
+    assert len(versions) == len(kinds.KINDS)
+    assert all(item.has_status for item in versions)
 
 
 @pytest.mark.parametrize(
