@@ -87,8 +87,10 @@ def pytest_runtest_makereport(
 
         before: dict[Path, int] = item.stash.get(_STASH, dict[Path, int]())
         for log in _logs():
-            text = tail(log, _LOG_LINES, before.get(log, 0))
-            report.sections.append((f"end of {log.name}", text))
+            start = before.get(log, 0)
+            if log.stat().st_size > start:
+                text = tail(log, _LOG_LINES, start)
+                report.sections.append((f"end of {log.name}", text))
     return report
 
 

@@ -78,8 +78,8 @@ POOLS = (
     Pool(
         name="machines",
         spec={
-            "addresses": ["10.20.0.10-10.20.0.20", "10.20.0.64/28"],
-            "excludedAddresses": ["10.20.0.11-10.20.0.18", "10.20.0.64/30"],
+            "addresses": ["10.2.0.10-10.2.0.20", "10.2.0.64/28"],
+            "excludedAddresses": ["10.2.0.11-10.2.0.18", "10.2.0.64/30"],
             "prefix": 16,
         },
         total=15,
@@ -106,10 +106,10 @@ CLAIMS = (
     Claim(FACTORY, "web-0", "classic", "10.9.0.2", 24, "10.9.0.1"),
     Claim(FACTORY, "web-1", "classic", "10.9.0.3", 24, "10.9.0.1"),
     Claim(FACTORY, "web-2", "classic", "10.9.0.4", 24, "10.9.0.1"),
-    Claim(FACTORY, "db-0", "machines", "10.20.0.10", 16, None),
-    Claim(FACTORY, "db-1", "machines", "10.20.0.19", 16, None),
-    Claim(FACTORY, "db-2", "machines", "10.20.0.20", 16, None),
-    Claim(FACTORY, "db-3", "machines", "10.20.0.68", 16, None),
+    Claim(FACTORY, "db-0", "machines", "10.2.0.10", 16, None),
+    Claim(FACTORY, "db-1", "machines", "10.2.0.19", 16, None),
+    Claim(FACTORY, "db-2", "machines", "10.2.0.20", 16, None),
+    Claim(FACTORY, "db-3", "machines", "10.2.0.68", 16, None),
     Claim(FACTORY, "edge-0", "modern", "2001:db8:7::2", 64, "2001:db8:7::1"),
     Claim(FACTORY, "edge-1", "modern", "2001:db8:7::3", 64, "2001:db8:7::1"),
     Claim(FACTORY, "vip", "shared", "192.0.2.2", 29, "192.0.2.1", GLOBAL_POOL),
@@ -223,6 +223,7 @@ def show_versions(user: tenants.Tenant) -> None:
         text = yaml.safe_dump(seen, sort_keys=False).rstrip()
         title = f"classic as {version}" + (" (as written)" if version == "v1alpha1" else "")
         panels.append(Panel(Syntax(text, "yaml", theme="ansi_dark"), title=title, width=38))
+    console.print()
     console.print(Columns(panels))
 
 
@@ -262,7 +263,14 @@ def check(what: str, expected: object, seen: object) -> None:
 
 def new_table(title: str, *columns: str) -> Table:
     """Return an empty table; numbers stand to the right."""
-    table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
+    table = Table(
+        title=f"\n{title}",
+        title_justify="left",
+        title_style="bold",
+        box=box.SIMPLE_HEAD,
+        show_edge=False,
+        pad_edge=False,
+    )
     numbers: Sequence[str] = ("Total", "Used", "Free")
     for column in columns:
         table.add_column(column, justify="right" if column in numbers else "left")
