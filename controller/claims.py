@@ -130,7 +130,7 @@ class Claims:
         if not changes:
             return claim
         try:
-            return await self._patch(claim, {"metadata": changes})
+            return await self._state.claims.patch(self._api, claim, {"metadata": changes})
         except KubeError as error:
             if claim.pool and not error.maybe_applied:
                 self._state.book(claim.pool).cancel(meta.key)
@@ -176,7 +176,7 @@ class Claims:
             kept = [known for known in meta.owner_references if not _replaces(missing, known)]
             changes["ownerReferences"] = [*kept, *missing]
         if changes:
-            await self._patch_address(address, changes)
+            await self._state.addresses.patch(self._api, address, {"metadata": changes})
 
     def _owners(self, claim: capi.Claim) -> tuple[OwnerReference, ...]:
         """Return the owners an IPAddress shall have: its claim, and its pool where that exists."""
@@ -216,7 +216,7 @@ class Claims:
         if ok:
             reference = NameReference(name=claim.metadata.name)
             status = msgspec.structs.replace(status, address_ref=reference)
-        await self._patch(claim, {"status": status}, "status")
+        await self._state.claims.patch(self._api, claim, {"status": status}, "status")
         log.info("claim", object=str(claim.metadata.key), ready=ok, reason=reason, message=message)
 
     async def _release(self, claim: capi.Claim, address: capi.Address | None) -> Outcome:
@@ -228,7 +228,8 @@ class Claims:
         if RELEASE_FINALIZER in claim.metadata.finalizers:
             left = [name for name in claim.metadata.finalizers if name != RELEASE_FINALIZER]
             try:
-                await self._patch(claim, {"metadata": {"finalizers": left}})
+                finalizers = {"metadata": {"finalizers": left}}
+                await self._state.claims.patch(self._api, claim, finalizers)
             except NotFoundError:
                 return Done()
             log.info("claim released", object=str(claim.metadata.key))
@@ -240,7 +241,8 @@ class Claims:
         try:
             if PROTECT_ADDRESS_FINALIZER in meta.finalizers:
                 left = [name for name in meta.finalizers if name != PROTECT_ADDRESS_FINALIZER]
-                address = await self._patch_address(address, {"finalizers": left})
+                finalizers = {"metadata": {"finalizers": left}}
+                address = await self._state.addresses.patch(self._api, address, finalizers)
             if not address.metadata.deleting:
                 resource = self._state.contract.addresses
                 await self._api.delete(resource, meta.namespace, meta.name, meta.uid)
@@ -299,32 +301,6 @@ class Claims:
     def _cluster_is_missing(self, claim: capi.Claim) -> bool:
         cluster = Key(claim.metadata.namespace, claim.cluster_name)
         return bool(claim.cluster_name) and self._state.clusters.get(cluster) is None
-
-    async def _patch(
-        self, claim: capi.Claim, body: dict[str, object], subresource: str = ""
-    ) -> capi.Claim:
-        """Patch a claim in the version it was read in."""
-        meta = claim.metadata
-        patch = _ENCODE(_versioned(body, meta))
-        resource = self._state.contract.claims
-        answer = await self._api.patch(resource, meta.namespace, meta.name, patch, subresource)
-        return self._state.claims.observe(answer)
-
-    async def _patch_address(
-        self, address: capi.Address, changes: dict[str, object]
-    ) -> capi.Address:
-        meta = address.metadata
-        patch = _ENCODE(_versioned({"metadata": changes}, meta))
-        resource = self._state.contract.addresses
-        answer = await self._api.patch(resource, meta.namespace, meta.name, patch)
-        return self._state.addresses.observe(answer)
-
-
-def _versioned(body: dict[str, object], meta: Meta) -> dict[str, object]:
-    """Add to a patch the version it is meant for, so that it fails on any other."""
-    changes = body.get("metadata", {})
-    assert isinstance(changes, dict)
-    return {**body, "metadata": {**changes, "resourceVersion": meta.resource_version}}
 
 
 def _refers_to(address: capi.Address, claim: capi.Claim) -> bool:

@@ -6,18 +6,21 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-import msgspec
 import structlog
 
 from kube import capi, pools
 from kube.workers import Again, Done, Outcome
 
 from . import conditions
-from .state import PROTECT_POOL_FINALIZER, State, not_ready
+from .state import PROTECT_POOL_FINALIZER, State
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from kube.client import Api
     from kube.objects import Condition, PoolKey
+
+    from .ledger import Book
 
 log = structlog.get_logger(__name__)
 
@@ -81,7 +84,8 @@ class Pools:
         return Done()
 
     def _status(self, pool: pools.Pool) -> pools.PoolStatus:
-        counts = self._state.book(pool.key).counts
+        book = self._state.book(pool.key)
+        counts = book.counts
         return pools.PoolStatus(
             ip_addresses=pools.Counts(
                 total=min(counts.total, _INT64_MAX),
@@ -89,30 +93,25 @@ class Pools:
                 used=counts.used,
                 out_of_range=counts.out_of_range,
             ),
-            conditions=capi.replaced(pool.status.conditions, self._ready(pool, counts.free)),
+            conditions=capi.replaced(pool.status.conditions, _ready(pool, book)),
             observed_generation=pool.metadata.generation,
         )
-
-    def _ready(self, pool: pools.Pool, free: int) -> Condition:
-        old = capi.find(pool.status.conditions, "Ready")
-        if problem := not_ready(pool):
-            return conditions.ready(old, pool.metadata, "InvalidSpec", f"pool {problem}", ok=False)
-        if free == 0:
-            text = "no address is free; claims wait until one is released or addresses are added"
-            return conditions.ready(old, pool.metadata, "PoolExhausted", text, ok=True)
-        return conditions.ready(old, pool.metadata, "Ready", "addresses can be allocated", ok=True)
 
     def _selected(self, pool: pools.Pool) -> bool:
         return self._state.scope.watch_filter in ("", pool.metadata.labels.watch)
 
     async def _patch(
-        self, pool: pools.Pool, body: dict[str, dict[str, object] | pools.PoolStatus], sub: str = ""
+        self, pool: pools.Pool, changes: Mapping[str, object], subresource: str = ""
     ) -> pools.Pool:
-        """Patch a pool in the version it was read in."""
-        meta, resource = pool.metadata, pools.KINDS[pool.kind]
-        version = {"resourceVersion": meta.resource_version}
-        changes = body.get("metadata", {})
-        assert isinstance(changes, dict)
-        patch = msgspec.json.encode({**body, "metadata": {**changes, **version}})
-        answer = await self._api.patch(resource, meta.namespace, meta.name, patch, sub)
-        return self._state.pools[pool.kind].observe(answer)
+        return await self._state.pools[pool.kind].patch(self._api, pool, changes, subresource)
+
+
+def _ready(pool: pools.Pool, book: Book) -> Condition:
+    old = capi.find(pool.status.conditions, "Ready")
+    if book.not_ready:
+        message = f"pool {book.not_ready}"
+        return conditions.ready(old, pool.metadata, "InvalidSpec", message, ok=False)
+    if book.free == 0:
+        text = "no address is free; claims wait until one is released or addresses are added"
+        return conditions.ready(old, pool.metadata, "PoolExhausted", text, ok=True)
+    return conditions.ready(old, pool.metadata, "Ready", "addresses can be allocated", ok=True)

@@ -20,6 +20,7 @@ from .ledger import Age, Book
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from ipam.offer import Offer
     from kube.client import Api
 
 log = structlog.get_logger(__name__)
@@ -108,7 +109,8 @@ class State:
         if old and new and _terms(old) == _terms(new):
             return  # most changes of a pool are our own writes of its status
         if new is not None:
-            self.book(new.key).set_offer(pools.offer_of(new), not_ready(new))
+            offer = pools.offer_of(new)
+            self.book(new.key).set_offer(offer, _not_ready(new, offer))
         elif old is not None:
             book = self.book(old.key)
             book.set_offer(book.offer, "does not exist")
@@ -150,12 +152,12 @@ def _terms(pool: pools.Pool) -> tuple[object, ...]:
     return pool.spec, pool.metadata.deleting
 
 
-def not_ready(pool: pools.Pool) -> str:
+def _not_ready(pool: pools.Pool, offer: Offer) -> str:
     """Return why a pool hands out nothing, as the rest of a sentence; empty when it may."""
     if pool.metadata.deleting:
         return "is being deleted"
-    problems = pools.offer_of(pool).problems
-    return f"has a spec that makes no sense: {'; '.join(map(str, problems))}" if problems else ""
+    problems = "; ".join(map(str, offer.problems))
+    return f"has a spec that makes no sense: {problems}" if problems else ""
 
 
 def reservation(claim: capi.Claim) -> Address | None:

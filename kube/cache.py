@@ -10,18 +10,18 @@ from typing import TYPE_CHECKING, Generic, NoReturn
 import msgspec
 import structlog
 
+from .client import pages
 from .errors import ApiError, GoneError, KubeError, NotFoundError, from_response
-from .objects import Event, Key, Object, RawList, T
+from .objects import Event, Key, Object, T
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from .client import Api
     from .resources import GroupVersionResource
 
 log = structlog.get_logger(__name__)
 
-_PAGE = "500"  # objects per page: what kubectl asks for
 _RETRY_SECONDS = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0)  # between attempts to reach the API server
 
 
@@ -71,17 +71,13 @@ class Cache(Generic[T]):
             KubeError: the API server refused or could not be reached.
         """
         found: dict[Key, T] = {}
-        params = {"limit": _PAGE}
-        while True:
-            answer = await self._api.list(self.resource, self._namespace, params)
-            page = msgspec.json.decode(answer, type=RawList)
+        revision = 0
+        async for page in pages(self._api, self.resource, self._namespace):
+            revision = int(page.metadata.resource_version)
             for raw in page.items or ():
                 if (item := self._decode(raw)) is not None:
                     found[item.metadata.key] = item
-            if not page.metadata.continue_:
-                break
-            params = {"limit": _PAGE, "continue": page.metadata.continue_}
-        self._replace(found, int(page.metadata.resource_version))
+        self._replace(found, revision)
 
     async def follow(self) -> NoReturn:
         """Keep the copy current until cancelled; outages are waited for.
@@ -111,6 +107,23 @@ class Cache(Generic[T]):
         if item.metadata.revision > self._revision:
             self._put(item)
         return item
+
+    async def patch(
+        self, api: Api, known: T, changes: Mapping[str, object], subresource: str = ""
+    ) -> T:
+        """Merge changes into the version of an object that we know, and observe the answer.
+
+        Raises:
+            ConflictError: the object has another resourceVersion by now.
+            KubeError: the write failed otherwise.
+        """
+        meta = known.metadata
+        metadata = changes.get("metadata", {})
+        assert isinstance(metadata, dict)
+        version = {"resourceVersion": meta.resource_version}
+        body = msgspec.json.encode({**changes, "metadata": {**metadata, **version}})
+        answer = await api.patch(self.resource, meta.namespace, meta.name, body, subresource)
+        return self.observe(answer)
 
     async def _watch(self) -> None:
         params = {"resourceVersion": str(self._revision), "allowWatchBookmarks": "true"}

@@ -31,6 +31,14 @@ KINDS = {
 }
 """The four kinds at the API server, by their names."""
 
+PREFIX_KINDS = frozenset(
+    {names.IN_CLUSTER_PREFIX_POOL.kind, names.GLOBAL_IN_CLUSTER_PREFIX_POOL.kind}
+)
+"""Those that hand out IPv6 sub-prefixes."""
+
+DEFAULT_PREFIX_LENGTH = 64
+"""Of a sub-prefix, in bits: the usual size of an IPv6 network."""
+
 
 class PoolSpec(Struct, frozen=True):
     """The fields of both pool specs; which of them count depends on the kind."""
@@ -44,7 +52,7 @@ class PoolSpec(Struct, frozen=True):
     excluded_addresses: tuple[str, ...] = ()
     address_reuse_grace_period_seconds: int = 0
     prefixes: tuple[str, ...] = ()
-    allocation_prefix_length: int = 64
+    allocation_prefix_length: int = DEFAULT_PREFIX_LENGTH
     excluded_prefixes: tuple[str, ...] = ()
 
 
@@ -81,15 +89,10 @@ class Pool(Object, frozen=True):
         return PoolKey(self.kind, self.metadata.namespace, self.metadata.name)
 
 
-_PREFIX_KINDS = frozenset(
-    {names.IN_CLUSTER_PREFIX_POOL.kind, names.GLOBAL_IN_CLUSTER_PREFIX_POOL.kind}
-)
-
-
 def offer_of(pool: Pool) -> offer.Offer:
     """Work out what a pool offers today."""
     spec = pool.spec or PoolSpec()
-    if pool.kind in _PREFIX_KINDS:
+    if pool.kind in PREFIX_KINDS:
         length = spec.allocation_prefix_length
         return offer.prefix_pool(spec.prefixes, length, spec.gateway, spec.excluded_prefixes)
     return offer.ip_pool(
@@ -104,4 +107,4 @@ def offer_of(pool: Pool) -> offer.Offer:
 def prefix_length(pool: Pool) -> int:
     """Return what an IPAddress of this pool says in `spec.prefix`."""
     spec = pool.spec or PoolSpec()
-    return spec.allocation_prefix_length if pool.kind in _PREFIX_KINDS else spec.prefix or 0
+    return spec.allocation_prefix_length if pool.kind in PREFIX_KINDS else spec.prefix or 0

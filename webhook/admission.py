@@ -8,9 +8,9 @@ depends on the stored object, on its client, and on the addresses in use.
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from api import resources
 from conversion import registry, values
 from ipam import offer
+from kube import pools
 
 from . import statuses
 from .inuse import InUse
@@ -20,10 +20,6 @@ SKIP_DELETE_ANNOTATION = "ipam.cluster.x-k8s.io/skip-validate-delete-webhook"
 MOVE_ANNOTATION = "clusterctl.cluster.x-k8s.io/delete-for-move"
 """What `clusterctl move` leaves of an object's annotations before it deletes the object."""
 
-_PREFIX_KINDS = frozenset(
-    (resources.IN_CLUSTER_PREFIX_POOL.kind, resources.GLOBAL_IN_CLUSTER_PREFIX_POOL.kind)
-)
-_DEFAULT_LENGTH = 64  # bits of a sub-prefix: the usual size of an IPv6 network
 _TOLD_ADDRESSES = 10  # of those in the way; the message has to stay readable
 _TOLD_WARNINGS = 10  # the API server cuts them at 4096 characters together
 
@@ -100,11 +96,9 @@ def complete(write: Write) -> Verdict:
         unsaid = registry.unsaid(write.new.obj, write.old.obj, write.version)
         if unsaid:
             return Verdict(additions=unsaid)
-    if (
-        write.pool.key.kind in _PREFIX_KINDS
-        and write.new.spec.get("allocationPrefixLength") is None
-    ):
-        return Verdict(additions={"allocationPrefixLength": _DEFAULT_LENGTH})
+    length = write.new.spec.get("allocationPrefixLength")
+    if write.pool.key.kind in pools.PREFIX_KINDS and length is None:
+        return Verdict(additions={"allocationPrefixLength": pools.DEFAULT_PREFIX_LENGTH})
     return Verdict()
 
 
@@ -128,10 +122,10 @@ async def _strands(new: Pool, old: Pool, in_use: InUse) -> list[str]:
 def _moved_length(write: Write) -> list[offer.Problem]:
     """Refuse another length of sub-prefixes: those handed out have the old one."""
     name = "allocationPrefixLength"
-    if write.new is None or write.old is None or write.pool.key.kind not in _PREFIX_KINDS:
+    if write.new is None or write.old is None or write.pool.key.kind not in pools.PREFIX_KINDS:
         return []
-    new = write.new.spec.get(name, _DEFAULT_LENGTH)
-    if new == write.old.spec.get(name, _DEFAULT_LENGTH):
+    new = write.new.spec.get(name, pools.DEFAULT_PREFIX_LENGTH)
+    if new == write.old.spec.get(name, pools.DEFAULT_PREFIX_LENGTH):
         return []
     return [offer.Problem(name, new, "is immutable")]
 

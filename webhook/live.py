@@ -8,24 +8,15 @@ was told is written; a cache could lag behind.
 from collections.abc import Sequence
 
 import msgspec
+import structlog
 
 from kube import capi, client, errors, objects
 
 from .inuse import InUseError
 
-_PAGE = "500"  # objects: about 0.5 MB, so that neither side holds a large cluster's list at once
+log = structlog.get_logger(__name__)
 
-
-class _ListMeta(msgspec.Struct):
-    next_page: str = msgspec.field(default="", name="continue")
-
-
-class _Page(msgspec.Struct):
-    items: tuple[capi.Address, ...] = ()
-    metadata: _ListMeta = msgspec.field(default_factory=_ListMeta)
-
-
-_DECODER = msgspec.json.Decoder(_Page)
+_DECODER = msgspec.json.Decoder(capi.Address)
 
 
 class Live:
@@ -42,13 +33,11 @@ class Live:
             InUseError: the API server does not answer, or does not allow it.
         """
         try:
-            return await self._list(pool)
-        except errors.NotFoundError:
-            self._contract = None  # CAPI was upgraded: another version is served now
-        except errors.KubeError as error:
-            raise InUseError(f"the IPAddresses of {pool} cannot be listed: {error}") from error
-        try:
-            return await self._list(pool)
+            try:
+                return await self._list(pool)
+            except errors.NotFoundError:
+                self._contract = None  # CAPI was upgraded: another version is served now
+                return await self._list(pool)
         except errors.KubeError as error:
             raise InUseError(f"the IPAddresses of {pool} cannot be listed: {error}") from error
 
@@ -58,11 +47,16 @@ class Live:
         if self._contract is None:
             return []  # no Cluster API, no IPAddresses
         found: list[str] = []
-        params = {"limit": _PAGE}
-        while True:
-            body = await self._api.list(self._contract.addresses, pool.namespace, params)
-            page = _DECODER.decode(body)
-            found += [item.spec.address for item in page.items if item.pool == pool]
-            if not page.metadata.next_page:
-                return found
-            params = {"limit": _PAGE, "continue": page.metadata.next_page}
+        async for page in client.pages(self._api, self._contract.addresses, pool.namespace):
+            items = (item for raw in page.items or () if (item := _decoded(raw)) is not None)
+            found += [item.spec.address for item in items if item.pool == pool]
+        return found
+
+
+def _decoded(raw: msgspec.Raw) -> capi.Address | None:
+    """Read an IPAddress; one that cannot be read keeps no pool from being changed."""
+    try:
+        return _DECODER.decode(raw)
+    except msgspec.ValidationError as error:
+        log.warning("IPAddress skipped", error=str(error))
+        return None
