@@ -10,6 +10,7 @@ from api import kinds, model, resources
 from conversion import errors as conversion_errors
 from conversion import registry, values
 from ipam import offer
+from ipam.errors import quoted
 from webhook import pool
 
 from .manifests import Document
@@ -131,5 +132,5 @@ def _version(document: Document) -> str:
 
 
 def _said(problem: offer.Problem) -> str:
-    value = "" if problem.value in (None, "", []) else f"{problem.value!r}: "
+    value = "" if problem.value in (None, "", []) else f"{quoted(problem.value)}: "
     return f"spec.{problem.path}: {value}{problem.text}"

@@ -20,6 +20,7 @@ from kube import capi, pools
 from kube.errors import KubeError, NotFoundError
 from kube.objects import (
     ADDRESS_ANNOTATION,
+    ADDRESS_FOR_ANNOTATION,
     MOVE_LABEL,
     Key,
     Labels,
@@ -40,8 +41,11 @@ from .state import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from ipam.notation import Address
     from kube.client import Api
+    from kube.objects import Object
 
 log = structlog.get_logger(__name__)
 
@@ -54,10 +58,11 @@ _ENCODE = msgspec.json.encode
 class Claims:
     """Reconciles claims, by namespace and name."""
 
-    def __init__(self, api: Api, state: State) -> None:
+    def __init__(self, api: Api, state: State, clock: Callable[[], float] = time.monotonic) -> None:
         self._api = api
         self._state = state
-        self._orphans: dict[Key, float] = {}  # since when, by time.monotonic()
+        self._clock = clock
+        self._orphans: dict[Key, float] = {}  # since when, by the clock
 
     async def reconcile(self, key: Key) -> Outcome:
         """Make the address of one claim match the claim.
@@ -71,13 +76,21 @@ class Claims:
             KubeError: a write failed; the caller retries with backoff.
         """
         claim, address = self._state.claims.get(key), self._state.addresses.get(key)
+        orphan: Outcome = Done()
+        if address is not None and _abandoned(address, claim):
+            orphan = await self._reconcile_orphan(address)
+        else:
+            self._orphans.pop(key, None)
         if claim is None:
-            return await self._reconcile_orphan(key, address)
-        self._orphans.pop(key, None)
-        if claim.pool is None or not self._state.selected(claim):
+            return orphan
+        outcome = await self._reconcile_claim(claim, address)
+        return orphan if outcome == Done() else outcome
+
+    async def _reconcile_claim(self, claim: capi.Claim, address: capi.Address | None) -> Outcome:
+        if claim.pool is None:
             return Done()
-        self._state.book(claim.pool).waiting.remove(key)
-        if self._paused(claim):
+        self._state.book(claim.pool).line.remove(claim.metadata.key)
+        if not self._state.selected(claim) or self._paused(claim):
             return Done()
         if claim.metadata.deleting:
             return await self._release(claim, address)
@@ -114,7 +127,8 @@ class Claims:
             )
         assert claim.pool is not None
         book = self._state.book(claim.pool)
-        settle = RELEASE_FINALIZER in claim.metadata.finalizers and not claim.bound
+        made_for = claim.metadata.annotations.address_for
+        settle = made_for == claim.metadata.uid and not claim.bound
         return book.choose(claim.metadata.key, self._state.age(claim), asked, settle=settle)
 
     async def _record(self, claim: capi.Claim, given: str) -> capi.Claim:
@@ -124,7 +138,7 @@ class Claims:
         if RELEASE_FINALIZER not in meta.finalizers:
             changes["finalizers"] = (*meta.finalizers, RELEASE_FINALIZER)
         if meta.annotations.address != given and wanted(claim) != parse(given):
-            changes["annotations"] = {ADDRESS_ANNOTATION: given}
+            changes["annotations"] = {ADDRESS_ANNOTATION: given, ADDRESS_FOR_ANNOTATION: meta.uid}
         if meta.labels.move is None and pools.KINDS[claim.spec.pool_ref.kind].namespaced:
             changes["labels"] = {MOVE_LABEL: ""}
         if not changes:
@@ -220,57 +234,68 @@ class Claims:
         log.info("claim", object=str(claim.metadata.key), ready=ok, reason=reason, message=message)
 
     async def _release(self, claim: capi.Claim, address: capi.Address | None) -> Outcome:
-        """Give back the address of a claim that is being deleted: first the address, then it."""
+        """Give back the address of a claim that is being deleted: first the address, then it.
+
+        The record on the claim holds the address until no IPAddress has it, so what the cache does
+        not show is looked for at the API server: a create of ours may have just gone through.
+        """
+        ours = RELEASE_FINALIZER in claim.metadata.finalizers
+        if address is None and ours:
+            address = await self._state.addresses.fetch(self._api, claim.metadata.key)
         if address is not None and _refers_to(address, claim):
             if (seconds := self._grace_seconds_left(claim)) > 0:
                 return Again(seconds)
             await self._let_go(address)
-        if RELEASE_FINALIZER in claim.metadata.finalizers:
-            left = [name for name in claim.metadata.finalizers if name != RELEASE_FINALIZER]
+        if ours:
+            finalizers = _without(claim, RELEASE_FINALIZER)
+            changes = {"metadata": {"finalizers": finalizers}}
             try:
-                finalizers = {"metadata": {"finalizers": left}}
-                await self._state.claims.patch(self._api, claim, finalizers)
+                await self._state.claims.patch(self._api, claim, changes)
             except NotFoundError:
                 return Done()
             log.info("claim released", object=str(claim.metadata.key))
         return Done()
 
     async def _let_go(self, address: capi.Address) -> None:
-        """Take our finalizer off an IPAddress and delete it."""
-        meta = address.metadata
+        """Delete an IPAddress, then take our finalizer off it: after a crash it still is ours."""
+        cache = self._state.addresses
         try:
-            if PROTECT_ADDRESS_FINALIZER in meta.finalizers:
-                left = [name for name in meta.finalizers if name != PROTECT_ADDRESS_FINALIZER]
-                finalizers = {"metadata": {"finalizers": left}}
-                address = await self._state.addresses.patch(self._api, address, finalizers)
             if not address.metadata.deleting:
-                resource = self._state.contract.addresses
-                await self._api.delete(resource, meta.namespace, meta.name, meta.uid)
+                deleted = await cache.delete(self._api, address)
+                if deleted is None:
+                    return
+                address = deleted
+            if PROTECT_ADDRESS_FINALIZER in address.metadata.finalizers:
+                finalizers = _without(address, PROTECT_ADDRESS_FINALIZER)
+                await cache.patch(self._api, address, {"metadata": {"finalizers": finalizers}})
         except NotFoundError:
             pass  # it is gone, which was the aim
 
-    async def _reconcile_orphan(self, key: Key, address: capi.Address | None) -> Outcome:
+    async def _reconcile_orphan(self, address: capi.Address) -> Outcome:
         """Release an address whose claim is gone, after a time in which one may come back."""
-        if address is None or address.pool is None:
-            self._orphans.pop(key, None)
-            return Done()
+        key = address.metadata.key
         if PROTECT_ADDRESS_FINALIZER not in address.metadata.finalizers:
             return Done()  # not ours, or already on its way out
-        left = self._orphans.setdefault(key, time.monotonic()) + ORPHAN_SECONDS - time.monotonic()
+        if not self._state.selected_address(address):
+            return Done()
+        if self._orphan_paused(address):
+            return Again(ORPHAN_SECONDS)
+        left = self._orphans.setdefault(key, self._clock()) + ORPHAN_SECONDS - self._clock()
         if left > 0:
             return Again(left)
-        if await self._claim_exists(key):
-            return Done()
-        await self._let_go(address)
-        log.info("orphaned address released", object=str(key), address=address.spec.address)
+        self._orphans.pop(key)
+        if _abandoned(address, await self._state.claims.fetch(self._api, key)):
+            await self._let_go(address)
+            log.info("orphaned address released", object=str(key), address=address.spec.address)
         return Done()
 
-    async def _claim_exists(self, key: Key) -> bool:
-        try:
-            await self._api.get(self._state.contract.claims, key.namespace, key.name)
-        except NotFoundError:
-            return False
-        return True
+    def _orphan_paused(self, address: capi.Address) -> bool:
+        """Say whether the Cluster or the pool of an address without a claim is to be left alone."""
+        meta = address.metadata
+        cluster = self._state.clusters.get(Key(meta.namespace, meta.labels.cluster_name or ""))
+        pool = self._state.pool(address.pool) if address.pool else None
+        held = pool is not None and pool.metadata.paused
+        return held or (cluster is not None and cluster.paused)
 
     def _grace_seconds_left(self, claim: capi.Claim) -> float:
         """Return for how long the address stays held: the pool's grace period since deletion."""
@@ -301,6 +326,21 @@ class Claims:
     def _cluster_is_missing(self, claim: capi.Claim) -> bool:
         cluster = Key(claim.metadata.namespace, claim.cluster_name)
         return bool(claim.cluster_name) and self._state.clusters.get(cluster) is None
+
+
+def _abandoned(address: capi.Address, claim: capi.Claim | None) -> bool:
+    """Say whether an address of a pool of ours belongs to a claim that is gone.
+
+    A claim of that name and for that pool may adopt it, though it is another one (a restore).
+    """
+    if address.pool is None:
+        return False
+    return claim is None or not (_refers_to(address, claim) or _owned_by(address, claim))
+
+
+def _without(item: Object, finalizer: str) -> list[str]:
+    """Return the finalizers of an object but for one."""
+    return [name for name in item.metadata.finalizers if name != finalizer]
 
 
 def _refers_to(address: capi.Address, claim: capi.Claim) -> bool:

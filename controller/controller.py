@@ -16,6 +16,8 @@ from .pools import Pools
 from .state import Scope, State
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from kube import capi, pools
     from kube.client import Api
     from kube.objects import Key, PoolKey
@@ -51,7 +53,9 @@ class Controller:
                 or leadership is lost.
         """
         state = self.state
-        await asyncio.gather(*(cache.load() for cache in state.caches))
+        async with asyncio.TaskGroup() as loading:
+            for cache in state.caches:
+                loading.create_task(cache.load())
         state.rebuild()
         self._watch()
         log.info("caches loaded", claims=len(state.claims), addresses=len(state.addresses))
@@ -60,7 +64,7 @@ class Controller:
             for cache in state.caches:
                 group.create_task(cache.follow())
             group.create_task(
-                workers.run(self._claim_queue, self._claims.reconcile, self._pool_of, CLAIM_WORKERS)
+                workers.run(self._claim_queue, self._reconcile, self._pool_of, CLAIM_WORKERS)
             )
             group.create_task(
                 workers.run(self._pool_queue, self._pools.reconcile, lambda _: None, POOL_WORKERS)
@@ -80,7 +84,7 @@ class Controller:
         for claim in sorted(self.state.claims, key=self.state.age):
             self._claim_queue.add(claim.metadata.key, claim.pool)
         for address in self.state.addresses:
-            if address.pool and self.state.claims.get(address.metadata.key) is None:
+            if address.pool:
                 self._claim_queue.add(address.metadata.key, address.pool)
         for cache in self.state.pools.values():
             for pool in cache:
@@ -93,21 +97,22 @@ class Controller:
 
     def _on_claim(self, old: capi.Claim | None, new: capi.Claim | None) -> None:
         changed = new or old
-        if changed is None or changed.pool is None:
-            return
-        free = self.state.book(changed.pool).free
+        assert changed is not None
+        pools = _pools_of(old, new)
+        if pools:
+            self._claim_queue.add(changed.metadata.key, changed.pool)
         self.state.set_claim(old, new)
-        self._claim_queue.add(changed.metadata.key, changed.pool)
-        self._wake_if_more_than(free, changed.pool)
+        for pool in pools:
+            self._look_at(pool)
 
     def _on_address(self, old: capi.Address | None, new: capi.Address | None) -> None:
-        for item in (old, new):
-            if item and item.pool:
-                free = self.state.book(item.pool).free
-                self.state.set_address(old, new)
-                self._claim_queue.add(item.metadata.key, item.pool)
-                self._pool_queue.add(item.pool)
-                self._wake_if_more_than(free, item.pool)
+        changed = new or old
+        assert changed is not None
+        key = changed.metadata.key
+        self._claim_queue.add(key, self._pool_of(key))
+        self.state.set_address(old, new)
+        for pool in _pools_of(old, new):
+            self._look_at(pool)
 
     def _on_pool(self, old: pools.Pool | None, new: pools.Pool | None) -> None:
         changed = new or old
@@ -116,26 +121,43 @@ class Controller:
         state.set_pool(old, new)
         self._pool_queue.add(key)
         if _appearance(old) != _appearance(new):
-            self._wake(state.claims_of_pool[key])
+            self._wake(state.claims_of_pool.get(key, ()))
         elif old and new and old.spec != new.spec:
             self._wake(state.book(key).all_waiting())
+            self._wake(state.deleting_claims(key))  # the grace period may have changed
 
     def _on_cluster(self, old: capi.Cluster | None, new: capi.Cluster | None) -> None:
         changed = new or old
         assert changed is not None
         if (old is None, old and old.paused) != (new is None, new and new.paused):
-            self._wake(self.state.claims_of_cluster[changed.metadata.key])
+            self._wake(self.state.claims_of_cluster.get(changed.metadata.key, ()))
 
-    def _wake_if_more_than(self, free: int, pool: PoolKey) -> None:
-        """Wake the oldest waiting claims of a pool if it has gained free addresses."""
-        book = self.state.book(pool)
-        if book.free > free:
-            self._wake(book.first_waiting())
+    async def _reconcile(self, key: Key) -> workers.Outcome:
+        """Reconcile a claim; whatever came of it may be somebody else's chance."""
+        pool = self._pool_of(key)
+        try:
+            return await self._claims.reconcile(key)
+        finally:
+            if pool:
+                self._look_at(pool)
 
-    def _wake(self, keys: list[Key] | set[Key]) -> None:
+    def _look_at(self, pool: PoolKey) -> None:
+        """Let a pool's counts be written, and its waiting claims be served as far as they can."""
+        self._pool_queue.add(pool)
+        for key in self.state.book(pool).call():
+            self._claim_queue.add(key, pool)
+
+    def _wake(self, keys: Iterable[Key]) -> None:
         claims = [claim for key in keys if (claim := self.state.claims.get(key))]
         for claim in sorted(claims, key=self.state.age):
             self._claim_queue.add(claim.metadata.key, claim.pool)
+
+
+def _pools_of(
+    old: capi.Claim | capi.Address | None, new: capi.Claim | capi.Address | None
+) -> set[PoolKey]:
+    """Return our pools that a change concerns: two where an object was replaced by another."""
+    return {item.pool for item in (old, new) if item and item.pool}
 
 
 def _appearance(pool: pools.Pool | None) -> tuple[str, bool, bool] | None:

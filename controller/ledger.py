@@ -11,6 +11,7 @@ Everything but `pending` can be rebuilt from the API server, which is what a res
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -43,30 +44,57 @@ class Counts:
 
 
 @dataclass(slots=True)
-class _Waiting:
-    """Claims that a pool could not serve; one leaves when it is reconciled again."""
+class _Line:
+    """Claims that a pool could not serve; one leaves when it is reconciled again.
 
-    for_any: SortedDict[Age, Key] = field(default_factory=SortedDict[Age, "Key"])
-    for_one: set[Key] = field(default_factory=set["Key"])
-    """Those that ask for a certain address."""
+    Flow:
+        waiting -> called, which is once for each chance to be served -> reconciled.
+    """
+
     ages: dict[Key, Age] = field(default_factory=dict["Key", Age])
+    waiting: SortedDict[Age, Key] = field(default_factory=SortedDict[Age, "Key"])
+    called: SortedDict[Age, Key] = field(default_factory=SortedDict[Age, "Key"])
+    choosy: dict[Key, Address] = field(default_factory=dict["Key", "Address"])
+    """Those that ask for a certain address."""
+    callers: defaultdict[Address, set[Key]] = field(
+        default_factory=lambda: defaultdict["Address", set["Key"]](set)
+    )
+    """The choosy ones by their address."""
 
-    def add(self, key: Key, age: Age, *, for_one: bool) -> None:
+    def __len__(self) -> int:
+        return len(self.ages)
+
+    def add(self, key: Key, age: Age, wanted: Address | None) -> None:
         self.remove(key)
-        if for_one:
-            self.for_one.add(key)
+        self.ages[key] = age
+        if wanted is None:
+            self.waiting[age] = key
         else:
-            self.ages[key] = age
-            self.for_any[age] = key
+            self.choosy[key] = wanted
+            self.callers[wanted].add(key)
 
     def remove(self, key: Key) -> None:
-        self.for_one.discard(key)
-        if (age := self.ages.pop(key, None)) is not None:
-            self.for_any.pop(age, None)
+        if (age := self.ages.pop(key, None)) is None:
+            return
+        self.waiting.pop(age, None)
+        self.called.pop(age, None)
+        if (wanted := self.choosy.pop(key, None)) is not None:
+            self.callers[wanted].discard(key)
+            if not self.callers[wanted]:
+                del self.callers[wanted]
 
     def older_than(self, age: Age) -> int:
-        """Return how many claims wait for any address that are older."""
-        return self.for_any.bisect_left(age)
+        """Return how many claims are in line for any address that are older."""
+        return self.waiting.bisect_left(age) + self.called.bisect_left(age)
+
+    def call(self, free: int) -> list[Key]:
+        """Return the oldest claims that were not called yet, as far as free addresses go."""
+        found: list[Key] = []
+        while self.waiting and len(self.called) < free:
+            age, key = self.waiting.popitem(0)
+            self.called[age] = key
+            found.append(key)
+        return found
 
 
 class Book:
@@ -82,13 +110,19 @@ class Book:
         self.offer = Offer()
         self.not_ready = "does not exist"
         """Why nothing can be allocated, as the rest of a sentence; empty when all is well."""
-        self.waiting = _Waiting()
+        self.line = _Line()
         self._allocator = Allocator(RangeSet())
         self._objects: dict[Key, Address | None] = {}  # None: does not parse
         self._reserved: dict[Key, Address] = {}
         self._pending: dict[Key, Address] = {}
         self._holders: dict[Address, tuple[Key, ...]] = {}  # the first one has the better right
         self._out_of_range = 0
+        self._freed: set[Address] = set()  # since the last call
+
+    @property
+    def idle(self) -> bool:
+        """Whether there is nothing in it that a new book would not know."""
+        return not (self._objects or self._reserved or self._pending or self.line)
 
     @property
     def free(self) -> int:
@@ -148,7 +182,7 @@ class Book:
 
     def forget_claim(self, key: Key) -> None:
         """Forget what a claim holds that is gone; its IPAddress object counts until it goes too."""
-        self.waiting.remove(key)
+        self.line.remove(key)
         self.cancel(key)
         self.set_reservation(key, None)
 
@@ -157,7 +191,7 @@ class Book:
 
         Flow:
             The address the claim holds or wants; else the lowest free one, unless older claims wait
-            for all there are.  With `settle`, one that is lost to another claim is replaced.
+            for all there are.  With `settle`, one that it cannot have (any more) is replaced.
 
         Raises:
             AllocationError: there is none for this claim now; it waits from here on.
@@ -165,50 +199,61 @@ class Book:
         try:
             if self.not_ready:
                 raise PoolNotReadyError(self.pool, self.not_ready)
-            address = self._choose(key, age, self._pending.get(key, wanted), settle=settle)
+            address = self._still_pending(key) or self._choose(key, age, wanted, settle=settle)
         except AllocationError:
-            self.waiting.add(key, age, for_one=wanted is not None and not settle)
+            self.line.add(key, age, None if settle else wanted)
             raise
         if self._reserved.get(key) != address:
             self._pending[key] = address
             self._hold(key, address)
         return address
 
-    def first_waiting(self) -> list[Key]:
-        """Return the oldest waiting claims, as many as could be served, and all choosy ones."""
-        served = self.waiting.for_any.values()[: min(self._allocator.free, len(self.waiting.ages))]
-        return [*served, *sorted(self.waiting.for_one)]
+    def call(self) -> list[Key]:
+        """Return the claims in line that can be served now and were not told so yet.
+
+        The oldest come first, then those that ask for an address that was given back.  Whatever
+        frees an address, calling afterwards is enough for no claim to be forgotten.
+        """
+        if self.not_ready:
+            return []
+        freed, self._freed = self._freed, set()
+        choosy = (key for address in freed for key in self.line.callers.get(address, ()))
+        return [*self.line.call(self.free), *sorted(choosy, key=self.line.ages.__getitem__)]
 
     def all_waiting(self) -> list[Key]:
-        """Return all waiting claims, oldest first."""
-        return [*self.waiting.for_any.values(), *sorted(self.waiting.for_one)]
+        """Return all claims in line, oldest first."""
+        return sorted(self.line.ages, key=self.line.ages.__getitem__)
+
+    def _still_pending(self, key: Key) -> Address | None:
+        """Return what was chosen for a claim before, if the pool still offers it."""
+        address = self._pending.get(key)
+        if self._slot(address) is None:
+            self.cancel(key)
+            return None
+        return address
 
     def _choose(self, key: Key, age: Age, wanted: Address | None, *, settle: bool) -> Address:
         if wanted is None:
             return self._lowest(age)
-        holders = self._holders.get(wanted, ())
-        if holders and holders[0] == key:
+        holder, *_ = self._holders.get(wanted, (key,))
+        if self._slot(wanted) is not None and holder == key:
             return wanted
-        if holders and settle:
+        if settle:
             return self._lowest(age)
-        if holders:
-            raise AllocationError(
-                f"address {wanted} is in use by claim {holders[0]}; "
-                f"remove the annotation {ADDRESS_ANNOTATION} to get another one"
-            )
-        if self._slot(wanted) is None:
-            raise AllocationError(
-                f"address {wanted} is not one that {self.pool} may hand out; "
-                f"remove the annotation {ADDRESS_ANNOTATION} to get another one"
-            )
-        return wanted
+        problem = (
+            f"is not one that {self.pool} may hand out"
+            if self._slot(wanted) is None
+            else f"is in use by claim {holder}"
+        )
+        advice = f"remove the annotation {ADDRESS_ANNOTATION} to get another one"
+        raise AllocationError(f"address {wanted} {problem}; {advice}")
 
     def _lowest(self, age: Age) -> Address:
         try:
             slot = self._allocator.lowest()
         except ExhaustedError as error:
             raise PoolExhaustedError(self.pool, self.offer.total) from error
-        if self._allocator.free <= self.waiting.older_than(age):
+        if self._allocator.free <= self.line.older_than(age):
             raise PoolExhaustedError(self.pool, self.offer.total)
         return self.offer.address(slot)
 
@@ -233,5 +278,6 @@ class Book:
             self._holders[address] = left
             return
         self._holders.pop(address, None)
+        self._freed.add(address)
         if (slot := self._slot(address)) is not None:
             self._allocator.give_back(slot)

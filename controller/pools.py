@@ -54,19 +54,17 @@ class Pools:
         if not self._selected(pool) or pool.metadata.paused:
             return Done()
         if pool.metadata.deleting:
-            await self._let_go(pool)
-            return Done()
-        if PROTECT_POOL_FINALIZER not in pool.metadata.finalizers:
+            if not self._state.book(pool.key).used:
+                await self._let_go(pool)
+                return Done()
+        elif PROTECT_POOL_FINALIZER not in pool.metadata.finalizers:
             finalizers = (*pool.metadata.finalizers, PROTECT_POOL_FINALIZER)
             pool = await self._patch(pool, {"metadata": {"finalizers": finalizers}})
         return await self._write_status(pool)
 
     async def _let_go(self, pool: pools.Pool) -> None:
-        """Let a pool be deleted once none of its addresses is left."""
-        if (
-            self._state.book(pool.key).used
-            or PROTECT_POOL_FINALIZER not in pool.metadata.finalizers
-        ):
+        """Let a pool be deleted of which no address is left."""
+        if PROTECT_POOL_FINALIZER not in pool.metadata.finalizers:
             return
         left = [name for name in pool.metadata.finalizers if name != PROTECT_POOL_FINALIZER]
         await self._patch(pool, {"metadata": {"finalizers": left}})
@@ -109,8 +107,9 @@ class Pools:
 def _ready(pool: pools.Pool, book: Book) -> Condition:
     old = capi.find(pool.status.conditions, "Ready")
     if book.not_ready:
+        reason = "Deleting" if pool.metadata.deleting else "InvalidSpec"
         message = f"pool {book.not_ready}"
-        return conditions.ready(old, pool.metadata, "InvalidSpec", message, ok=False)
+        return conditions.ready(old, pool.metadata, reason, message, ok=False)
     if book.free == 0:
         text = "no address is free; claims wait until one is released or addresses are added"
         return conditions.ready(old, pool.metadata, "PoolExhausted", text, ok=True)

@@ -14,7 +14,7 @@ CLUSTER_RULES = (
     # Owners are set with blockOwnerDeletion, for which the API server asks these subresources:
     Rule((GROUP,), ("ipaddressclaims/finalizers",), ("update",)),
     Rule((GROUP,), tuple(f"{plural}/finalizers" for plural in _POOLS), ("update",)),
-    Rule((GROUP,), ("ipaddresses",), ("create", "delete", "list", "patch", "watch")),
+    Rule((GROUP,), ("ipaddresses",), ("create", "delete", "get", "list", "patch", "watch")),
     Rule((GROUP,), _POOLS, ("list", "patch", "watch")),
     Rule((GROUP,), tuple(f"{plural}/status" for plural in _POOLS), ("patch",)),
     Rule((CLUSTER_GROUP,), ("clusters",), ("list", "watch")),

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import structlog
 
@@ -25,11 +25,15 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
+K = TypeVar("K", Key, PoolKey)
+
 RELEASE_FINALIZER = "ipam.cluster.x-k8s.io/ReleaseAddress"
 """On claims: their address must be released first."""
 
 PROTECT_ADDRESS_FINALIZER = "ipam.cluster.x-k8s.io/ProtectAddress"
 PROTECT_POOL_FINALIZER = "ipam.cluster.x-k8s.io/ProtectPool"
+
+_TOLD_PROBLEMS = 5  # of a spec; the API server refuses conditions over 32,768 characters
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +64,7 @@ class State:
         }
         self.claims_of_pool: defaultdict[PoolKey, set[Key]] = defaultdict(set)
         self.claims_of_cluster: defaultdict[Key, set[Key]] = defaultdict(set)
-        self._books: dict[PoolKey, Book] = {}
+        self.books: dict[PoolKey, Book] = {}
         self._ages: dict[Key, Age] = {}
 
     @property
@@ -78,9 +82,14 @@ class State:
 
     def book(self, key: PoolKey) -> Book:
         """Return the book of a pool, which may be one that does not exist (yet)."""
-        if key not in self._books:
-            self._books[key] = Book(key)
-        return self._books[key]
+        if key not in self.books:
+            self.books[key] = Book(key)
+        return self.books[key]
+
+    def deleting_claims(self, key: PoolKey) -> list[Key]:
+        """Return the claims of a pool that are being deleted."""
+        claims = (self.claims.get(name) for name in self.claims_of_pool.get(key, ()))
+        return [claim.metadata.key for claim in claims if claim and claim.metadata.deleting]
 
     def age(self, claim: capi.Claim) -> Age:
         """Return where a claim stands in line; its own writes must not send it to the end."""
@@ -90,6 +99,13 @@ class State:
         """Say whether a claim is one to act on: its pool is of our kinds, and it is in scope."""
         wanted = self.scope.watch_filter
         return claim.pool is not None and wanted in ("", claim.metadata.labels.watch)
+
+    def selected_address(self, address: capi.Address) -> bool:
+        """Say whether an IPAddress without a claim is in scope; it has no labels, its pool has."""
+        pool = self.pool(address.pool) if address.pool else None
+        label = pool.metadata.labels.watch if pool else self.scope.watch_filter
+        in_namespace = self.scope.namespace in ("", address.metadata.namespace)
+        return in_namespace and self.scope.watch_filter in ("", label)
 
     def rebuild(self) -> None:
         """Start the books from the caches.
@@ -114,17 +130,19 @@ class State:
         elif old is not None:
             book = self.book(old.key)
             book.set_offer(book.offer, "does not exist")
+            self._drop_if_idle(old.key)
 
     def set_address(self, old: capi.Address | None, new: capi.Address | None) -> None:
         """Bring the books up to date with an IPAddress object."""
         if old and old.pool and (new is None or new.pool != old.pool):
             self.book(old.pool).remove_object(old.metadata.key)
+            self._drop_if_idle(old.pool)
         if new and new.pool:
             self.book(new.pool).set_object(new.metadata.key, parsed(new))
 
     def set_claim(self, old: capi.Claim | None, new: capi.Claim | None) -> None:
         """Bring the books and the indices up to date with a claim."""
-        if old and (new is None or new.metadata.uid != old.metadata.uid or new.pool != old.pool):
+        if old and (new is None or _identity(new) != _identity(old)):
             self._forget(old)
         if new and new.pool:
             key = new.metadata.key
@@ -137,14 +155,32 @@ class State:
     def _forget(self, claim: capi.Claim) -> None:
         key = claim.metadata.key
         self._ages.pop(key, None)
-        self.claims_of_cluster[Key(key.namespace, claim.cluster_name)].discard(key)
+        _discard(self.claims_of_cluster, Key(key.namespace, claim.cluster_name), key)
         if claim.pool:
-            self.claims_of_pool[claim.pool].discard(key)
+            _discard(self.claims_of_pool, claim.pool, key)
             self.book(claim.pool).forget_claim(key)
+            self._drop_if_idle(claim.pool)
+
+    def _drop_if_idle(self, key: PoolKey) -> None:
+        """Forget the book of a pool that is gone, once nothing refers to it."""
+        if self.pool(key) is None and self.book(key).idle:
+            del self.books[key]
 
     def _all_pools(self) -> Iterator[pools.Pool]:
         for cache in self.pools.values():
             yield from cache
+
+
+def _identity(claim: capi.Claim) -> tuple[object, ...]:
+    """Return what a claim is filed under."""
+    return claim.metadata.uid, claim.pool, claim.cluster_name
+
+
+def _discard(index: defaultdict[K, set[Key]], name: K, key: Key) -> None:
+    """Take a key out of an index, in which nothing empty stays."""
+    index[name].discard(key)
+    if not index[name]:
+        del index[name]
 
 
 def _terms(pool: pools.Pool) -> tuple[object, ...]:
@@ -156,8 +192,12 @@ def _not_ready(pool: pools.Pool, offer: Offer) -> str:
     """Return why a pool hands out nothing, as the rest of a sentence; empty when it may."""
     if pool.metadata.deleting:
         return "is being deleted"
-    problems = "; ".join(map(str, offer.problems))
-    return f"has a spec that makes no sense: {problems}" if problems else ""
+    if not offer.problems:
+        return ""
+    few = [str(problem) for problem in offer.problems[:_TOLD_PROBLEMS]]
+    if more := len(offer.problems) - len(few):
+        few.append(f"and {more} more")
+    return f"has a spec that makes no sense: {'; '.join(few)}"
 
 
 def reservation(claim: capi.Claim) -> Address | None:

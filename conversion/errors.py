@@ -10,7 +10,7 @@ A value that merely makes no sense (a subnet that isn't one) is not here: conver
 admission refuses such values when they are written.
 """
 
-_QUOTED_CHARACTERS = 100  # of a wrong value: enough to recognise it, short enough for one line
+from ipam.errors import quoted
 
 
 class ConversionError(ValueError):
@@ -24,10 +24,7 @@ class FieldError(ConversionError):
     """A field's JSON type is not the one that its schema has; `field` is such as `spec.prefix`."""
 
     def __init__(self, field: str, value: object, needed: str) -> None:
-        quoted = repr(value)
-        if len(quoted) > _QUOTED_CHARACTERS:
-            quoted = quoted[:_QUOTED_CHARACTERS] + "…"
-        super().__init__(f"{field}: must be {needed}, not {quoted}")
+        super().__init__(f"{field}: must be {needed}, not {quoted(value)}")
         self.field = field
         self.value = value
         self.needed = needed

@@ -9,12 +9,11 @@ from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 from api import resources
+from ipam.errors import quoted
 
 from . import pools, stash, values
 from .errors import MissingPairError, UnknownKindError
 from .values import MISSING, JsonObject
-
-_QUOTED_CHARACTERS = 100  # of what stands where an object should
 
 
 class Pair(Protocol):
@@ -127,7 +126,7 @@ def unsaid(obj: JsonObject, stored: JsonObject, version: str) -> JsonObject:
 def name_of(obj: object) -> str:
     """Return how a message calls an object: kind, namespace and name, as far as it has them."""
     if not values.is_object(obj):
-        return repr(obj)[:_QUOTED_CHARACTERS]
+        return quoted(obj)
     kind, metadata = obj.get("kind"), obj.get("metadata")
     parts = metadata if values.is_object(metadata) else {}
     name = "/".join(str(parts[key]) for key in ("namespace", "name") if parts.get(key))

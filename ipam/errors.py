@@ -6,12 +6,20 @@
 * UnavailableError
 """
 
+_QUOTED_CHARACTERS = 100  # enough to recognise a value, short enough for one line
+
+
+def quoted(value: object) -> str:
+    """Return a bad value as an error shows it to a person."""
+    text = repr(value)
+    return text if len(text) <= _QUOTED_CHARACTERS else text[:_QUOTED_CHARACTERS] + "…"
+
 
 class NotationError(ValueError):
     """A text is not an address, a range or a network."""
 
     def __init__(self, value: str, problem: str) -> None:
-        super().__init__(f"{value!r} {problem}")
+        super().__init__(f"{quoted(value)} {problem}")
         self.value = value
         self.problem = problem
 

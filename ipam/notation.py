@@ -19,7 +19,6 @@ BITS = {V4: 32, V6: 128}
 """Bits of an address, by family."""
 
 _V4_MAPPED = 0xFFFF  # the upper 96 bits of ::ffff:0:0/96 (RFC 4291, section 2.5.5.2)
-_QUOTED_CHARACTERS = 100  # of a bad value: an error is for people, and a list entry has no more
 
 
 class Address(NamedTuple):
@@ -75,7 +74,7 @@ def parse_address(text: str) -> Address:
     try:
         packed = socket.inet_pton(kind, text)
     except (OSError, ValueError) as error:  # ValueError: a NUL or a surrogate inside
-        raise _not(text, "is not an IP address") from error
+        raise NotationError(text, "is not an IP address") from error
     return Address(family, int.from_bytes(packed, "big"))
 
 
@@ -87,14 +86,15 @@ def parse_network(text: str) -> Network:
     """
     address, slash, length_text = text.partition("/")
     if not slash:
-        raise _not(text, "is not a CIDR such as 10.0.0.0/24")
+        raise NotationError(text, "is not a CIDR such as 10.0.0.0/24")
     try:
         family, value = parse_address(address)
     except NotationError as error:
-        raise _not(text, "is not a CIDR such as 10.0.0.0/24") from error
+        raise NotationError(text, "is not a CIDR such as 10.0.0.0/24") from error
     length = _parse_length(text, length_text)
     if length > BITS[family]:
-        raise _not(text, f"has a prefix longer than the {BITS[family]} bits of IPv{family}")
+        problem = f"has a prefix longer than the {BITS[family]} bits of IPv{family}"
+        raise NotationError(text, problem)
     return Network(family, value, length)
 
 
@@ -114,9 +114,9 @@ def parse_entry(text: str) -> Block:
     family, first = _parse_part(text, first_text)
     last_family, last = _parse_part(text, last_text)
     if family != last_family:
-        raise _not(text, "is a range from one IP family to the other")
+        raise NotationError(text, "is a range from one IP family to the other")
     if first > last:
-        raise _not(text, "is a range whose first address is above its last")
+        raise NotationError(text, "is a range whose first address is above its last")
     return Block(family, first, last)
 
 
@@ -134,18 +134,12 @@ def _parse_part(entry: str, text: str) -> Address:
     try:
         return parse_address(text)
     except NotationError as error:
-        raise _not(entry, "is not an IP address, a range or a CIDR") from error
+        raise NotationError(entry, "is not an IP address, a range or a CIDR") from error
 
 
 def _parse_length(cidr: str, text: str) -> int:
     """Read what follows the slash: digits only, no leading zero."""
     digits = text.isascii() and text.isdigit() and len(text) <= len("128")
     if not digits or text != str(int(text)):
-        raise _not(cidr, "needs a prefix length such as /24 after the slash")
+        raise NotationError(cidr, "needs a prefix length such as /24 after the slash")
     return int(text)
-
-
-def _not(text: str, problem: str) -> NotationError:
-    if len(text) > _QUOTED_CHARACTERS:
-        text = text[:_QUOTED_CHARACTERS] + "…"
-    return NotationError(text, problem)

@@ -8,7 +8,7 @@ controller says by them why a stored pool is not ready, and the command line pri
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from .errors import NotationError
+from .errors import NotationError, quoted
 from .notation import (
     BITS,
     V4,
@@ -33,7 +33,7 @@ class Problem:
     text: str
 
     def __str__(self) -> str:
-        return f"spec.{self.path}: {self.value!r}: {self.text}"
+        return f"spec.{self.path}: {quoted(self.value)}: {self.text}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ import structlog
 
 from .client import pages
 from .errors import ApiError, GoneError, KubeError, NotFoundError, from_response
-from .objects import Event, Key, Object, T
+from .objects import Event, Key, Meta, Object, Struct, T
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -94,12 +94,12 @@ class Cache(Generic[T]):
                 failures = 0
             except GoneError:
                 self._lost_history = True
+                failures = await _pause(failures)
             except NotFoundError:
                 raise
             except KubeError as error:
-                failures = min(failures + 1, len(_RETRY_SECONDS))
                 log.warning("watch failed", resource=self.resource.plural, error=str(error))
-                await asyncio.sleep(_RETRY_SECONDS[failures - 1])
+                failures = await _pause(failures)
 
     def observe(self, answer: bytes) -> T:
         """Take over the object that a write of ours answered, and return it."""
@@ -124,6 +124,24 @@ class Cache(Generic[T]):
         body = msgspec.json.encode({**changes, "metadata": {**metadata, **version}})
         answer = await api.patch(self.resource, meta.namespace, meta.name, body, subresource)
         return self.observe(answer)
+
+    async def delete(self, api: Api, known: T) -> T | None:
+        """Delete an object if it still is the one we know; None where nothing holds it back.
+
+        Raises:
+            NotFoundError: it is gone already.
+            KubeError: the deletion failed otherwise.
+        """
+        meta = known.metadata
+        answer = await api.delete(self.resource, meta.namespace, meta.name, meta.uid)
+        return self.observe(answer) if _is_object(answer, meta.uid) else None
+
+    async def fetch(self, api: Api, key: Key) -> T | None:
+        """Read an object from the API server itself; None is one that does not exist."""
+        try:
+            return self.observe(await api.get(self.resource, key.namespace, key.name))
+        except NotFoundError:
+            return None
 
     async def _watch(self) -> None:
         params = {"resourceVersion": str(self._revision), "allowWatchBookmarks": "true"}
@@ -172,6 +190,23 @@ class Cache(Generic[T]):
 
     def _drop(self, key: Key) -> None:
         self.on_change(self._objects.pop(key), None)
+
+
+async def _pause(failures: int) -> int:
+    """Wait longer after each failure; returns how many there are now."""
+    await asyncio.sleep(_RETRY_SECONDS[min(failures, len(_RETRY_SECONDS) - 1)])
+    return failures + 1
+
+
+def _is_object(answer: bytes, uid: str) -> bool:
+    """Tell an object that still exists from a Status that says it does not."""
+    return msgspec.json.decode(answer, type=_Deleted).metadata.uid == uid
+
+
+class _Deleted(Struct, frozen=True):
+    """An object, or a Status."""
+
+    metadata: Meta = Meta()
 
 
 def _ignore(_old: object, _new: object) -> None:

@@ -178,8 +178,8 @@ class V1Beta1(Contract):
         old = msgspec.structs.replace(
             ready,
             observed_generation=None,
-            message=ready.message if ready.status == "False" else "",
-            reason=ready.reason if ready.status == "False" else "",
+            message=ready.message if ready.status == "False" else None,
+            reason=ready.reason if ready.status == "False" else None,
             severity="Warning" if ready.status == "False" else None,
         )
         return msgspec.structs.replace(

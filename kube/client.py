@@ -76,8 +76,12 @@ class Api(Protocol):
 
     async def delete(
         self, resource: GroupVersionResource, namespace: str, name: str, uid: str
-    ) -> None:
-        """Delete an object if it still is the one with this uid."""
+    ) -> bytes:
+        """Delete an object if it still is the one with this uid.
+
+        Returns:
+            The object where finalizers hold it, else a Status.
+        """
         ...
 
 
@@ -150,10 +154,10 @@ class Client:
 
     async def delete(
         self, resource: GroupVersionResource, namespace: str, name: str, uid: str
-    ) -> None:
+    ) -> bytes:
         """Delete an object if it still is the one with this uid."""
         body = b'{"kind":"DeleteOptions","apiVersion":"v1","preconditions":{"uid":"%s"}}'
-        await self.send("DELETE", resource.path(namespace, name), body % uid.encode())
+        return await self.send("DELETE", resource.path(namespace, name), body % uid.encode())
 
     async def send(  # noqa: PLR0913 - the parts of a request
         self,
@@ -171,11 +175,11 @@ class Client:
             A write also asks the server to give up in time, so that it is not applied long after we
             stopped waiting for it.
         """
-        if body is not None:
-            seconds = self._write_seconds()
-            params = {**(params or {}), "timeout": f"{int(seconds)}s"}
         headers = {"Content-Type": content_type, **await self._connection.authorization()}
         request = f"{method} {path}"
+        if body is not None:
+            seconds = self._write_seconds()  # nothing may take time between this and the request
+            params = {**(params or {}), "timeout": f"{int(seconds)}s"}
         try:
             async with self._connection.session.request(
                 method,
@@ -192,6 +196,8 @@ class Client:
             raise UnreachableError(request, str(error) or type(error).__name__) from error
         if response.status >= _ERRORS:
             raise from_response(response.status, answer, request)
+        if response.content_type != _JSON:
+            raise UnreachableError(request, f"answered with {response.content_type}, not JSON")
         return answer
 
     async def watch(
@@ -209,10 +215,14 @@ class Client:
                 self._connection.host + path,
                 params=query,
                 headers=await self._connection.authorization(),
-                timeout=aiohttp.ClientTimeout(total=None, sock_read=_WATCH_SILENCE_SECONDS),
+                timeout=aiohttp.ClientTimeout(
+                    total=None, connect=REQUEST_SECONDS, sock_read=_WATCH_SILENCE_SECONDS
+                ),
             ) as response:
                 if response.status >= _ERRORS:
                     raise from_response(response.status, await response.read(), request)
+                if response.content_type != _JSON:
+                    raise UnreachableError(request, f"answered with {response.content_type}")
                 async for line in _lines(response.content):
                     yield line
         except TimeoutError as error:

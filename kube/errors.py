@@ -83,13 +83,16 @@ _BY_STATUS: dict[int, type[ApiError]] = {
 }
 
 
+_PHRASES = {known.value: known.phrase for known in HTTPStatus}  # proxies have answers of their own
+
+
 def from_response(status: int, body: bytes, request: str) -> KubeError:
     """Make the error that a response of failure stands for."""
     try:
         answer = msgspec.json.decode(body, type=_Status)
     except (msgspec.DecodeError, ValueError):
         answer = _Status(message=body[:200].decode(errors="replace"))
-    reason = answer.reason or HTTPStatus(status).phrase
+    reason = answer.reason or _PHRASES.get(status, "Unknown")
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         return UnreachableError(request, f"{status} {reason}: {answer.message}")
     return _BY_STATUS.get(status, ApiError)(status, reason, answer.message, request)

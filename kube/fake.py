@@ -2,12 +2,13 @@
 """An API server in memory, for tests of what uses `client.Api`.
 
 Keeps the rules that the runtime relies on: one growing revision, merge patches that fail on another
-resourceVersion, finalizers that hold a deletion, uids.  It has no schemas, no watch and no status
-subresource of its own (a patch of `status` goes to the same object).
+resourceVersion, finalizers that hold a deletion, uids, watches that tell every change.  It has no
+schemas and no status subresource of its own (a patch of `status` goes to the same object).
 """
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import TYPE_CHECKING, Any, cast
 
@@ -34,15 +35,23 @@ class FakeApi:
         self.fail: KubeError | None = None
         self._objects: dict[_Place, Json] = {}
         self._revision = 100
+        self._history: list[tuple[_Place, str, Json]] = []
+        self._changed = asyncio.Event()
 
     def put(self, resource: GroupVersionResource, body: Json) -> Json:
         """Store an object as somebody else would, and return it as it is then."""
         meta = body.setdefault("metadata", {})
         place = (resource.plural, meta.get("namespace", ""), meta["name"])
         body |= {"apiVersion": resource.api_version, "kind": resource.kind}
-        meta.setdefault("uid", f"uid-{len(self._objects)}-{meta['name']}")
+        meta.setdefault("uid", f"uid-{self._revision}-{meta['name']}")
         meta.setdefault("creationTimestamp", "2026-01-01T00:00:00Z")
         return self._store(place, body)
+
+    def remove(self, resource: GroupVersionResource, namespace: str, name: str) -> None:
+        """Take an object away, whatever finalizers it has."""
+        place = (resource.plural, namespace, name)
+        gone = {"deletionTimestamp": "2026-01-01T00:00:01Z", "finalizers": None}
+        self._store(place, _merged(self._known(place), {"metadata": gone}))
 
     def read(self, resource: GroupVersionResource, namespace: str, name: str) -> Json | None:
         """Return an object, or None."""
@@ -74,10 +83,16 @@ class FakeApi:
         namespace: str = "",
         params: Mapping[str, str] | None = None,
     ) -> AsyncGenerator[bytes]:
-        """End at once: tests tell caches of changes by loading them again."""
-        del resource, namespace, params
-        return
-        yield b""
+        """Yield each change after a resourceVersion, for ever."""
+        seen = int((params or {}).get("resourceVersion", "0"))
+        while True:
+            changed = self._changed
+            for (plural, where, _), kind, item in tuple(self._history):
+                revision = int(item["metadata"]["resourceVersion"])
+                if revision > seen and plural == resource.plural and namespace in ("", where):
+                    yield json.dumps({"type": kind, "object": item}).encode()
+            seen = self._revision
+            await changed.wait()
 
     async def create(self, resource: GroupVersionResource, namespace: str, body: bytes) -> bytes:
         """Write a new object."""
@@ -107,7 +122,7 @@ class FakeApi:
 
     async def delete(
         self, resource: GroupVersionResource, namespace: str, name: str, uid: str
-    ) -> None:
+    ) -> bytes:
         """Delete an object; finalizers hold it."""
         place = (resource.plural, namespace, name)
         self._write("delete", place)
@@ -115,7 +130,8 @@ class FakeApi:
         if known["metadata"]["uid"] != uid:
             raise ConflictError(409, "Conflict", f"{name} has another uid", f"DELETE {place}")
         stamp = {"metadata": {"deletionTimestamp": "2026-01-01T00:00:01Z"}}
-        self._store(place, _merged(known, stamp))
+        left = self._store(place, _merged(known, stamp))
+        return json.dumps(left if place in self._objects else {"kind": "Status"}).encode()
 
     def _write(self, verb: str, place: _Place) -> None:
         if self.fail:
@@ -131,13 +147,22 @@ class FakeApi:
     def _store(self, place: _Place, item: Json) -> Json:
         """Keep an object under a new revision, unless nothing holds its deletion any more."""
         self._revision += 1
+        meta, last = item["metadata"], item
+        kind = "MODIFIED" if place in self._objects else "ADDED"
         item = _merged(item, {"metadata": {"resourceVersion": str(self._revision)}})
-        meta = item["metadata"]
         if meta.get("deletionTimestamp") and not meta.get("finalizers"):
             self._objects.pop(place, None)
-        else:
-            self._objects[place] = item
+            self._tell(place, "DELETED", item)
+            return last  # with its old resourceVersion, as the real one answers
+        self._objects[place] = item
+        self._tell(place, kind, item)
         return item
+
+    def _tell(self, place: _Place, kind: str, item: Json) -> None:
+        """Wake the watches."""
+        self._history.append((place, kind, item))
+        changed, self._changed = self._changed, asyncio.Event()
+        changed.set()
 
 
 def _merged(known: Json, changes: Json) -> Json:

@@ -35,6 +35,7 @@ LEASES = GroupVersionResource("coordination.k8s.io", "v1", "Lease", "leases")
 
 _SAFETY = 2 / 15  # of the lease: so long before its end a write must be over, at the server too
 _RENEW = 2 / 15  # of the lease: how often it is renewed (client-go: every 2 s of 15)
+_ATTEMPT = 4 / 15  # of the lease: how long one attempt may take, so that one lost packet is no end
 _LEAST_SECONDS = 1.0  # the API server counts a request's time-out in whole seconds
 _RETRY_SECONDS = 1.0  # between attempts to reach the API server
 
@@ -53,8 +54,6 @@ class _LeaseSpec(Struct, frozen=True, omit_defaults=False):
 
 
 class _Lease(Struct, frozen=True):
-    api_version: str = LEASES.api_version
-    kind: str = LEASES.kind
     metadata: Meta = Meta()
     spec: _LeaseSpec = _LeaseSpec()
 
@@ -111,28 +110,36 @@ class Lease:
     async def release(self) -> None:
         """Let others lead at once.  Failures are no harm: the lease ends by itself."""
         self._until = 0.0
-        if self._lease is None or self._lease.spec.holder_identity != self.identity:
-            return
         try:
-            await self._write(None, 1)
-            log.info("lease released", lease=self._name)
+            try:
+                await self._give_up()
+            except ConflictError:  # a renewal of ours was on its way
+                self._lease = None
+                await self._give_up()
         except KubeError as error:
             log.warning("lease not released", lease=self._name, error=str(error))
+
+    async def _give_up(self) -> None:
+        self._lease = self._lease or await self._read()
+        if self._lease is not None and self._lease.spec.holder_identity == self.identity:
+            await self._write(None, 1)
+            log.info("lease released", lease=self._name)
 
     async def _try(self) -> bool:
         """Take or renew the lease if that is possible now."""
         began = now()
         try:
-            if self._lease is None or self._lease.spec.holder_identity != self.identity:
-                self._lease = await self._read()
-            if not self._free(self._lease):
-                return False
-            await self._write(self.identity, self._seconds)
-        except ConflictError:
-            self._lease = None  # somebody was quicker
-            return False
-        except KubeError as error:
-            log.warning("lease not renewed", lease=self._name, error=str(error))
+            async with asyncio.timeout(_ATTEMPT * self._seconds):
+                if self._lease is None or self._lease.spec.holder_identity != self.identity:
+                    self._lease = await self._read()
+                if not self._free(self._lease):
+                    return False
+                await self._write(self.identity, self._seconds)
+        except (KubeError, TimeoutError) as error:
+            if not isinstance(error, ConflictError):
+                problem = str(error) or "no answer in time"
+                log.warning("lease not renewed", lease=self._name, error=problem)
+            self._lease = None  # whatever was written, the next attempt reads it
             return False
         self._until = began + self._seconds
         return True

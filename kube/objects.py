@@ -17,6 +17,9 @@ PAUSED_ANNOTATION = "cluster.x-k8s.io/paused"
 ADDRESS_ANNOTATION = "ipam.cluster.x-k8s.io/address"
 """Ours, on claims: the address that the claim asks for, or was given."""
 
+ADDRESS_FOR_ANNOTATION = "ipam.cluster.x-k8s.io/address-for"
+"""Ours, on claims: the uid of the claim for which we chose that address, nobody having asked."""
+
 CLUSTER_NAME_LABEL = "cluster.x-k8s.io/cluster-name"
 WATCH_LABEL = "cluster.x-k8s.io/watch-filter"
 MOVE_LABEL = "clusterctl.cluster.x-k8s.io/move"
@@ -79,6 +82,7 @@ class Annotations(Struct, frozen=True, rename=None):
 
     paused: str | None = msgspec.field(default=None, name=PAUSED_ANNOTATION)
     address: str | None = msgspec.field(default=None, name=ADDRESS_ANNOTATION)
+    address_for: str | None = msgspec.field(default=None, name=ADDRESS_FOR_ANNOTATION)
 
 
 _NO_LABELS = Labels()
@@ -136,12 +140,15 @@ T = TypeVar("T", bound=Object)
 
 
 class Condition(Struct, frozen=True):
-    """A metav1.Condition; `severity` is only in CAPI's own kind of conditions (v1beta1)."""
+    """A metav1.Condition, or CAPI's own kind of it (v1beta1), which has `severity`.
+
+    Lists are written back whole, so what is None was absent: only the old kind may leave it out.
+    """
 
     type: str = ""
-    status: str = "Unknown"
-    reason: str = ""
-    message: str = ""
+    status: str = ""
+    reason: str | None = None
+    message: str | None = None
     last_transition_time: str = ""
     observed_generation: int | None = None
     severity: str | None = None

@@ -11,7 +11,7 @@ import os
 import platform
 import uuid
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, NoReturn, cast
 
 import structlog
 
@@ -68,7 +68,7 @@ async def _lead(flags: Flags, connection: Connection) -> None:
             group.create_task(lease.renew())
             group.create_task(_control(fenced, flags))
     except* NotLeaderError as error:
-        log.warning("leadership lost", error=str(error.exceptions[0]))
+        log.warning("leadership lost", error=_reason(error))
     finally:
         await lease.release()
 
@@ -102,5 +102,12 @@ async def _control(api: Client, flags: Flags) -> NoReturn:
         except* NotLeaderError:
             raise
         except* KubeError as error:
-            log.warning("controller starts again", error=str(error.exceptions[0]))
+            log.warning("controller starts again", error=_reason(error))
         await asyncio.sleep(_AGAIN_SECONDS)
+
+
+def _reason(error: BaseException) -> str:
+    """Return the first error in nested groups: the others followed from it, or say the same."""
+    if not isinstance(error, BaseExceptionGroup):
+        return str(error)
+    return _reason(cast("BaseExceptionGroup[BaseException]", error).exceptions[0])

@@ -8,6 +8,7 @@ from envtest import manifests, tenants
 RELEASE = "ipam.cluster.x-k8s.io/ReleaseAddress"
 PROTECT = "ipam.cluster.x-k8s.io/ProtectAddress"
 RECORD = "ipam.cluster.x-k8s.io/address"
+RECORD_FOR = "ipam.cluster.x-k8s.io/address-for"
 CLUSTER = "cluster.x-k8s.io/cluster-name"
 
 
@@ -38,7 +39,10 @@ def test_a_bound_claim_records_its_address(tenant: tenants.Tenant) -> None:
 
     claim = tenant.claims.get("web")
     assert claim["metadata"]["finalizers"] == [RELEASE]
-    assert claim["metadata"]["annotations"] == {RECORD: "10.0.0.10"}
+    assert claim["metadata"]["annotations"] == {
+        RECORD: "10.0.0.10",
+        RECORD_FOR: claim["metadata"]["uid"],
+    }
     assert claim["status"]["addressRef"] == {"name": "web"}
     assert tenant.ready("web")["status"] == "True"
 

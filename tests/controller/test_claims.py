@@ -2,6 +2,8 @@
 """The life of a claim, on a fake API server: what is written, in which order, and what never is."""
 
 import json
+import time
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -11,7 +13,7 @@ from controller.state import Scope, State
 from kube import capi, pools
 from kube.errors import ConflictError, UnreachableError
 from kube.fake import FakeApi, Json
-from kube.objects import Key
+from kube.objects import Key, PoolKey
 from kube.workers import Again, Done
 
 CONTRACT = capi.V1Beta2("v1beta2")
@@ -30,18 +32,21 @@ class World:
         body = {"addresses": list(addresses), "prefix": 24, **spec}
         self.api.put(POOLS, {"metadata": {"name": "blue", "namespace": "default"}, "spec": body})
 
-    def claim(self, name: str = "web", **metadata: Json) -> None:
+    def claim(self, name: str = "web", **metadata: object) -> None:
         reference = {"apiGroup": POOLS.group, "kind": POOLS.kind, "name": "blue"}
         meta = {"name": name, "namespace": "default", **metadata}
         self.api.put(CONTRACT.claims, {"metadata": meta, "spec": {"poolRef": reference}})
 
     async def reconcile(self, key: Key = WEB) -> Done | Again:
         """Run once as a process does that has just started."""
+        return await (await self.claims()).reconcile(key)
+
+    async def claims(self, clock: Callable[[], float] = time.monotonic) -> Claims:
         state = State(self.api, CONTRACT, self.scope)
         for cache in state.caches:
             await cache.load()
         state.rebuild()
-        return await Claims(self.api, state).reconcile(key)
+        return Claims(self.api, state, clock)
 
     def read(self, name: str = "web") -> Json:
         return self.api.read(CONTRACT.claims, "default", name) or {}
@@ -246,8 +251,8 @@ async def test_a_released_address_is_gone_before_its_claim(world: World) -> None
     await world.reconcile()
 
     assert world.api.writes == [
-        ("patch", "ipaddresses", "web"),
         ("delete", "ipaddresses", "web"),
+        ("patch", "ipaddresses", "web"),
         ("patch", "ipaddressclaims", "web"),
     ]
     assert (world.address(), world.read()) == ({}, {})
@@ -294,3 +299,187 @@ async def test_an_address_without_its_claim_is_kept_for_a_while(world: World) ->
     assert isinstance(outcome, Again)
     assert 299 < outcome.seconds <= 300
     assert world.api.writes == []
+
+
+def abandon(world: World) -> None:
+    """Take the claim away, as a restore or a broken client does."""
+    world.api._objects.pop(("ipaddressclaims", "default", "web"))
+    world.api.writes.clear()
+
+
+class Clock:
+    """Time that passes when told so."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+    def __call__(self) -> float:
+        return self.seconds
+
+
+async def release_orphan(world: World, clock: Clock) -> Done | Again:
+    """Look at the address at once and after five minutes."""
+    claims = await world.claims(clock)
+    await claims.reconcile(WEB)
+    clock.seconds += 301
+    return await claims.reconcile(WEB)
+
+
+async def test_an_address_without_its_claim_is_released_in_the_end(world: World) -> None:
+    world.claim()
+    await world.reconcile()
+    abandon(world)
+
+    assert await release_orphan(world, Clock()) == Done()
+
+    assert world.address() == {}
+    assert world.api.writes == [("delete", "ipaddresses", "web"), ("patch", "ipaddresses", "web")]
+
+
+async def test_a_release_of_an_orphan_that_fails_halfway_is_finished_later(world: World) -> None:
+    world.claim()
+    await world.reconcile()
+    abandon(world)
+    clock = Clock()
+    world.api.fail = UnreachableError("DELETE", "cut off")
+    with pytest.raises(UnreachableError):
+        await release_orphan(world, clock)
+
+    await release_orphan(world, clock)
+
+    assert world.address() == {}
+
+
+async def test_a_claim_that_came_back_unseen_keeps_its_address(world: World) -> None:
+    world.claim()
+    await world.reconcile()
+    abandon(world)
+    clock = Clock()
+    claims = await world.claims(clock)
+    await claims.reconcile(WEB)
+    world.claim()
+    clock.seconds += 301
+
+    assert await claims.reconcile(WEB) == Done()
+
+    assert world.address()["spec"]["address"] == "10.0.0.5"
+
+
+async def test_an_orphan_in_another_namespace_or_of_a_paused_pool_is_left_alone(
+    world: World,
+) -> None:
+    world.claim()
+    await world.reconcile()
+    abandon(world)
+
+    world.scope = Scope(namespace="elsewhere")
+    assert await release_orphan(world, Clock()) == Done()
+    world.scope = Scope()
+    pool = world.api.read(POOLS, "default", "blue") or {}
+    pool["metadata"]["annotations"] = {"cluster.x-k8s.io/paused": ""}
+    world.api.put(POOLS, pool)
+    assert isinstance(await release_orphan(world, Clock()), Again)
+
+    assert world.api.writes == []
+
+
+async def test_a_claim_for_another_pool_gets_its_address_after_the_orphan_of_its_name(
+    world: World,
+) -> None:
+    world.claim()
+    await world.reconcile()
+    abandon(world)
+    green = {"metadata": {"name": "green", "namespace": "default"}}
+    world.api.put(POOLS, green | {"spec": {"addresses": ["10.9.0.5"], "prefix": 24}})
+    reference = {"apiGroup": POOLS.group, "kind": POOLS.kind, "name": "green"}
+    meta = {"name": "web", "namespace": "default"}
+    world.api.put(CONTRACT.claims, {"metadata": meta, "spec": {"poolRef": reference}})
+
+    outcome = await world.reconcile()
+    assert isinstance(outcome, Again)
+    assert world.ready()["reason"] == "AllocationFailed"
+    await release_orphan(world, Clock())
+    await world.reconcile()
+
+    assert world.address()["spec"]["address"] == "10.9.0.5"
+
+
+async def test_a_create_whose_answer_was_lost_does_not_outlive_its_claim(world: World) -> None:
+    world.claim()
+    claims = await world.claims()  # sees the claim, and no address ever
+    await world.reconcile()
+    await delete(world)
+    await claims._state.claims.fetch(world.api, WEB)
+
+    await claims.reconcile(WEB)
+
+    assert (world.address(), world.read()) == ({}, {})
+
+
+async def test_a_restored_record_that_somebody_else_holds_is_never_replaced(world: World) -> None:
+    world.claim("holder")
+    await world.reconcile(Key("default", "holder"))
+    lost = world.read("holder")["metadata"]
+
+    restored = ("annotations", "finalizers")
+    world.claim("web", **{name: json.loads(json.dumps(lost[name])) for name in restored})
+    await world.reconcile()
+
+    assert world.address() == {}
+    assert world.ready()["reason"] == "AllocationFailed"
+    assert "in use by claim default/holder" in world.ready()["message"]
+
+
+async def test_a_record_of_ours_that_lost_a_race_is_settled_by_another_address(
+    world: World,
+) -> None:
+    world.claim("holder")
+    await world.reconcile(Key("default", "holder"))
+    world.claim("web", uid="web-1", finalizers=["ipam.cluster.x-k8s.io/ReleaseAddress"])
+    claim = world.read()
+    claim["metadata"]["annotations"] = {
+        "ipam.cluster.x-k8s.io/address": "10.0.0.5",
+        "ipam.cluster.x-k8s.io/address-for": "web-1",
+    }
+    world.api.put(CONTRACT.claims, claim)
+
+    await world.reconcile()
+
+    assert world.address()["spec"]["address"] == "10.0.0.6"
+
+
+async def test_a_claim_that_left_the_scope_does_not_hold_up_the_line() -> None:
+    world = World(Scope(watch_filter="mine"))
+    mine = {"cluster.x-k8s.io/watch-filter": "mine"}
+    world.pool("10.0.0.5")
+    for name in ("holder", "old", "young"):
+        world.claim(name, labels=dict(mine))
+    claims = await world.claims()
+    for name in ("holder", "old", "young"):
+        await claims.reconcile(Key("default", name))
+    old = world.read("old")
+    old["metadata"]["labels"] = {}
+    world.api.put(CONTRACT.claims, old)
+    await claims._state.claims.fetch(world.api, Key("default", "old"))
+
+    await claims.reconcile(Key("default", "old"))
+    claims._state.set_address(claims._state.addresses.get(Key("default", "holder")), None)
+    claims._state.set_claim(claims._state.claims.get(Key("default", "holder")), None)
+
+    assert claims._state.book(PoolKey(POOLS.kind, "default", "blue")).call() == [
+        Key("default", "young")
+    ]
+
+
+async def test_conditions_of_others_are_written_back_whole(world: World) -> None:
+    world.claim()
+    claim = world.read()
+    theirs = {
+        "type": "Seen", "status": "Unknown", "reason": "Because", "message": "",
+        "lastTransitionTime": "2026-01-01T00:00:00Z",
+    }  # fmt: skip
+    world.api.put(CONTRACT.claims, claim | {"status": {"conditions": [theirs]}})
+
+    await world.reconcile()
+
+    assert world.read()["status"]["conditions"][0] == theirs

@@ -82,8 +82,8 @@ def test_a_younger_claim_does_not_overtake_one_that_waits() -> None:
 
     with pytest.raises(PoolExhaustedError):
         choose(blue, "young", 2)
-    assert blue.first_waiting() == [key("old")]
-    blue.waiting.remove(key("old"))
+    assert blue.call() == [key("old")]
+    blue.line.remove(key("old"))
     assert choose(blue, "old", 1) == "10.0.0.5"
 
 
@@ -91,11 +91,14 @@ def test_a_wanted_address_is_given_or_refused_with_its_holder() -> None:
     blue = book("10.0.0.5-10.0.0.9")
 
     assert choose(blue, "a", wanted="10.0.0.7") == "10.0.0.7"
-    with pytest.raises(AllocationError, match=r"address 10\.0\.0\.7 is in use by claim default/a"):
-        choose(blue, "b", wanted="10.0.0.7")
     with pytest.raises(AllocationError, match=r"address 10\.0\.1\.7 is not one that"):
         choose(blue, "b", wanted="10.0.1.7")
-    assert blue.first_waiting() == [key("b")]
+    with pytest.raises(AllocationError, match=r"address 10\.0\.0\.7 is in use by claim default/a"):
+        choose(blue, "b", wanted="10.0.0.7")
+    assert blue.call() == []
+    blue.cancel(key("a"))
+    assert blue.call() == [key("b")]
+    assert blue.call() == []  # once for each chance
 
 
 def test_a_recorded_address_that_another_claim_has_is_replaced_only_to_settle() -> None:
@@ -104,6 +107,54 @@ def test_a_recorded_address_that_another_claim_has_is_replaced_only_to_settle() 
     blue.set_reservation(key("b"), parse_address("10.0.0.5"))
 
     assert choose(blue, "b", wanted="10.0.0.5", settle=True) == "10.0.0.6"
+
+
+def test_a_record_is_not_honoured_where_the_pool_does_not_offer_it() -> None:
+    blue = book("10.0.0.5-10.0.0.6")
+    blue.set_reservation(key("a"), parse_address("10.0.0.1"))
+
+    with pytest.raises(AllocationError, match=r"address 10\.0\.0\.1 is not one that"):
+        choose(blue, "a", wanted="10.0.0.1")
+    assert choose(blue, "a", wanted="10.0.0.1", settle=True) == "10.0.0.5"
+
+
+def test_a_choice_that_the_pool_offers_no_more_is_made_anew() -> None:
+    blue = book("10.0.0.5")
+    choose(blue, "a")
+
+    blue.set_offer(offer.ip_pool(["10.0.0.7"], 24, "", (), allocate_reserved=False), "")
+
+    assert choose(blue, "a") == "10.0.0.7"
+
+
+def test_as_many_claims_are_called_as_addresses_are_free_oldest_first() -> None:
+    blue = book("10.0.0.5-10.0.0.6")
+    for name in "ab":
+        choose(blue, name)
+    for name, number in (("young", 3), ("old", 1), ("middle", 2)):
+        with pytest.raises(PoolExhaustedError):
+            choose(blue, name, number)
+    assert blue.call() == []
+
+    blue.cancel(key("a"))
+    assert blue.call() == [key("old")]
+    blue.forget_claim(key("old"))  # so it was nobody's, and the next one is called
+    assert blue.call() == [key("middle")]
+    blue.cancel(key("b"))
+    assert blue.call() == [key("young")]
+
+
+def test_a_pool_that_is_not_ready_calls_nobody() -> None:
+    blue = book("10.0.0.5")
+    choose(blue, "a")
+    with pytest.raises(PoolExhaustedError):
+        choose(blue, "b", 2)
+    blue.set_offer(blue.offer, "is being deleted")
+    blue.cancel(key("a"))
+
+    assert blue.call() == []
+    blue.set_offer(blue.offer, "")
+    assert blue.call() == [key("b")]
 
 
 def test_a_reservation_counts_as_taken_before_its_object_exists() -> None:
@@ -169,7 +220,7 @@ class NoAddressTwice(RuleBasedStateMachine):
 
     @rule(name=names)
     def an_address_is_chosen(self, name: str) -> None:
-        self.book.waiting.remove(key(name))
+        self.book.line.remove(key(name))
         others, mine = self.held_by_others(name), self.titles["pending"].get(name)
         try:
             address = self.book.choose(key(name), age(ord(name)), None, settle=False)

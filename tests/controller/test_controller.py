@@ -1,0 +1,226 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The controller at work on a fake API server: whatever frees an address, no claim is forgotten."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+
+import pytest
+from typing_extensions import override
+
+from controller.controller import Controller
+from controller.state import Scope
+from kube import capi, pools
+from kube.errors import ApiError
+from kube.fake import FakeApi, Json
+from kube.resources import GroupVersionResource
+
+CONTRACT = capi.V1Beta2("v1beta2")
+POOLS = pools.KINDS["InClusterIPPool"]
+
+
+class Cluster(FakeApi):
+    """A fake API server that can hold back, and then refuse, a write of one claim."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.held = ""
+        self.arrived = asyncio.Event()
+        self.refuse = asyncio.Event()
+
+    @override
+    async def patch(
+        self,
+        resource: GroupVersionResource,
+        namespace: str,
+        name: str,
+        body: bytes,
+        subresource: str = "",
+    ) -> bytes:
+        if resource == CONTRACT.claims and name == self.held:
+            self.arrived.set()
+            await self.refuse.wait()
+            self.held = ""
+            raise ApiError(422, "Invalid", "no", "PATCH")
+        return await super().patch(resource, namespace, name, body, subresource)
+
+    def pool(self, *addresses: str, **spec: object) -> None:
+        meta: Json = {"name": "blue", "namespace": "default"}
+        known = self.read(POOLS, "default", "blue") or {"metadata": meta}
+        self.put(POOLS, {**known, "spec": {"addresses": list(addresses), "prefix": 24, **spec}})
+
+    def claim(self, name: str, at: int = 0, **metadata: object) -> None:
+        reference = {"apiGroup": POOLS.group, "kind": POOLS.kind, "name": "blue"}
+        meta = {"name": name, "namespace": "default", **metadata}
+        meta["creationTimestamp"] = f"2026-01-01T00:00:{at:02}Z"
+        self.put(CONTRACT.claims, {"metadata": meta, "spec": {"poolRef": reference}})
+
+    def change(self, name: str, **metadata: object) -> None:
+        claim = self.read(CONTRACT.claims, "default", name) or {}
+        self.put(CONTRACT.claims, {**claim, "metadata": {**claim["metadata"], **metadata}})
+
+    def reason(self, name: str) -> str:
+        claim = self.read(CONTRACT.claims, "default", name) or {}
+        conditions = claim.get("status", {}).get("conditions", [])
+        return conditions[0]["reason"] if conditions else ""
+
+    def counts(self) -> Json:
+        pool = self.read(POOLS, "default", "blue") or {}
+        counts: Json = pool.get("status", {}).get("ipAddresses", {})
+        return counts
+
+
+@pytest.fixture
+async def cluster() -> AsyncIterator[Cluster]:
+    api = Cluster()
+    api.pool("10.0.0.5")
+    async with running(api):
+        yield api
+
+
+@contextlib.asynccontextmanager
+async def running(api: Cluster, scope: Scope | None = None) -> AsyncGenerator[None]:
+    task = asyncio.create_task(Controller(api, CONTRACT, scope or Scope()).run())
+    try:
+        yield
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+
+
+async def until(what: Callable[[], object]) -> None:
+    """Wait for something that happens by itself; the limit is only for what never does."""
+    async with asyncio.timeout(10):
+        while not what():  # noqa: ASYNC110 - what is waited for is no event
+            await asyncio.sleep(0.005)
+
+
+async def test_what_a_refused_write_gave_up_goes_to_who_waits(cluster: Cluster) -> None:
+    cluster.held = "old"
+    cluster.claim("old", 1)
+    await cluster.arrived.wait()
+    cluster.claim("young", 2)
+    await until(lambda: cluster.reason("young") == "PoolExhausted")
+
+    cluster.change("old", annotations={"cluster.x-k8s.io/paused": ""})
+    cluster.refuse.set()
+
+    await until(lambda: cluster.reason("young") == "Ready")
+
+
+async def test_who_was_called_and_went_away_leaves_the_address_to_the_next(
+    cluster: Cluster,
+) -> None:
+    for at, name in enumerate(("holder", "old", "young")):
+        cluster.claim(name, at)
+        await until(lambda name=name: cluster.reason(name))
+
+    cluster.remove(CONTRACT.addresses, "default", "holder")
+    cluster.remove(CONTRACT.claims, "default", "holder")
+    cluster.remove(CONTRACT.claims, "default", "old")
+
+    await until(lambda: cluster.reason("young") == "Ready")
+
+
+async def test_a_claim_is_served_when_somebody_elses_address_of_its_name_goes(
+    cluster: Cluster,
+) -> None:
+    meta: Json = {"name": "web", "namespace": "default"}
+    cluster.put(CONTRACT.addresses, {"metadata": meta, "spec": {"claimRef": {"name": "other"}}})
+    cluster.claim("web")
+    await until(lambda: cluster.reason("web") == "AllocationFailed")
+
+    cluster.remove(CONTRACT.addresses, "default", "web")
+
+    await until(lambda: cluster.reason("web") == "Ready")
+
+
+async def test_who_asks_for_a_taken_address_gets_it_when_it_is_given_back(
+    cluster: Cluster,
+) -> None:
+    cluster.pool("10.0.0.5-10.0.0.6")
+    cluster.claim("holder")
+    await until(lambda: cluster.reason("holder") == "Ready")
+    cluster.claim("choosy", annotations={"ipam.cluster.x-k8s.io/address": "10.0.0.5"})
+    await until(lambda: cluster.reason("choosy") == "AllocationFailed")
+
+    cluster.change("holder", deletionTimestamp="2026-01-01T00:01:00Z")
+
+    await until(lambda: cluster.reason("choosy") == "Ready")
+
+
+async def test_a_pools_counts_are_right_in_the_end(cluster: Cluster) -> None:
+    cluster.claim("web")
+    await until(lambda: cluster.counts().get("used") == 1)
+
+    cluster.held = "web"
+    cluster.change("web", deletionTimestamp="2026-01-01T00:01:00Z")
+    await until(lambda: cluster.counts().get("used") == 0)
+    assert cluster.counts()["free"] == 0  # the claim still has it on record
+    cluster.refuse.set()
+
+    await until(lambda: cluster.counts() == {"total": 1, "free": 1, "used": 0, "outOfRange": 0})
+
+
+async def test_a_shorter_grace_period_counts_at_once(cluster: Cluster) -> None:
+    cluster.pool("10.0.0.5", addressReuseGracePeriodSeconds=60)
+    cluster.claim("web")
+    await until(lambda: cluster.reason("web") == "Ready")
+    cluster.change("web", deletionTimestamp="2999-01-01T00:00:00Z")
+    cluster.claim("next")
+    await until(lambda: cluster.reason("next") == "PoolExhausted")
+    cluster.change("web", deletionTimestamp="2026-01-01T00:00:00Z")
+    cluster.pool("10.0.0.5", addressReuseGracePeriodSeconds=0)
+
+    await until(lambda: cluster.reason("next") == "Ready")
+
+
+async def test_a_pool_that_is_being_deleted_says_so_while_it_is_in_use(cluster: Cluster) -> None:
+    cluster.claim("web")
+    await until(lambda: cluster.reason("web") == "Ready")
+    pool = cluster.read(POOLS, "default", "blue") or {}
+    meta = {**pool["metadata"], "deletionTimestamp": "2026-01-01T00:00:01Z"}
+    cluster.put(POOLS, {**pool, "metadata": meta})
+
+    def reason() -> str:
+        pool = cluster.read(POOLS, "default", "blue") or {}
+        return str(pool["status"]["conditions"][0]["reason"])
+
+    await until(lambda: reason() == "Deleting")
+    cluster.change("web", deletionTimestamp="2026-01-01T00:00:02Z")
+    await until(lambda: cluster.read(POOLS, "default", "blue") is None)
+
+
+async def test_many_bad_entries_make_no_message_that_the_api_server_refuses(
+    cluster: Cluster,
+) -> None:
+    cluster.pool(*(f"host-{number}.example.com" for number in range(4000)))
+    cluster.claim("web")
+
+    await until(lambda: cluster.reason("web") == "PoolNotReady")
+
+    claim = cluster.read(CONTRACT.claims, "default", "web") or {}
+    message = claim["status"]["conditions"][0]["message"]
+    assert len(message) < 1000
+    assert "and 3995 more" in message
+
+
+async def test_books_of_pools_that_are_gone_do_not_pile_up() -> None:
+    api = Cluster()
+    api.pool("10.0.0.5")
+    controller = Controller(api, CONTRACT, Scope())
+    task = asyncio.create_task(controller.run())
+    try:
+        api.claim("web")
+        await until(lambda: api.reason("web") == "Ready")
+        for resource, name in (
+            (CONTRACT.addresses, "web"), (CONTRACT.claims, "web"), (POOLS, "blue"),
+        ):  # fmt: skip
+            api.remove(resource, "default", name)
+        await until(lambda: not controller.state.books)
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+    assert not controller.state.claims_of_pool
