@@ -39,6 +39,10 @@ lock: $(STAMP) ## Renew the lock files within the bounds of pyproject.toml
 	$(BIN)/$(COMPILE) pyproject.toml -o requirements.lock
 	$(BIN)/$(COMPILE) pyproject.toml --group dev -o requirements-dev.lock
 
+.PHONY: changelog
+changelog: $(STAMP) ## Show what the next release brings, from changelog.d
+	@$(BIN)/towncrier build --draft --version next
+
 
 .PHONY: demo
 demo: tools ## Show claims getting addresses on a real API server; set-up included

@@ -58,11 +58,6 @@ class RangeSet:
         """The smallest member.  The set must not be empty."""
         return self.ranges[0][0]
 
-    @property
-    def highest(self) -> int:
-        """The largest member.  The set must not be empty."""
-        return self.ranges[-1][1]
-
 
 def _first(item: Range) -> int:
     return item[0]

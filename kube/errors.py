@@ -45,11 +45,6 @@ class NotFoundError(ApiError):
 class ConflictError(ApiError):
     """The object changed since it was read (reason Conflict), or exists (AlreadyExists)."""
 
-    @property
-    def exists(self) -> bool:
-        """Whether a create met an object of that name."""
-        return self.reason == "AlreadyExists"
-
 
 class GoneError(ApiError):
     """A watch asked for history that is compacted away; list again."""

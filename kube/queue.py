@@ -33,7 +33,7 @@ class Queue(Generic[K]):
         self._group_of: dict[K, Hashable] = {}  # of all that are waiting in a group
         self._working: set[K] = set()
         self._again: dict[K, Hashable] = {}  # added while a worker had it
-        self._timers: dict[K, tuple[float, asyncio.TimerHandle]] = {}
+        self._timers: dict[K, asyncio.TimerHandle] = {}
         self._failures: dict[K, int] = {}
         self._wakeup = asyncio.Semaphore(0)
 
@@ -56,8 +56,7 @@ class Queue(Generic[K]):
         if seconds <= 0:
             self.add(key, group)
             return
-        handle = self._later(seconds, lambda: self.add(key, group))
-        self._timers[key] = (seconds, handle)
+        self._timers[key] = self._later(seconds, lambda: self.add(key, group))
 
     def retry(self, key: K, group: Hashable = None) -> float:
         """Add a key whose work failed; returns after how many seconds, more each time."""
@@ -92,4 +91,4 @@ class Queue(Generic[K]):
 
     def _stop_timer(self, key: K) -> None:
         if timer := self._timers.pop(key, None):
-            timer[1].cancel()
+            timer.cancel()

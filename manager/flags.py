@@ -10,6 +10,7 @@ from pathlib import Path
 
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h)")
+_LEAST_LEASE_SECONDS = 3
 _PORTS = 65535
 
 
@@ -67,6 +68,18 @@ def seconds(text: str) -> int:
         raise FlagError(f"{text!r} is not a duration such as 15s or 1m30s")
     total = sum(float(number) * _UNITS[unit] for number, unit in parts)
     return max(1, -int(-total // 1))
+
+
+def lease_seconds(text: str) -> int:
+    """Read the duration of the lease; a shorter one leaves no time to write anything.
+
+    Raises:
+        FlagError: it is no duration, or too short.
+    """
+    found = seconds(text)
+    if found < _LEAST_LEASE_SECONDS:
+        raise FlagError(f"{text!r} is too short: at least {_LEAST_LEASE_SECONDS}s are needed")
+    return found
 
 
 def boolean(text: str) -> bool:

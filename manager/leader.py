@@ -10,6 +10,7 @@ import asyncio
 import os
 import platform
 import uuid
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn, cast
 
@@ -47,20 +48,22 @@ async def run(flags: Flags, in_use: Later, program: str) -> NoReturn:
     Raises:
         ConfigError: there is no way to reach an API server.
     """
-    connection = await connect(flags.kubeconfig, version.user_agent(program))
-    try:
+    async with AsyncExitStack() as stack:
+        agent = version.user_agent(program)
+        connection = await connect(flags.kubeconfig, agent)
+        stack.push_async_callback(connection.close)
         in_use.give(Live(Client(connection)))
         if not flags.leader_elect:
             await _control(Client(connection), flags)
+        for_lease = await connect(flags.kubeconfig, agent)  # its renewals never stand in a queue
+        stack.push_async_callback(for_lease.close)
         while True:
-            await _lead(flags, connection)
-    finally:
-        await connection.close()
+            await _lead(flags, connection, for_lease)
 
 
-async def _lead(flags: Flags, connection: Connection) -> None:
+async def _lead(flags: Flags, connection: Connection, for_lease: Connection) -> None:
     """Wait for the lease, and run the controller for as long as it is held."""
-    lease = _lease(flags, connection)
+    lease = _lease(flags, for_lease)
     try:
         await lease.acquire()
         fenced = Client(connection, lease.write_seconds)

@@ -53,7 +53,7 @@ def _number(text: str) -> int:
     "--leader-elect-lease-duration",
     "lease_seconds",
     default="15s",
-    callback=_read(flags.seconds),
+    callback=_read(flags.lease_seconds),
     metavar="DURATION",
     show_default=True,
 )

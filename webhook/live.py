@@ -5,6 +5,7 @@ A list without a resourceVersion is read from etcd's quorum, so it has everythin
 was told is written; a cache could lag behind.
 """
 
+import asyncio
 from collections.abc import Sequence
 
 import msgspec
@@ -16,6 +17,7 @@ from .inuse import InUseError
 
 log = structlog.get_logger(__name__)
 
+_LISTS = 4  # at once: a review of each of 200 pools must not crowd out the controller
 _DECODER = msgspec.json.Decoder(capi.Address)
 
 
@@ -25,6 +27,7 @@ class Live:
     def __init__(self, api: client.Api) -> None:
         self._api = api
         self._contract: capi.Contract | None = None
+        self._turns = asyncio.Semaphore(_LISTS)
 
     async def addresses_of(self, pool: objects.PoolKey) -> Sequence[str]:
         """Return `spec.address` of each IPAddress of a pool.
@@ -33,13 +36,17 @@ class Live:
             InUseError: the API server does not answer, or does not allow it.
         """
         try:
-            try:
-                return await self._list(pool)
-            except errors.NotFoundError:
-                self._contract = None  # CAPI was upgraded: another version is served now
-                return await self._list(pool)
+            async with self._turns:
+                return await self._list_or_discover(pool)
         except errors.KubeError as error:
             raise InUseError(f"the IPAddresses of {pool} cannot be listed: {error}") from error
+
+    async def _list_or_discover(self, pool: objects.PoolKey) -> list[str]:
+        try:
+            return await self._list(pool)
+        except errors.NotFoundError:
+            self._contract = None  # CAPI was upgraded: another version is served now
+            return await self._list(pool)
 
     async def _list(self, pool: objects.PoolKey) -> list[str]:
         if self._contract is None:

@@ -54,3 +54,9 @@ def test_the_version_has_commit_and_build_date() -> None:
     assert result.output.startswith("ipam-in-cluster-manager 2.0.0")
     assert "commit" in result.output
     assert "built" in result.output
+
+
+def test_a_lease_is_long_enough_to_write_in() -> None:
+    assert flags.lease_seconds("3s") == 3
+    with pytest.raises(flags.FlagError, match=r"'2s' is too short: at least 3s are needed"):
+        flags.lease_seconds("2s")
