@@ -95,6 +95,7 @@ generate: $(STAMP) ## Write CRDs, RBAC and webhook configurations from the Pytho
 .PHONY: bench
 bench: tools ## Run the benchmarks and print their figures
 	$(BIN)/python bench/start.py
+	$(BIN)/python bench/conversion.py
 	$(BIN)/python bench/allocator.py
 	$(BIN)/python bench/claims.py
 

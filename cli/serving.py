@@ -6,6 +6,7 @@ import signal
 from pathlib import Path
 
 import click
+import uvloop
 
 from webhook import app, errors, server, tls
 
@@ -21,7 +22,9 @@ def run(host: str, port: int, folder: Path, minimum: str) -> None:
     files = tls.Files(folder / "tls.crt", folder / "tls.key")
     try:
         certificates = tls.Certificates(files, tls.VERSIONS[minimum])
-        asyncio.run(_serve(server.Server(app.create_app(), host, port, certificates.context)))
+        webhook = server.Server(app.create_app(), host, port, certificates.context)
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(_serve(webhook))
     except errors.CertificateError as error:
         raise CliError(str(error)) from error
     except OSError as error:

@@ -4,6 +4,7 @@
 import asyncio
 import json
 import logging
+import socket
 import ssl
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, cast
@@ -235,3 +236,11 @@ async def test_stopping_twice_is_stopping_once(files: tls.Files) -> None:
 
     await running.stop()
     await running.stop()
+
+
+def test_answers_do_not_wait_for_more_to_send() -> None:
+    listener = server._listen("127.0.0.1", 0)
+    with listener, socket.create_connection(listener.getsockname()):
+        accepted, _ = listener.accept()
+        with accepted:
+            assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
