@@ -10,13 +10,10 @@ import click
 
 from api import resources
 from conversion import registry, values
-from kube import version
-from webhook import tls
+from webhook import options
 
 from . import findings, manifests
 from .errors import CliError
-
-_PROGRAM = "ipam-in-cluster"
 
 _files = click.option(
     "-f",
@@ -29,14 +26,8 @@ _files = click.option(
 )
 
 
-def _print_version(context: click.Context, _parameter: click.Parameter, value: bool) -> None:  # noqa: FBT001 - click's
-    if value:
-        click.echo(version.describe(_PROGRAM))
-        context.exit()
-
-
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
-@click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_print_version)
+@options.version_option("ipam-in-cluster")
 def main() -> None:
     """Work with the pools of Cluster API's in-cluster IPAM provider, without a cluster."""
 
@@ -83,18 +74,14 @@ def validate(paths: Sequence[str]) -> None:
     required=True,
     help="Folder with tls.crt and tls.key; they are read again when they change.",
 )
-@click.option(
-    "--tls-min-version",
-    type=click.Choice(list(tls.VERSIONS)),
-    default="VersionTLS12",
-    show_default=True,
-)
-def webhook(host: str, port: int, cert_dir: Path, tls_min_version: str) -> None:
+@options.tls_min_version
+@options.tls_cipher_suites
+def webhook(host: str, port: int, cert_dir: Path, tls_min_version: str, ciphers: str) -> None:
     """Serve conversion reviews at /convert until SIGTERM, without a cluster."""
     from . import serving  # noqa: PLC0415 - fastapi costs 0.5 s, which other commands need not wait
 
     try:
-        serving.run(host, port, cert_dir, tls_min_version)
+        serving.run(host, port, cert_dir, tls_min_version, ciphers)
     except CliError as error:
         _fail(error)
 

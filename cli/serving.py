@@ -2,7 +2,6 @@
 """The conversion webhook by itself."""
 
 import asyncio
-import signal
 from pathlib import Path
 
 import click
@@ -13,7 +12,7 @@ from webhook import app, errors, server, tls
 from .errors import CliError
 
 
-def run(host: str, port: int, folder: Path, minimum: str) -> None:
+def run(host: str, port: int, folder: Path, minimum: str, ciphers: str) -> None:
     """Serve until SIGTERM or SIGINT.
 
     Raises:
@@ -21,7 +20,7 @@ def run(host: str, port: int, folder: Path, minimum: str) -> None:
     """
     files = tls.Files(folder / "tls.crt", folder / "tls.key")
     try:
-        certificates = tls.Certificates(files, tls.VERSIONS[minimum])
+        certificates = tls.Certificates(files, tls.VERSIONS[minimum], ciphers)
         webhook = server.Server(app.create_app(), host, port, certificates.context)
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(_serve(webhook))
@@ -32,9 +31,7 @@ def run(host: str, port: int, folder: Path, minimum: str) -> None:
 
 
 async def _serve(webhook: server.Server) -> None:
-    stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    stop = server.stop_signal()
     await webhook.start()
     click.echo(f"conversion answers on port {webhook.port}", err=True)
     await stop.wait()

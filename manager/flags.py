@@ -8,6 +8,8 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+PROGRAM = "ipam-in-cluster-manager"
+
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h)")
 _LEAST_LEASE_SECONDS = 3
@@ -40,6 +42,8 @@ class Flags:
     certificate: Path
     key: Path
     tls_min_version: str
+    ciphers: str
+    """OpenSSL's names, for TLS 1.2; empty for its own choice."""
     verbosity: int
 
 

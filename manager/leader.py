@@ -25,6 +25,8 @@ from kube.errors import KubeError, NotLeaderError
 from kube.lease import Lease
 from webhook.live import Live
 
+from .flags import PROGRAM
+
 if TYPE_CHECKING:
     from kube.connect import Connection
     from webhook.inuse import Later
@@ -42,14 +44,14 @@ _NAMESPACE_FILE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace"
 _AGAIN_SECONDS = 2.0  # before another try where CAPI is not installed, or a first list failed
 
 
-async def run(flags: Flags, in_use: Later, program: str) -> NoReturn:
+async def run(flags: Flags, in_use: Later) -> NoReturn:
     """Connect, tell admission so, and lead whenever that is this process's turn.
 
     Raises:
         ConfigError: there is no way to reach an API server.
     """
     async with AsyncExitStack() as stack:
-        agent = version.user_agent(program)
+        agent = version.user_agent(PROGRAM)
         connection = await connect(flags.kubeconfig, agent)
         stack.push_async_callback(connection.close)
         in_use.give(Live(Client(connection)))

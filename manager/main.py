@@ -7,7 +7,7 @@ from typing import TypeVar
 
 import click
 
-from kube import version
+from webhook import options
 
 from . import flags, logs
 
@@ -24,12 +24,6 @@ def _read(parse: Callable[[str], T]) -> Callable[[click.Context, click.Parameter
             raise click.BadParameter(str(error)) from error
 
     return callback
-
-
-def _print_version(context: click.Context, _parameter: click.Parameter, value: bool) -> None:  # noqa: FBT001 - click's
-    if value:
-        click.echo(version.describe("ipam-in-cluster-manager"))
-        context.exit()
 
 
 def _number(text: str) -> int:
@@ -79,14 +73,10 @@ def _number(text: str) -> int:
 )
 @click.option("--webhook-cert-name", default="tls.crt", show_default=True)
 @click.option("--webhook-key-name", default="tls.key", show_default=True)
-@click.option(
-    "--tls-min-version",
-    default="VersionTLS12",
-    type=click.Choice(["VersionTLS12", "VersionTLS13"]),
-    show_default=True,
-)
+@options.tls_min_version
+@options.tls_cipher_suites
 @click.option("-v", "--v", "verbosity", default="0", callback=_read(_number), help="4: debug.")
-@click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_print_version)
+@options.version_option(flags.PROGRAM)
 @click.pass_context
 def main(  # noqa: PLR0913 - one for each flag
     context: click.Context,
@@ -103,6 +93,7 @@ def main(  # noqa: PLR0913 - one for each flag
     webhook_cert_name: str,
     webhook_key_name: str,
     tls_min_version: str,
+    ciphers: str,
     verbosity: int,
 ) -> None:
     """Hand out addresses of the in-cluster pools, and serve their webhooks."""
@@ -117,6 +108,7 @@ def main(  # noqa: PLR0913 - one for each flag
         certificate=webhook_cert_dir / webhook_cert_name,
         key=webhook_cert_dir / webhook_key_name,
         tls_min_version=tls_min_version,
+        ciphers=ciphers,
         verbosity=verbosity,
     )
     logs.configure(verbosity)

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import asyncio
 import importlib
-import signal
 from typing import TYPE_CHECKING, NoReturn
 
 import structlog
@@ -16,18 +15,14 @@ from webhook import tls
 from webhook.app import create_app
 from webhook.errors import CertificateError
 from webhook.inuse import Later
-from webhook.server import Server
+from webhook.server import Server, stop_signal
 
 from .health import Health
 
 if TYPE_CHECKING:
-    import ssl
-
     from .flags import Address, Flags
 
 log = structlog.get_logger(__name__)
-
-PROGRAM = "ipam-in-cluster-manager"
 
 _CERTIFICATE_SECONDS = 0.5  # between looks for files that the kubelet has not mounted yet
 
@@ -41,9 +36,7 @@ def run(flags: Flags, unknown: list[str]) -> int:
 
 
 async def _main(flags: Flags) -> int:
-    stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    stop = stop_signal()
     work = asyncio.create_task(_work(flags))
     waiting = asyncio.create_task(stop.wait())
     await asyncio.wait([work, waiting], return_when=asyncio.FIRST_COMPLETED)
@@ -75,7 +68,7 @@ async def _work(flags: Flags) -> NoReturn:
             health.ready = True
             log.info("webhooks answer", port=flags.webhook.port)
             leader = await asyncio.to_thread(importlib.import_module, "manager.leader")
-            await leader.run(flags, in_use, PROGRAM)
+            await leader.run(flags, in_use)
         finally:
             health.ready = False
             if webhooks:
@@ -98,18 +91,18 @@ async def _serve_webhooks(flags: Flags, in_use: Later) -> Server | None:
     if flags.webhook.port == 0:
         return None
     files = tls.Files(flags.certificate, flags.key)
-    certificates = await _certificates(files, tls.VERSIONS[flags.tls_min_version])
+    certificates = await _certificates(files, flags)
     app = create_app(in_use)
     server = Server(app, flags.webhook.host, flags.webhook.port, certificates.context)
     await server.start()
     return server
 
 
-async def _certificates(files: tls.Files, minimum: ssl.TLSVersion) -> tls.Certificates:
+async def _certificates(files: tls.Files, flags: Flags) -> tls.Certificates:
     """Load the certificate, and wait for its files where they are not there yet."""
     while True:
         try:
-            return tls.Certificates(files, minimum)
+            return tls.Certificates(files, tls.VERSIONS[flags.tls_min_version], flags.ciphers)
         except CertificateError as error:
             log.warning("waiting for a usable certificate", error=str(error))
             await asyncio.sleep(_CERTIFICATE_SECONDS)

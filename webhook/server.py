@@ -3,6 +3,7 @@
 
 import asyncio
 import contextlib
+import signal
 import socket
 import ssl
 from collections.abc import Generator
@@ -94,6 +95,14 @@ class _Uvicorn(uvicorn.Server):
     @contextlib.contextmanager
     def capture_signals(self) -> Generator[None]:
         yield
+
+
+def stop_signal() -> asyncio.Event:
+    """Return an event that SIGTERM and SIGINT set from now on."""
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    return stop
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -14,6 +14,28 @@ from .errors import CertificateError
 VERSIONS = {"VersionTLS12": ssl.TLSVersion.TLSv1_2, "VersionTLS13": ssl.TLSVersion.TLSv1_3}
 """The values of `--tls-min-version`, as Kubernetes' components call them."""
 
+_KEYS = ("ECDSA", "RSA")
+_CIPHERS = {
+    "AES_128_GCM_SHA256": "AES128-GCM-SHA256",
+    "AES_256_GCM_SHA384": "AES256-GCM-SHA384",
+    "CHACHA20_POLY1305_SHA256": "CHACHA20-POLY1305",
+    "CHACHA20_POLY1305": "CHACHA20-POLY1305",
+    "AES_128_CBC_SHA": "AES128-SHA",
+    "AES_256_CBC_SHA": "AES256-SHA",
+}
+CIPHERS = {
+    f"TLS_ECDHE_{key}_WITH_{name}": f"ECDHE-{key}-{openssl}"
+    for key in _KEYS
+    for name, openssl in _CIPHERS.items()
+}
+"""The values of `--tls-cipher-suites` that Kubernetes' components call secure, as OpenSSL's."""
+
+_TLS13_CIPHERS = (
+    "TLS_AES_128_GCM_SHA256",
+    "TLS_AES_256_GCM_SHA384",
+    "TLS_CHACHA20_POLY1305_SHA256",
+)
+
 _log = logging.getLogger(__name__)
 
 _Stamp = tuple[tuple[int, int, int], ...]
@@ -35,6 +57,23 @@ class Files:
         """
         stats = [path.stat() for path in (self.certificate, self.key)]
         return tuple((stat.st_ino, stat.st_mtime_ns, stat.st_size) for stat in stats)
+
+
+def openssl_ciphers(names: str) -> str:
+    """Return OpenSSL's list of ciphers for TLS 1.2 for a comma-separated one of IANA's names.
+
+    Flow:
+        Names of TLS 1.3 are allowed and change nothing, as in Go: all of them are always on.
+
+    Raises:
+        ValueError: a name is unknown, or insecure.
+    """
+    wanted = [name.strip() for name in names.split(",") if name.strip()]
+    for name in wanted:
+        if name not in CIPHERS and name not in _TLS13_CIPHERS:
+            known = ", ".join(CIPHERS)
+            raise ValueError(f"{name!r} is not a secure cipher suite; known are {known}")
+    return ":".join(CIPHERS[name] for name in wanted if name in CIPHERS)
 
 
 class Certificates:

@@ -244,3 +244,24 @@ def test_answers_do_not_wait_for_more_to_send() -> None:
         accepted, _ = listener.accept()
         with accepted:
             assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+
+
+def test_cipher_suites_have_the_names_that_kubernetes_gives_them() -> None:
+    names = "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256, TLS_AES_128_GCM_SHA256"
+
+    assert tls.openssl_ciphers(names) == "ECDHE-RSA-AES128-GCM-SHA256"
+    assert tls.openssl_ciphers("") == ""
+
+
+def test_an_insecure_cipher_suite_is_refused_by_name() -> None:
+    with pytest.raises(ValueError, match="'TLS_RSA_WITH_RC4_128_SHA' is not a secure"):
+        tls.openssl_ciphers("TLS_RSA_WITH_RC4_128_SHA")
+
+
+def test_openssl_knows_all_of_them() -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+
+    context.set_ciphers(":".join(tls.CIPHERS.values()))
+
+    offered = {cipher["name"] for cipher in context.get_ciphers()}
+    assert offered >= set(tls.CIPHERS.values())

@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The command-line options that both programs have."""
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+from kube import version
+
+from . import tls
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def version_option(program: str) -> Callable[[F], F]:
+    """Add `--version`."""
+
+    def show(context: click.Context, _parameter: click.Parameter, value: bool) -> None:  # noqa: FBT001 - click's
+        if value:
+            click.echo(version.describe(program))
+            context.exit()
+
+    return click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=show)
+
+
+def _openssl(_context: click.Context, _parameter: click.Parameter, value: str) -> str:
+    try:
+        return tls.openssl_ciphers(value)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from error
+
+
+tls_min_version = click.option(
+    "--tls-min-version",
+    type=click.Choice(list(tls.VERSIONS)),
+    default="VersionTLS12",
+    show_default=True,
+)
+tls_cipher_suites = click.option(
+    "--tls-cipher-suites",
+    "ciphers",
+    default="",
+    callback=_openssl,
+    metavar="NAMES",
+    help="Comma-separated, for TLS 1.2; those of TLS 1.3 are fixed.  Default: OpenSSL's choice.",
+)
