@@ -92,6 +92,10 @@ format: $(STAMP) ## Format the code and fix what can be fixed without thinking
 generate: $(STAMP) ## Write CRDs, RBAC and webhook configurations from the Python types
 	$(BIN)/python -m generator
 
+.PHONY: fuzz
+fuzz: $(STAMP) ## Test the laws of conversion with 100,000 examples each
+	$(BIN)/python -m pytest tests/conversion tests/webhook/test_hostile.py --hypothesis-profile=fuzz
+
 .PHONY: bench
 bench: tools ## Run the benchmarks and print their figures
 	$(BIN)/python bench/start.py

@@ -11,9 +11,10 @@ The annotation is user input: whatever is wrong with it, it counts as absent.
 
 import base64
 import binascii
-import json
 import zlib
 from typing import Final
+
+import msgspec
 
 from . import values
 from .values import JsonObject
@@ -21,14 +22,14 @@ from .values import JsonObject
 ANNOTATION: Final = "cluster.x-k8s.io/conversion-data"
 
 _COMPRESS_ABOVE = 32 * 1024
-"""Characters.  An eighth of the 256 KiB that all annotations of an object may take together."""
+"""Bytes.  An eighth of the 256 KiB that all annotations of an object may take together."""
 
 _LONGEST_BYTES = 3 * 1024 * 1024
 """Of JSON.  The API server takes no larger request, so only an attack unpacks to more."""
 
 _LEVEL = 6  # of zlib; fixed, because equal specs must give equal annotations
 
-_JSON = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), sort_keys=True)
+_ENCODER: Final = msgspec.json.Encoder(order="sorted")
 
 
 def read(obj: JsonObject) -> JsonObject:
@@ -71,17 +72,17 @@ def _annotations(obj: JsonObject) -> JsonObject:
 
 
 def _text(kept: JsonObject) -> str:
-    plain = _JSON.encode(kept)
+    plain = _ENCODER.encode(kept)
     if len(plain) <= _COMPRESS_ABOVE:
-        return plain
-    packed = zlib.compress(plain.encode("utf-8", "surrogatepass"), _LEVEL)
-    return _JSON.encode({"zlib": base64.b64encode(packed).decode("ascii")})
+        return plain.decode()
+    packed = zlib.compress(plain, _LEVEL)
+    return _ENCODER.encode({"zlib": base64.b64encode(packed).decode("ascii")}).decode()
 
 
 def _parse(text: str) -> JsonObject:
     try:
-        kept: object = json.loads(text)
-    except (ValueError, RecursionError):  # not JSON, or nested to bring us down
+        kept: object = msgspec.json.decode(text)
+    except (msgspec.DecodeError, ValueError, RecursionError):  # no JSON, or nested without end
         return {}
     return kept if values.is_object(kept) else {}
 
@@ -91,6 +92,6 @@ def _unpack(packed: str) -> str:
     stream = zlib.decompressobj()
     try:
         plain = stream.decompress(base64.b64decode(packed, validate=True), _LONGEST_BYTES)
-        return plain.decode("utf-8", "surrogatepass") if stream.eof else ""
+        return plain.decode() if stream.eof else ""
     except (zlib.error, binascii.Error, ValueError):
         return ""

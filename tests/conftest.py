@@ -9,4 +9,7 @@ import hypothesis
 hypothesis.settings.register_profile(
     "clockless", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
 )
+hypothesis.settings.register_profile(  # make fuzz
+    "fuzz", hypothesis.settings.get_profile("clockless"), max_examples=100_000
+)
 hypothesis.settings.load_profile("clockless")

@@ -34,8 +34,12 @@ def packed(plain: bytes) -> str:
         packed(b"\xff"),
         packed(b'{"spec":{"x":"' + b"a" * 4_000_000 + b'"}}'),
         packed(b'{"spec":{}}')[:-9] + '"}',
+        '{"spec":{"addresses":["\\ud800"]}}',
+        packed(b'{"spec":{"addresses":["\\ud800"]}}'),
+        '{"spec":{"prefix":NaN}}',
+        '{"spec":{"prefix":1e400}}',
     ],
-    ids=range(15),
+    ids=range(19),
 )
 def test_a_hostile_annotation_counts_as_absent(annotation: object) -> None:
     assert kept_in(annotation) == {}
