@@ -49,18 +49,20 @@ class Bodies:
         _check_type(request.headers.get("content-type", ""))
         self._check_length(request.headers.get("content-length", ""))
         chunks: list[bytes] = []
+        size = 0
         try:
             async with asyncio.timeout(self._seconds):
                 async for chunk in request.stream():
+                    size += len(chunk)
                     self._held += len(chunk)
                     chunks.append(chunk)
-                    self._check(sum(map(len, chunks)))
+                    self._check(size)
             yield b"".join(chunks)
         except TimeoutError as error:
             problem = f"the body did not arrive in {self._seconds:g} s"
             raise RequestError(HTTPStatus.REQUEST_TIMEOUT, problem) from error
         finally:
-            self._held -= sum(map(len, chunks))
+            self._held -= size
 
     def _check_length(self, text: str) -> None:
         """Refuse by the header what would be refused by its length."""

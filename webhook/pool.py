@@ -81,9 +81,9 @@ class Pool:
         """Return what is not wrong, but perhaps not meant either."""
         notes = self.offered().notes
         if version != pools.HUB:
-            written = self._written(version)
+            written = self.written(version)
             notes = tuple(fields.as_written(written, note) for note in notes)
-        return [f"spec.{note.path}: {note.value}: {note.text}" for note in notes]
+        return [str(note) for note in notes]
 
     def _too_long(self) -> Iterator[offer.Problem]:
         """Yield the lists that no annotation could hold: a client of another version reads them."""
@@ -101,9 +101,9 @@ class Pool:
     def _said(self, version: str, problems: tuple[offer.Problem, ...]) -> list[offer.Problem]:
         if version == pools.HUB:
             return list(problems)
-        return fields.told(self._written(version), problems)
+        return fields.told(self.written(version), problems)
 
-    def _written(self, version: str) -> values.JsonObject:
+    def written(self, version: str) -> values.JsonObject:
         """Return the spec as its user wrote it in an old version."""
         old = registry.convert(self.obj, f"{resources.GROUP}/{version}")
         return values.child(old, "spec", "spec")

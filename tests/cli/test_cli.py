@@ -156,7 +156,7 @@ def test_warnings_alone_are_no_failure() -> None:
     result = run("validate", stdin=manifest(spec))
 
     assert result.exit_code == 0
-    assert "warning: spec.addresses[1]: 10.0.0.1: overlaps" in result.stderr
+    assert "warning: spec.addresses[1]: '10.0.0.1': overlaps" in result.stderr
 
 
 def test_a_good_manifest_gets_no_word() -> None:

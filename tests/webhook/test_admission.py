@@ -172,6 +172,15 @@ async def test_an_unchanged_spec_is_always_allowed(bad: Spec | None) -> None:
     assert response["allowed"]
 
 
+@pytest.mark.parametrize("bad", [{"start": "10.0.0.300"}, {"subnet": "10.0.0.0/33"}, {"end": "x"}])
+async def test_a_v1alpha1_update_that_leaves_no_trace_in_the_hub_is_judged(bad: Spec) -> None:
+    new, old = from_v1alpha1(GOOD | bad), from_v1alpha1(GOOD)
+    assert new["spec"] == old["spec"]
+
+    assert (await validate(new, old, version="v1alpha1"))["status"]["code"] == 422
+    assert (await validate(new, new, version="v1alpha1"))["allowed"]
+
+
 async def test_an_object_that_is_being_deleted_can_be_updated() -> None:
     new = pool({"addresses": ["x"]}, deletionTimestamp="2026-01-01T00:00:00Z")
 
