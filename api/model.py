@@ -7,6 +7,7 @@ from typing import Annotated, Any, ClassVar
 from pydantic import BaseModel, ConfigDict, GetJsonSchemaHandler, JsonValue
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
+from typing_extensions import override
 
 from .markers import CEL, Opaque, Version
 from .resources import Resource
@@ -75,6 +76,18 @@ class Object(Model):
 
     kind: str | None = None
     """The kind of this object."""
+
+    @classmethod
+    @override
+    def __pydantic_init_subclass__(cls, **_: Any) -> None:
+        """Hold each model to the list of its kind's versions, by which services start.
+
+        Raises:
+            TypeError: the version is not in it.
+        """
+        if "version" in cls.__dict__ and cls.version.name not in cls.resource.versions:
+            where = f"versions of {cls.resource.kind} in api/resources.py"
+            raise TypeError(f"{cls.version.name} is not in the {where}")
 
     # Name, namespace, labels, ...: without a docstring, as the API server refuses a description.
     metadata: Annotated[Mapping[str, JsonValue], Opaque()] | None = None

@@ -12,6 +12,7 @@ GROUP = "ipam.cluster.x-k8s.io"
 class Resource:
     """One kind's entry in the API server: its names and where its objects live.
 
+    `versions` are all that it is served in, oldest first; each has a model in `api/<version>`.
     `labels` are those of the CustomResourceDefinition itself.
     """
 
@@ -19,6 +20,7 @@ class Resource:
     kind: str
     plural: str
     scope: Literal["Namespaced", "Cluster"]
+    versions: tuple[str, ...]
     short_names: tuple[str, ...] = ()
     categories: tuple[str, ...] = ()
     labels: Mapping[str, str] = field(default_factory=dict[str, str])
@@ -46,20 +48,37 @@ class Resource:
         return f"{self.group.replace('.', '-')}-{version}-{self.singular}"
 
 
-def _pool(kind: str, plural: str, scope: Literal["Namespaced", "Cluster"]) -> Resource:
+def _pool(
+    kind: str, plural: str, scope: Literal["Namespaced", "Cluster"], *versions: str
+) -> Resource:
     return Resource(
         group=GROUP,
         kind=kind,
         plural=plural,
         scope=scope,
+        versions=versions,
         categories=("cluster-api",),  # `kubectl get cluster-api` lists them
         labels={"clusterctl.cluster.x-k8s.io/move-hierarchy": ""},  # `clusterctl move` takes them
     )
 
 
-IN_CLUSTER_IP_POOL = _pool("InClusterIPPool", "inclusterippools", "Namespaced")
-GLOBAL_IN_CLUSTER_IP_POOL = _pool("GlobalInClusterIPPool", "globalinclusterippools", "Cluster")
-IN_CLUSTER_PREFIX_POOL = _pool("InClusterPrefixPool", "inclusterprefixpools", "Namespaced")
-GLOBAL_IN_CLUSTER_PREFIX_POOL = _pool(
-    "GlobalInClusterPrefixPool", "globalinclusterprefixpools", "Cluster"
+IN_CLUSTER_IP_POOL = _pool(
+    "InClusterIPPool", "inclusterippools", "Namespaced", "v1alpha1", "v1alpha2"
 )
+GLOBAL_IN_CLUSTER_IP_POOL = _pool(
+    "GlobalInClusterIPPool", "globalinclusterippools", "Cluster", "v1alpha1", "v1alpha2"
+)
+IN_CLUSTER_PREFIX_POOL = _pool(
+    "InClusterPrefixPool", "inclusterprefixpools", "Namespaced", "v1alpha2"
+)
+GLOBAL_IN_CLUSTER_PREFIX_POOL = _pool(
+    "GlobalInClusterPrefixPool", "globalinclusterprefixpools", "Cluster", "v1alpha2"
+)
+
+POOLS = (
+    IN_CLUSTER_IP_POOL,
+    GLOBAL_IN_CLUSTER_IP_POOL,
+    IN_CLUSTER_PREFIX_POOL,
+    GLOBAL_IN_CLUSTER_PREFIX_POOL,
+)
+"""All kinds of this group that are ours."""

@@ -49,6 +49,14 @@ def as_written(old: JsonObject, problem: offer.Problem) -> offer.Problem:
     return problem
 
 
+def counted(old: JsonObject, problem: offer.Problem) -> offer.Problem:
+    """Add to a problem of the whole list that subnet, start and end are an entry of it, too."""
+    if problem.path != "addresses" or not pools.read_bounds(old).entry:
+        return problem
+    text = f"{problem.text}; subnet, start and end together are one more"
+    return offer.Problem(problem.path, problem.value, text)
+
+
 def told(old: JsonObject, problems: tuple[offer.Problem, ...]) -> list[offer.Problem]:
     """Return all problems of a v1alpha1 spec, given those of the hub spec that it becomes.
 

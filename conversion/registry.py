@@ -70,18 +70,21 @@ KINDS: Final[Mapping[str, Kind]] = {
 }
 
 
-def check(served: Iterable[tuple[str, str]], kinds: Mapping[str, Kind] = KINDS) -> None:
+def check(served: Iterable[tuple[str, str]], kinds: Mapping[str, Kind] | None = None) -> None:
     """Make sure that every served (kind, version) can be converted.
 
     Raises:
         MissingPairError: for the first that cannot.
     """
+    kinds = KINDS if kinds is None else kinds
     for kind, version in served:
         if kind not in kinds or not kinds[kind].knows(version):
             raise MissingPairError(kind, version)
 
 
-def convert(obj: JsonObject, api_version: str, kinds: Mapping[str, Kind] = KINDS) -> JsonObject:
+def convert(
+    obj: JsonObject, api_version: str, kinds: Mapping[str, Kind] | None = None
+) -> JsonObject:
     """Say an object in another version, `api_version` being such as `<group>/v1alpha1`.
 
     Guarantees:
@@ -92,6 +95,7 @@ def convert(obj: JsonObject, api_version: str, kinds: Mapping[str, Kind] = KINDS
         FieldError: a JSON type is wrong.
         UnknownKindError: nothing is known of the kind in one of both versions.
     """
+    kinds = KINDS if kinds is None else kinds
     kind = _kind(obj.get("apiVersion"), obj.get("kind"), kinds)
     _kind(api_version, obj.get("kind"), kinds)
     if obj.get("apiVersion") == api_version:

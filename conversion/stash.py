@@ -24,8 +24,8 @@ ANNOTATION: Final = "cluster.x-k8s.io/conversion-data"
 _COMPRESS_ABOVE = 32 * 1024
 """Bytes.  An eighth of the 256 KiB that all annotations of an object may take together."""
 
-_LONGEST_BYTES = 3 * 1024 * 1024
-"""Of JSON.  The API server takes no larger request, so only an attack unpacks to more."""
+_LONGEST_BYTES = 3 * 1024 * 1024 // 2
+"""Of JSON.  etcd stores no larger object, so only an attack unpacks to more."""
 
 _LEVEL = 6  # of zlib; fixed, because equal specs must give equal annotations
 

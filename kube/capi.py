@@ -15,8 +15,9 @@ import msgspec
 
 from api.resources import GROUP
 
+from .client import decode
 from .errors import NotFoundError
-from .objects import Condition, Meta, NameReference, Object, PoolKey, Struct, TypedReference
+from .objects import Condition, NameReference, Object, PoolKey, Struct, TypedReference
 from .pools import KINDS
 from .resources import GroupVersionResource
 
@@ -59,7 +60,7 @@ class Claim(Object, frozen=True):
     @property
     def pool(self) -> PoolKey | None:
         """The pool it asks, where that is one of our kinds; None is somebody else's claim."""
-        return pool_of(self.spec.pool_ref, self.metadata)
+        return pool_of(self.spec.pool_ref, self.metadata.namespace)
 
     @property
     def cluster_name(self) -> str:
@@ -90,7 +91,7 @@ class Address(Object, frozen=True):
     @property
     def pool(self) -> PoolKey | None:
         """The pool it is from, where that is one of our kinds."""
-        return pool_of(self.spec.pool_ref, self.metadata)
+        return pool_of(self.spec.pool_ref, self.metadata.namespace)
 
 
 class ClusterSpec(Struct, frozen=True):
@@ -110,12 +111,12 @@ class Cluster(Object, frozen=True):
         return self.spec.paused or self.metadata.paused
 
 
-def pool_of(reference: TypedReference, owner: Meta) -> PoolKey | None:
-    """Return which pool of ours an object refers to, or None."""
+def pool_of(reference: TypedReference, namespace: str) -> PoolKey | None:
+    """Return which pool of ours an object of a namespace refers to, or None."""
     resource = KINDS.get(reference.kind)
     if resource is None or reference.api_group != GROUP:
         return None
-    return PoolKey(reference.kind, owner.namespace if resource.namespaced else "", reference.name)
+    return PoolKey(reference.kind, namespace if resource.namespaced else "", reference.name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +134,7 @@ class Contract:
     @property
     def addresses(self) -> GroupVersionResource:
         """IPAddresses at the API server."""
-        return GroupVersionResource(GROUP, self.version, "IPAddress", "ipaddresses")
+        return _addresses(self.version)
 
     @property
     def clusters(self) -> GroupVersionResource:
@@ -192,6 +193,10 @@ class V1Beta1(Contract):
         return claim.status.v1beta2.conditions if claim.status.v1beta2 else ()
 
 
+def _addresses(version: str) -> GroupVersionResource:
+    return GroupVersionResource(GROUP, version, "IPAddress", "ipaddresses")
+
+
 def find(conditions: tuple[Condition, ...], kind: str) -> Condition | None:
     """Return the condition of a type."""
     return next((condition for condition in conditions if condition.type == kind), None)
@@ -222,6 +227,18 @@ async def discover(api: Api) -> Contract | None:
     return None
 
 
+async def discover_addresses(api: Api) -> GroupVersionResource | None:
+    """Ask the API server for IPAddresses alone: they may be there while clusters are not.
+
+    Returns:
+        None where they are not installed (yet).
+    """
+    for contract in _NEWEST_FIRST:
+        if "ipaddresses" in await _served(api, GROUP, contract.version):
+            return _addresses(contract.version)
+    return None
+
+
 class _ServedResource(Struct, frozen=True):
     name: str = ""
 
@@ -237,5 +254,5 @@ async def _served(api: Api, group: str, version: str) -> set[str]:
         answer = await api.list(discovery)
     except NotFoundError:
         return set()
-    found = msgspec.json.decode(answer, type=_ResourceList)
+    found = decode(answer, _ResourceList, f"GET {discovery.path()}")
     return {resource.name for resource in found.resources}

@@ -4,13 +4,13 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import aiohttp
 import msgspec
 
 from .errors import UnreachableError, from_response
-from .objects import RawList
+from .objects import RawList, Struct
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
@@ -31,6 +31,8 @@ _WATCH_SILENCE_SECONDS = 95.0  # bookmarks come about once a minute, so then the
 _PAGE = "500"  # objects per page: what kubectl asks for, about 0.5 MB
 _MERGE_PATCH = "application/merge-patch+json"
 _JSON = "application/json"
+S = TypeVar("S", bound=Struct)
+
 _ERRORS = 400  # the first status code that is one
 
 
@@ -95,11 +97,24 @@ async def pages(
     """
     params = {"limit": _PAGE}
     while True:
-        page = msgspec.json.decode(await api.list(resource, namespace, params), type=RawList)
+        answer = await api.list(resource, namespace, params)
+        page = decode(answer, RawList, f"LIST {resource.path(namespace)}")
         yield page
         if not page.metadata.continue_:
             return
         params = {"limit": _PAGE, "continue": page.metadata.continue_}
+
+
+def decode(answer: bytes, kind: type[S], request: str) -> S:
+    """Read what a request answered.
+
+    Raises:
+        UnreachableError: it is nothing that an API server answers; a proxy's page, for one.
+    """
+    try:
+        return msgspec.json.decode(answer, type=kind)
+    except msgspec.DecodeError as error:
+        raise UnreachableError(request, f"an answer that cannot be read: {error}") from error
 
 
 def _unfenced() -> float:

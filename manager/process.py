@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NoReturn
 import structlog
 import uvloop
 
+from conversion.errors import MissingPairError
 from kube.errors import ConfigError
 from webhook import tls
 from webhook.app import create_app
@@ -51,7 +52,7 @@ async def _main(flags: Flags) -> int:
 
 def _failed(error: BaseException | None) -> int:
     """Say why the process ends by itself, in one line where that is enough."""
-    if isinstance(error, ConfigError | CertificateError | OSError):
+    if isinstance(error, ConfigError | CertificateError | MissingPairError | OSError):
         log.error("cannot run", error=str(error))
     else:
         log.error("ended by a defect", exc_info=error)

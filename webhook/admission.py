@@ -74,7 +74,7 @@ async def judge(write: Write, in_use: InUse) -> Verdict:
         InUseError: it depends on them, and they cannot be told now.
     """
     if write.harmless:
-        return Verdict()
+        return _judge_annotations(write)
     if write.operation == "DELETE":
         return await _judge_delete(write.pool, in_use)
     if write.new is None:
@@ -116,6 +116,16 @@ async def _judge_delete(pool: Pool, in_use: InUse) -> Verdict:
         return Verdict()
     held = f"{pool.key} still has {_listed(addresses)} in use"
     return Verdict(statuses.bad_request(f"{held}; delete the IPAddressClaims first"))
+
+
+def _judge_annotations(write: Write) -> Verdict:
+    """Refuse an update of annotations after which a client of another version could not read it."""
+    new, old = write.new, write.old
+    if new is None or old is None or new.deleting or new.annotations == old.annotations:
+        return Verdict()
+    if (found := new.overlong()) is None or old.overlong() is not None:
+        return Verdict()
+    return Verdict(statuses.bad_request(f"{new.key}: metadata.annotations: {found}"))
 
 
 async def _strands(new: Pool, old: Pool, in_use: InUse) -> list[str]:

@@ -7,6 +7,7 @@ from fastapi import FastAPI, Request, Response
 from starlette.requests import ClientDisconnect
 
 from api import resources
+from conversion import registry
 from kube import pools
 
 from . import admission_review, conversion_review
@@ -15,13 +16,6 @@ from .inuse import InUse
 from .limits import Bodies
 
 CONVERT_PATH = "/convert"
-
-_KINDS = (
-    resources.IN_CLUSTER_IP_POOL,
-    resources.GLOBAL_IN_CLUSTER_IP_POOL,
-    resources.IN_CLUSTER_PREFIX_POOL,
-    resources.GLOBAL_IN_CLUSTER_PREFIX_POOL,
-)
 
 _Answer = Callable[[bytes], Awaitable[bytes]]
 _Endpoint = Callable[[Request], Awaitable[Response]]
@@ -37,13 +31,17 @@ def create_app(in_use: InUse | None = None, bodies: Bodies | None = None) -> Fas
     Guarantees:
         Every answer is a review or a 4xx with a line of text.  Nothing is imported or connected
         here that conversion does not need.
+
+    Raises:
+        MissingPairError: a version is served that cannot be converted.
     """
+    registry.check((pool.kind, version) for pool in resources.POOLS for version in pool.versions)
     bodies = bodies or Bodies()
     app = FastAPI(openapi_url=None)  # the paths are Kubernetes' contract, not an API of its own
-    _post(app, CONVERT_PATH, _endpoint(_convert, bodies))
+    _post(app, CONVERT_PATH, _endpoint(conversion_review.convert, bodies))
     if in_use is None:
         return app
-    for resource in _KINDS:
+    for resource in resources.POOLS:
         validate, mutate = _admission(resource.kind, in_use)
         _post(app, resource.validating_path(pools.HUB), _endpoint(validate, bodies))
         _post(app, resource.mutating_path(pools.HUB), _endpoint(mutate, bodies))
@@ -66,10 +64,6 @@ def _endpoint(answer: _Answer, bodies: Bodies) -> _Endpoint:
         return Response(review, media_type="application/json")
 
     return endpoint
-
-
-async def _convert(body: bytes) -> bytes:
-    return conversion_review.convert(body)
 
 
 def _admission(kind: str, in_use: InUse) -> tuple[_Answer, _Answer]:

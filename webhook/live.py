@@ -9,16 +9,31 @@ import asyncio
 from collections.abc import Sequence
 
 import msgspec
-import structlog
 
-from kube import capi, client, errors, objects
+from kube import capi, client, errors, objects, resources
 
 from .inuse import InUseError
 
-log = structlog.get_logger(__name__)
-
 _LISTS = 4  # at once: a review of each of 200 pools must not crowd out the controller
-_DECODER = msgspec.json.Decoder(capi.Address)
+
+
+class _Where(objects.Struct, frozen=True):
+    namespace: str = ""
+
+
+class _Spec(objects.Struct, frozen=True):
+    pool_ref: objects.TypedReference
+    address: str
+
+
+class _Address(objects.Struct, frozen=True):
+    """No more of an IPAddress than the question needs: what else is wrong with it is no matter."""
+
+    metadata: _Where
+    spec: _Spec
+
+
+_DECODER = msgspec.json.Decoder(_Address)
 
 
 class Live:
@@ -26,14 +41,15 @@ class Live:
 
     def __init__(self, api: client.Api) -> None:
         self._api = api
-        self._contract: capi.Contract | None = None
+        self._resource: resources.GroupVersionResource | None = None
         self._turns = asyncio.Semaphore(_LISTS)
 
     async def addresses_of(self, pool: objects.PoolKey) -> Sequence[str]:
         """Return `spec.address` of each IPAddress of a pool.
 
         Raises:
-            InUseError: the API server does not answer, or does not allow it.
+            InUseError: the API server does not answer or does not allow it, or an IPAddress cannot
+                be read.
         """
         try:
             async with self._turns:
@@ -45,25 +61,25 @@ class Live:
         try:
             return await self._list(pool)
         except errors.NotFoundError:
-            self._contract = None  # CAPI was upgraded: another version is served now
+            self._resource = None  # CAPI was upgraded: another version is served now
             return await self._list(pool)
 
     async def _list(self, pool: objects.PoolKey) -> list[str]:
-        if self._contract is None:
-            self._contract = await capi.discover(self._api)
-        if self._contract is None:
+        if self._resource is None:
+            self._resource = await capi.discover_addresses(self._api)
+        if self._resource is None:
             return []  # no Cluster API, no IPAddresses
         found: list[str] = []
-        async for page in client.pages(self._api, self._contract.addresses, pool.namespace):
-            items = (item for raw in page.items or () if (item := _decoded(raw)) is not None)
-            found += [item.spec.address for item in items if item.pool == pool]
+        async for page in client.pages(self._api, self._resource, pool.namespace):
+            found += [text for raw in page.items or () if (text := _address_of(raw, pool))]
         return found
 
 
-def _decoded(raw: msgspec.Raw) -> capi.Address | None:
-    """Read an IPAddress; one that cannot be read keeps no pool from being changed."""
+def _address_of(raw: msgspec.Raw, pool: objects.PoolKey) -> str:
+    """Return the address of an IPAddress of this pool; empty for that of another."""
     try:
-        return _DECODER.decode(raw)
-    except msgspec.ValidationError as error:
-        log.warning("IPAddress skipped", error=str(error))
-        return None
+        item = _DECODER.decode(raw)
+    except msgspec.DecodeError as error:
+        raise InUseError(f"an IPAddress cannot be read: {error}") from error
+    found = capi.pool_of(item.spec.pool_ref, item.metadata.namespace)
+    return item.spec.address if found == pool else ""

@@ -19,6 +19,20 @@ _ANNOTATIONS_BYTES = 256 * 1024
 
 
 @dataclass(frozen=True, slots=True)
+class Overlong:
+    """Annotations that the API server would not let anybody read, in one version."""
+
+    version: str
+    size: int
+
+    def __str__(self) -> str:
+        return (
+            f"in {self.version}, the pool's annotations would have {self.size} bytes, "
+            f"and {_ANNOTATIONS_BYTES} are allowed"
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Pool:
     """An object of one of our kinds, in the hub version."""
 
@@ -73,7 +87,7 @@ class Pool:
         """Return what is wrong, in the words of the version that its user wrote."""
         before = stored.spec if stored else {}
         if misfits := list(shape.problems_of(self.key.kind, self.spec, before)):
-            return misfits
+            return misfits if version == pools.HUB else self._counted(version, misfits)
         problems = self._said(version, self.offered().problems)
         return problems or list(self._too_long())
 
@@ -85,23 +99,30 @@ class Pool:
             notes = tuple(fields.as_written(written, note) for note in notes)
         return [str(note) for note in notes]
 
-    def _too_long(self) -> Iterator[offer.Problem]:
-        """Yield the lists that no annotation could hold: a client of another version reads them."""
+    def overlong(self) -> "Overlong | None":
+        """Return in which version the annotations would be too long to be read, if in any."""
         for version in (pools.HUB, *registry.KINDS[self.key.kind].spokes):
             other = Pool(registry.convert(self.obj, f"{resources.GROUP}/{version}"))
             size = sum(len(f"{name}{text}".encode()) for name, text in other.annotations.items())
             if size > _ANNOTATIONS_BYTES:
-                field = "addresses" if version == pools.HUB else "excludedAddresses"
-                text = (
-                    f"is too long: in {version}, the pool's annotations would have {size} bytes, "
-                    f"and {_ANNOTATIONS_BYTES} are allowed; write ranges, or two pools"
-                )
-                yield offer.Problem(field, self.spec.get(field), text)
+                return Overlong(version, size)
+        return None
+
+    def _too_long(self) -> Iterator[offer.Problem]:
+        """Yield the list that no annotation could hold: a client of another version reads it."""
+        if found := self.overlong():
+            field = "addresses" if found.version == pools.HUB else "excludedAddresses"
+            text = f"is too long: {found}; write ranges, or two pools"
+            yield offer.Problem(field, self.spec.get(field), text)
 
     def _said(self, version: str, problems: tuple[offer.Problem, ...]) -> list[offer.Problem]:
         if version == pools.HUB:
             return list(problems)
         return fields.told(self.written(version), problems)
+
+    def _counted(self, version: str, misfits: list[offer.Problem]) -> list[offer.Problem]:
+        """Say of a list that is too long what else than its own entries counts."""
+        return [fields.counted(self.written(version), misfit) for misfit in misfits]
 
     def written(self, version: str) -> values.JsonObject:
         """Return the spec as its user wrote it in an old version."""

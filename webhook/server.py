@@ -12,6 +12,8 @@ import uvicorn
 from starlette.types import ASGIApp
 from typing_extensions import override
 
+from .protocol import BoundedProtocol
+
 _KEEP_ALIVE_SECONDS = 120
 """How long an idle connection stays open: longer than the 90 s after which the API server closes
 its own, so that we never close one just as it sends a review.
@@ -38,7 +40,7 @@ class Server:
         self._config = uvicorn.Config(
             app,
             access_log=False,
-            http="httptools",
+            http=BoundedProtocol,
             lifespan="off",
             log_config=None,
             proxy_headers=False,

@@ -8,7 +8,7 @@ import pytest
 from api import kinds, markers, model, resources
 from generator import crds, errors
 
-THING = resources.Resource("example.com", "Thing", "things", "Namespaced")
+THING = resources.Resource("example.com", "Thing", "things", "Namespaced", ("v1", "v2"))
 COLUMN = markers.Column("Size", ".spec.size", "integer")
 
 

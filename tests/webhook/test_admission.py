@@ -174,7 +174,7 @@ async def test_an_unchanged_spec_is_always_allowed(bad: Spec | None) -> None:
 
 @pytest.mark.parametrize("bad", [{"start": "10.0.0.300"}, {"subnet": "10.0.0.0/33"}, {"end": "x"}])
 async def test_a_v1alpha1_update_that_leaves_no_trace_in_the_hub_is_judged(bad: Spec) -> None:
-    new, old = from_v1alpha1(GOOD | bad), from_v1alpha1(GOOD)
+    new, old = from_v1alpha1({**GOOD, **bad}), from_v1alpha1(GOOD)
     assert new["spec"] == old["spec"]
 
     assert (await validate(new, old, version="v1alpha1"))["status"]["code"] == 422
@@ -282,6 +282,31 @@ async def test_a_list_that_no_annotation_can_hold_is_refused() -> None:
     (cause,) = status["details"]["causes"]
     assert cause["field"] == "spec.excludedAddresses"
     assert "262144 are allowed" in cause["message"]
+
+
+async def test_annotations_that_leave_no_room_for_those_of_another_version_are_refused() -> None:
+    dice = random.Random(5)  # noqa: S311 - seeded, so that a failure comes again
+    addresses = [f"{ipaddress.IPv6Address(dice.getrandbits(128))}" for _ in range(4000)]
+    spec = {"addresses": ["::/0"], "prefix": 0, "excludedAddresses": addresses}
+    old, full = pool(spec), pool(spec, annotations={"other": "x" * 200_000})
+    fuller = pool(spec, annotations={"other": "x" * 200_001})
+
+    assert (await validate(pool(spec, annotations={"other": "x"}), old))["allowed"]
+    status = (await validate(full, old))["status"]
+    assert status["code"] == 400
+    assert "metadata.annotations: in v1alpha1, the pool's annotations would" in status["message"]
+    assert (await validate(fuller, full))["allowed"]  # it was so before
+
+
+async def test_subnet_start_and_end_count_as_an_entry() -> None:
+    spec = {"addresses": [f"10.0.{n // 256}.{n % 256}" for n in range(4096)]}
+    bounds = {"subnet": "10.1.0.0/16", "prefix": 8}
+
+    status = (await validate(from_v1alpha1(spec | bounds), version="v1alpha1"))["status"]
+
+    [cause] = status["details"]["causes"]
+    assert cause["field"] == "spec.addresses"
+    assert cause["message"].endswith("; subnet, start and end together are one more")
 
 
 async def test_the_length_of_sub_prefixes_is_immutable() -> None:

@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
+import asyncio
 import contextlib
 import json
 import random
@@ -29,7 +30,7 @@ def review(*objects: object, desired: str = f"{GROUP}/v1alpha2") -> bytes:
 
 
 def answer(body: bytes) -> Mapping[str, Any]:
-    whole = json.loads(conversion_review.convert(body))
+    whole = json.loads(asyncio.run(conversion_review.convert(body)))
     assert (whole["apiVersion"], whole["kind"]) == ("apiextensions.k8s.io/v1", "ConversionReview")
     response: Mapping[str, Any] = whole["response"]
     assert response["uid"] == "u-1"
@@ -101,14 +102,14 @@ def test_an_unknown_desired_version_is_a_failure() -> None:
     ],
     ids=range(12),
 )
-def test_what_is_no_review_is_refused_as_a_request(body: bytes) -> None:
+async def test_what_is_no_review_is_refused_as_a_request(body: bytes) -> None:
     with pytest.raises(errors.RequestError) as caught:
-        conversion_review.convert(body)
+        await conversion_review.convert(body)
 
     assert caught.value.status == 400
 
 
-def test_garbage_gets_a_review_or_a_refusal() -> None:
+async def test_garbage_gets_a_review_or_a_refusal() -> None:
     dice = random.Random(4)  # noqa: S311 - seeded, so that a failure comes again
     good = review(pool("x", {"subnet": "10.0.0.0/24", "addresses": ["10.0.0.3"]}))
     for _ in range(2000):
@@ -116,4 +117,4 @@ def test_garbage_gets_a_review_or_a_refusal() -> None:
         for _ in range(dice.randint(1, 8)):
             body[dice.randrange(len(body))] = dice.randrange(256)
         with contextlib.suppress(errors.RequestError):
-            assert json.loads(conversion_review.convert(bytes(body)))["response"]
+            assert json.loads(await conversion_review.convert(bytes(body)))["response"]

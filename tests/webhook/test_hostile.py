@@ -45,12 +45,12 @@ def check_answer(answer: bytes) -> None:
 
 
 @given(st.lists(objects, max_size=3), versions)
-def test_a_conversion_review_is_answered(found: list[object], desired: str) -> None:
+async def test_a_conversion_review_is_answered(found: list[object], desired: str) -> None:
     request = {"uid": "u", "desiredAPIVersion": desired, "objects": found}
     review = {"apiVersion": "apiextensions.k8s.io/v1", "kind": "ConversionReview"}
     body = json.dumps(review | {"request": request}).encode()
     with contextlib.suppress(errors.RequestError):  # a 4xx: the body is no review at all
-        check_answer(conversion_review.convert(body))
+        check_answer(await conversion_review.convert(body))
 
 
 @given(st.sampled_from(["CREATE", "UPDATE", "DELETE"]), objects, objects, versions)

@@ -37,6 +37,7 @@ class Pages:
         self.version = version
         self.asked: list[str] = []
         self.broken = False
+        self.page: bytes | None = None
 
     async def list(
         self,
@@ -49,11 +50,15 @@ class Pages:
         if resource.version != self.version:
             raise errors.NotFoundError(404, "NotFound", "no such version", "GET")
         if not resource.plural:
-            names = ("ipaddressclaims", "ipaddresses", "clusters")
+            if "ipam" not in resource.group:
+                raise errors.NotFoundError(404, "NotFound", "no clusters here", "GET")
+            names = ("ipaddressclaims", "ipaddresses")
             return json.dumps({"resources": [{"name": name} for name in names]}).encode()
         self.asked.append(resource.path(namespace))
         start = int((params or {}).get("continue", "0"))
         following = str(start + 2) if start + 2 < len(STORED) else ""
+        if self.page is not None:
+            return self.page
         page = {"items": STORED[start : start + 2], "metadata": {"continue": following}}
         return json.dumps(page).encode()
 
@@ -96,3 +101,28 @@ async def test_an_api_server_that_does_not_answer_is_no_empty_list() -> None:
 
     with pytest.raises(inuse.InUseError, match=r"^the IPAddresses of InClusterIPPool default/blue"):
         await live_on(pages).addresses_of(BLUE)
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        b"<html>a proxy's page</html>",
+        b'{"items": "none", "metadata": {}}',
+        b'{"items": [{"metadata": {"name": "without-a-pool"}, "spec": {}}], "metadata": {}}',
+    ],
+)
+async def test_an_answer_that_cannot_be_read_is_no_empty_list(page: bytes) -> None:
+    pages = Pages()
+    pages.page = page
+
+    with pytest.raises(inuse.InUseError, match="cannot be read"):
+        await live_on(pages).addresses_of(BLUE)
+
+
+async def test_what_is_wrong_elsewhere_in_an_address_does_not_free_it() -> None:
+    pages = Pages()
+    item = address("10.0.0.1", BLUE.kind, BLUE.name)
+    item["spec"] = {**cast("dict[str, object]", item["spec"]), "prefix": "a text"}
+    pages.page = json.dumps({"items": [item], "metadata": {}}).encode()
+
+    assert await live_on(pages).addresses_of(BLUE) == ["10.0.0.1"]

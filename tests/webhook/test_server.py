@@ -13,7 +13,9 @@ import pytest
 from cryptography import x509
 from fastapi import FastAPI
 
-from webhook import app, errors, inuse, limits, server, tls
+from conversion import errors as conversion_errors
+from conversion import registry
+from webhook import app, errors, inuse, limits, protocol, server, tls
 
 Post = Callable[..., Awaitable[tuple[int, Any]]]
 Serve = Callable[[FastAPI, tls.Certificates], Awaitable[server.Server]]
@@ -265,3 +267,79 @@ def test_openssl_knows_all_of_them() -> None:
 
     offered = {cipher["name"] for cipher in context.get_ciphers()}
     assert offered >= set(tls.CIPHERS.values())
+
+
+async def test_endless_headers_are_refused(running: server.Server) -> None:
+    reader, writer = await connect(running)
+
+    writer.write(b"POST /convert HTTP/1.1\r\nX: " + b"x" * (protocol.HEAD_BYTES + 1))
+    answer = await reader.read()
+    writer.close()
+
+    assert answer.startswith(b"HTTP/1.1 431 ")
+    assert b"larger than 65536 bytes" in answer
+
+
+@pytest.mark.parametrize("begun", [b"", b"POST /convert HTTP/1.1\r\nHost:"])
+async def test_a_silent_connection_is_closed(
+    running: server.Server, monkeypatch: pytest.MonkeyPatch, begun: bytes
+) -> None:
+    monkeypatch.setattr(protocol, "HEAD_SECONDS", 0.1)
+    reader, writer = await connect(running)
+    writer.write(begun)
+
+    assert await reader.read() == b""
+    writer.close()
+
+
+async def test_a_connection_that_waits_for_its_next_review_stays_open(
+    running: server.Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(protocol, "HEAD_SECONDS", 0.1)
+    reader, writer = await connect(running)
+    for _ in range(2):
+        assert (await exchange(reader, writer))["response"]["result"]["status"] == "Success"
+        await asyncio.sleep(0.3)
+    writer.close()
+
+
+async def test_connections_are_bounded(
+    running: server.Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(protocol, "CONNECTIONS", 1)
+    reader, writer = await connect(running)
+    await exchange(reader, writer)
+
+    second, other = await connect(running)
+    with pytest.raises((asyncio.IncompleteReadError, OSError)):
+        await exchange(second, other)
+
+    assert (await exchange(reader, writer))["response"]["result"]["status"] == "Success"
+    for each in (writer, other):
+        each.close()
+
+
+async def test_only_the_given_cipher_suites_are_spoken(serve: Serve, files: tls.Files) -> None:
+    ciphers = tls.openssl_ciphers("TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384")
+    running = await serve(app.create_app(), tls.Certificates(files, ciphers=ciphers))
+    client = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    client.load_verify_locations(files.certificate)
+    client.maximum_version = ssl.TLSVersion.TLSv1_2
+
+    client.set_ciphers("ECDHE-ECDSA-AES256-GCM-SHA384")
+    _, writer = await asyncio.open_connection("127.0.0.1", running.port, ssl=client)
+    writer.close()
+
+    client.set_ciphers("ECDHE-ECDSA-AES128-GCM-SHA256")
+    with pytest.raises((ssl.SSLError, ConnectionResetError)):
+        await asyncio.open_connection("127.0.0.1", running.port, ssl=client)
+
+
+def test_no_service_starts_with_a_version_that_it_cannot_convert(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    kinds = {**registry.KINDS, "InClusterIPPool": registry.Kind("v1alpha2")}
+    monkeypatch.setattr(registry, "KINDS", kinds)
+
+    with pytest.raises(conversion_errors.MissingPairError, match="InClusterIPPool v1alpha1"):
+        app.create_app()
