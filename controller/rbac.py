@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the controller needs to be allowed, in every namespace."""
 
-from api.resources import GROUP
+from api.resources import GROUP, POOLS
 from kube.capi import CLUSTER_GROUP
 from kube.pools import KINDS
 from kube.rbac import Rule
 
+_CRDS = tuple(pool.name for pool in POOLS)
 _POOLS = tuple(sorted(resource.plural for resource in KINDS.values()))
 
 CLUSTER_RULES = (
@@ -17,6 +18,9 @@ CLUSTER_RULES = (
     Rule((GROUP,), ("ipaddresses",), ("create", "delete", "get", "list", "patch", "watch")),
     Rule((GROUP,), _POOLS, ("list", "patch", "watch")),
     Rule((GROUP,), tuple(f"{plural}/status" for plural in _POOLS), ("patch",)),
+    Rule(("apiextensions.k8s.io",), ("customresourcedefinitions",), ("get",), _CRDS),
+    Rule(("apiextensions.k8s.io",), ("customresourcedefinitions/status",), ("patch",), _CRDS),
+    Rule(("events.k8s.io",), ("events",), ("create",)),
     Rule((CLUSTER_GROUP,), ("clusters",), ("list", "watch")),
 )
 

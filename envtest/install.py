@@ -49,28 +49,32 @@ class Webhooks:
     """Where the API server reaches the manager's webhooks, and whom it trusts there."""
 
     url: str
-    authority: bytes
-    """PEM."""
+    authority: bytes = b""
+    """PEM; empty where the manager writes its own into what is installed."""
+    overlay: str = "default"
+    """What is installed: a folder of config."""
 
     def client_config(self, path: str) -> Json:
         """Return a clientConfig for one path of the manager."""
-        return {"url": f"{self.url}{path}", "caBundle": base64.b64encode(self.authority).decode()}
+        bundle = {"caBundle": base64.b64encode(self.authority).decode()} if self.authority else {}
+        return {"url": f"{self.url}{path}", **bundle}
 
 
-def shipped() -> list[Json]:
-    """Return the objects of `config/default`, as kustomize builds them."""
+def shipped(overlay: str = "default") -> list[Json]:
+    """Return the objects of `config/default` or another overlay, as kustomize builds them."""
     kubectl = str(binaries.find(binaries.KUBECTL))
-    command = [kubectl, "kustomize", str(CONFIG / "default")]
+    command = [kubectl, "kustomize", str(CONFIG / overlay)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode != 0:
-        raise BuildError("kubectl kustomize config/default", done.returncode, done.stderr)
+        raise BuildError(f"kubectl kustomize config/{overlay}", done.returncode, done.stderr)
     return [document for document in yaml.safe_load_all(done.stdout) if document]
 
 
 def provider(admin: Client, webhooks: Webhooks) -> None:
     """Install what is shipped, and return when every kind is served."""
     order = list(PLURALS)
-    chosen = [redirected(document, webhooks) for document in shipped() if document["kind"] in order]
+    documents = shipped(webhooks.overlay)
+    chosen = [redirected(document, webhooks) for document in documents if document["kind"] in order]
     for document in sorted(chosen, key=lambda document: order.index(document["kind"])):
         apply(admin, document)
     await_served(admin, [document for document in chosen if document["kind"] == CRD])

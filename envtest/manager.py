@@ -32,6 +32,8 @@ class Options:
     """0 means without webhooks."""
     flags: tuple[str, ...] = LEASE_FLAGS
     detached: bool = False
+    self_signed: bool = False
+    """Whether it makes its certificate itself."""
 
 
 class Manager(Process):
@@ -44,10 +46,11 @@ class Manager(Process):
         self.certificates = folder / f"{options.name}-certificates"
         self.certificates.mkdir(exist_ok=True)
         self.health = f"http://{LOOPBACK}:{free_port()}"
-        self.issue_certificate()
+        if not options.self_signed:
+            self.issue_certificate()
         super().__init__(
             options.name,
-            [COMMAND, *self._places(kubeconfig, options.webhook_port), *options.flags],
+            [COMMAND, *self._places(kubeconfig, options.webhook_port), *_flags(options)],
             folder / f"{options.name}.log",
             detached=options.detached,
         )
@@ -88,3 +91,7 @@ class Manager(Process):
         except urllib3.exceptions.HTTPError:
             return False
         return response.status == HTTPStatus.OK
+
+
+def _flags(options: Options) -> tuple[str, ...]:
+    return (*options.flags, "--webhook-self-signed") if options.self_signed else options.flags

@@ -25,9 +25,10 @@ class Provider:
 
     `capi_series` chooses the contract of Cluster API.  `flags` go to the manager in addition to
     where everything is.  `audit` records the manager's requests (`requests`).
+    `self_signed` installs what is shipped for clusters without cert-manager.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - all but the first by their names
         self,
         folder: Path,
         *,
@@ -35,6 +36,7 @@ class Provider:
         flags: tuple[str, ...] = LEASE_FLAGS,
         audit: bool = False,
         detached: bool = False,
+        self_signed: bool = False,
     ) -> None:
         self.folder = folder
         self.capi_series = capi_series
@@ -42,6 +44,7 @@ class Provider:
         self._webhook_port = free_port()
         self._flags = flags
         self._detached = detached
+        self._self_signed = self_signed
         self._managers: list[Manager] = []
 
     def __enter__(self) -> Self:
@@ -71,7 +74,10 @@ class Provider:
         install.crds(self.admin, capi.crds(self.capi_series))
         url = f"https://{LOOPBACK}:{self._webhook_port}"
         authority = self.control_plane.authority.pem
-        install.provider(self.admin, install.Webhooks(url, authority))
+        webhooks = install.Webhooks(url, authority)
+        if self._self_signed:
+            webhooks = install.Webhooks(url, overlay="self-signed")
+        install.provider(self.admin, webhooks)
 
     def stop(self) -> None:
         """End every manager and the control plane."""
@@ -82,7 +88,7 @@ class Provider:
     def new_manager(self, name: str, *, webhook_port: int = 0) -> Manager:
         """Return another manager of the same cluster, not yet started; it ends with this."""
         kubeconfig = self.control_plane.service_account_kubeconfig(NAMESPACE, SERVICE_ACCOUNT)
-        options = Options(name, webhook_port, self._flags, self._detached)
+        options = Options(name, webhook_port, self._flags, self._detached, self._self_signed)
         manager = Manager(self.folder, kubeconfig, self.control_plane.authority, options)
         self._managers.append(manager)
         return manager

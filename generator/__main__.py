@@ -32,7 +32,7 @@ from . import errors, manifests, rbac
 def main(*, check: bool, out: Path, rules: tuple[str, ...]) -> None:
     """Generate CRDs, roles and webhook configurations from the models in api/."""
     try:
-        files = manifests.render(kinds.KINDS, rbac.load(rules))
+        files = manifests.render(kinds.KINDS, rbac.load(rules), rbac.load(rbac.SELF_SIGNED_MODULES))
     except errors.GenerationError as error:
         raise click.ClickException(str(error)) from error
     if check:

@@ -11,7 +11,9 @@ from api import model
 from . import crds, rbac, yaml_text
 
 
-def render(kinds: Iterable[type[model.Object]], access: rbac.Access) -> dict[Path, str]:
+def render(
+    kinds: Iterable[type[model.Object]], access: rbac.Access, self_signed: rbac.Access
+) -> dict[Path, str]:
     """Render every generated file, by its path below `config/`.
 
     Guarantees:
@@ -32,9 +34,12 @@ def render(kinds: Iterable[type[model.Object]], access: rbac.Access) -> dict[Pat
         )
         for definition in definitions
     }
-    roles = {"cluster_rules": access.cluster_rules, "namespace_rules": access.namespace_rules}
     for name in ("role.yaml", "leader_election_role.yaml"):
-        files[Path("rbac", name)] = templates.get_template(f"{name}.j2").render(roles)
+        files[Path("rbac", name)] = templates.get_template(f"{name}.j2").render(access=access)
+    name = "self_signed_role.yaml"
+    files[Path("self-signed", name)] = templates.get_template(f"{name}.j2").render(
+        access=self_signed
+    )
     files[Path("webhook", "manifests.yaml")] = templates.get_template("webhooks.yaml.j2").render(
         webhooks=[(definition.resource, definition.storage_version) for definition in definitions]
     )

@@ -14,6 +14,10 @@ MODULES = ("controller.rbac", "webhook.rbac")
 """Modules that declare rules.  Siblings in the layers, so they are named here, not imported."""
 
 
+SELF_SIGNED_MODULES = ("webhook.selfsigned_rbac",)
+"""Those of a manager that makes its own certificate, besides."""
+
+
 @dataclass(frozen=True, slots=True)
 class Access:
     """Everything that the manager may do: anywhere, and in its own namespace."""

@@ -11,6 +11,7 @@ Its `kubernetes.aio` gives configuration, authentication, TLS and the connection
 
 import os
 from dataclasses import dataclass
+from pathlib import Path
 
 import aiohttp
 from kubernetes.aio.client import ApiClient, Configuration
@@ -23,6 +24,8 @@ from kubernetes.aio.config import (
 from .errors import ConfigError
 
 _CONNECTIONS = 48  # the 32 claims written at once, watches, pools, the lease and admission reads
+
+_NAMESPACE_FILE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +45,13 @@ class Connection:
     async def close(self) -> None:
         """Close all connections."""
         await self.api.close()
+
+
+def own_namespace(default: str) -> str:
+    """Return the process's own namespace: the pod's, else `$POD_NAMESPACE`, else the default."""
+    if _NAMESPACE_FILE.is_file():
+        return _NAMESPACE_FILE.read_text().strip()
+    return os.environ.get("POD_NAMESPACE", default)
 
 
 async def connect(kubeconfig: str | None, user_agent: str) -> Connection:

@@ -16,18 +16,11 @@ from .resources import GroupVersionResource
 
 HUB = "v1alpha2"
 
-_API = (
-    names.IN_CLUSTER_IP_POOL,
-    names.GLOBAL_IN_CLUSTER_IP_POOL,
-    names.IN_CLUSTER_PREFIX_POOL,
-    names.GLOBAL_IN_CLUSTER_PREFIX_POOL,
-)
-
 KINDS = {
     kind.kind: GroupVersionResource(
         kind.group, HUB, kind.kind, kind.plural, namespaced=kind.scope == "Namespaced"
     )
-    for kind in _API
+    for kind in names.POOLS
 }
 """The four kinds at the API server, by their names."""
 

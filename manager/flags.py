@@ -10,6 +10,8 @@ from pathlib import Path
 
 PROGRAM = "ipam-in-cluster-manager"
 
+DEFAULT_NAMESPACE = "capi-ipam-in-cluster-system"
+
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h)")
 _LEAST_LEASE_SECONDS = 3
@@ -39,6 +41,9 @@ class Flags:
     watch_filter: str
     health: Address
     webhook: Address
+    webhook_service: str
+    self_signed: bool
+    """Whether the certificate is made here, into the files, instead of found there."""
     certificate: Path
     key: Path
     tls_min_version: str

@@ -7,25 +7,24 @@ Imported after the webhook answers, because `kubernetes` takes most of a second.
 from __future__ import annotations
 
 import asyncio
-import os
 import platform
 import uuid
 from contextlib import AsyncExitStack
-from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn, cast
 
 import structlog
 
 from controller.controller import Controller
+from controller.migration import Migration
 from controller.state import Scope
 from kube import capi, version
 from kube.client import Client
-from kube.connect import connect
+from kube.connect import connect, own_namespace
 from kube.errors import KubeError, NotLeaderError
 from kube.lease import Lease
 from webhook.live import Live
 
-from .flags import PROGRAM
+from .flags import DEFAULT_NAMESPACE, PROGRAM
 
 if TYPE_CHECKING:
     from kube.connect import Connection
@@ -38,9 +37,6 @@ log = structlog.get_logger(__name__)
 LEASE_NAME = "7bb7acb4.ipam.cluster.x-k8s.io"
 """The Go provider's lease, so that the two can't run at once."""
 
-DEFAULT_NAMESPACE = "capi-ipam-in-cluster-system"
-
-_NAMESPACE_FILE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 _AGAIN_SECONDS = 2.0  # before another try where CAPI is not installed, or a first list failed
 
 
@@ -56,7 +52,9 @@ async def run(flags: Flags, in_use: Later) -> NoReturn:
         stack.push_async_callback(connection.close)
         in_use.give(Live(Client(connection)))
         if not flags.leader_elect:
-            await _control(Client(connection), flags)
+            async with asyncio.TaskGroup() as group:
+                group.create_task(_control(Client(connection), flags))
+                group.create_task(Migration(Client(connection)).keep())
         for_lease = await connect(flags.kubeconfig, agent)  # its renewals never stand in a queue
         stack.push_async_callback(for_lease.close)
         while True:
@@ -72,6 +70,7 @@ async def _lead(flags: Flags, connection: Connection, for_lease: Connection) -> 
         async with asyncio.TaskGroup() as group:
             group.create_task(lease.renew())
             group.create_task(_control(fenced, flags))
+            group.create_task(Migration(fenced).keep())
     except* NotLeaderError as error:
         log.warning("leadership lost", error=_reason(error))
     finally:
@@ -81,14 +80,7 @@ async def _lead(flags: Flags, connection: Connection, for_lease: Connection) -> 
 def _lease(flags: Flags, connection: Connection) -> Lease:
     identity = f"{platform.node()}_{uuid.uuid4()}"
     api = Client(connection)
-    return Lease(api, _namespace(), LEASE_NAME, identity, flags.lease_seconds)
-
-
-def _namespace() -> str:
-    """Return the manager's own namespace: the pod's, else `$POD_NAMESPACE`, else the default."""
-    if _NAMESPACE_FILE.is_file():
-        return _NAMESPACE_FILE.read_text().strip()
-    return os.environ.get("POD_NAMESPACE", DEFAULT_NAMESPACE)
+    return Lease(api, own_namespace(DEFAULT_NAMESPACE), LEASE_NAME, identity, flags.lease_seconds)
 
 
 async def _control(api: Client, flags: Flags) -> NoReturn:

@@ -71,6 +71,22 @@ def _number(text: str) -> int:
     type=click.Path(path_type=Path),
     show_default=True,
 )
+@click.option(
+    "--webhook-self-signed",
+    "self_signed",
+    is_flag=False,
+    flag_value="true",
+    default="false",
+    callback=_read(flags.boolean),
+    metavar="BOOL",
+    help="Make, share and renew the certificate here: for clusters without cert-manager.",
+)
+@click.option(
+    "--webhook-service",
+    default="capi-ipam-in-cluster-webhook-service",
+    show_default=True,
+    help="In its names.",
+)
 @click.option("--webhook-cert-name", default="tls.crt", show_default=True)
 @click.option("--webhook-key-name", default="tls.key", show_default=True)
 @options.tls_min_version
@@ -90,6 +106,8 @@ def main(  # noqa: PLR0913 - one for each flag
     webhook_host: str,
     webhook_port: int,
     webhook_cert_dir: Path,
+    self_signed: bool,
+    webhook_service: str,
     webhook_cert_name: str,
     webhook_key_name: str,
     tls_min_version: str,
@@ -105,6 +123,8 @@ def main(  # noqa: PLR0913 - one for each flag
         watch_filter=watch_filter,
         health=health,
         webhook=flags.Address(webhook_host, webhook_port),
+        webhook_service=webhook_service,
+        self_signed=self_signed,
         certificate=webhook_cert_dir / webhook_cert_name,
         key=webhook_cert_dir / webhook_key_name,
         tls_min_version=tls_min_version,

@@ -38,16 +38,19 @@ def run(flags: Flags, unknown: list[str]) -> int:
 
 async def _main(flags: Flags) -> int:
     stop = stop_signal()
-    work = asyncio.create_task(_work(flags))
+    jobs = (
+        [_work(flags), _sign(flags)] if flags.self_signed and flags.webhook.port else [_work(flags)]
+    )
+    tasks = [asyncio.create_task(job) for job in jobs]
     waiting = asyncio.create_task(stop.wait())
-    await asyncio.wait([work, waiting], return_when=asyncio.FIRST_COMPLETED)
-    for task in (work, waiting):
+    done, _ = await asyncio.wait([*tasks, waiting], return_when=asyncio.FIRST_COMPLETED)
+    for task in (*tasks, waiting):
         task.cancel()
-    (result,) = await asyncio.gather(work, return_exceptions=True)
+    await asyncio.gather(*tasks, return_exceptions=True)
     if stop.is_set():
         log.info("stopped")
         return 0
-    return _failed(result)
+    return _failed(done.pop().exception())
 
 
 def _failed(error: BaseException | None) -> int:
@@ -57,6 +60,13 @@ def _failed(error: BaseException | None) -> int:
     else:
         log.error("ended by a defect", exc_info=error)
     return 1
+
+
+async def _sign(flags: Flags) -> NoReturn:
+    """Make the certificate that `_work` waits for."""
+    certificates = await asyncio.to_thread(importlib.import_module, "manager.certificates")
+    await certificates.keep(flags)
+    raise AssertionError("signing never ends")  # pragma: no cover - it ends by an error
 
 
 async def _work(flags: Flags) -> NoReturn:

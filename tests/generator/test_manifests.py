@@ -13,7 +13,7 @@ from api import kinds
 from generator import manifests, rbac
 
 CONFIG = Path(__file__).parent.parent.parent / "config"
-FILES = manifests.render(kinds.KINDS, rbac.load(rbac.MODULES))
+FILES = manifests.render(kinds.KINDS, rbac.load(rbac.MODULES), rbac.load(rbac.SELF_SIGNED_MODULES))
 
 
 def run(*arguments: object) -> Result:

@@ -44,7 +44,7 @@ TOO_LONG = "is longer than allocationPrefixLength, which is 64"
 
 def crds(group: str) -> list[Json]:
     """Return the CRDs in another group, without conversion: only the schemas are of interest."""
-    files = manifests.render(kinds.KINDS, rbac.Access((), ()))
+    files = manifests.render(kinds.KINDS, rbac.Access((), ()), rbac.Access((), ()))
     texts = [text for path, text in files.items() if "crd" in path.parts]
     documents = [yaml.safe_load(text.replace("ipam.cluster.x-k8s.io", group)) for text in texts]
     for document in documents:
