@@ -70,6 +70,10 @@ KINDS: Final[Mapping[str, Kind]] = {
 }
 
 
+_UNNAMED: Final = "v1alpha1"
+"""The version of what an annotation keeps, where it names none: the only one that Go knows."""
+
+
 def check(served: Iterable[tuple[str, str]], kinds: Mapping[str, Kind] | None = None) -> None:
     """Make sure that every served (kind, version) can be converted.
 
@@ -102,9 +106,9 @@ def convert(
         return obj
     source, target = _version(obj.get("apiVersion")), _version(api_version)
     if source != kind.hub:
-        obj = _up(kind.spokes[source], obj)
+        obj = _up(kind.spokes[source], obj, source)
     if target != kind.hub:
-        obj = _down(kind.spokes[target], obj)
+        obj = _down(kind.spokes[target], obj, target)
     return obj | {"apiVersion": api_version}
 
 
@@ -150,7 +154,7 @@ def _version(api_version: object) -> str:
     return str(api_version).rpartition("/")[2]
 
 
-def _up(pair: Pair, obj: JsonObject) -> JsonObject:
+def _up(pair: Pair, obj: JsonObject, version: str) -> JsonObject:
     """Say an object in the hub version; the annotation then keeps what the user wrote."""
     old = values.child(obj, "spec", "spec")
     values.check(old, pair.SPOKE)
@@ -161,16 +165,18 @@ def _up(pair: Pair, obj: JsonObject) -> JsonObject:
         hub = pair.extras(saved) | hub
     if values.is_object(strays):
         hub |= pair.strays(strays)
+    written = {} if version == _UNNAMED else {"version": version}
     if hub and obj.get("spec") is None:
-        return _with(obj, hub, {"spec": None})
-    return _with(obj, hub, {"spec": old} if pair.from_hub(hub) != old else {})
+        return _with(obj, hub, {"spec": None, **written})
+    return _with(obj, hub, {"spec": old, **written} if pair.from_hub(hub) != old else {})
 
 
-def _down(pair: Pair, obj: JsonObject) -> JsonObject:
+def _down(pair: Pair, obj: JsonObject, version: str) -> JsonObject:
     """Say a hub object in another version; the annotation then keeps what that cannot say."""
     hub = values.child(obj, "spec", "spec")
     values.check(hub, pair.HUB)
-    saved = stash.read(obj).get("spec", MISSING)
+    kept = stash.read(obj)
+    saved = kept.get("spec", MISSING) if kept.get("version", _UNNAMED) == version else MISSING
     original: object = saved if saved is not None else JsonObject()
     if values.is_object(original) and obj.get("spec") is not None:
         old = pair.restore(original, hub)

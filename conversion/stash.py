@@ -2,7 +2,8 @@
 """The annotation that keeps what the other version has no field for.
 
 On a hub object it is the Go provider's form, `{"spec": {...}}` with the whole v1alpha1 spec as its
-user wrote it (null: none), so that a rollback to Go reads it.  On a v1alpha1 object `spec` holds
+user wrote it (null: none), so that a rollback to Go reads it; `version` names another version that
+it was written in.  On a v1alpha1 object `spec` holds
 the hub's fields that v1alpha1 lacks, and `strays` those that only v1alpha1 should have.  Long ones
 are compressed: `{"zlib": "<base64>"}` of the same JSON.
 

@@ -12,7 +12,7 @@ from conversion import registry, values
 from ipam import offer
 from kube import pools
 
-from . import statuses
+from . import neighbours, statuses
 from .inuse import InUse
 from .pool import Pool, can_strand, stranded
 
@@ -84,7 +84,8 @@ async def judge(write: Write, in_use: InUse) -> Verdict:
         return Verdict(statuses.invalid(write.pool.key.kind, write.pool.key.name, problems))
     if write.old is not None and (lost := await _strands(write.new, write.old, in_use)):
         return Verdict(statuses.bad_request(_named("would no longer be in the pool", lost, write)))
-    return Verdict(warnings=_few(write.new.notes(write.version)))
+    notes = write.new.notes(write.version) + await _neighbours(write.new, write.old, in_use)
+    return Verdict(warnings=_few(notes))
 
 
 def complete(write: Write) -> Verdict:
@@ -133,6 +134,14 @@ async def _strands(new: Pool, old: Pool, in_use: InUse) -> list[str]:
     if not can_strand(before, after):
         return []
     return stranded(before, after, await in_use.addresses_of(new.key))
+
+
+async def _neighbours(new: Pool, old: Pool | None, in_use: InUse) -> list[str]:
+    """Warn of addresses that other pools offer, too, when a pool comes or changes its own."""
+    mine = new.offered()
+    if not mine.slots or (old is not None and old.offered().slots == mine.slots):
+        return []
+    return list(neighbours.warnings_of(new.key, mine, await in_use.offers()))
 
 
 def _moved_length(write: Write) -> list[offer.Problem]:

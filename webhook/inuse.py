@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The question that admission has to ask the cluster, and a fake that answers it in tests."""
+"""What admission has to ask the cluster, and a fake that answers it in tests."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
+from ipam import offer
 from kube import objects
 
 
@@ -13,7 +14,7 @@ class InUseError(Exception):
 
 
 class InUse(Protocol):
-    """Knows the addresses that are in use."""
+    """Knows the addresses that are in use, and those that other pools offer."""
 
     async def addresses_of(self, pool: objects.PoolKey) -> Sequence[str]:
         """Return `spec.address` of each IPAddress of a pool.
@@ -23,6 +24,14 @@ class InUse(Protocol):
 
         Raises:
             InUseError: that cannot be told now.
+        """
+        ...
+
+    async def offers(self) -> Mapping[objects.PoolKey, offer.Offer]:
+        """Return what every pool offers.
+
+        Caveats:
+            Perhaps as it was a moment ago; nothing, where it cannot be told now.
         """
         ...
 
@@ -45,12 +54,17 @@ class Later:
         assert self._real is not None
         return await self._real.addresses_of(pool)
 
+    async def offers(self) -> Mapping[objects.PoolKey, offer.Offer]:
+        """Ask the real one, if it is there."""
+        return await self._real.offers() if self._real else {}
+
 
 class FakeInUse:
     """Answers from a table."""
 
     def __init__(self, table: Mapping[objects.PoolKey, Sequence[str]] | None = None) -> None:
         self.table = dict(table or {})
+        self.pools: dict[objects.PoolKey, offer.Offer] = {}
         self.broken = False
 
     async def addresses_of(self, pool: objects.PoolKey) -> Sequence[str]:
@@ -58,3 +72,7 @@ class FakeInUse:
         if self.broken:
             raise InUseError("the fake is broken")
         return self.table.get(pool, ())
+
+    async def offers(self) -> Mapping[objects.PoolKey, offer.Offer]:
+        """Return what it was given."""
+        return self.pools

@@ -6,14 +6,19 @@ was told is written; a cache could lag behind.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
+import structlog
 
-from kube import capi, client, errors, objects, resources
+from ipam import offer
+from kube import capi, client, errors, objects, pools, resources
 
 from .inuse import InUseError
 
+log = structlog.get_logger(__name__)
+
+_OFFERS_SECONDS = 2.0  # so long a warning may take at most
 _LISTS = 4  # at once: a review of each of 200 pools must not crowd out the controller
 
 
@@ -36,12 +41,19 @@ class _Address(objects.Struct, frozen=True):
 _DECODER = msgspec.json.Decoder(_Address)
 
 
+_POOL_DECODER = msgspec.json.Decoder(pools.Pool)
+
+_Offers = dict[objects.PoolKey, tuple[pools.PoolSpec | None, offer.Offer]]
+"""What was worked out for which spec."""
+
+
 class Live:
     """Lists the IPAddresses for each question."""
 
     def __init__(self, api: client.Api) -> None:
         self._api = api
         self._resource: resources.GroupVersionResource | None = None
+        self._offers: _Offers = {}
         self._turns = asyncio.Semaphore(_LISTS)
 
     async def addresses_of(self, pool: objects.PoolKey) -> Sequence[str]:
@@ -56,6 +68,28 @@ class Live:
                 return await self._list_or_discover(pool)
         except errors.KubeError as error:
             raise InUseError(f"the IPAddresses of {pool} cannot be listed: {error}") from error
+
+    async def offers(self) -> Mapping[objects.PoolKey, offer.Offer]:
+        """Return what every pool offers, from the API server's cache: this is for warnings."""
+        try:
+            async with self._turns, asyncio.timeout(_OFFERS_SECONDS):
+                found = [pool for kind in pools.KINDS.values() for pool in await self._pools(kind)]
+        except (errors.KubeError, TimeoutError, msgspec.DecodeError) as error:
+            log.warning("other pools not looked at", error=str(error))
+            return {}
+        known = self._offers
+        self._offers = {
+            pool.key: (pool.spec, _known(known, pool) or pools.offer_of(pool)) for pool in found
+        }
+        return {key: offered for key, (_, offered) in self._offers.items()}
+
+    async def _pools(self, resource: resources.GroupVersionResource) -> list[pools.Pool]:
+        answer = await self._api.list(resource, "", {"resourceVersion": "0"})
+        page = client.decode(answer, objects.RawList, f"LIST {resource.path()}")
+        return [
+            msgspec.structs.replace(_POOL_DECODER.decode(raw), kind=resource.kind)
+            for raw in page.items or ()
+        ]
 
     async def _list_or_discover(self, pool: objects.PoolKey) -> list[str]:
         try:
@@ -83,3 +117,9 @@ def _address_of(raw: msgspec.Raw, pool: objects.PoolKey) -> str:
         raise InUseError(f"an IPAddress cannot be read: {error}") from error
     found = capi.pool_of(item.spec.pool_ref, item.metadata.namespace)
     return item.spec.address if found == pool else ""
+
+
+def _known(offers: _Offers, pool: pools.Pool) -> offer.Offer | None:
+    """Return what is known already: a pool with 4096 entries takes its time."""
+    spec, known = offers.get(pool.key, (None, None))
+    return known if spec == pool.spec else None

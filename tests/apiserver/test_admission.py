@@ -109,9 +109,23 @@ def test_an_unknown_kind_is_refused(tenant: tenants.Tenant) -> None:
 def test_warnings_come_with_the_answer(tenant: tenants.Tenant) -> None:
     spec = {"addresses": ["10.0.0.5", "10.0.0.5"], "prefix": 24}
 
-    [warning] = tenant.pools().submit(manifests.pool("blue", spec)).warnings
+    warnings = tenant.pools().submit(manifests.pool("blue", spec)).warnings
 
-    assert "spec.addresses[1]" in warning
+    assert "spec.addresses[1]" in warnings[0]
+
+
+def test_a_pool_that_shares_addresses_with_another_is_warned_about(tenant: tenants.Tenant) -> None:
+    tenant.add_pool("red", "10.0.0.0/28")
+    spec = {"addresses": ["10.0.0.5"], "prefix": 24}
+
+    def told() -> list[str]:
+        body = manifests.pool("blue", spec)
+        found = tenant.pools().submit(body).warnings
+        tenant.pools().delete("blue")
+        return [text for text in found if f"{tenant.namespace}/red" in text]
+
+    [warning] = waiting.until("the API server's cache has the other", told, bool)
+    assert "10.0.0.5 is also in InClusterIPPool" in warning
 
 
 def test_an_update_must_not_strand_an_address_in_use(tenant: tenants.Tenant) -> None:

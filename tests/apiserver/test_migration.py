@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """A cluster whose pools are stored in v1alpha1 gets the provider that stores v1alpha2."""
 
-from collections.abc import Generator
+import time
+from collections.abc import Callable, Generator
+from functools import partial
+from typing import TypeVar
 
 import pytest
 
@@ -9,6 +12,8 @@ from envtest import client, errors, install, manifests, plugin, provider, waitin
 from envtest.client import Json
 
 CRD = "inclusterippools.ipam.cluster.x-k8s.io"
+SPEC: Json = {"addresses": ["10.0.0.1"], "prefix": 24}
+T = TypeVar("T")
 NAMES = [f"pool-{number:02}" for number in range(20)]
 
 
@@ -38,7 +43,7 @@ def test_pools_stored_in_the_old_version_are_rewritten_and_the_version_forgotten
     store_in(cluster, "v1alpha1")
     waiting.until("v1alpha1 is stored", lambda: stored(cluster), lambda found: "v1alpha1" in found)
     for name in NAMES:
-        pools.create(manifests.pool(name, {"addresses": ["10.0.0.1"], "prefix": 24}))
+        patiently(partial(pools.create, manifests.pool(name, SPEC)))
     waiting.until("nothing is left to write", lambda: [*by_name(pools).values()], all_have_status)
     store_in(cluster, "v1alpha2")
     before = by_name(pools)
@@ -62,13 +67,18 @@ def all_have_status(found: list[Json]) -> bool:
 
 
 def by_name(pools: client.Resource) -> dict[str, Json]:
-    """List them, also just after the definition has changed, when the API server starts anew."""
+    return {pool["metadata"]["name"]: pool for pool in patiently(pools.list)}
+
+
+def patiently(request: Callable[[], T]) -> T:
+    """Send a request again while the API server takes a changed definition into use."""
     while True:
         try:
-            return {pool["metadata"]["name"]: pool for pool in pools.list()}
+            return request()
         except errors.RefusedError as error:
-            if "initializing" not in str(error):
+            if error.code not in (429, 503):
                 raise
+            time.sleep(waiting.POLL_SECONDS)
 
 
 def told(cluster: provider.Provider) -> list[Json]:

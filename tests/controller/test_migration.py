@@ -108,8 +108,9 @@ async def test_a_failure_is_tried_again_soon(monkeypatch: pytest.MonkeyPatch) ->
     keeping = asyncio.create_task(migration.Migration(api).keep())
 
     async with asyncio.timeout(10):
-        while stored_versions(api) != ["v1alpha2"]:
-            await asyncio.sleep(0)
+        async for _ in api.watch(migration.CRDS):  # each change, up to the one that is waited for
+            if stored_versions(api) == ["v1alpha2"]:
+                break
 
     keeping.cancel()
     with pytest.raises(asyncio.CancelledError):

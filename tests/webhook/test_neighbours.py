@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: Apache-2.0
+import pytest
+
+from ipam import offer
+from kube.objects import PoolKey
+from webhook import neighbours
+
+MINE = PoolKey("InClusterIPPool", "default", "blue")
+RED = PoolKey("InClusterIPPool", "default", "red")
+WIDE = PoolKey("GlobalInClusterIPPool", "", "wide")
+HIDDEN = PoolKey("InClusterIPPool", "secret", "payroll")
+RACKS = PoolKey("InClusterPrefixPool", "default", "racks")
+
+
+def offered(*addresses: str, prefix: int = 8) -> offer.Offer:
+    found = offer.ip_pool(addresses, prefix, "", (), allocate_reserved=False)
+    assert not found.problems
+    return found
+
+
+def warnings(key: PoolKey, mine: offer.Offer, **others: tuple[PoolKey, offer.Offer]) -> list[str]:
+    return list(neighbours.warnings_of(key, mine, dict(others.values())))
+
+
+@pytest.mark.parametrize(
+    ("other", "said"),
+    [
+        (["10.0.0.5"], "10.0.0.5 is also"),
+        (["10.0.0.5-10.0.0.20"], "10.0.0.5-10.0.0.9 are also"),
+        (["10.0.0.2", "10.0.0.4"], "10.0.0.2 (and more) are also"),
+    ],
+)
+def test_what_both_offer_is_told(other: list[str], said: str) -> None:
+    mine = offered("10.0.0.1-10.0.0.9")
+
+    assert warnings(MINE, mine, red=(RED, offered(*other))) == [
+        f"spec.addresses: {said} in InClusterIPPool default/red: both pools may give them out"
+    ]
+
+
+def test_apart_is_apart() -> None:
+    mine = offered("10.0.0.1-10.0.0.9")
+
+    same_numbers = offered("::a00:1-::a00:9", prefix=96)  # in the other family
+    assert warnings(MINE, mine, red=(RED, offered("10.0.0.10")), six=(WIDE, same_numbers)) == []
+    assert warnings(MINE, mine, itself=(MINE, mine)) == []
+
+
+def test_pools_of_other_namespaces_have_no_names() -> None:
+    mine = offered("10.0.0.1-10.0.0.9")
+
+    told = warnings(MINE, mine, hidden=(HIDDEN, mine), wide=(WIDE, mine))
+
+    assert [text.partition(": both")[0].partition(" are ")[2] for text in told] == [
+        "also in GlobalInClusterIPPool wide",
+        "also in a pool of another namespace",
+    ]
+    assert warnings(WIDE, mine, hidden=(HIDDEN, mine))[0].count("another namespace") == 1
+
+
+def test_a_prefix_overlaps_the_addresses_inside_it() -> None:
+    racks = offer.prefix_pool(["2001:db8::/48"], 64, "", ())
+    mine = offered("2001:db8:0:7::1-2001:db8:0:7::9", prefix=64)
+
+    (told,) = warnings(MINE, mine, racks=(RACKS, racks))
+    assert told.startswith("spec.addresses: 2001:db8:0:7::1-2001:db8:0:7::9 are also in ")
+    (told,) = warnings(RACKS, racks, blue=(MINE, mine))
+    assert told.startswith("spec.prefixes: ")
