@@ -62,6 +62,7 @@ def test_replacing_with_an_old_manifest_keeps_what_it_cannot_say(tenant: tenants
     only_hub = {"excludedAddresses": ["10.0.0.7"], "allocateReservedIPAddresses": True}
     tenant.pools().create(pool(HUB, {"addresses": ["10.0.0.0/28"], "prefix": 28, **only_hub}))
 
+    tenant.counts("blue", total=15)  # the controller has nothing more to write
     revision = tenant.pools().get("blue")["metadata"]["resourceVersion"]  # as kubectl looks it up
     manifest = pool(OLD, {"subnet": "10.0.0.0/24"}, resourceVersion=revision)
     tenant.pools(version=OLD).replace(manifest)

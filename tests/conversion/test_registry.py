@@ -25,7 +25,8 @@ def test_two_old_versions_convert_through_the_hub() -> None:
     }
 
     assert registry.convert(obj, f"{group}/v1alpha1", table) == obj | {
-        "apiVersion": f"{group}/v1alpha1"
+        "apiVersion": f"{group}/v1alpha1",
+        "spec": {"addresses": ["10.0.0.1-10.0.0.254"], "prefix": 24},
     }
 
 

@@ -46,12 +46,10 @@ class InClusterIPPool(model.Object):
 class V1Beta1:
     """What would be the module conversion/v1beta1.py."""
 
-    SPOKE: ClassVar[values.Fields] = {
-        "ranges": values.STRINGS,
-        "prefix": values.INTEGER,
-        "note": values.STRING,
-    }
-    HUB = pools.HUB
+    def __init__(self) -> None:
+        strings, integer, string = values.STRINGS, values.INTEGER, values.STRING
+        self.SPOKE: values.Fields = {"ranges": strings, "prefix": integer, "note": string}
+        self.HUB: values.Fields = pools.HUB
 
     def to_hub(self, old: values.JsonObject, /) -> values.JsonObject:
         hub = {name: value for name, value in old.items() if name == "prefix"}
