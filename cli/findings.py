@@ -1,17 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
 """What is wrong with an object in a manifest."""
 
+import contextlib
 import difflib
 import typing
-from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from api import kinds, model, resources
 from conversion import errors as conversion_errors
 from conversion import registry, values
 from ipam import offer
 from ipam.errors import quoted
-from webhook import pool
+from kube import objects
+from webhook import admission, neighbours
+from webhook.pool import Pool, can_strand
 
 from .manifests import Document
 
@@ -38,18 +41,63 @@ def is_ours(obj: object) -> bool:
     return group == resources.GROUP and obj.get("kind") not in _CAPI_KINDS
 
 
-def all_of(document: Document) -> Iterator[Finding]:
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What else admission would know: the present pools, and those that come together."""
+
+    present: Sequence[Pool] = ()
+    offers: Mapping[objects.PoolKey, offer.Offer] = field(
+        default_factory=dict[objects.PoolKey, offer.Offer]
+    )
+
+    @classmethod
+    def of(cls, new: Sequence[Document], old: Sequence[Document]) -> "Surroundings":
+        """Take all that can be read."""
+        return cls(_pools(old), {pool.key: pool.offered() for pool in _pools(new)})
+
+    def before(self, new: Pool) -> Pool | None:
+        """Return what the pool is at present; manifests may leave out the namespace."""
+        return next((pool for pool in self.present if _same(pool.key, new.key)), None)
+
+
+def all_of(document: Document, around: Surroundings) -> Iterator[Finding]:
     """Yield everything that admission would say without a cluster, and unknown fields."""
     yield from misnamed(document)
     try:
-        read = pool.Pool.read(_object(document))
-        version = _version(document)
-        for problem in read.problems(version, None):
-            yield Finding(document, _said(problem))
-        for note in read.notes(version):
-            yield Finding(document, note, warning=True)
+        new = Pool.read(_object(document))
+        write = admission.Write("", "UPDATE", _version(document), new, around.before(new))
+        if not write.harmless:
+            yield from _judged(document, write, new)
+            for text in neighbours.warnings_of(new.key, new.offered(), around.offers):
+                yield Finding(document, text, warning=True)
     except conversion_errors.ConversionError as error:
         yield Finding(document, str(error))
+
+
+def _judged(document: Document, write: admission.Write, new: Pool) -> Iterator[Finding]:
+    for problem in write.problems:
+        yield Finding(document, _said(problem))
+    for note in new.notes(write.version):
+        yield Finding(document, note, warning=True)
+    if write.old is not None and can_strand(write.old.offered(), new.offered()):
+        text = "takes addresses out of the pool, which is refused if one of them is in use"
+        yield Finding(document, text, warning=True)
+
+
+def _pools(documents: Sequence[Document]) -> list[Pool]:
+    """Return the pools among documents; what is wrong with others is told elsewhere."""
+    found: list[Pool] = []
+    for document in documents:
+        if is_ours(document.obj):
+            with contextlib.suppress(conversion_errors.ConversionError):
+                found.append(Pool.read(_object(document)))
+    return found
+
+
+def _same(one: objects.PoolKey, other: objects.PoolKey) -> bool:
+    if (one.kind, one.name) != (other.kind, other.name):
+        return False
+    return one.namespace == other.namespace or "" in (one.namespace, other.namespace)
 
 
 def unusable(document: Document, version: str) -> Iterator[Finding]:
@@ -60,7 +108,7 @@ def unusable(document: Document, version: str) -> Iterator[Finding]:
     """
     try:
         registry.convert(_object(document), f"{resources.GROUP}/{version}")
-        problems = pool.Pool.read(_object(document)).problems(_version(document), None)
+        problems = Pool.read(_object(document)).problems(_version(document), None)
     except conversion_errors.ConversionError as error:
         yield Finding(document, str(error))
         return
@@ -69,14 +117,20 @@ def unusable(document: Document, version: str) -> Iterator[Finding]:
             yield Finding(document, _said(problem))
 
 
-def shapeless(document: Document) -> Iterator[Finding]:
-    """Yield why a document is no object of Kubernetes at all."""
+def shapeless(document: Document, *, lenient: bool = False) -> Iterator[Finding]:
+    """Yield why a document is no object of Kubernetes at all.
+
+    Args:
+        document: Any of a file.
+        lenient: Whether that is only a warning, unless the document means to be a pool.
+    """
     if not values.is_object(document.obj):
-        yield Finding(document, "is not an object with apiVersion and kind")
+        yield Finding(document, "is not an object with apiVersion and kind", lenient)
         return
+    warning = lenient and document.obj.get("kind") not in registry.KINDS
     for name in ("apiVersion", "kind"):
         if not values.text(document.obj, name):
-            yield Finding(document, f"{name}: is required")
+            yield Finding(document, f"{name}: is required", warning)
 
 
 def misnamed(document: Document) -> Iterator[Finding]:

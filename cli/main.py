@@ -54,14 +54,31 @@ def convert(to: str, paths: Sequence[str]) -> None:
 
 @main.command()
 @_files
-def validate(paths: Sequence[str]) -> None:
-    """Say in one line each what admission would say; ends with 1 if it would refuse any."""
+@click.option(
+    "--old",
+    "old_paths",
+    multiple=True,
+    metavar="FILE",
+    help="The present manifests, for the rules about changes.  May be repeated.",
+)
+@click.argument("more_paths", nargs=-1, metavar="[FILE]...")
+def validate(paths: Sequence[str], old_paths: Sequence[str], more_paths: Sequence[str]) -> None:
+    """Say in one line each what admission would say; ends with 1 if it would refuse any.
+
+    A document that is no object of Kubernetes gets a warning: repositories hold other YAML, too.
+    """
+    if more_paths and _given("paths"):
+        raise click.UsageError("name files with -f or without it, not both")
+    new = _documents(more_paths or paths)
+    old = _documents(old_paths)
+    around = findings.Surroundings.of(new, old)
     found: list[findings.Finding] = []
-    for file in _read(paths):
-        for document in manifests.objects(file):
-            found += findings.shapeless(document)
-            if findings.is_ours(document.obj):
-                found += findings.all_of(document)
+    for document in old:
+        found += findings.shapeless(document)
+    for document in new:
+        found += findings.shapeless(document, lenient=True)
+        if findings.is_ours(document.obj):
+            found += findings.all_of(document, around)
     _end_on(found)
 
 
@@ -95,6 +112,15 @@ def _converted(file: manifests.File, target: str) -> str:
         return obj
 
     return manifests.write(file, [manifests.replaced(each, convert_one) for each in file.documents])
+
+
+def _given(parameter: str) -> bool:
+    source = click.get_current_context().get_parameter_source(parameter)
+    return source is not click.core.ParameterSource.DEFAULT
+
+
+def _documents(paths: Sequence[str]) -> list[manifests.Document]:
+    return [document for file in _read(paths) for document in manifests.objects(file)]
 
 
 def _read(paths: Sequence[str]) -> list[manifests.File]:

@@ -63,6 +63,23 @@ class Write:
             or self.new.written(self.version) == self.old.written(self.version)
         )
 
+    @property
+    def problems(self) -> list[offer.Problem]:
+        """What is wrong with the new object, whatever is in use."""
+        if self.new is None:
+            return []
+        return self.new.problems(self.version, self.old) + self._moved_length()
+
+    def _moved_length(self) -> list[offer.Problem]:
+        """Refuse another length of sub-prefixes: those handed out have the old one."""
+        name = "allocationPrefixLength"
+        if self.new is None or self.old is None or self.pool.key.kind not in pools.PREFIX_KINDS:
+            return []
+        new = self.new.spec.get(name, pools.DEFAULT_PREFIX_LENGTH)
+        if new == self.old.spec.get(name, pools.DEFAULT_PREFIX_LENGTH):
+            return []
+        return [offer.Problem(name, new, "is immutable")]
+
 
 async def judge(write: Write, in_use: InUse) -> Verdict:
     """Say whether a write may happen.
@@ -79,8 +96,7 @@ async def judge(write: Write, in_use: InUse) -> Verdict:
         return await _judge_delete(write.pool, in_use)
     if write.new is None:
         return Verdict()
-    problems = write.new.problems(write.version, write.old) + _moved_length(write)
-    if problems:
+    if problems := write.problems:
         return Verdict(statuses.invalid(write.pool.key.kind, write.pool.key.name, problems))
     if write.old is not None and (lost := await _strands(write.new, write.old, in_use)):
         return Verdict(statuses.bad_request(_named("would no longer be in the pool", lost, write)))
@@ -142,17 +158,6 @@ async def _neighbours(new: Pool, old: Pool | None, in_use: InUse) -> list[str]:
     if not mine.slots or (old is not None and old.offered().slots == mine.slots):
         return []
     return list(neighbours.warnings_of(new.key, mine, await in_use.offers()))
-
-
-def _moved_length(write: Write) -> list[offer.Problem]:
-    """Refuse another length of sub-prefixes: those handed out have the old one."""
-    name = "allocationPrefixLength"
-    if write.new is None or write.old is None or write.pool.key.kind not in pools.PREFIX_KINDS:
-        return []
-    new = write.new.spec.get(name, pools.DEFAULT_PREFIX_LENGTH)
-    if new == write.old.spec.get(name, pools.DEFAULT_PREFIX_LENGTH):
-        return []
-    return [offer.Problem(name, new, "is immutable")]
 
 
 def _named(what: str, addresses: list[str], write: Write) -> str:

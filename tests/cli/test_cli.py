@@ -108,7 +108,6 @@ def test_json_stays_json(tmp_path: Path) -> None:
         ),
         (manifest("{}", kind="InClusterIpPool"), "InClusterIpPool of ipam.cluster.x-k8s.io/v1al"),
         (manifest("{}", version="v1"), "InClusterIPPool of ipam.cluster.x-k8s.io/v1 is unknown"),
-        ("5", "document 1: 5: is not an object with apiVersion and kind"),
         ("kind: InClusterIPPool", "InClusterIPPool (without a name): apiVersion: is required"),
         ("a: [", "standard input: line 1, column 5: expected the node content"),
         ("a: b: c", "standard input: line 1, column 5: mapping values are not allowed here"),
@@ -126,6 +125,22 @@ def test_bad_input_gets_one_clear_line(
     assert result.stdout == ""
     assert line in result.stderr
     assert len(result.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("5", "document 1: 5: is not an object with apiVersion and kind"),
+        ("repos: []", "document 1: object (without a name): apiVersion: is required"),
+    ],
+)
+def test_other_yaml_is_not_converted_but_passes_validation(text: str, line: str) -> None:
+    refused = run("convert", "--to", "v1alpha2", stdin=text)
+    passed = run("validate", stdin=text)
+
+    assert (refused.exit_code, passed.exit_code) == (1, 0)
+    assert line in refused.stderr
+    assert all("warning: " in each for each in passed.stderr.splitlines())
 
 
 def test_every_problem_of_every_document_is_told() -> None:
@@ -213,3 +228,80 @@ def test_the_webhook_serves_until_it_is_told_to_stop(certificate: Path) -> None:
         rest = process.communicate()[1]
 
     assert (process.returncode, rest) == (0, "")
+
+
+def changed(tmp_path: Path, old: str, new: str) -> testing.Result:
+    path = tmp_path / "old.yaml"
+    path.write_text(old)
+    return run("validate", "--old", str(path), stdin=new)
+
+
+@pytest.mark.parametrize("namespace", ["", ", namespace: default"])
+def test_a_change_is_held_to_what_may_not_change(tmp_path: Path, namespace: str) -> None:
+    old = manifest("{prefixes: ['fd00::/48']}", kind="InClusterPrefixPool")
+    new = old.replace("']", "'], allocationPrefixLength: 60").replace("blue", f"blue{namespace}")
+
+    result = changed(tmp_path, old, new)
+
+    assert result.exit_code == 1
+    assert "spec.allocationPrefixLength: 60: is immutable" in result.stderr
+
+
+def test_a_change_that_takes_addresses_out_is_warned_about(tmp_path: Path) -> None:
+    old = manifest("{addresses: [10.0.0.1-10.0.0.9], prefix: 24}")
+
+    result = changed(tmp_path, old, old.replace("0.9", "0.8"))
+
+    assert result.exit_code == 0
+    assert "warning: takes addresses out of the pool" in result.stderr
+    assert changed(tmp_path, old, old.replace("0.9", "0.10")).stderr == ""
+
+
+def test_what_does_not_change_is_not_judged(tmp_path: Path) -> None:
+    bad = manifest("{addresses: [10.0.0.300], prefix: 24}")
+
+    assert changed(tmp_path, bad, bad).exit_code == 0
+    assert changed(tmp_path, bad.replace("blue", "red"), bad).exit_code == 1
+    assert changed(tmp_path, bad.replace("blue}", "blue, namespace: a}"), bad).exit_code == 0
+
+
+def test_pools_that_share_addresses_are_told_of_each_other() -> None:
+    spec = "{addresses: [10.0.0.1], prefix: 24}"
+    both = f"{manifest(spec)}---\n{manifest(spec).replace('blue', 'red')}"
+
+    lines = run("validate", stdin=both).stderr.splitlines()
+
+    text = "warning: spec.addresses: 10.0.0.1 is also in InClusterIPPool"
+    assert [f"{text} {name}: " in line for name, line in zip(("red", "blue"), lines, strict=True)]
+
+
+def test_the_present_manifests_must_be_readable(tmp_path: Path) -> None:
+    result = changed(tmp_path, "5", manifest("{addresses: [10.0.0.1], prefix: 24}"))
+
+    assert result.exit_code == 1
+    assert "old.yaml: document 1: 5: is not an object" in result.stderr
+
+
+def test_files_may_be_named_without_a_flag_as_hooks_do(tmp_path: Path) -> None:
+    good, bad = tmp_path / "good.yaml", tmp_path / "bad.yaml"
+    good.write_text(manifest("{addresses: [10.0.0.1], prefix: 24}"))
+    bad.write_text(manifest("{addresses: [10.0.0.300], prefix: 24}"))
+
+    assert run("validate", str(good)).exit_code == 0
+    assert run("validate", str(good), str(bad)).exit_code == 1
+    both = run("validate", "-f", str(good), str(bad))
+    assert both.exit_code == 2
+    assert "not both" in both.stderr
+
+
+def test_the_hook_is_the_command(tmp_path: Path) -> None:
+    (hook,) = yaml.safe_load(Path(".pre-commit-hooks.yaml").read_text())
+    path = tmp_path / "bad.yaml"
+    path.write_text(manifest("{addresses: [10.0.0.300], prefix: 24}"))
+    program, *arguments = hook["entry"].split()
+    command = Path(sys.executable).with_name(program)
+
+    done = subprocess.run([command, *arguments, path], check=False, capture_output=True, text=True)
+
+    assert done.returncode == 1
+    assert "10.0.0.300" in done.stderr
