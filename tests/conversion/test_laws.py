@@ -203,6 +203,34 @@ def test_round_trips_reach_a_fixed_point_at_once(obj: values.JsonObject) -> None
     assert again == first
 
 
+HUNDREDS = [f"10.{i // 256}.{i % 256}.0-10.{i // 256}.{i % 256}.99" for i in range(4096)]
+
+
+@pytest.mark.parametrize(
+    "obj",
+    [
+        {"spec": {"subnet": "10.9.0.0/24", "prefix": 25}},
+        {"spec": {"start": "10.9.0.9"}, "status": {"ipAddresses": {"total": 1}}},
+        {"spec": {"addresses": HUNDREDS, "prefix": 8, "subnet": ""}},
+        {"apiVersion": V1ALPHA2, "spec": {"addresses": HUNDREDS, "excludedAddresses": HUNDREDS}},
+        {"apiVersion": V1ALPHA2, "spec": {"subnet": "10.9.0.0/24", "unknown": 1}},
+        {"apiVersion": V1ALPHA2},
+    ],
+    ids=range(6),
+)
+def test_a_hundred_round_trips_end_where_the_first_did(obj: values.JsonObject) -> None:
+    obj = {"apiVersion": V1ALPHA1, "kind": "InClusterIPPool", "metadata": {"name": "blue"}} | obj
+    there, back = (down, up) if obj["apiVersion"] == V1ALPHA2 else (up, down)
+    first = there(obj)
+
+    again = first
+    for _ in range(100):
+        again = there(back(again))
+
+    assert again == first
+    assert back(again) == obj
+
+
 @given(objects(V1ALPHA2, hubs, annotations) | objects(V1ALPHA1, spokes, annotations))
 def test_nothing_but_version_spec_and_the_annotation_changes(obj: values.JsonObject) -> None:
     before = copy.deepcopy(obj)

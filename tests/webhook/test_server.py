@@ -4,9 +4,10 @@
 import asyncio
 import json
 import logging
+import random
 import socket
 import ssl
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, cast
 
 import pytest
@@ -61,16 +62,23 @@ def served_name(writer: asyncio.StreamWriter) -> str:
 
 async def exchange(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> Mapping[str, Any]:
     """Send the review on an open connection and return the answer."""
-    body = json.dumps(REVIEW).encode()
+    _, text = await send(reader, writer, "/convert", json.dumps(REVIEW).encode())
+    answer: Mapping[str, Any] = json.loads(text)
+    return answer
+
+
+async def send(
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, path: str, body: bytes
+) -> tuple[int, bytes]:
+    """Send any body on an open connection; return the status and the answer's body."""
     head = (
-        "POST /convert HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+        f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
         f"Content-Length: {len(body)}\r\n\r\n"
     )
     writer.write(head.encode() + body)
     headers = await reader.readuntil(b"\r\n\r\n")
     length = int(headers.lower().split(b"content-length: ")[1].split(b"\r\n")[0])
-    answer: Mapping[str, Any] = json.loads(await reader.readexactly(length))
-    return answer
+    return int(headers.split()[1]), await reader.readexactly(length)
 
 
 async def test_a_review_is_answered_over_tls(post: Post) -> None:
@@ -93,6 +101,45 @@ async def test_an_open_connection_outlives_its_certificate_and_new_ones_get_the_
     for reader, writer in ((old_reader, old_writer), (new_reader, new_writer)):
         assert (await exchange(reader, writer))["response"]["result"]["status"] == "Success"
         writer.close()
+
+
+async def test_no_review_fails_while_certificates_rotate_under_load(
+    running: server.Server, files: tls.Files, reissue: Callable[[tls.Files, str], None]
+) -> None:
+    served: set[str] = set()
+    over = asyncio.Event()
+
+    async def stay() -> int:
+        """Send reviews on one connection."""
+        reader, writer = await connect(running)
+        count = 0
+        while not over.is_set() or not count:
+            assert (await exchange(reader, writer))["response"]["result"]["status"] == "Success"
+            count += 1
+        writer.close()
+        return count
+
+    async def come_and_go() -> int:
+        """Send each review on a connection of its own."""
+        count = 0
+        while not over.is_set() or not count:
+            reader, writer = await connect(running)
+            served.add(served_name(writer))
+            assert (await exchange(reader, writer))["response"]["result"]["status"] == "Success"
+            writer.close()
+            count += 1
+        return count
+
+    clients = [asyncio.create_task(each()) for each in [stay, come_and_go] * 4]
+    for number in range(20):
+        while number and str(number - 1) not in served:
+            assert not any(client.done() for client in clients)
+            await asyncio.sleep(0.001)
+        reissue(files, str(number))
+    over.set()
+
+    assert all(count > 0 for count in await asyncio.gather(*clients))
+    assert served >= {str(number) for number in range(19)}
 
 
 @pytest.mark.parametrize("broken", ["certificate", "key"])
@@ -165,6 +212,33 @@ async def test_what_is_no_review_gets_a_clear_refusal(
 
     assert got == status
     assert len(text.strip().splitlines()) == 1
+
+
+async def test_10000_garbage_bodies_get_a_review_or_a_4xx(running: server.Server) -> None:
+    dice = random.Random(5)  # noqa: S311 - seeded, so that a failure comes again
+    seeds = [json.dumps(REVIEW).encode(), b"", b"null", b"[" * 1000, b'{"kind":"ConversionReview"']
+    reader, writer = await connect(running)
+    for _ in range(10_000):
+        path = dice.choice(["/convert", ADMISSION])
+        status, text = await send(reader, writer, path, garbled(dice, seeds))
+
+        assert status == 200 or 400 <= status < 500, text
+        if status == 200:
+            assert json.loads(text)["response"]["uid"] is not None
+        else:
+            assert len(text.strip().splitlines()) == 1
+    writer.close()
+
+
+def garbled(dice: random.Random, seeds: Sequence[bytes]) -> bytes:
+    """Return noise, or one of the bodies with some bytes changed, cut off or doubled."""
+    if not dice.randrange(4):
+        return dice.randbytes(dice.randrange(300))
+    body = bytearray(dice.choice(seeds))
+    for _ in range(dice.randrange(1, 6)):
+        at = dice.randrange(len(body) + 1)
+        body[at : at + dice.randrange(3)] = dice.choice([dice.randbytes(1), body[at:][:20], b""])
+    return bytes(body)
 
 
 async def test_unknown_paths_and_methods_are_refused(post: Post) -> None:
