@@ -17,6 +17,7 @@ GROUP = "ipam.cluster.x-k8s.io"
 NAMESPACE = "capi-ipam-in-cluster-system"
 SERVICE_ACCOUNT = "capi-ipam-in-cluster-controller-manager"
 IDENTITY = f"system:serviceaccount:{NAMESPACE}:{SERVICE_ACCOUNT}"
+LEASE = "7bb7acb4.ipam.cluster.x-k8s.io"
 IPAM_VERSION = {capi.NEWEST: "v1beta2", capi.OLDEST: "v1beta1"}
 
 
@@ -108,6 +109,12 @@ class Provider:
     def ipam_version(self) -> str:
         """The version in which Cluster API stores claims and addresses here."""
         return IPAM_VERSION[self.capi_series]
+
+    def holder(self) -> str:
+        """Return the identity of the manager that leads; empty while none does."""
+        leases = self.admin.resource("coordination.k8s.io/v1", "leases", NAMESPACE)
+        lease = leases.find(LEASE) or {"spec": {}}
+        return str(lease["spec"].get("holderIdentity") or "")
 
     def claims(self, namespace: str | None = None) -> Resource:
         """IPAddressClaims in Cluster API's stored version."""

@@ -5,17 +5,7 @@ import signal
 
 from envtest import client, provider, tenants, waiting
 
-LEASE = "7bb7acb4.ipam.cluster.x-k8s.io"
 CLAIMS = 500
-
-
-def leases(cluster: provider.Provider) -> client.Resource:
-    return cluster.admin.resource("coordination.k8s.io/v1", "leases", provider.NAMESPACE)
-
-
-def holder(cluster: provider.Provider) -> str:
-    lease = leases(cluster).find(LEASE) or {"spec": {}}
-    return str(lease["spec"].get("holderIdentity") or "")
 
 
 def test_a_kill_in_the_middle_of_500_claims_loses_and_duplicates_nothing(
@@ -59,12 +49,12 @@ def lost_since(addresses: client.Resource, version: str) -> list[str]:
 def test_on_sigterm_the_manager_ends_by_itself_and_gives_its_lease_back(
     provider: provider.Provider,
 ) -> None:
-    waiting.until("somebody leads", lambda: holder(provider), bool)
+    waiting.until("somebody leads", provider.holder, bool)
 
     provider.manager.signal(signal.SIGTERM)
 
     assert provider.manager.wait() == 0
-    assert holder(provider) == ""
+    assert provider.holder() == ""
 
 
 def test_claims_of_the_time_without_a_manager_are_served_by_the_next(
