@@ -6,6 +6,9 @@ usage: conversion.py [SECONDS]   (of each measurement; default 3)
 wrk (Debian: apt-get install wrk) sends the same review again and again on 8 connections, and on one
 for the latency of a single review.  Both servers run all the time, one of them is asked at a time,
 in turns; the median of the turns counts.
+
+Last, how long a real API server takes for its first LIST of 500 pools after a start, for which it
+has each of them converted (v1alpha1) or none (v1alpha2, which is stored).
 """
 
 import json
@@ -16,6 +19,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -27,9 +31,11 @@ import urllib3
 from envtest.pki import LOOPBACK, Authority
 from envtest.ports import free_port
 from envtest.processes import Process
+from envtest.provider import Provider
 
 BIN = Path(sys.executable).parent
 TURNS = 3
+MANY = 500  # pools of a LIST
 CONNECTIONS = 8
 START_SECONDS = 30.0
 GROUP = "ipam.cluster.x-k8s.io"
@@ -174,10 +180,41 @@ def middle(found: list[Figures]) -> Figures:
     return sorted(found, key=lambda figures: figures.rate)[len(found) // 2]
 
 
+def cold_lists(folder: Path) -> dict[str, float]:
+    """Return the seconds of the first LIST of each version after a start of the API server."""
+    with Provider(folder) as provider:
+        namespace = provider.new_namespace("bench")
+        pools = provider.pools("inclusterippools", namespace, "v1alpha1")
+        for number in range(MANY):
+            pools.create(
+                {"kind": KIND, "apiVersion": f"{GROUP}/v1alpha1"}
+                | {"metadata": {"name": f"pool-{number}"}, "spec": pool("v1alpha1", number)["spec"]}
+            )
+        found = {version: list[float]() for version in ("v1alpha1", "v1alpha2")}
+        for _ in range(TURNS):
+            for version, seconds in found.items():
+                provider.control_plane.apiserver.stop()
+                provider.control_plane.start()
+                provider.manager.run()
+                resource = provider.pools("inclusterippools", namespace, version)
+                began = time.perf_counter()
+                assert len(resource.list()) == MANY
+                seconds.append(time.perf_counter() - began)
+    return {version: statistics.median(seconds) for version, seconds in found.items()}
+
+
 def main(seconds: float) -> None:
     """Print the figures of each case, and the ratios."""
     if not shutil.which("wrk"):
         raise SystemExit("wrk is needed to make load: apt-get install wrk")
+    compare(seconds)
+    with tempfile.TemporaryDirectory() as name:
+        for version, cold in cold_lists(Path(name)).items():
+            print(f"cold LIST of {MANY} pools in {version}: {cold:.2f} s")
+
+
+def compare(seconds: float) -> None:
+    """Print what both services do under load."""
     with tempfile.TemporaryDirectory() as name, services(Path(name)) as (naive, ours):
         print("objects  direction        naive/s    ours/s  ratio   p50 ms   p99 ms  CPU s/1,000")
         for count in (1, 500):

@@ -50,6 +50,8 @@ class Bounds(NamedTuple):
     @property
     def entry(self) -> str:
         """The entry of `addresses` in the hub version; empty if it would not parse."""
+        if not self.start or not self.end:  # mostly; an exception would cost more than all the rest
+            return ""
         entry = f"{self.start}-{self.end}"
         try:
             notation.parse_entry(entry)
@@ -67,8 +69,8 @@ def to_hub(old: JsonObject) -> JsonObject:
     """
     hub = {name: value for name, value in old.items() if name not in _OF_ONE_VERSION}
     bounds = read_bounds(old)
-    if bounds.entry:
-        hub["addresses"] = [*values.strings(old, "addresses"), bounds.entry]
+    if entry := bounds.entry:
+        hub["addresses"] = [*values.strings(old, "addresses"), entry]
     prefix = old.get("prefix") or bounds.length
     if prefix is not None:
         hub["prefix"] = prefix
@@ -123,9 +125,11 @@ def strays(saved: JsonObject) -> JsonObject:
 
 def read_bounds(old: JsonObject) -> Bounds:
     """Read subnet, start and end of a v1alpha1 spec; start and end as they are written."""
-    start, end = values.text(old, "start"), values.text(old, "end")
+    start, end, subnet = (values.text(old, name) for name in ("start", "end", "subnet"))
+    if not subnet:
+        return Bounds(start, end, None)
     try:
-        network = notation.parse_network(values.text(old, "subnet"))
+        network = notation.parse_network(subnet)
     except ipam_errors.NotationError:
         return Bounds(start, end, None)
     inner = 1 if network.last - network.first > 1 else 0  # a /31 or /32 has no ends to spare

@@ -52,10 +52,9 @@ def check(spec: JsonObject, fields: Fields) -> None:
     Raises:
         FieldError: for the first such field.
     """
-    for name, wanted in fields.items():
-        value = spec.get(name)
-        if value is not None and not wanted.fits(value):
-            raise FieldError(f"spec.{name}", value, wanted.name)
+    for name, value in spec.items():
+        if value is not None and name in fields and not fields[name].fits(value):
+            raise FieldError(f"spec.{name}", value, fields[name].name)
 
 
 def fitting(spec: JsonObject, fields: Fields) -> Iterator[tuple[str, object]]:
