@@ -23,11 +23,14 @@ import time
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
 import urllib3
 
+from envtest.client import Resource
+from envtest.errors import RefusedError
 from envtest.pki import LOOPBACK, Authority
 from envtest.ports import free_port
 from envtest.processes import Process
@@ -197,10 +200,22 @@ def cold_lists(folder: Path) -> dict[str, float]:
                 provider.control_plane.start()
                 provider.manager.run()
                 resource = provider.pools("inclusterippools", namespace, version)
-                began = time.perf_counter()
-                assert len(resource.list()) == MANY
-                seconds.append(time.perf_counter() - began)
+                seconds.append(first_list(resource))
     return {version: statistics.median(seconds) for version, seconds in found.items()}
+
+
+def first_list(pools: Resource) -> float:
+    """Return the seconds until a LIST is answered; the API server may ask to come back for it."""
+    began = time.perf_counter()
+    while True:
+        try:
+            assert len(pools.list()) == MANY
+        except RefusedError as error:
+            if error.code != HTTPStatus.TOO_MANY_REQUESTS:
+                raise
+            time.sleep(0.01)
+        else:
+            return time.perf_counter() - began
 
 
 def main(seconds: float) -> None:
