@@ -85,6 +85,7 @@ def main(runs: int) -> None:
         manager = [
             "ipam-in-cluster-manager", f"--webhook-host={LOOPBACK}",
             f"--webhook-cert-dir={folder}", "--health-probe-bind-address=0",
+            "--diagnostics-address=0",
             f"--kubeconfig={_kubeconfig(folder)}",
         ]  # fmt: skip
         imports = statistics.median(seconds_of_imports() for _ in range(runs))

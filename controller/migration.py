@@ -23,6 +23,8 @@ from kube.errors import ApiError, ConflictError, KubeError, NotFoundError, NotLe
 from kube.objects import Object, Struct
 from kube.resources import GroupVersionResource
 
+from . import metrics
+
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
@@ -125,6 +127,8 @@ class Migration:
             found = await self._definition(name)
         except NotFoundError:
             return
+        settled = metrics.STORED_IN_ONE_VERSION.labels(resource.kind)
+        settled.set(found.settled)
         if found.settled:
             return
         old = [each for each in found.status.stored_versions if each != found.storage]
@@ -133,9 +137,11 @@ class Migration:
         count = 0
         async for item in self._items(resource):
             await self._rewrite(resource, item)
+            metrics.MIGRATED_OBJECTS.labels(resource.kind).inc()
             count += 1
             await asyncio.sleep(1 / _PER_SECOND)
         await self._trim(found)
+        settled.set(1)
         await self._tell(found, f"{count} objects are stored in {found.storage}; none is in {old}")
         log.info("migration ends", crd=name, objects=count, storage=found.storage)
 

@@ -102,6 +102,11 @@ class ControlPlane:
 
     def service_account_kubeconfig(self, namespace: str, name: str) -> Path:
         """Write a kubeconfig with a token of a service account, which must exist."""
+        token = self.service_account_token(namespace, name)
+        return self._write_kubeconfig(name, {"token": token}, namespace)
+
+    def service_account_token(self, namespace: str, name: str) -> str:
+        """Return a token of a service account, which must exist."""
         path = f"/api/v1/namespaces/{namespace}/serviceaccounts/{name}/token"
         spec = {"expirationSeconds": int(LIFETIME.total_seconds())}
         request = {
@@ -109,8 +114,8 @@ class ControlPlane:
             "kind": "TokenRequest",
             "spec": spec,
         }
-        token = self.admin.request("POST", path, request).body["status"]["token"]
-        return self._write_kubeconfig(name, {"token": token}, namespace)
+        token: str = self.admin.request("POST", path, request).body["status"]["token"]
+        return token
 
     def _write_credentials(self) -> None:
         (self.folder / "ca.crt").write_bytes(self.authority.pem)

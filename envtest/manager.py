@@ -46,6 +46,7 @@ class Manager(Process):
         self.certificates = folder / f"{options.name}-certificates"
         self.certificates.mkdir(exist_ok=True)
         self.health = f"http://{LOOPBACK}:{free_port()}"
+        self.diagnostics = f"https://{LOOPBACK}:{free_port()}"
         if not options.self_signed:
             self.issue_certificate()
         super().__init__(
@@ -62,6 +63,7 @@ class Manager(Process):
     def _places(self, kubeconfig: Path, webhook_port: int) -> list[str]:
         return [
             f"--kubeconfig={kubeconfig}",
+            f"--diagnostics-address={self.diagnostics.removeprefix('https://')}",
             f"--health-probe-bind-address={self.health.removeprefix('http://')}",
             f"--webhook-host={LOOPBACK}",
             f"--webhook-port={webhook_port}",

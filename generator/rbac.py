@@ -10,7 +10,7 @@ from kube import rbac
 
 from .errors import RulesError
 
-MODULES = ("controller.rbac", "webhook.rbac")
+MODULES = ("controller.rbac", "kube.access", "webhook.rbac")
 """Modules that declare rules.  Siblings in the layers, so they are named here, not imported."""
 
 

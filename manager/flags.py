@@ -40,6 +40,9 @@ class Flags:
     namespace: str
     watch_filter: str
     health: Address
+    diagnostics: Address
+    insecure_diagnostics: bool
+    """Whether anybody who reaches the port may read them, without TLS."""
     webhook: Address
     webhook_service: str
     self_signed: bool

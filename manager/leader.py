@@ -23,12 +23,15 @@ from kube.connect import connect, own_namespace
 from kube.errors import KubeError, NotLeaderError
 from kube.lease import Lease
 from webhook.live import Live
+from webhook.server import Server
 
+from .diagnostics import Diagnostics
 from .flags import DEFAULT_NAMESPACE, PROGRAM
 
 if TYPE_CHECKING:
     from kube.connect import Connection
     from webhook.inuse import Later
+    from webhook.tls import Certificates
 
     from .flags import Flags
 
@@ -40,17 +43,21 @@ LEASE_NAME = "7bb7acb4.ipam.cluster.x-k8s.io"
 _AGAIN_SECONDS = 2.0  # before another try where CAPI is not installed, or a first list failed
 
 
-async def run(flags: Flags, in_use: Later) -> NoReturn:
+async def run(flags: Flags, in_use: Later, certificates: Certificates | None) -> NoReturn:
     """Connect, tell admission so, and lead whenever that is this process's turn.
 
     Raises:
         ConfigError: there is no way to reach an API server.
+        OSError: the port of the diagnostics is taken.
     """
     async with AsyncExitStack() as stack:
         agent = version.user_agent(PROGRAM)
         connection = await connect(flags.kubeconfig, agent)
         stack.push_async_callback(connection.close)
         in_use.give(Live(Client(connection)))
+        if diagnostics := _diagnostics(flags, Client(connection), certificates):
+            await diagnostics.start()
+            stack.push_async_callback(diagnostics.stop)
         if not flags.leader_elect:
             async with asyncio.TaskGroup() as group:
                 group.create_task(_control(Client(connection), flags))
@@ -59,6 +66,19 @@ async def run(flags: Flags, in_use: Later) -> NoReturn:
         stack.push_async_callback(for_lease.close)
         while True:
             await _lead(flags, connection, for_lease)
+
+
+def _diagnostics(flags: Flags, api: Client, certificates: Certificates | None) -> Server | None:
+    """Return the server of metrics, if there is to be one."""
+    host, port = flags.diagnostics.host, flags.diagnostics.port
+    if port == 0:
+        return None
+    if flags.insecure_diagnostics:
+        return Server(Diagnostics(None), host, port)
+    if certificates is None:
+        log.warning("no metrics: they are served with the webhook's certificate, which is off")
+        return None
+    return Server(Diagnostics(api), host, port, certificates.context)
 
 
 async def _lead(flags: Flags, connection: Connection, for_lease: Connection) -> None:

@@ -61,6 +61,24 @@ def _number(text: str) -> int:
     metavar="ADDRESS",
     show_default=True,
 )
+@click.option(
+    "--diagnostics-address",
+    "diagnostics",
+    default=":8443",
+    callback=_read(flags.address),
+    metavar="ADDRESS",
+    show_default=True,
+    help="Metrics, with the webhook's certificate, for those who may get /metrics.  0: off.",
+)
+@click.option(
+    "--insecure-diagnostics",
+    is_flag=False,
+    flag_value="true",
+    default="false",
+    callback=_read(flags.boolean),
+    metavar="BOOL",
+    help="Serve them to everybody, without TLS.",
+)
 @click.option("--webhook-host", default="", help="Default: all interfaces.")
 @click.option(
     "--webhook-port", default=9443, type=click.IntRange(0, 65535), show_default=True, help="0: off."
@@ -103,6 +121,8 @@ def main(  # noqa: PLR0913 - one for each flag
     namespace: str,
     watch_filter: str,
     health: flags.Address,
+    diagnostics: flags.Address,
+    insecure_diagnostics: bool,
     webhook_host: str,
     webhook_port: int,
     webhook_cert_dir: Path,
@@ -122,6 +142,8 @@ def main(  # noqa: PLR0913 - one for each flag
         namespace=namespace,
         watch_filter=watch_filter,
         health=health,
+        diagnostics=diagnostics,
+        insecure_diagnostics=insecure_diagnostics,
         webhook=flags.Address(webhook_host, webhook_port),
         webhook_service=webhook_service,
         self_signed=self_signed,

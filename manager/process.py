@@ -72,14 +72,15 @@ async def _sign(flags: Flags) -> NoReturn:
 async def _work(flags: Flags) -> NoReturn:
     """Serve webhooks, then lead; everything is taken down again, in reverse, when cancelled."""
     health, in_use = Health(), Later()
-    probes = await _serve(health, flags.health)
+    probes = await _serve_probes(health, flags.health)
     try:
-        webhooks = await _serve_webhooks(flags, in_use)
+        certificates = await _certificates(flags) if flags.webhook.port else None
+        webhooks = await _serve_webhooks(flags, in_use, certificates)
         try:
             health.ready = True
             log.info("webhooks answer", port=flags.webhook.port)
             leader = await asyncio.to_thread(importlib.import_module, "manager.leader")
-            await leader.run(flags, in_use)
+            await leader.run(flags, in_use, certificates)
         finally:
             health.ready = False
             if webhooks:
@@ -90,7 +91,7 @@ async def _work(flags: Flags) -> NoReturn:
     raise AssertionError("leading never ends")  # pragma: no cover - it ends by an error
 
 
-async def _serve(app: Health, address: Address) -> Server | None:
+async def _serve_probes(app: Health, address: Address) -> Server | None:
     if address.port == 0:
         return None
     server = Server(app, address.host, address.port)
@@ -98,19 +99,20 @@ async def _serve(app: Health, address: Address) -> Server | None:
     return server
 
 
-async def _serve_webhooks(flags: Flags, in_use: Later) -> Server | None:
-    if flags.webhook.port == 0:
+async def _serve_webhooks(
+    flags: Flags, in_use: Later, certificates: tls.Certificates | None
+) -> Server | None:
+    if certificates is None:
         return None
-    files = tls.Files(flags.certificate, flags.key)
-    certificates = await _certificates(files, flags)
     app = create_app(in_use)
     server = Server(app, flags.webhook.host, flags.webhook.port, certificates.context)
     await server.start()
     return server
 
 
-async def _certificates(files: tls.Files, flags: Flags) -> tls.Certificates:
+async def _certificates(flags: Flags) -> tls.Certificates:
     """Load the certificate, and wait for its files where they are not there yet."""
+    files = tls.Files(flags.certificate, flags.key)
     while True:
         try:
             return tls.Certificates(files, tls.VERSIONS[flags.tls_min_version], flags.ciphers)

@@ -5,6 +5,7 @@ import asyncio
 from typing import Any
 
 import pytest
+from prometheus_client import REGISTRY
 
 from controller import migration
 from kube import errors, fake, pools
@@ -47,6 +48,23 @@ async def test_every_object_is_written_before_the_old_version_is_forgotten() -> 
     ]
     assert stored_versions(api) == ["v1alpha2"]
     assert [plural for verb, plural, _ in api.writes if verb == "create"] == ["events"]
+
+
+async def test_metrics_tell_how_far_it_is() -> None:
+    def value(name: str) -> float:
+        return REGISTRY.get_sample_value(f"capi_ipam_in_cluster_{name}", {"kind": POOLS.kind}) or 0
+
+    api = api_with(["v1alpha1", "v1alpha2"], ["a", "b"])
+    before = value("migrated_objects_total")
+    api.fail = errors.UnreachableError("PATCH", "cut off")
+    with pytest.raises(errors.UnreachableError):
+        await migration.Migration(api).migrate(POOLS)
+    assert value("stored_in_one_version") == 0
+
+    await migration.Migration(api).migrate(POOLS)
+
+    assert value("migrated_objects_total") == before + 2
+    assert value("stored_in_one_version") == 1
 
 
 async def test_where_only_the_present_version_is_stored_nothing_is_written() -> None:

@@ -38,6 +38,8 @@ def test_the_objects_have_the_names_of_the_contract(shipped: dict[tuple[str, str
         ("ClusterRoleBinding", f"{PREFIX}manager-rolebinding"),
         ("Role", f"{PREFIX}leader-election-role"),
         ("RoleBinding", f"{PREFIX}leader-election-rolebinding"),
+        ("ClusterRole", f"{PREFIX}metrics-reader"),
+        ("Service", f"{PREFIX}controller-manager-metrics-service"),
         ("Service", f"{PREFIX}webhook-service"),
         ("Deployment", f"{PREFIX}controller-manager"),
         ("Certificate", f"{PREFIX}serving-cert"),
@@ -92,16 +94,23 @@ def test_bindings_and_certificate_name_what_is_there(
     assert certificate["dnsNames"][0] == f"{PREFIX}webhook-service.{NAMESPACE}.svc"
 
 
-def test_the_service_reaches_the_managers_webhook_port(
-    shipped: dict[tuple[str, str], Json],
+@pytest.mark.parametrize(
+    ("name", "port", "target"),
+    [
+        ("webhook-service", 443, "webhook-server"),
+        ("controller-manager-metrics-service", 8443, "metrics"),
+    ],
+)
+def test_the_services_reach_the_managers_ports(
+    shipped: dict[tuple[str, str], Json], name: str, port: int, target: str
 ) -> None:
-    service = shipped["Service", f"{PREFIX}webhook-service"]["spec"]
+    service = shipped["Service", f"{PREFIX}{name}"]["spec"]
     ports = {port["name"]: port["containerPort"] for port in manager(shipped)["ports"]}
 
     assert service["selector"] == SELECTOR
-    (port,) = service["ports"]
-    assert (port["port"], port["targetPort"]) == (443, "webhook-server")
-    assert ports == {"webhook-server": 9443, "healthz": 8081}
+    (only,) = service["ports"]
+    assert (only["port"], only["targetPort"]) == (port, target)
+    assert ports == {"webhook-server": 9443, "metrics": 8443, "healthz": 8081}
 
 
 def test_the_deployment_keeps_its_immutable_selector(
