@@ -97,7 +97,8 @@ class FakeApi:
     async def create(self, resource: GroupVersionResource, namespace: str, body: bytes) -> bytes:
         """Write a new object."""
         item: Json = json.loads(body)
-        place = (resource.plural, namespace, item["metadata"]["name"])
+        name = item.get("metadata", {}).get("name", "")  # a review has none
+        place = (resource.plural, namespace, name)
         self._write("create", place)
         if place in self._objects:
             raise ConflictError(409, "AlreadyExists", f"{place[2]} exists", f"POST {place}")

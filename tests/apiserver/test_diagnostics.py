@@ -90,15 +90,3 @@ def test_a_service_account_may_read_them_once_it_is_bound_to_the_shipped_role(
 
 def definitions() -> list[Json]:
     return [found for found in install.shipped() if found["kind"] == install.CRD]
-
-
-def test_nobody_is_let_in_while_the_api_server_cannot_be_asked(tenant: tenants.Tenant) -> None:
-    waiting.until("metrics are served", lambda: answers(tenant.provider), bool)
-    authorization = bearer(tenant, "prometheus")
-    allow(tenant, "prometheus")
-    tenant.provider.control_plane.apiserver.stop()
-
-    status, text = metrics(tenant.provider, authorization)
-
-    assert status == 503
-    assert "does not say who may" in text

@@ -7,6 +7,7 @@ import aiohttp
 import pytest
 
 from controller import metrics
+from kube import errors, fake
 from manager import diagnostics
 from webhook import server
 
@@ -38,6 +39,21 @@ async def test_metrics_come_in_the_form_that_is_asked_for(
     assert (response.status, response.content_type) == (200, content_type)
     assert 'capi_ipam_in_cluster_stored_in_one_version{kind="InClusterIPPool"} 1.0' in text
     assert "process_resident_memory_bytes" in text
+
+
+async def test_nobody_is_let_in_while_the_api_server_cannot_be_asked() -> None:
+    api = fake.FakeApi()
+    api.fail = errors.UnreachableError("POST", "no answer in 10 s")
+    running = server.Server(diagnostics.Diagnostics(api), "127.0.0.1", 0)
+    await running.start()
+
+    async with aiohttp.ClientSession(f"http://127.0.0.1:{running.port}") as session:
+        response = await session.get("/metrics", headers={"Authorization": "Bearer good"})
+        text = await response.text()
+    await running.stop()
+
+    assert response.status == 503
+    assert "does not say who may" in text
 
 
 @pytest.mark.parametrize(
