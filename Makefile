@@ -93,8 +93,9 @@ generate: $(STAMP) ## Write CRDs, RBAC and webhook configurations from the Pytho
 	$(BIN)/python -m generator
 
 .PHONY: fuzz
-fuzz: $(STAMP) ## Test the laws of conversion with 100,000 examples each
-	$(BIN)/python -m pytest tests/conversion tests/webhook/test_hostile.py --hypothesis-profile=fuzz
+fuzz: $(STAMP) ## Test the laws of conversion with 100,000 examples each (hours)
+	$(BIN)/python -m pytest tests/conversion tests/webhook/test_hostile.py \
+		--hypothesis-profile=fuzz --numprocesses=auto --dist=worksteal
 
 .PHONY: bench
 bench: tools ## Run the benchmarks and print their figures
