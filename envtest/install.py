@@ -125,9 +125,12 @@ def await_served(admin: Client, documents: Iterable[Json]) -> None:
 
 
 def conditions(admin: Client, crd: str) -> dict[str, Json]:
-    """Return the conditions of a CRD by their type."""
+    """Return the conditions of a CRD by their type.
+
+    The API server writes `null` for the list in a status that it has only begun.
+    """
     definition = admin.resource("apiextensions.k8s.io/v1", PLURALS[CRD]).get(crd)
-    return {item["type"]: item for item in definition.get("status", {}).get("conditions", [])}
+    return {item["type"]: item for item in definition.get("status", {}).get("conditions") or []}
 
 
 def _established(conditions: dict[str, Json]) -> bool:
