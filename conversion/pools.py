@@ -34,10 +34,19 @@ _HUB_ONLY = {
 }
 _OF_ONE_VERSION = _SPOKE_ONLY | _HUB_ONLY
 _ADDRESSING = frozenset(("addresses", "prefix"))  # all that subnet, start and end have a say in
-_LONGEST_GRACE_SECONDS = 2**31 - 1  # the schema's int32
 
 SPOKE: values.Fields = _SHARED | _SPOKE_ONLY
 HUB: values.Fields = _SHARED | _HUB_ONLY
+
+_TEXT = values.string_of(100)  # as long as an address may be in the schema
+_SAVED_SPOKE: values.Fields = {**SPOKE, "subnet": _TEXT, "start": _TEXT, "end": _TEXT}
+_SAVED_HUB: values.Fields = {
+    **HUB,
+    "addressReuseGracePeriodSeconds": values.integer_in(0, 2**31 - 1),  # the schema's int32
+}
+"""What an annotation may say: all that the schema admits, and lists of any length.  Those may have
+been stored before the schema bounded them, and go on excluding addresses.
+"""
 
 
 class Bounds(NamedTuple):
@@ -91,7 +100,7 @@ def restore(saved: JsonObject, hub: JsonObject) -> JsonObject:
         Total, whatever stands in `saved`.  A change of the hub's addresses or prefix shows: then
         `saved` does not count.  Gateway and unknown fields are always the hub's.
     """
-    original = dict(values.fitting(saved, SPOKE))
+    original = dict(values.fitting(saved, _SAVED_SPOKE))
     again = to_hub(original)
     if again.get("addresses", MISSING) != hub.get("addresses", MISSING):
         return from_hub(hub)
@@ -103,15 +112,8 @@ def restore(saved: JsonObject, hub: JsonObject) -> JsonObject:
 
 
 def extras(saved: JsonObject) -> JsonObject:
-    """Return those saved fields of a hub spec that v1alpha1 cannot say, without misfits.
-
-    Caveats:
-        Bounds of lists are not checked: a stored list that is too long keeps excluding addresses.
-    """
-    kept = {name: value for name, value in values.fitting(saved, HUB) if name in _HUB_ONLY}
-    grace = kept.get("addressReuseGracePeriodSeconds")
-    if values.is_integer(grace) and not 0 <= grace <= _LONGEST_GRACE_SECONDS:
-        del kept["addressReuseGracePeriodSeconds"]
+    """Return those saved fields of a hub spec that v1alpha1 cannot say, without misfits."""
+    kept = {name: value for name, value in values.fitting(saved, _SAVED_HUB) if name in _HUB_ONLY}
     prefix = saved.get("prefix", MISSING)
     if prefix is None or (values.is_integer(prefix) and prefix == 0):
         kept["prefix"] = prefix  # in v1alpha1 it means unset

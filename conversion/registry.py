@@ -126,9 +126,12 @@ def unsaid(obj: JsonObject, stored: JsonObject, version: str) -> JsonObject:
     """
     pair = KINDS[str(obj.get("kind"))].spokes.get(version)
     new, old = (values.child(each, "spec", "spec") for each in (obj, stored))
-    if pair is None or pair.extras(new):
+    if pair is None:
         return {}
-    return {name: value for name, value in pair.extras(old).items() if name not in new}
+    only_hub = pair.HUB.keys() - pair.SPOKE.keys()
+    if only_hub & pair.extras(new).keys():
+        return {}
+    return {name: value for name, value in pair.extras(old).items() if name in only_hub}
 
 
 def name_of(obj: object) -> str:

@@ -130,7 +130,8 @@ def conditions(admin: Client, crd: str) -> dict[str, Json]:
     The API server writes `null` for the list in a status that it has only begun.
     """
     definition = admin.resource("apiextensions.k8s.io/v1", PLURALS[CRD]).get(crd)
-    return {item["type"]: item for item in definition.get("status", {}).get("conditions") or []}
+    found: list[Json] = definition.get("status", {}).get("conditions") or []
+    return {item["type"]: item for item in found}
 
 
 def _established(conditions: dict[str, Json]) -> bool:

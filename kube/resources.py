@@ -27,3 +27,13 @@ class GroupVersionResource:
             parts += ["namespaces", namespace]
         parts += [self.plural, name, subresource]
         return "/".join(part for part in parts if part)
+
+
+CUSTOM_RESOURCE_DEFINITIONS = GroupVersionResource(
+    "apiextensions.k8s.io",
+    "v1",
+    "CustomResourceDefinition",
+    "customresourcedefinitions",
+    namespaced=False,
+)
+"""What defines our kinds, and remembers in which versions they are stored."""

@@ -2,9 +2,12 @@
 """The FastAPI application: which path answers which review."""
 
 from collections.abc import Awaitable, Callable
+from http import HTTPStatus
 
 from fastapi import FastAPI, Request, Response
 from starlette.requests import ClientDisconnect
+from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from api import resources
 from conversion import registry
@@ -14,11 +17,11 @@ from . import admission_review, conversion_review
 from .errors import RequestError
 from .inuse import InUse
 from .limits import Bodies
+from .protocol import WRITE_BYTES
 
 CONVERT_PATH = "/convert"
 
 _Answer = Callable[[bytes], Awaitable[bytes]]
-_Endpoint = Callable[[Request], Awaitable[Response]]
 
 
 def create_app(in_use: InUse | None = None, bodies: Bodies | None = None) -> FastAPI:
@@ -38,32 +41,61 @@ def create_app(in_use: InUse | None = None, bodies: Bodies | None = None) -> Fas
     registry.check((pool.kind, version) for pool in resources.POOLS for version in pool.versions)
     bodies = bodies or Bodies()
     app = FastAPI(openapi_url=None)  # the paths are Kubernetes' contract, not an API of its own
-    _post(app, CONVERT_PATH, _endpoint(conversion_review.convert, bodies))
+    _post(app, CONVERT_PATH, _Endpoint(conversion_review.Converter().convert, bodies))
     if in_use is None:
         return app
     for resource in resources.POOLS:
         validate, mutate = _admission(resource.kind, in_use)
-        _post(app, resource.validating_path(pools.HUB), _endpoint(validate, bodies))
-        _post(app, resource.mutating_path(pools.HUB), _endpoint(mutate, bodies))
+        _post(app, resource.validating_path(pools.HUB), _Endpoint(validate, bodies))
+        _post(app, resource.mutating_path(pools.HUB), _Endpoint(mutate, bodies))
     return app
 
 
-def _post(app: FastAPI, path: str, endpoint: _Endpoint) -> None:
-    app.add_api_route(path, endpoint, methods=["POST"], response_class=Response)
+def _post(app: FastAPI, path: str, endpoint: ASGIApp) -> None:
+    app.router.routes.append(Route(path, endpoint, methods=["POST"]))
 
 
-def _endpoint(answer: _Answer, bodies: Bodies) -> _Endpoint:
-    async def endpoint(request: Request) -> Response:
+class _Endpoint:
+    """Reviews in, reviews out, at one path.
+
+    An ASGI application, because the answer counts against the limits until its client has read it,
+    and a FastAPI endpoint is over before.
+    """
+
+    def __init__(self, answer: _Answer, bodies: Bodies) -> None:
+        self._answer = answer
+        self._bodies = bodies
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
         try:
-            async with bodies.read(request) as body:
-                review = await answer(body)
+            await self._review(Request(scope, receive), send)
         except RequestError as error:
-            return Response(f"{error}\n", error.status, media_type="text/plain")
-        except ClientDisconnect:
-            return Response(status_code=400)  # nobody is there to read it
-        return Response(review, media_type="application/json")
+            refusal = Response(f"{error}\n", error.status, media_type="text/plain")
+            await refusal(scope, receive, send)
+        except ClientDisconnect:  # nobody is there to read an answer
+            await Response(status_code=HTTPStatus.BAD_REQUEST)(scope, receive, send)
 
-    return endpoint
+    async def _review(self, request: Request, send: Send) -> None:
+        async with self._bodies.read(request) as body:
+            review = await self._answer(body)
+            with self._bodies.hold(len(review)):
+                await _send(review, send)
+
+
+async def _send(review: bytes, send: Send) -> None:
+    """Send an answer, and return when all but the last piece is on its way.
+
+    Flow:
+        In pieces, because TLS takes whatever is written at once, whether the client reads or not.
+    """
+    length = str(len(review)).encode()
+    headers = [(b"content-type", b"application/json"), (b"content-length", length)]
+    await send({"type": "http.response.start", "status": HTTPStatus.OK, "headers": headers})
+    for begin in range(0, len(review), WRITE_BYTES):
+        end = begin + WRITE_BYTES
+        more = end < len(review)
+        await send({"type": "http.response.body", "body": review[begin:end], "more_body": more})
 
 
 def _admission(kind: str, in_use: InUse) -> tuple[_Answer, _Answer]:

@@ -28,49 +28,77 @@ class _Review(msgspec.Struct, tag_field="kind", tag=KIND):
     api_version: str = msgspec.field(name="apiVersion", default=API_VERSION)
 
 
-_AT_ONCE = 32  # objects; a few hundred microseconds, at worst a few hundred milliseconds
+ANSWER_BYTES = 64 * 1024 * 1024
+"""Of all objects of one answer.  A packed annotation may be some hundred times as long when it is
+unpacked, so that a request of 8 MiB could ask for gigabytes.
+"""
+
+_REVIEWS_AT_ONCE = 2  # of several objects: together they hold twice the bytes above
+_TURN_SECONDS = 0.01  # after which others get theirs; one packed annotation can take 0.2
 
 _DECODER = msgspec.json.Decoder(_Review)
 
 
-async def convert(body: bytes) -> bytes:
-    """Answer a ConversionReview.
+class Converter:
+    """Answers ConversionReviews."""
 
-    Guarantees:
-        uid echoed, order kept, all or nothing: one object that cannot be converted makes the
-        answer a Failure whose message names that object and its field.
+    def __init__(self) -> None:
+        self._turns = asyncio.Semaphore(_REVIEWS_AT_ONCE)
 
-    Raises:
-        RequestError: the body is no ConversionReview v1.
-    """
-    try:
-        objects.check_text(body)
-        review = _DECODER.decode(body)
-        if review.api_version != API_VERSION:
-            objects.unknown_version(review.api_version, API_VERSION)
-        converted = await _convert_all(review.request)
-    except objects.MALFORMED as error:
-        objects.malformed(error)
-    return _answer(review.request.uid, converted)
+    async def convert(self, body: bytes) -> bytes:
+        """Answer a ConversionReview.
+
+        Guarantees:
+            uid echoed, order kept, all or nothing: one object that cannot be converted makes the
+            answer a Failure whose message names that object and its field.
+
+        Raises:
+            RequestError: the body is no ConversionReview v1.
+        """
+        try:
+            objects.check_text(body)
+            review = _DECODER.decode(body)
+            if review.api_version != API_VERSION:
+                objects.unknown_version(review.api_version, API_VERSION)
+            converted = await self._convert(review.request)
+        except objects.MALFORMED as error:
+            objects.malformed(error)
+        return _answer(review.request.uid, converted)
+
+    async def _convert(self, request: _Request) -> list[msgspec.Raw] | str:
+        """Convert; a single object, all that today's API server sends, waits for nobody."""
+        if len(request.objects) <= 1:
+            return await _convert_all(request)
+        async with self._turns:
+            return await _convert_all(request)
 
 
-async def _convert_all(request: _Request) -> list[values.JsonObject] | str:
+async def _convert_all(request: _Request) -> list[msgspec.Raw] | str:
     """Return the converted objects, or why there are none."""
-    converted: list[values.JsonObject] = []
+    clock = asyncio.get_running_loop().time
+    turn_ends = clock() + _TURN_SECONDS
+    converted: list[msgspec.Raw] = []
+    size = 0
     for index, raw in enumerate(request.objects):
-        if index % _AT_ONCE == _AT_ONCE - 1:
-            await asyncio.sleep(0)  # others get their turn: packed annotations take time
+        if clock() > turn_ends:
+            await asyncio.sleep(0)
+            turn_ends = clock() + _TURN_SECONDS
         obj = objects.decode(raw)
         if not values.is_object(obj):
             return f"objects[{index}] is not an object"
         try:
-            converted.append(registry.convert(obj, request.desired))
+            text = msgspec.json.encode(registry.convert(obj, request.desired))
         except errors.ConversionError as error:
             return f"{registry.name_of(obj)}: {error}"
+        converted.append(msgspec.Raw(text))
+        size += len(text)
+        if size > ANSWER_BYTES:
+            too_large = f"the answer is larger than {ANSWER_BYTES} bytes"
+            return f"{registry.name_of(obj)}: {too_large}: send fewer objects in a review"
     return converted
 
 
-def _answer(uid: str, converted: list[values.JsonObject] | str) -> bytes:
+def _answer(uid: str, converted: list[msgspec.Raw] | str) -> bytes:
     response: values.JsonObject = {"uid": uid}
     if isinstance(converted, str):
         response |= {"convertedObjects": [], "result": {"status": "Failure", "message": converted}}

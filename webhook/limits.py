@@ -2,8 +2,8 @@
 """What a request may cost: bytes, time, and memory for all requests together."""
 
 import asyncio
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Generator
+from contextlib import asynccontextmanager, contextmanager
 from http import HTTPStatus
 
 from fastapi import Request
@@ -16,7 +16,9 @@ API server, and its own envelope.
 """
 
 ALL_BODIES_BYTES = 64 * 1024 * 1024
-"""Of all requests at one time: more are told to come back, so that memory stays bounded."""
+"""Of all requests and answers at one time: more are told to come back, so that memory stays
+bounded.
+"""
 
 BODY_SECONDS = 10.0
 """For sending a body, which the API server does at once."""
@@ -49,18 +51,36 @@ class Bodies:
         _check_type(request.headers.get("content-type", ""))
         self._check_length(request.headers.get("content-length", ""))
         chunks: list[bytes] = []
+        try:
+            await self._collect(request, chunks)
+            yield b"".join(chunks)
+        finally:
+            self._held -= sum(map(len, chunks))
+
+    async def _collect(self, request: Request, chunks: list[bytes]) -> None:
         size = 0
         try:
             async with asyncio.timeout(self._seconds):
                 async for chunk in request.stream():
+                    chunks.append(chunk)
                     size += len(chunk)
                     self._held += len(chunk)
-                    chunks.append(chunk)
                     self._check(size)
-            yield b"".join(chunks)
         except TimeoutError as error:
             problem = f"the body did not arrive in {self._seconds:g} s"
             raise RequestError(HTTPStatus.REQUEST_TIMEOUT, problem) from error
+
+    @contextmanager
+    def hold(self, size: int) -> Generator[None]:
+        """Count an answer against the common limit until its client has it.
+
+        Raises:
+            RequestError: too many at once.
+        """
+        self._held += size
+        try:
+            self._check_together()
+            yield
         finally:
             self._held -= size
 
@@ -73,6 +93,9 @@ class Bodies:
         if size > self._one:
             problem = f"the body is larger than {self._one} bytes"
             raise RequestError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, problem)
+        self._check_together()
+
+    def _check_together(self) -> None:
         if self._held > self._together:
             problem = "too many requests at once; try again"
             raise RequestError(HTTPStatus.TOO_MANY_REQUESTS, problem)

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""HTTP/1.1 with bounds on what comes before a body: time, bytes, and connections.
+"""HTTP/1.1 with bounds on connections, and on the time and bytes of each request.
 
-uvicorn has none of them, and whoever reaches the port can open connections.
+uvicorn has none of them, and whoever reaches the port can open connections.  What a body holds is
+counted in `limits.py`; here it is the rest: headers, trailers, silence, and answers nobody reads.
 """
 
 import asyncio
@@ -10,13 +11,26 @@ from typing_extensions import override
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 HEAD_BYTES = 64 * 1024
-"""Of a request's first line and headers; the API server sends less than 1 KiB."""
+"""Of a request's first line and headers; the API server sends less than 1 KiB.  As much may come in
+one piece that is no body, such as trailers.
+"""
 
 HEAD_SECONDS = 10.0
 """From the connection, or from a request's first byte, to the end of its headers."""
 
+REST_SECONDS = 20.0
+"""From there to the end of the request: more than a body may take, so that a slow one is answered
+before its connection is closed.
+"""
+
+WRITE_SECONDS = 10.0
+"""For the client to read what is being sent."""
+
+WRITE_BYTES = 64 * 1024
+"""Of an answer that may wait in memory for its client to read."""
+
 CONNECTIONS = 800
-"""Open at one time: below the 1024 files that a process usually may have open."""
+"""Open at one time, after their TLS handshake."""
 
 _TOO_LARGE = (
     b"HTTP/1.1 431 Request Header Fields Too Large\r\n"
@@ -29,50 +43,82 @@ class BoundedProtocol(HttpToolsProtocol):
     """One connection."""
 
     _deadline: asyncio.TimerHandle | None = None
-    _head_bytes = 0
+    _write_deadline: asyncio.TimerHandle | None = None
     _in_head = True
+    _since_body = 0
+    """Bytes that came since the last piece of a body, or since the request began."""
 
     @override
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        transport.set_write_buffer_limits(WRITE_BYTES)
         if len(self.connections) > CONNECTIONS:
             transport.abort()
         else:
-            self._begin_head()
+            self._close_in(HEAD_SECONDS)
 
     @override
     def connection_lost(self, exc: Exception | None) -> None:
-        self._end_head()
+        self._cancel_deadline()
         super().connection_lost(exc)
+        self._cancel_write_deadline()
 
     @override
     def data_received(self, data: bytes) -> None:
+        self._since_body += len(data)
         super().data_received(data)
-        if not self._in_head:
+        if self._since_body <= HEAD_BYTES or self.transport.is_closing():
             return
-        self._head_bytes += len(data)
-        if self._head_bytes > HEAD_BYTES and not self.transport.is_closing():
+        if self._in_head:
             self.transport.write(_TOO_LARGE % HEAD_BYTES)
             self.transport.close()
+        else:
+            self.transport.abort()  # endless trailers, after whose request an answer is under way
 
     @override
     def on_message_begin(self) -> None:
         super().on_message_begin()
-        self._begin_head()
+        self._in_head = True
+        self._close_in(HEAD_SECONDS)
 
     @override
     def on_headers_complete(self) -> None:
-        self._end_head()
+        self._in_head = False
+        self._since_body = 0
+        self._close_in(REST_SECONDS)
         super().on_headers_complete()
 
-    def _begin_head(self) -> None:
-        self._end_head()
-        self._in_head = True
-        self._deadline = self.loop.call_later(HEAD_SECONDS, self.transport.close)
+    @override
+    def on_body(self, body: bytes) -> None:
+        self._since_body = 0
+        super().on_body(body)
 
-    def _end_head(self) -> None:
-        self._in_head = False
-        self._head_bytes = 0
+    @override
+    def on_message_complete(self) -> None:
+        self._since_body = 0
+        self._cancel_deadline()
+        super().on_message_complete()
+
+    @override
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._write_deadline = self.loop.call_later(WRITE_SECONDS, self.transport.abort)
+
+    @override
+    def resume_writing(self) -> None:
+        self._cancel_write_deadline()
+        super().resume_writing()
+
+    def _close_in(self, seconds: float) -> None:
+        self._cancel_deadline()
+        self._deadline = self.loop.call_later(seconds, self.transport.close)
+
+    def _cancel_deadline(self) -> None:
         if self._deadline is not None:
             self._deadline.cancel()
             self._deadline = None
+
+    def _cancel_write_deadline(self) -> None:
+        if self._write_deadline is not None:
+            self._write_deadline.cancel()
+            self._write_deadline = None

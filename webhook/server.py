@@ -3,6 +3,7 @@
 
 import asyncio
 import contextlib
+import resource
 import signal
 import socket
 import ssl
@@ -20,6 +21,7 @@ its own, so that we never close one just as it sends a review.
 """
 
 _BACKLOG = 1024  # connections that wait to be accepted
+_HANDSHAKE_SECONDS = 10.0  # of TLS; asyncio gives a silent client 60
 _DRAIN_SECONDS = 10  # at stop, for reviews under way: as long as the API server would wait
 
 
@@ -40,7 +42,6 @@ class Server:
         self._config = uvicorn.Config(
             app,
             access_log=False,
-            http=BoundedProtocol,
             lifespan="off",
             log_config=None,
             proxy_headers=False,
@@ -65,6 +66,7 @@ class Server:
         Raises:
             OSError: the port is taken or not allowed.
         """
+        _allow_files()
         listener = _listen(*self._address)
         self._address = self._address[0], listener.getsockname()[1]
         self._task = asyncio.create_task(self._server.serve([listener]), name="webhook server")
@@ -90,8 +92,24 @@ class _Uvicorn(uvicorn.Server):
 
     @override
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
+        """Listen; uvicorn's own way knows no time-out of TLS handshakes."""
+        loop = asyncio.get_running_loop()
+        context = self.config.ssl
+        self.servers = [
+            await loop.create_server(
+                self._protocol,
+                sock=listener,
+                ssl=context,
+                ssl_handshake_timeout=_HANDSHAKE_SECONDS if context else None,
+                backlog=_BACKLOG,
+            )
+            for listener in sockets or ()
+        ]
+        self.started = True
         self.up.set()
+
+    def _protocol(self) -> BoundedProtocol:
+        return BoundedProtocol(self.config, self.server_state, self.lifespan.state)
 
     @override
     @contextlib.contextmanager
@@ -105,6 +123,12 @@ def stop_signal() -> asyncio.Event:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     return stop
+
+
+def _allow_files() -> None:
+    """Let the process have as many connections as it may, as Go programs do at start."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def _listen(host: str, port: int) -> socket.socket:

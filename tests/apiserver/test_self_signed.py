@@ -10,7 +10,7 @@ import pytest
 from cryptography import x509
 
 from envtest import client, errors, manifests, plugin, ports, provider, waiting
-from webhook import selfsigned
+from webhook import issuer, selfsigned
 
 SUBNET = {"subnet": "10.9.0.0/24"}
 
@@ -26,10 +26,10 @@ def secrets(cluster: provider.Provider) -> client.Resource:
     return cluster.admin.resource("v1", "secrets", provider.NAMESPACE)
 
 
-def issued(cluster: provider.Provider) -> selfsigned.Issued:
+def issued(cluster: provider.Provider) -> issuer.Issued:
     data = secrets(cluster).get(selfsigned.SECRET)["data"]
     names = ("ca.crt", "tls.crt", "tls.key")
-    return selfsigned.Issued(*(base64.b64decode(data[name]) for name in names))
+    return issuer.Issued(*(base64.b64decode(data[name]) for name in names))
 
 
 def shown(cluster: provider.Provider, port: int = 0) -> bytes:
@@ -71,8 +71,8 @@ def test_it_is_renewed_under_two_replicas_without_a_failed_read(
     assert shown(cluster, port) == shown(cluster) == issued(cluster).certificate
     old = issued(cluster)
     names = sorted(str(name.value) for name in names_of(old.certificate))
-    soon = dt.datetime.now(dt.UTC) - selfsigned.LIFETIME + dt.timedelta(days=1)
-    aged = selfsigned.issue(names, old.authorities, now=soon)
+    soon = dt.datetime.now(dt.UTC) - issuer.LIFETIME + dt.timedelta(days=1)
+    aged = issuer.issue(names, old.authorities, now=soon)
     values = (aged.authorities, aged.certificate, aged.key)
     keys = ("ca.crt", "tls.crt", "tls.key")
     data = {key: base64.b64encode(v).decode() for key, v in zip(keys, values, strict=True)}

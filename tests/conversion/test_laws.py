@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """The laws of conversion, on any object whose JSON types fit, good values or bad."""
 
+import base64
 import copy
 import json
+import zlib
 from collections.abc import Mapping
 from typing import cast
 
@@ -97,7 +99,8 @@ def objects(
         metadata["annotations"] = {**(kept or {}), **own}
     if draw(st.booleans()):
         metadata["labels"] = draw(st.dictionaries(st.text(), st.text(), max_size=2))
-    obj["metadata"] = metadata
+    if draw(st.integers(0, 9)):
+        obj["metadata"] = metadata
     if draw(st.integers(0, 9)):
         obj["spec"] = draw(specs)
     if draw(st.booleans()):
@@ -106,16 +109,19 @@ def objects(
 
 
 def bare(obj: values.JsonObject) -> values.JsonObject:
-    """Return the object without the one annotation."""
-    metadata = dict(cast("Mapping[str, object]", obj["metadata"]))
+    """Return the object without the one annotation, and without what held nothing else."""
+    metadata = dict(cast("Mapping[str, object]", obj.get("metadata", {})))
     kept = dict(cast("Mapping[str, object]", metadata.pop("annotations", {})))
     kept.pop(stash.ANNOTATION, None)
-    return obj | {"metadata": metadata | ({"annotations": kept} if kept else {})}
+    metadata |= {"annotations": kept} if kept else {}
+    return {k: v for k, v in obj.items() if k != "metadata"} | (
+        {"metadata": metadata} if metadata else {}
+    )
 
 
 def own(obj: values.JsonObject) -> str | None:
     """Return the one annotation."""
-    metadata = cast("dict[str, dict[str, str]]", obj["metadata"])
+    metadata = cast("dict[str, dict[str, str]]", obj.get("metadata", {}))
     return metadata.get("annotations", {}).get(stash.ANNOTATION)
 
 
@@ -201,6 +207,14 @@ def test_round_trips_reach_a_fixed_point_at_once(obj: values.JsonObject) -> None
         again = there(back(again))
 
     assert again == first
+
+
+@given(objects(V1ALPHA2, hubs) | objects(V1ALPHA1, spokes))
+def test_the_annotation_is_only_where_something_would_be_lost(obj: values.JsonObject) -> None:
+    there, back = (down, up) if obj["apiVersion"] == V1ALPHA2 else (up, down)
+    other = there(obj)
+
+    assert own(other) is None or bare(back(bare(other))) != bare(obj)
 
 
 HUNDREDS = [f"10.{i // 256}.{i % 256}.0-10.{i // 256}.{i % 256}.99" for i in range(4096)]
@@ -315,6 +329,7 @@ def test_a_whole_hub_spec_saved_by_go_gives_only_what_v1alpha1_lacks() -> None:
         {"addressReuseGracePeriodSeconds": 2**31},
         {"addressReuseGracePeriodSeconds": True},
         {"prefix": 12},
+        {"allocateReservedIPAddresses": 1},
         {"bogus": 1},
         {"subnet": "10.0.0.0/24"},
     ],
@@ -326,6 +341,48 @@ def test_an_entry_that_the_hub_would_not_admit_counts_as_absent(
     old = pool(V1ALPHA1, {"addresses": ["10.0.0.1"]}, saved(entry))
 
     assert up(old) == pool(V1ALPHA2, {"addresses": ["10.0.0.1"]})
+
+
+@pytest.mark.parametrize(
+    "entry", [{"subnet": 5}, {"start": "x" * 101}, {"end": ["x"]}, {"subnet": "x" * 101}], ids=str
+)
+def test_an_entry_that_v1alpha1_would_not_admit_counts_as_absent(
+    entry: Mapping[str, object],
+) -> None:
+    hub: dict[str, object] = {"addresses": ["10.0.0.1"], "prefix": 24}
+
+    assert down(pool(V1ALPHA2, hub, saved({**hub, **entry}))) == pool(V1ALPHA1, hub)
+
+
+@pytest.mark.parametrize("prefix", [24, 0])
+def test_a_prefix_that_an_old_client_writes_beats_the_saved_0(prefix: int) -> None:
+    hub = pool(V1ALPHA2, {"addresses": ["10.0.0.1"], "prefix": 0})
+    old = down(hub)
+
+    old["spec"] = spec_of(old) | ({"prefix": prefix} if prefix else {})
+
+    assert spec_of(up(old))["prefix"] == prefix
+
+
+def packed_list(cut: int = 0, junk: str = "") -> str:
+    """Return an annotation with a packed list of exclusions, perhaps damaged."""
+    plain = json.dumps({"spec": {"excludedAddresses": ["10.0.0.3"]}}).encode()
+    data = zlib.compress(plain)
+    text = base64.b64encode(data[: len(data) - cut]).decode()
+    return packed(text[:4] + junk + text[4:])
+
+
+def test_a_packed_annotation_is_unpacked() -> None:
+    old = pool(V1ALPHA1, {"addresses": ["10.0.0.1"]}, packed_list())
+
+    assert spec_of(up(old))["excludedAddresses"] == ["10.0.0.3"]
+
+
+@pytest.mark.parametrize(("cut", "junk"), [(1, ""), (4, ""), (0, "!"), (0, "\n")])
+def test_a_damaged_packed_annotation_counts_as_absent(cut: int, junk: str) -> None:
+    old = pool(V1ALPHA1, {"addresses": ["10.0.0.1"]}, packed_list(cut, junk))
+
+    assert spec_of(up(old)) == {"addresses": ["10.0.0.1"]}
 
 
 def test_long_lists_are_compressed() -> None:
@@ -351,6 +408,7 @@ def test_long_lists_are_compressed() -> None:
         ({"kind": "Pod"}, r"^Pod of ipam\.cluster\.x-k8s\.io/v1alpha1 is unknown here; known are"),
         ({"kind": ["Pod"]}, r"is unknown here"),
         ({"apiVersion": "v1"}, r"^InClusterIPPool of v1 is unknown here"),
+        ({"apiVersion": "example.com/v1alpha1"}, r"^InClusterIPPool of example\.com/v1alpha1 is"),
         ({"apiVersion": None}, r"^InClusterIPPool of None is unknown here"),
         ({"kind": "InClusterPrefixPool"}, r"^InClusterPrefixPool of .*/v1alpha1 is unknown here"),
     ],

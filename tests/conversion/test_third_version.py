@@ -142,7 +142,9 @@ async def test_the_service_speaks_it(monkeypatch: pytest.MonkeyPatch) -> None:
     request = {"uid": "u", "desiredAPIVersion": NEW, "objects": objects}
     review = {"kind": "ConversionReview", "apiVersion": "apiextensions.k8s.io/v1"}
 
-    answer = await conversion_review.convert(json.dumps(review | {"request": request}).encode())
+    answer = await conversion_review.Converter().convert(
+        json.dumps(review | {"request": request}).encode()
+    )
 
     (found,) = json.loads(answer)["response"]["convertedObjects"]
     assert found["spec"] == {"ranges": ["10.0.0.1-10.0.0.2"], "prefix": 30}

@@ -50,7 +50,7 @@ async def test_a_conversion_review_is_answered(found: list[object], desired: str
     review = {"apiVersion": "apiextensions.k8s.io/v1", "kind": "ConversionReview"}
     body = json.dumps(review | {"request": request}).encode()
     with contextlib.suppress(errors.RequestError):  # a 4xx: the body is no review at all
-        check_answer(await conversion_review.convert(body))
+        check_answer(await conversion_review.Converter().convert(body))
 
 
 @given(st.sampled_from(["CREATE", "UPDATE", "DELETE"]), objects, objects, versions)

@@ -7,27 +7,35 @@ import datetime as dt
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from cryptography import x509
 
 from kube import errors, fake, resources
-from webhook import selfsigned, tls
+from webhook import issuer, selfsigned, tls
 
 NAMES = ("webhook-service.system.svc", "127.0.0.1")
 NAMESPACE = "system"
 SECRETS = resources.GroupVersionResource("", "v1", "Secret", "secrets")
-CRDS = selfsigned._CRDS
+CRDS = resources.CUSTOM_RESOURCE_DEFINITIONS
 CRD = selfsigned.CONVERTED[0]
 HOOKS = resources.GroupVersionResource(
     "admissionregistration.k8s.io", "v1", "", "validatingwebhookconfigurations", namespaced=False
 )
 HOOK = selfsigned.CONFIGURATIONS[HOOKS.plural]
-LONG_AGO = dt.datetime.now(dt.UTC) - selfsigned.LIFETIME + dt.timedelta(days=1)
+LONG_AGO = dt.datetime.now(dt.UTC) - issuer.LIFETIME + dt.timedelta(days=1)
 
 
 @pytest.fixture(autouse=True)
-def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(selfsigned, "_SETTLE_SECONDS", 0.0)
+def waits(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What was done when somebody waited for the API server to hear of an authority."""
+    waits: list[str] = []
+
+    async def settle() -> None:
+        waits.append("settled")
+
+    monkeypatch.setattr(selfsigned, "_settle", settle)
+    return waits
 
 
 @pytest.fixture
@@ -49,16 +57,16 @@ def files(folder: Path) -> tls.Files:
     return tls.Files(folder / "tls.crt", folder / "tls.key")
 
 
-def stored(api: fake.FakeApi) -> selfsigned.Issued:
+def stored(api: fake.FakeApi) -> issuer.Issued:
     secret = api.read(SECRETS, NAMESPACE, selfsigned.SECRET)
     assert secret is not None
-    return selfsigned.Issued(*(base64.b64decode(secret["data"][name]) for name in DATA))
+    return issuer.Issued(*(base64.b64decode(secret["data"][name]) for name in DATA))
 
 
 DATA = ("ca.crt", "tls.crt", "tls.key")
 
 
-def store(api: fake.FakeApi, issued: selfsigned.Issued) -> None:
+def store(api: fake.FakeApi, issued: issuer.Issued) -> None:
     values = (issued.authorities, issued.certificate, issued.key)
     data = {
         name: base64.b64encode(value).decode() for name, value in zip(DATA, values, strict=True)
@@ -116,7 +124,7 @@ async def test_where_all_is_well_nothing_is_written(api: fake.FakeApi, tmp_path:
 async def test_a_certificate_that_soon_ends_is_renewed_and_its_authority_still_trusted(
     api: fake.FakeApi, tmp_path: Path
 ) -> None:
-    store(api, old := selfsigned.issue(NAMES, now=LONG_AGO))
+    store(api, old := issuer.issue(NAMES, now=LONG_AGO))
 
     await keeper(api, tmp_path).step()
 
@@ -129,8 +137,8 @@ async def test_a_certificate_that_soon_ends_is_renewed_and_its_authority_still_t
 async def test_authorities_whose_time_is_over_are_dropped(
     api: fake.FakeApi, tmp_path: Path
 ) -> None:
-    past = selfsigned.issue(NAMES, now=LONG_AGO - dt.timedelta(days=9))
-    store(api, selfsigned.issue(NAMES, past.authorities, now=LONG_AGO - dt.timedelta(days=2)))
+    past = issuer.issue(NAMES, now=LONG_AGO - dt.timedelta(days=9))
+    store(api, issuer.issue(NAMES, past.authorities, now=LONG_AGO - dt.timedelta(days=2)))
 
     await keeper(api, tmp_path).step()
 
@@ -140,19 +148,21 @@ async def test_authorities_whose_time_is_over_are_dropped(
 @pytest.mark.parametrize(
     "bad",
     [
-        selfsigned.Issued(),
-        selfsigned.issue(["another.name"]),
-        selfsigned.Issued(b"x", b"y", b"z"),
+        issuer.Issued(),
+        issuer.issue(["another.name"]),
+        issuer.Issued(b"x", b"y", b"z"),
+        msgspec.structs.replace(issuer.issue(NAMES), key=issuer.issue(NAMES).key),
+        msgspec.structs.replace(issuer.issue(NAMES), authorities=issuer.issue(NAMES).authorities),
     ],
 )
 async def test_a_secret_of_no_use_is_replaced(
-    api: fake.FakeApi, tmp_path: Path, bad: selfsigned.Issued
+    api: fake.FakeApi, tmp_path: Path, bad: issuer.Issued
 ) -> None:
     store(api, bad)
 
     await keeper(api, tmp_path).step()
 
-    assert not selfsigned.due(stored(api), NAMES, dt.datetime.now(dt.UTC))
+    assert not issuer.due(stored(api), NAMES, dt.datetime.now(dt.UTC))
     assert files(tmp_path).certificate.read_bytes() == stored(api).certificate
 
 
@@ -175,13 +185,64 @@ async def test_replicas_that_start_together_agree_on_one_certificate(
     assert bundles(api) == [stored(api).authorities] * 3
 
 
+async def test_no_replica_shows_a_certificate_that_was_trusted_only_just_now(
+    api: fake.FakeApi, tmp_path: Path, waits: list[str]
+) -> None:
+    one, other = (keeper(api, tmp_path / name) for name in ("one", "other"))
+    for each in (one, other):
+        await each.step()
+    assert waits == []  # nobody calls a server that has no certificate yet
+    store(api, issuer.issue(NAMES, stored(api).authorities))
+
+    for each in (one, other):
+        await each.step()
+
+    assert waits == ["settled"] * 2
+
+
+async def test_what_is_still_shown_stays_trusted_when_the_secret_is_deleted(
+    api: fake.FakeApi, tmp_path: Path
+) -> None:
+    await keeper(api, tmp_path / "one").step()
+    old = stored(api)
+    api.remove(SECRETS, NAMESPACE, selfsigned.SECRET)
+
+    await keeper(api, tmp_path / "other").step()
+
+    assert stored(api).certificate != old.certificate
+    assert bundles(api) == [stored(api).authorities + old.authorities] * 3
+
+
+async def test_a_bundle_does_not_grow_for_ever(api: fake.FakeApi, tmp_path: Path) -> None:
+    for number in range(issuer.TRUSTED + 2):
+        await keeper(api, tmp_path / str(number)).step()
+        api.remove(SECRETS, NAMESPACE, selfsigned.SECRET)
+
+    assert [count(bundle) for bundle in bundles(api)] == [issuer.TRUSTED] * 3
+
+
+async def test_replicas_with_names_of_their_own_share_one_certificate(
+    api: fake.FakeApi, tmp_path: Path
+) -> None:
+    hosts = ("10.0.0.1", "10.0.0.2")
+    replicas = [
+        selfsigned.SelfSigned(api, NAMESPACE, (*NAMES, host), files(tmp_path / host))
+        for host in hosts
+    ]
+    for each in replicas * 3:
+        await each.step()
+
+    assert count(stored(api).authorities) == 2
+    assert not issuer.due(stored(api), hosts, dt.datetime.now(dt.UTC))
+
+
 async def test_a_replica_that_lags_behind_takes_no_trust_back(
     api: fake.FakeApi, tmp_path: Path
 ) -> None:
     one = keeper(api, tmp_path)
     await one.step()
     old = stored(api)
-    store(api, new := selfsigned.issue(NAMES, old.authorities))
+    store(api, new := issuer.issue(NAMES, old.authorities))
     await keeper(api, tmp_path / "other").step()
 
     store(api, old)  # as this one has read it, before the other wrote

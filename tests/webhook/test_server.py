@@ -2,9 +2,12 @@
 """The whole server over real TLS sockets on loopback."""
 
 import asyncio
+import contextlib
+import copy
 import json
 import logging
 import random
+import resource
 import socket
 import ssl
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -41,12 +44,49 @@ REVIEW = {
 }
 
 
-async def connect(running: server.Server) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+DELETION = {
+    "apiVersion": "admission.k8s.io/v1",
+    "kind": "AdmissionReview",
+    "request": {
+        "uid": "u-1",
+        "operation": "DELETE",
+        "oldObject": {
+            "apiVersion": f"{GROUP}/v1alpha2",
+            "kind": "InClusterIPPool",
+            "metadata": {"name": "blue", "namespace": "default"},
+            "spec": {"addresses": ["10.0.0.1"], "prefix": 24},
+        },
+    },
+}
+
+
+def review_with_status(status: str) -> bytes:
+    """Return a review of one object that is mostly status."""
+    body: Any = copy.deepcopy(REVIEW)
+    body["request"]["objects"][0]["status"] = status
+    return json.dumps(body).encode()
+
+
+async def connect(
+    running: server.Server, receive_bytes: int = 0
+) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
     """Open a TLS connection that trusts anything, without a server name."""
     context = ssl.create_default_context()
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
-    return await asyncio.open_connection("127.0.0.1", running.port, ssl=context)
+    client = socket.socket()
+    if receive_bytes:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_bytes)
+    client.setblocking(False)  # noqa: FBT003 - as the standard library has it
+    await asyncio.get_running_loop().sock_connect(client, ("127.0.0.1", running.port))
+    return await asyncio.open_connection(sock=client, ssl=context, server_hostname="")
+
+
+async def until(reached: Callable[[], bool]) -> None:
+    """Wait for something that nobody tells."""
+    async with asyncio.timeout(30):
+        while not reached():  # noqa: ASYNC110 - a state, not an event
+            await asyncio.sleep(0.01)
 
 
 def served_name(writer: asyncio.StreamWriter) -> str:
@@ -216,10 +256,11 @@ async def test_what_is_no_review_gets_a_clear_refusal(
 
 async def test_10000_garbage_bodies_get_a_review_or_a_4xx(running: server.Server) -> None:
     dice = random.Random(5)  # noqa: S311 - seeded, so that a failure comes again
-    seeds = [json.dumps(REVIEW).encode(), b"", b"null", b"[" * 1000, b'{"kind":"ConversionReview"']
+    seeds = [json.dumps(each).encode() for each in (REVIEW, DELETION)]
+    seeds += [b"", b"null", b"[" * 1000, b'{"kind":"ConversionReview"']
     reader, writer = await connect(running)
     for _ in range(10_000):
-        path = dice.choice(["/convert", ADMISSION])
+        path = dice.choice(["/convert", ADMISSION, ADMISSION.replace("validate", "mutate")])
         status, text = await send(reader, writer, path, garbled(dice, seeds))
 
         assert status == 200 or 400 <= status < 500, text
@@ -364,6 +405,156 @@ async def test_a_silent_connection_is_closed(
 
     assert await reader.read() == b""
     writer.close()
+
+
+async def test_endless_trailers_end_the_connection(running: server.Server) -> None:
+    reader, writer = await connect(running)
+    writer.write(
+        b"POST /convert HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+        b"Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n"
+    )
+
+    with contextlib.suppress(OSError):
+        for number in range(protocol.HEAD_BYTES):
+            writer.write(b"X-%05d: y\r\n" % number)
+            await writer.drain()
+        assert await reader.read() == b""
+    writer.close()
+
+
+async def test_a_request_that_never_ends_ends_the_connection(
+    running: server.Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(protocol, "REST_SECONDS", 0.1)
+    reader, writer = await connect(running)
+    writer.write(b"POST /convert HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n{")
+
+    async with asyncio.timeout(30):  # an idle connection may stay for 120 s
+        answer = await reader.read()
+
+    assert answer.startswith(b"HTTP/1.1 415")
+    writer.close()
+
+
+async def test_a_second_request_that_stays_half_is_closed(
+    running: server.Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reader, writer = await connect(running)
+    await exchange(reader, writer)
+    monkeypatch.setattr(protocol, "HEAD_SECONDS", 0.1)
+    writer.write(b"POST /convert HTTP/1.1\r\nHost:")
+
+    async with asyncio.timeout(30):
+        assert await reader.read() == b""
+    writer.close()
+
+
+async def test_what_is_announced_as_too_large_is_refused_before_it_is_sent(
+    running: server.Server,
+) -> None:
+    reader, writer = await connect(running)
+    writer.write(
+        b"POST /convert HTTP/1.1\r\nContent-Type: application/json\r\n"
+        b"Content-Length: %d\r\n\r\n" % (limits.BODY_BYTES + 1)
+    )
+
+    assert (await reader.readline()).split()[1] == b"413"
+    writer.close()
+
+
+async def test_a_review_as_large_as_the_api_server_sends_is_answered(
+    running: server.Server,
+) -> None:
+    reader, writer = await connect(running)
+
+    status, _ = await send(reader, writer, "/convert", review_with_status("x" * 3 * 1024 * 1024))
+
+    assert status == 200
+    writer.close()
+
+
+async def test_reviews_under_way_are_answered_when_the_server_stops(
+    serve: Serve, files: tls.Files
+) -> None:
+    later = inuse.Later()
+    running = await serve(app.create_app(later), tls.Certificates(files))
+    reader, writer = await connect(running)
+    answer = asyncio.create_task(send(reader, writer, ADMISSION, json.dumps(DELETION).encode()))
+    await until(lambda: bool(running._server.server_state.tasks))
+
+    stopping = asyncio.create_task(running.stop())
+    await asyncio.sleep(0.3)  # uvicorn looks ten times a second whether to stop
+    later.give(inuse.FakeInUse())
+    status, text = await answer
+    await stopping
+
+    assert status == 200
+    assert json.loads(text)["response"]["allowed"]
+    writer.close()
+
+
+def test_idle_connections_stay_longer_than_the_api_server_keeps_its_own() -> None:
+    assert server._KEEP_ALIVE_SECONDS > 90
+
+
+async def test_an_answer_counts_until_it_is_read_and_not_for_ever(
+    serve: Serve, files: tls.Files, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(protocol, "WRITE_SECONDS", 0.5)
+    bodies = limits.Bodies()
+    running = await serve(app.create_app(bodies=bodies), tls.Certificates(files))
+    _, writer = await connect(running, receive_bytes=4096)  # or the kernel takes it all
+    (obj,) = cast(
+        "list[dict[str, object]]", cast("dict[str, object]", REVIEW["request"])["objects"]
+    )
+    big = REVIEW["request"] | {"objects": [obj | {"status": "x" * 7_000_000}]}  # type: ignore[operator]
+    body = json.dumps(REVIEW | {"request": big}).encode()
+    head = (
+        f"POST /convert HTTP/1.1\r\nContent-Type: application/json\r\nContent-Length: {len(body)}"
+    )
+    writer.write(f"{head}\r\n\r\n".encode() + body)
+
+    await until(lambda: bodies._held > 2 * 7_000_000)
+    await until(lambda: not bodies._held)
+    writer.close()
+
+
+async def test_answers_that_do_not_fit_beside_others_are_told_to_come_back(
+    serve: Serve, files: tls.Files
+) -> None:
+    body = json.dumps(REVIEW).encode()
+    tight = limits.Bodies(together=len(body) + 10)
+    running = await serve(app.create_app(bodies=tight), tls.Certificates(files))
+    reader, writer = await connect(running)
+
+    status, _ = await send(reader, writer, "/convert", body)
+
+    assert (status, tight._held) == (429, 0)
+    writer.close()
+
+
+async def test_a_connection_that_never_speaks_tls_is_closed(
+    serve: Serve, files: tls.Files, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server, "_HANDSHAKE_SECONDS", 0.1)
+    running = await serve(app.create_app(), tls.Certificates(files))
+    reader, writer = await asyncio.open_connection("127.0.0.1", running.port)
+
+    assert await reader.read() == b""
+    writer.close()
+
+
+async def test_a_server_may_have_all_the_files_that_its_process_may(
+    serve: Serve, files: tls.Files
+) -> None:
+    before = soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(soft, hard - 1), hard))
+    try:
+        await serve(app.create_app(), tls.Certificates(files))
+
+        assert resource.getrlimit(resource.RLIMIT_NOFILE) == (hard, hard)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
 
 
 async def test_a_connection_that_waits_for_its_next_review_stays_open(
