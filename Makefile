@@ -93,9 +93,9 @@ generate: $(STAMP) ## Write CRDs, RBAC and webhook configurations from the Pytho
 	$(BIN)/python -m generator
 
 .PHONY: fuzz
-fuzz: $(STAMP) ## Test the laws of conversion with 100,000 examples each (hours)
+fuzz: $(STAMP) ## Test the laws of conversion with 100,000 examples each (hours), or FUZZ_EXAMPLES=N
 	$(BIN)/python -m pytest tests/conversion tests/webhook/test_hostile.py \
-		--hypothesis-profile=fuzz --numprocesses=auto --dist=worksteal
+		--hypothesis-profile=fuzz --numprocesses=auto --dist=worksteal --durations=30
 
 .PHONY: bench
 bench: tools ## Run the benchmarks and print their figures

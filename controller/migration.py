@@ -10,7 +10,8 @@ custom-resource-definition-versioning/#upgrade-existing-objects-to-a-new-stored-
 from __future__ import annotations
 
 import asyncio
-from datetime import UTC, datetime
+from dataclasses import dataclass
+from http import HTTPStatus
 from typing import TYPE_CHECKING, NoReturn
 
 import msgspec
@@ -20,35 +21,34 @@ from api import resources
 from kube import pools
 from kube.client import decode, pages
 from kube.errors import ApiError, ConflictError, KubeError, NotFoundError, NotLeaderError
-from kube.objects import Object, Struct
-from kube.resources import GroupVersionResource
+from kube.objects import Key, Object, Struct
+from kube.resources import CUSTOM_RESOURCE_DEFINITIONS, GroupVersionResource
 
-from . import metrics
+from . import events, metrics
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Awaitable, Callable
 
     from kube.client import Api
 
 log = structlog.get_logger(__name__)
 
-CONTROLLER = "ipam.cluster.x-k8s.io/in-cluster"
-"""What Events name as their source."""
-
 _PER_SECOND = 50  # rewrites: not to be felt by anybody else at the API server
 _SETTLE_SECONDS = 10.0  # in which each API server hears of another storage version
 _LOOK_SECONDS = 600.0  # between looks, four small reads each; an upgrade restarts us anyway
-_AGAIN_SECONDS = 5.0  # after a failure
+_AGAIN_SECONDS = 5.0  # after a failure; doubled after each further one, up to `_LOOK_SECONDS`
+_TRIM_TRIES = 5  # others who write a definition do so a few times after an upgrade, not for ever
 
-CRDS = GroupVersionResource(
-    "apiextensions.k8s.io",
-    "v1",
-    "CustomResourceDefinition",
-    "customresourcedefinitions",
-    namespaced=False,
+_REFUSALS = frozenset(
+    {
+        HTTPStatus.BAD_REQUEST,  # admission webhooks choose this one too
+        HTTPStatus.FORBIDDEN,
+        HTTPStatus.CONFLICT,  # only where nobody has written the object meanwhile
+        HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+        HTTPStatus.UNPROCESSABLE_ENTITY,
+    }
 )
-_EVENTS = GroupVersionResource("events.k8s.io", "v1", "Event", "events")
-_EVENT_NAMESPACE = "default"  # the only one for objects without a namespace
+"""Answers that may be about one object alone, so the others are still worth a request."""
 
 
 class _Version(Struct, frozen=True):
@@ -79,9 +79,36 @@ class _Definition(Object, frozen=True):
         return next((version.name for version in self.spec.versions if version.storage), "")
 
     @property
+    def identity(self) -> tuple[str, int, _Spec]:
+        """What stays the same for as long as nobody replaces the definition or its spec."""
+        return self.metadata.uid, self.metadata.generation, self.spec
+
+    @property
     def settled(self) -> bool:
         """Whether nothing can be stored in any other version."""
         return self.status.stored_versions in ((), (self.storage,))
+
+
+class _Found(Struct, frozen=True):
+    """A list of objects."""
+
+    items: tuple[Object, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """What a run left behind: objects that the API server refuses to write, as they are."""
+
+    count: int
+    first: Key
+    problem: str
+    """The API server's words about the first."""
+
+    def __str__(self) -> str:
+        return (
+            f"{self.count} objects may still be stored in an old version:"
+            f" mend or delete them; the first is {self.first}: {self.problem}"
+        )
 
 
 class Migration:
@@ -89,12 +116,16 @@ class Migration:
 
     Guarantees:
         An old version is taken out of `status.storedVersions` only after every object was
-        rewritten, in one run, while the definition's spec stayed the same.  A run that breaks off
-        is begun again: what is rewritten already costs a request, but no write to etcd.
+        rewritten, in one run, while the definition's spec stayed the same.  An object that is
+        refused holds up no other one.  A run that breaks off is begun again: what is rewritten
+        already costs a request, but no write to etcd.
     """
 
-    def __init__(self, api: Api) -> None:
+    def __init__(
+        self, api: Api, sleep: Callable[[float], Awaitable[object]] = asyncio.sleep
+    ) -> None:
         self._api = api
+        self._sleep = sleep
 
     async def keep(self) -> NoReturn:
         """Look for ever whether there is something to do, and do it.
@@ -102,65 +133,123 @@ class Migration:
         Raises:
             NotLeaderError: the lease is lost.
         """
+        pause = _AGAIN_SECONDS
         while True:
             done = [await self._try(resource) for resource in pools.KINDS.values()]
-            await asyncio.sleep(_LOOK_SECONDS if all(done) else _AGAIN_SECONDS)
+            await self._sleep(_LOOK_SECONDS if all(done) else pause)
+            pause = _AGAIN_SECONDS if all(done) else min(2 * pause, _LOOK_SECONDS)
 
     async def _try(self, resource: GroupVersionResource) -> bool:
         try:
-            await self.migrate(resource)
+            refused = await self.migrate(resource)
         except NotLeaderError:
             raise
         except KubeError as error:
             log.warning("migration broke off", kind=resource.kind, error=str(error))
             return False
-        return True
+        if refused:
+            log.warning("migration is not done", kind=resource.kind, error=str(refused))
+        return refused is None
 
-    async def migrate(self, resource: GroupVersionResource) -> None:
+    async def migrate(self, resource: GroupVersionResource) -> Refused | None:
         """Rewrite all objects of one kind, if any may be stored in an old version.
 
+        Returns:
+            What is left to do, and keeps the old version in the list; None where nothing is.
+
         Raises:
-            KubeError: the API server refused a write, or could not be reached.
+            KubeError: the API server could not be reached, or refused what is not one object's
+                fault; nothing is lost, but the run has to be begun again.
         """
         name = f"{resource.plural}.{resources.GROUP}"
         try:
             found = await self._definition(name)
         except NotFoundError:
-            return
+            return None
         settled = metrics.STORED_IN_ONE_VERSION.labels(resource.kind)
         settled.set(found.settled)
         if found.settled:
-            return
+            metrics.REFUSED_OBJECTS.labels(resource.kind).set(0)
+            return None
         old = [each for each in found.status.stored_versions if each != found.storage]
         log.info("migration begins", crd=name, versions=old, storage=found.storage)
-        await asyncio.sleep(_SETTLE_SECONDS)
-        count = 0
-        async for item in self._items(resource):
-            await self._rewrite(resource, item)
-            metrics.MIGRATED_OBJECTS.labels(resource.kind).inc()
-            count += 1
-            await asyncio.sleep(1 / _PER_SECOND)
+        await self._sleep(_SETTLE_SECONDS)
+        items = [item async for item in self._items(resource)]  # a page's token lasts 5 minutes
+        if refused := await self._rewrite_all(resource, items):
+            return refused
         await self._trim(found)
         settled.set(1)
-        await self._tell(found, f"{count} objects are stored in {found.storage}; none is in {old}")
+        count = len(items)
+        note = f"{count} objects are stored in {found.storage}; none is in {old}"
+        news = events.News("StorageMigrated", "Migrate", note)
+        await events.tell(self._api, CUSTOM_RESOURCE_DEFINITIONS, found.metadata, news)
         log.info("migration ends", crd=name, objects=count, storage=found.storage)
+        return None
 
     async def _definition(self, name: str) -> _Definition:
-        return decode(await self._api.get(CRDS, "", name), _Definition, f"GET CRD {name}")
+        answer = await self._api.get(CUSTOM_RESOURCE_DEFINITIONS, "", name)
+        return decode(answer, _Definition, f"GET CRD {name}")
 
     async def _items(self, resource: GroupVersionResource) -> AsyncIterator[Object]:
         async for page in pages(self._api, resource):
             for raw in page.items or ():
                 yield decode(bytes(raw), Object, f"LIST {resource.path()}")
 
-    async def _rewrite(self, resource: GroupVersionResource, item: Object) -> None:
-        """Write an object as it is, which stores it in the present version."""
+    async def _rewrite_all(
+        self, resource: GroupVersionResource, items: list[Object]
+    ) -> Refused | None:
+        """Write objects one by one, not too fast; a refusal is told, and is no reason to stop."""
+        refused: list[tuple[Key, ApiError]] = []
+        for item in items:
+            key = item.metadata.key
+            if error := await self._rewrite(resource, item):
+                refused.append((key, error))
+                log.warning("object refused", kind=resource.kind, object=str(key), error=str(error))
+            else:
+                metrics.MIGRATED_OBJECTS.labels(resource.kind).inc()
+            await self._sleep(1 / _PER_SECOND)
+        metrics.REFUSED_OBJECTS.labels(resource.kind).set(len(refused))
+        if not refused:
+            return None
+        first, problem = refused[0]
+        return Refused(len(refused), first, str(problem))
+
+    async def _rewrite(self, resource: GroupVersionResource, item: Object) -> ApiError | None:
+        """Write an object as it is, which stores it in the present version.
+
+        Returns:
+            Why the API server refuses that; None where the object is stored anew, or gone.
+
+        Raises:
+            KubeError: the failure is not one object's, such as 401, 429, or a path not served.
+        """
         meta = item.metadata
         body = msgspec.json.encode({"metadata": {"resourceVersion": meta.resource_version}})
         try:
             await self._api.patch(resource, meta.namespace, meta.name, body)
-        except (ConflictError, NotFoundError):
+        except (ConflictError, NotFoundError) as error:
+            if await self._is_as_it_was(resource, item):
+                if error.status in _REFUSALS:
+                    return error
+                raise
             log.debug("written or deleted by others meanwhile", object=str(meta.key))
+        except ApiError as error:
+            if error.status not in _REFUSALS:
+                raise
+            return error
+        return None
+
+    async def _is_as_it_was(self, resource: GroupVersionResource, item: Object) -> bool:
+        """Ask whether an object is there still, and unwritten since it was listed.
+
+        Caveats:
+            A 404 or 409 alone does not tell: proxies, missing paths and admission answer so, too.
+        """
+        meta = item.metadata
+        selector = {"fieldSelector": f"metadata.name={meta.name}"}  # a list needs no right to get
+        answer = await self._api.list(resource, meta.namespace, selector)
+        found = decode(answer, _Found, f"LIST {resource.path(meta.namespace)}").items or ()
+        return any(each.metadata.resource_version == meta.resource_version for each in found)
 
     async def _trim(self, found: _Definition) -> None:
         """Tell the definition that only the present version is stored.
@@ -168,45 +257,23 @@ class Migration:
         Flow:
             Others write its status, too, so the resourceVersion may have moved on; its spec must
             not have.
+
+        Raises:
+            ConflictError: its spec has changed, or others wrote it each time.
+            KubeError: the API server refused, or could not be reached.
         """
         name = found.metadata.name
-        while True:
+        for tries_left in reversed(range(_TRIM_TRIES)):
             now = await self._definition(name)
-            if (now.metadata.uid, now.spec) != (found.metadata.uid, found.spec):
+            if now.identity != found.identity:
                 raise ConflictError(409, "Conflict", "its spec has changed", f"PATCH CRD {name}")
             version = {"resourceVersion": now.metadata.resource_version}
             changes = {"metadata": version, "status": {"storedVersions": [now.storage]}}
+            body = msgspec.json.encode(changes)
             try:
-                await self._api.patch(CRDS, "", name, msgspec.json.encode(changes), "status")
+                await self._api.patch(CUSTOM_RESOURCE_DEFINITIONS, "", name, body, "status")
             except ConflictError:
-                continue
-            return
-
-    async def _tell(self, found: _Definition, note: str) -> None:
-        """Leave an Event at the definition; without one, nothing is lost but the news."""
-        regarding = {
-            "apiVersion": CRDS.api_version,
-            "kind": CRDS.kind,
-            "name": found.metadata.name,
-            "uid": found.metadata.uid,
-        }
-        body = {
-            "apiVersion": _EVENTS.api_version,
-            "kind": _EVENTS.kind,
-            "metadata": {
-                "name": f"{found.metadata.name}.{found.metadata.revision:x}",
-                "namespace": _EVENT_NAMESPACE,
-            },
-            "regarding": regarding,
-            "reason": "StorageMigrated",
-            "action": "Migrate",
-            "type": "Normal",
-            "note": note,
-            "eventTime": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
-            "reportingController": CONTROLLER,
-            "reportingInstance": CONTROLLER,
-        }
-        try:
-            await self._api.create(_EVENTS, _EVENT_NAMESPACE, msgspec.json.encode(body))
-        except ApiError as error:
-            log.warning("Event not written", error=str(error))
+                if not tries_left:
+                    raise
+            else:
+                return

@@ -2,8 +2,9 @@
 """An API server in memory, for tests of what uses `client.Api`.
 
 Keeps the rules that the runtime relies on: one growing revision, merge patches that fail on another
-resourceVersion, finalizers that hold a deletion, uids, watches that tell every change.  It has no
-schemas and no status subresource of its own (a patch of `status` goes to the same object).
+resourceVersion, finalizers that hold a deletion, uids, watches that tell every change, lists in
+pages that all show one moment.  It has no schemas, no generations and no status subresource of its
+own (a patch of `status` goes to the same object).
 """
 
 from __future__ import annotations
@@ -27,14 +28,16 @@ class FakeApi:
     """Objects by resource, namespace and name.
 
     `writes` lists what was done, as `(verb, plural, name)`.  An error in `fail` is raised by the
-    next write instead of doing it.
+    next write instead of doing it; one in `refusals`, by every write of an object of that name.
     """
 
     def __init__(self) -> None:
         self.writes: list[tuple[str, str, str]] = []
         self.fail: KubeError | None = None
+        self.refusals: dict[str, KubeError] = {}
         self._objects: dict[_Place, Json] = {}
         self._revision = 100
+        self._pages: dict[str, tuple[str, list[Json]]] = {}  # revision and rest by `continue`
         self._history: list[tuple[_Place, str, Json]] = []
         self._changed = asyncio.Event()
 
@@ -67,15 +70,26 @@ class FakeApi:
         namespace: str = "",
         params: Mapping[str, str] | None = None,
     ) -> bytes:
-        """Read a collection, always in one page."""
-        del params
-        items = [
-            item
-            for (plural, where, _), item in self._objects.items()
-            if plural == resource.plural and namespace in ("", where)
-        ]
-        meta = {"resourceVersion": str(self._revision)}
-        return json.dumps({"metadata": meta, "items": items}).encode()
+        """Read a page of a collection; of the selectors, `metadata.name=` is known."""
+        query = params or {}
+        if "continue" in query:
+            revision, items = self._pages[query["continue"]]
+        else:
+            revision = str(self._revision)
+            selector = query.get("fieldSelector", "")
+            items = [
+                item
+                for (plural, where, name), item in self._objects.items()
+                if plural == resource.plural
+                and namespace in ("", where)
+                and selector in ("", f"metadata.name={name}")
+            ]
+        size = int(query.get("limit", 0)) or len(items)
+        meta = {"resourceVersion": revision}
+        if rest := items[size:]:
+            meta["continue"] = f"page-{len(self._pages)}"
+            self._pages[meta["continue"]] = (revision, rest)
+        return json.dumps({"metadata": meta, "items": items[:size]}).encode()
 
     async def watch(
         self,
@@ -138,6 +152,8 @@ class FakeApi:
         if self.fail:
             error, self.fail = self.fail, None
             raise error
+        if place[2] in self.refusals:
+            raise self.refusals[place[2]]
         self.writes.append((verb, place[0], place[2]))
 
     def _known(self, place: _Place) -> Json:

@@ -20,8 +20,9 @@ if TYPE_CHECKING:
 PATH = "/metrics"
 
 _ASKED_AT_ONCE = 4  # strangers must not make us a burden to the API server
-_BEARER = "bearer "
+_BEARER = "bearer"
 _TEXT = "text/plain; charset=utf-8"
+_READING = ("GET", "HEAD")  # the server leaves the body of the latter out
 
 
 class _Answer(NamedTuple):
@@ -54,22 +55,31 @@ class Diagnostics:
     async def _answer(self, method: str, path: str, headers: dict[str, str]) -> _Answer:
         if path != PATH:
             return _Answer(HTTPStatus.NOT_FOUND, b"paths: /metrics\n")
-        if method != "GET":
-            return _Answer(HTTPStatus.METHOD_NOT_ALLOWED, b"only GET\n")
+        if method not in _READING:
+            return _Answer(HTTPStatus.METHOD_NOT_ALLOWED, b"only GET and HEAD\n")
         if self._api is not None:
             async with self._turns:
                 refused = await _refusal(self._api, headers.get("authorization", ""))
             if refused:
                 return refused
-        encode, content_type = exposition.choose_encoder(headers.get("accept", ""))
-        return _Answer(HTTPStatus.OK, encode(REGISTRY), content_type)
+        return _exposed(headers.get("accept", ""))
+
+
+def _exposed(accept: str) -> _Answer:
+    """Return all metrics, as plain text where `accept` names a version that is no version."""
+    try:
+        encode, content_type = exposition.choose_encoder(accept)
+    except TypeError:  # prometheus_client compares such a version's text with numbers
+        encode, content_type = exposition.choose_encoder("")
+    return _Answer(HTTPStatus.OK, encode(REGISTRY), content_type)
 
 
 async def _refusal(api: Api, authorization: str) -> _Answer | None:
     """Return why the bearer of a token may not read; None if they may."""
-    if not authorization.lower().startswith(_BEARER):
+    scheme, _, token = authorization.partition(" ")
+    token = token.strip()
+    if scheme.lower() != _BEARER or not token:
         return _Answer(HTTPStatus.UNAUTHORIZED, b"a bearer token is needed\n")
-    token = authorization[len(_BEARER) :].strip()
     try:
         user = await access.authenticate(api, token)
         if user is None:

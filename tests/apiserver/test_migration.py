@@ -1,15 +1,22 @@
 # SPDX-License-Identifier: Apache-2.0
 """A cluster whose pools are stored in v1alpha1 gets the provider that stores v1alpha2."""
 
+import asyncio
 import time
 from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from functools import partial
+from http import HTTPStatus
 from typing import TypeVar
 
 import pytest
 
+from controller import migration
 from envtest import client, errors, install, manifests, plugin, provider, waiting
 from envtest.client import Json
+from kube import client as kube
+from kube import connect
+from kube import pools as kinds
 
 CRD = "inclusterippools.ipam.cluster.x-k8s.io"
 SPEC: Json = {"addresses": ["10.0.0.1"], "prefix": 24}
@@ -93,6 +100,127 @@ def stored(cluster: provider.Provider) -> list[str]:
 
 def revision(pool: Json) -> int:
     return int(pool["metadata"]["resourceVersion"])
+
+
+def test_a_standby_replica_does_not_migrate_until_it_leads(cluster: provider.Provider) -> None:
+    waiting.until("the leader has looked", lambda: looks(cluster), bool)
+    before = len(cluster.requests())
+    standby = cluster.new_manager("standby")
+    standby.run()
+    waiting.until("it asks for the lease", lambda: candidacies(cluster, before), lambda n: n > 2)
+    assert looks(cluster, before) == 0
+
+    cluster.manager.stop()
+
+    waiting.until("the next leader looks", lambda: looks(cluster, before), bool)
+    standby.stop()
+    before = len(cluster.requests())
+    cluster.manager.run()
+    waiting.until("the leader has looked", lambda: looks(cluster, before), bool)
+
+
+def looks(cluster: provider.Provider, since: int = 0) -> int:
+    """Count how often a manager has asked in which versions the pools are stored."""
+    return asked(cluster, since, "customresourcedefinitions", CRD)
+
+
+def candidacies(cluster: provider.Provider, since: int) -> int:
+    """Count how often a manager that does not lead has asked for the lease."""
+    return asked(cluster, since, "leases", provider.LEASE)
+
+
+def asked(cluster: provider.Provider, since: int, plural: str, name: str) -> int:
+    wanted = ("get", plural, name)
+    found = [(event["verb"], event.get("objectRef", {})) for event in cluster.requests()[since:]]
+    return sum((verb, obj.get("resource"), obj.get("name")) == wanted for verb, obj in found)
+
+
+def test_a_pool_that_the_api_server_refuses_holds_up_no_other_one(
+    cluster: provider.Provider,
+) -> None:
+    waiting.until("the leader has looked", lambda: looks(cluster), bool)
+    namespace = cluster.new_namespace("refused")
+    pools = cluster.pools("inclusterippools", namespace)
+    names = ["a-refused", "b-kept", "c-deleted", "d-edited", "e-kept"]
+    for name in names:
+        pools.create(manifests.pool(name, SPEC))
+    waiting.until("nothing is left to write", pools.list, all_have_status)
+    remember_both(cluster)
+    with refused(cluster, pools, "a-refused"):
+
+        def meanwhile() -> None:
+            if pools.find("c-deleted"):
+                pools.delete("c-deleted")
+                pools.edit("d-edited", lambda pool: pool["spec"].update(prefix=25))
+
+        left = migrate(cluster, meanwhile)
+
+    assert left is not None
+    assert (left.count, str(left.first)) == (1, "refused/a-refused")
+    assert "not this one" in left.problem
+    assert set(stored(cluster)) == {"v1alpha1", "v1alpha2"}
+
+    assert migrate(cluster) is None
+
+    assert stored(cluster) == ["v1alpha2"]
+
+
+def remember_both(cluster: provider.Provider) -> None:
+    """Let the definition say that pools may be stored in either version."""
+    versions = {"storedVersions": ["v1alpha1", "v1alpha2"]}
+    crds(cluster).merge(CRD, {"status": versions}, "status")
+
+
+def migrate(
+    cluster: provider.Provider, meanwhile: Callable[[], None] = lambda: None
+) -> migration.Refused | None:
+    """Migrate with the manager's rights, here and without pauses: `meanwhile` is what they see."""
+    account = (provider.NAMESPACE, provider.SERVICE_ACCOUNT)
+    config = cluster.control_plane.service_account_kubeconfig(*account)
+
+    async def sleep(seconds: float) -> None:
+        if seconds < 1:  # a pause between two objects, all of which are listed by then
+            meanwhile()
+
+    async def run() -> migration.Refused | None:
+        connection = await connect.connect(str(config), "test")
+        try:
+            api = kube.Client(connection)
+            return await migration.Migration(api, sleep).migrate(kinds.KINDS["InClusterIPPool"])
+        finally:
+            await connection.close()
+
+    return asyncio.run(run())
+
+
+@contextmanager
+def refused(cluster: provider.Provider, pools: client.Resource, name: str) -> Generator[None]:
+    """Let the API server refuse each write of one pool, as a policy of the cluster may."""
+    admission = "admissionregistration.k8s.io/v1"
+    policies = cluster.admin.resource(admission, "validatingadmissionpolicies")
+    bindings = cluster.admin.resource(admission, "validatingadmissionpolicybindings")
+    rule = {"apiGroups": [provider.GROUP], "apiVersions": ["*"]}
+    rule |= {"operations": ["UPDATE"], "resources": [pools.path.rsplit("/")[-1]]}
+    validation = {"expression": f"object.metadata.name != '{name}'", "message": "not this one"}
+    policy: Json = {"matchConstraints": {"resourceRules": [rule]}, "validations": [validation]}
+    policies.create({"metadata": {"name": "strict"}, "spec": policy})
+    binding = {"policyName": "strict", "validationActions": ["Deny"]}
+    bindings.create({"metadata": {"name": "strict"}, "spec": binding})
+    waiting.until("it is refused", lambda: is_refused(pools, name), bool)
+    yield
+    bindings.delete("strict")
+    policies.delete("strict")
+    waiting.until("it is not refused", lambda: is_refused(pools, name), lambda found: not found)
+
+
+def is_refused(pools: client.Resource, name: str) -> bool:
+    try:
+        pools.merge(name, {})
+    except errors.RefusedError as error:
+        if error.code != HTTPStatus.UNPROCESSABLE_ENTITY:
+            raise
+        return True
+    return False
 
 
 def test_the_shipped_definitions_store_one_version() -> None:

@@ -2,6 +2,7 @@
 """Metrics for everybody; those for a few are in tests/apiserver, where somebody can be asked."""
 
 from collections.abc import AsyncGenerator
+from typing import Any, NoReturn
 
 import aiohttp
 import pytest
@@ -25,6 +26,7 @@ async def url() -> AsyncGenerator[str]:
     [
         ("text/plain", "text/plain"),
         ("application/openmetrics-text; version=1.0.0", "application/openmetrics-text"),
+        ("application/openmetrics-text;version=abc", "text/plain"),
     ],
 )
 async def test_metrics_come_in_the_form_that_is_asked_for(
@@ -56,8 +58,46 @@ async def test_nobody_is_let_in_while_the_api_server_cannot_be_asked() -> None:
     assert "does not say who may" in text
 
 
+@pytest.mark.parametrize("authorization", ["Bearer", "Bearer ", "bearer \t"])
+async def test_a_bearer_of_nothing_is_not_let_in_and_no_api_server_is_asked(
+    authorization: str,
+) -> None:
+    api = fake.FakeApi()
+
+    sent = await answer(api, [(b"authorization", authorization.encode())])
+
+    assert sent[0]["status"] == 401
+    assert (b"www-authenticate", b"Bearer") in sent[0]["headers"]
+    assert api.writes == []
+
+
+async def answer(api: fake.FakeApi, headers: list[tuple[bytes, bytes]]) -> list[Any]:
+    """Ask without a server, which would strip what headers end with."""
+    sent: list[Any] = []
+
+    async def receive() -> NoReturn:
+        raise AssertionError("nobody reads the body")
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    scope = {"type": "http", "method": "GET", "path": "/metrics", "headers": headers}
+    await diagnostics.Diagnostics(api)(scope, receive, send)
+    return sent
+
+
+async def test_head_is_answered_like_get_without_the_body(url: str) -> None:
+    async with aiohttp.ClientSession(url) as session:
+        got, head = await session.get("/metrics"), await session.head("/metrics")
+
+        assert (head.status, head.content_type) == (got.status, got.content_type)
+        assert await head.read() == b""
+        assert (await session.get("/metrics")).status == 200  # on the same connection
+
+
 @pytest.mark.parametrize(
-    ("method", "path", "status"), [("GET", "/", 404), ("POST", "/metrics", 405)]
+    ("method", "path", "status"),
+    [("GET", "/", 404), ("HEAD", "/", 404), ("POST", "/metrics", 405)],
 )
 async def test_there_is_nothing_else(url: str, method: str, path: str, status: int) -> None:
     async with aiohttp.ClientSession(url) as session:
