@@ -5,6 +5,8 @@ Rules about addresses are in `ipam.offer`, JSON types and bounds in `api`.  What
 depends on the stored object, on its client, and on the addresses in use.
 """
 
+import asyncio
+import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -22,6 +24,7 @@ MOVE_ANNOTATION = "clusterctl.cluster.x-k8s.io/delete-for-move"
 
 _TOLD_ADDRESSES = 10  # of those in the way; the message has to stay readable
 _TOLD_WARNINGS = 10  # the API server cuts them at 4096 characters together
+_NEIGHBOURS_SECONDS = 2.0  # so long a write may wait for warnings of other pools
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,11 +156,21 @@ async def _strands(new: Pool, old: Pool, in_use: InUse) -> list[str]:
 
 
 async def _neighbours(new: Pool, old: Pool | None, in_use: InUse) -> list[str]:
-    """Warn of addresses that other pools offer, too, when a pool comes or changes its own."""
+    """Warn of addresses that other pools offer, too, when a pool comes or changes its own.
+
+    Guarantees:
+        Takes 2 s at most: then it is told what was found so far.
+    """
     mine = new.offered()
     if not mine.slots or (old is not None and old.offered().slots == mine.slots):
         return []
-    return list(neighbours.warnings_of(new.key, mine, await in_use.offers()))
+    found: list[str] = []
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(_NEIGHBOURS_SECONDS):
+            for text in neighbours.one_by_one(new.key, mine, await in_use.offers()):
+                found += [text] if text else []
+                await asyncio.sleep(0)  # other reviews are not kept waiting for all the pools
+    return found
 
 
 def _named(what: str, addresses: list[str], write: Write) -> str:

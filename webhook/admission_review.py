@@ -26,6 +26,8 @@ ADMISSION_SECONDS = 9.0
 say only that there was no answer.
 """
 
+_TOO_DEEP = "the object is nested too deeply to be judged"
+
 
 class _GroupVersionKind(msgspec.Struct):
     group: str = ""
@@ -66,6 +68,8 @@ async def validate(body: bytes, kind: str, in_use: InUse) -> bytes:
     except (InUseError, TimeoutError) as error:
         text = str(error) or "the cluster's addresses could not be read in time"
         verdict = Verdict(statuses.unavailable(f"{text}; try again"))
+    except RecursionError:  # it could just be decoded; a value to be quoted is deeper in the stack
+        verdict = Verdict(statuses.bad_request(_TOO_DEEP))
     return _answer(request.uid, verdict, None)
 
 
@@ -81,6 +85,8 @@ def mutate(body: bytes, kind: str) -> bytes:
         verdict = complete(write)
     except conversion_errors.ConversionError as error:
         return _answer(request.uid, Verdict(statuses.bad_request(str(error))), None)
+    except RecursionError:
+        return _answer(request.uid, Verdict(statuses.bad_request(_TOO_DEEP)), None)
     return _answer(request.uid, verdict, write.new)
 
 

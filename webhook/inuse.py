@@ -31,7 +31,7 @@ class InUse(Protocol):
         """Return what every pool offers.
 
         Caveats:
-            Perhaps as it was a moment ago; nothing, where it cannot be told now.
+            Perhaps as it was a moment ago; not all or none, where it cannot be told now.
         """
         ...
 
@@ -66,13 +66,20 @@ class FakeInUse:
         self.table = dict(table or {})
         self.pools: dict[objects.PoolKey, offer.Offer] = {}
         self.broken = False
+        self.silent = False
 
     async def addresses_of(self, pool: objects.PoolKey) -> Sequence[str]:
         """Return what the table says."""
+        await self._answer()
         if self.broken:
             raise InUseError("the fake is broken")
         return self.table.get(pool, ())
 
     async def offers(self) -> Mapping[objects.PoolKey, offer.Offer]:
         """Return what it was given."""
+        await self._answer()
         return self.pools
+
+    async def _answer(self) -> None:
+        if self.silent:
+            await asyncio.Event().wait()

@@ -6,7 +6,7 @@ was told is written; a cache could lag behind.
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 
 import msgspec
 import structlog
@@ -18,7 +18,7 @@ from .inuse import InUseError
 
 log = structlog.get_logger(__name__)
 
-_OFFERS_SECONDS = 2.0  # so long a warning may take at most
+_OFFERS_SECONDS = 1.5  # of the 2 s that admission has for warnings, which compares them as well
 _LISTS = 4  # at once: a review of each of 200 pools must not crowd out the controller
 
 
@@ -70,26 +70,43 @@ class Live:
             raise InUseError(f"the IPAddresses of {pool} cannot be listed: {error}") from error
 
     async def offers(self) -> Mapping[objects.PoolKey, offer.Offer]:
-        """Return what every pool offers, from the API server's cache: this is for warnings."""
-        try:
-            async with self._turns, asyncio.timeout(_OFFERS_SECONDS):
-                found = [pool for kind in pools.KINDS.values() for pool in await self._pools(kind)]
-        except (errors.KubeError, TimeoutError, msgspec.DecodeError) as error:
-            log.warning("other pools not looked at", error=str(error))
-            return {}
-        known = self._offers
-        self._offers = {
-            pool.key: (pool.spec, _known(known, pool) or pools.offer_of(pool)) for pool in found
-        }
-        return {key: offered for key, (_, offered) in self._offers.items()}
+        """Return what every pool offers, from the API server's cache: this is for warnings.
 
-    async def _pools(self, resource: resources.GroupVersionResource) -> list[pools.Pool]:
+        Caveats:
+            Where time runs out, only what was worked out until then; the next call goes on there.
+        """
+        offered: dict[objects.PoolKey, offer.Offer] = {}
+        try:
+            async with asyncio.timeout(_OFFERS_SECONDS):
+                await self._gather(offered)
+        except (errors.KubeError, TimeoutError, msgspec.DecodeError) as error:
+            log.warning("not all other pools looked at", error=str(error) or "no time left")
+        return offered
+
+    async def _gather(self, offered: dict[objects.PoolKey, offer.Offer]) -> None:
+        """Fill in what every pool offers; after each one, others have their turn."""
+        async with self._turns:
+            found = [pool for kind in pools.KINDS.values() async for pool in self._pools(kind)]
+        present = {pool.key for pool in found}
+        self._offers = {key: known for key, known in self._offers.items() if key in present}
+        for pool in found:
+            offered[pool.key] = self._offer_of(pool)
+            await asyncio.sleep(0)
+
+    def _offer_of(self, pool: pools.Pool) -> offer.Offer:
+        """Return what is known already, or work it out: 4096 entries take some 40 ms."""
+        spec, known = self._offers.get(pool.key, (None, None))
+        if known is None or spec != pool.spec:
+            known = pools.offer_of(pool)
+            self._offers[pool.key] = (pool.spec, known)
+        return known
+
+    async def _pools(self, resource: resources.GroupVersionResource) -> AsyncGenerator[pools.Pool]:
         answer = await self._api.list(resource, "", {"resourceVersion": "0"})
         page = client.decode(answer, objects.RawList, f"LIST {resource.path()}")
-        return [
-            msgspec.structs.replace(_POOL_DECODER.decode(raw), kind=resource.kind)
-            for raw in page.items or ()
-        ]
+        for raw in page.items or ():
+            yield msgspec.structs.replace(_POOL_DECODER.decode(raw), kind=resource.kind)
+            await asyncio.sleep(0)
 
     async def _list_or_discover(self, pool: objects.PoolKey) -> list[str]:
         try:
@@ -117,9 +134,3 @@ def _address_of(raw: msgspec.Raw, pool: objects.PoolKey) -> str:
         raise InUseError(f"an IPAddress cannot be read: {error}") from error
     found = capi.pool_of(item.spec.pool_ref, item.metadata.namespace)
     return item.spec.address if found == pool else ""
-
-
-def _known(offers: _Offers, pool: pools.Pool) -> offer.Offer | None:
-    """Return what is known already: a pool with 4096 entries takes its time."""
-    spec, known = offers.get(pool.key, (None, None))
-    return known if spec == pool.spec else None

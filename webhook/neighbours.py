@@ -17,18 +17,30 @@ def warnings_of(
         Pools of the same namespace and global ones are named.  Of other namespaces, which the
         writer may not be allowed to see, it is only said that there is one.
     """
+    return (text for text in one_by_one(key, mine, others) if text)
+
+
+def one_by_one(
+    key: objects.PoolKey, mine: offer.Offer, others: Mapping[objects.PoolKey, offer.Offer]
+) -> Iterator[str]:
+    """Yield after each other pool: its warning, or an empty text.
+
+    Flow:
+        Pools can have 4096 entries, so whoever shares an event loop lets it go on in between.
+    """
     field = "prefixes" if key.kind in pools.PREFIX_KINDS else "addresses"
     hidden = ""
     for other, offered in sorted(others.items()):
         if other == key or not (shared := _shared(mine, offered)):
+            yield ""
             continue
         text = f"spec.{field}: {_described(mine.family, shared)}"
         if other.namespace in ("", key.namespace):
             yield f"{text} also in {other}: both pools may give them out"
         else:
             hidden = f"{text} also in a pool of another namespace: both pools may give them out"
-    if hidden:
-        yield hidden
+            yield ""
+    yield hidden
 
 
 def _shared(one: offer.Offer, other: offer.Offer) -> RangeSet:

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 import msgspec
 
 from api import resources
-from conversion import fields, registry, values
+from conversion import fields, registry, stash, values
 from ipam import errors as ipam_errors
 from ipam import notation, offer
 from kube import objects, pools
 
-from . import shape
+from . import shape, statuses
 
 _ANNOTATIONS_BYTES = 256 * 1024
 """Of all annotations of an object; the API server fails the read of one with more."""
@@ -103,17 +103,29 @@ class Pool:
         """Return in which version the annotations would be too long to be read, if in any."""
         for version in (pools.HUB, *registry.KINDS[self.key.kind].spokes):
             other = Pool(registry.convert(self.obj, f"{resources.GROUP}/{version}"))
-            size = sum(len(f"{name}{text}".encode()) for name, text in other.annotations.items())
+            size = sum(_sizes(other.annotations).values())
             if size > _ANNOTATIONS_BYTES:
                 return Overlong(version, size)
         return None
 
     def _too_long(self) -> Iterator[offer.Problem]:
-        """Yield the list that no annotation could hold: a client of another version reads it."""
-        if found := self.overlong():
-            field = "addresses" if found.version == pools.HUB else "excludedAddresses"
-            text = f"is too long: {found}; write ranges, or two pools"
-            yield offer.Problem(field, self.spec.get(field), text)
+        """Yield the list that no annotation could hold: a client of another version reads it.
+
+        Flow:
+            Blames the user's own annotations where they take more than what conversion keeps.
+        """
+        if (found := self.overlong()) is None:
+            return
+        sizes = _sizes(self.annotations)
+        sizes.pop(stash.ANNOTATION, None)
+        if 2 * sum(sizes.values()) > found.size:
+            largest = max(sizes, key=sizes.__getitem__)
+            text = f"has {sizes[largest]} bytes: {found}; keep less in it"
+            yield offer.Problem(statuses.ANNOTATIONS, largest, text)
+            return
+        field = "addresses" if found.version == pools.HUB else "excludedAddresses"
+        text = f"is too long: {found}; write ranges, or two pools"
+        yield offer.Problem(field, self.spec.get(field), text)
 
     def _said(self, version: str, problems: tuple[offer.Problem, ...]) -> list[offer.Problem]:
         if version == pools.HUB:
@@ -128,6 +140,11 @@ class Pool:
         """Return the spec as its user wrote it in an old version."""
         old = registry.convert(self.obj, f"{resources.GROUP}/{version}")
         return values.child(old, "spec", "spec")
+
+
+def _sizes(annotations: values.JsonObject) -> dict[str, int]:
+    """Return how many bytes each annotation takes."""
+    return {name: len(f"{name}{text}".encode()) for name, text in annotations.items()}
 
 
 def can_strand(before: offer.Offer, after: offer.Offer) -> bool:

@@ -12,6 +12,9 @@ from api import resources
 from conversion import values
 from ipam import offer
 
+ANNOTATIONS = "metadata.annotations"
+"""The only path of a problem that does not begin at the spec."""
+
 _QUOTED_CHARACTERS = 100  # of a value: an entry of a list has no more
 _TOLD_CAUSES = 50  # nobody mends more at once, and a pool can have 4096 bad entries
 
@@ -39,7 +42,7 @@ def unavailable(message: str) -> values.JsonObject:
 
 
 def _cause(problem: offer.Problem) -> dict[str, str]:
-    path = f"spec.{problem.path}" if problem.path else "spec"
+    path = problem.path if problem.path == ANNOTATIONS else f"spec.{problem.path}"
     if problem.value is None or problem.value in ("", []):
         return {
             "reason": "FieldValueRequired",

@@ -86,7 +86,9 @@ class InClusterIPPoolSpec(Model):
     excluded_addresses: Entries | None = None
     """Addresses not to hand out, even where `addresses` covers them, in the same notation."""
 
-    address_reuse_grace_period_seconds: Annotated[int, Field(ge=0), Format("int32")] | None = None
+    address_reuse_grace_period_seconds: (
+        Annotated[int, Field(ge=0, le=2**31 - 1), Format("int32")] | None
+    ) = None
     """Seconds for which an address stays reserved after its claim was deleted."""
 
 

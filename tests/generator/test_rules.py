@@ -17,6 +17,7 @@ from envtest.client import Client, Json
 from envtest.provider import Provider
 from generator import manifests, rbac
 from ipam import offer
+from webhook import shape
 
 Causes = list[tuple[str, str]]
 
@@ -207,6 +208,27 @@ def test_admission_refuses_the_same_for_the_same_reason(bad: Bad) -> None:
     same = [problem for problem in problems if problem.text.startswith(bad.message)]
     assert [problem.value for problem in same] == [bad.value]
     assert same[0].path.startswith(bad.field)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "wrong"),
+    [
+        (0, ""),
+        (2**31 - 1, ""),
+        (-1, "should be greater than or equal to 0"),
+        (2**31, "should be less than or equal to 2147483647"),
+        (3_000_000_000, "should be less than or equal to 2147483647"),
+    ],
+)
+def test_both_bound_the_grace_period_alike(client: Client, seconds: int, wrong: str) -> None:
+    spec = HUB | {"addressReuseGracePeriodSeconds": seconds}
+
+    refused = [text for _, text in causes(client, "ip", pool("ip", spec))]
+    problems = [problem.text for problem in shape.problems_of(KINDS["ip"], spec, {})]
+
+    assert problems == [wrong] * bool(wrong)
+    assert bool(refused) == bool(problems)
+    assert not wrong or any(text.endswith(wrong) for text in refused)
 
 
 def offer_of(kind: str, spec: Json) -> offer.Offer:

@@ -1,19 +1,25 @@
 # SPDX-License-Identifier: Apache-2.0
 """The rules of admission, on reviews as the API server sends them."""
 
+import asyncio
 import base64
+import contextlib
 import ipaddress
 import json
 import random
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Awaitable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import pytest
+import yaml
 
 from conversion import registry
-from kube import objects
+from ipam import offer
+from kube import objects, pools
 from webhook import admission, admission_review, inuse
 from webhook import errors as webhook_errors
+from webhook.pool import can_strand
 
 GROUP = "ipam.cluster.x-k8s.io"
 KIND = "InClusterIPPool"
@@ -23,11 +29,39 @@ PREFIX_KEY = objects.PoolKey(PREFIX_KIND, "default", "blue")
 GOOD = {"addresses": ["10.0.0.1-10.0.0.9"], "prefix": 24}
 PREFIXES = {"prefixes": ["2001:db8::/48"], "allocationPrefixLength": 64}
 
+WEBHOOKS = Path(__file__).parent.parent.parent / "config" / "webhook" / "manifests.yaml"
+
 Spec = Mapping[str, object]
 
 
+class Sample(NamedTuple):
+    """Specs of a kind, and an address that `good` offers and `smaller` does not."""
+
+    good: Spec
+    bad: Spec
+    smaller: Spec
+    taken: str
+
+
+IP = Sample(GOOD, GOOD | {"gateway": "x"}, GOOD | {"addresses": ["10.0.0.1-10.0.0.5"]}, "10.0.0.9")
+PREFIX = Sample(
+    PREFIXES,
+    PREFIXES | {"gateway": "x"},
+    PREFIXES | {"excludedPrefixes": ["2001:db8:0:5::7"]},
+    "2001:db8:0:5::",
+)
+of_all_kinds = pytest.mark.parametrize(
+    ("kind", "sample"),
+    [(kind, PREFIX if kind in pools.PREFIX_KINDS else IP) for kind in pools.KINDS],
+)
+
+
+def key_of(kind: str) -> objects.PoolKey:
+    return objects.PoolKey(kind, "default" if pools.KINDS[kind].namespaced else "", "blue")
+
+
 def pool(spec: object, kind: str = KIND, **metadata: object) -> dict[str, Any]:
-    name = {"name": "blue", "namespace": "default"}
+    name = {"name": "blue", "namespace": key_of(kind).namespace}
     version = f"{GROUP}/v1alpha2"
     return {"apiVersion": version, "kind": kind, "metadata": {**name, **metadata}, "spec": spec}
 
@@ -81,6 +115,7 @@ async def test_a_good_pool_is_allowed_without_a_word() -> None:
     ("spec", "field", "text"),
     [
         ({"prefix": 24}, "spec.addresses", "Required value: at least one address is required"),
+        (GOOD | {"addressReuseGracePeriodSeconds": 3_000_000_000}, "Seconds", "3000000000"),
         ({"addresses": ["10.0.0.1"]}, "spec.prefix", "Required value: is required"),
         (GOOD | {"addresses": ["10.0.0.300"]}, "spec.addresses[0]", '"10.0.0.300"'),
         (GOOD | {"addresses": "10.0.0.3"}, "spec.addresses", "must be a list"),
@@ -104,6 +139,40 @@ async def test_a_bad_pool_is_invalid_by_field_and_value(
     assert text in cause["message"]
     assert status["message"].startswith(f'{KIND}.{GROUP} "blue" is invalid: ')
     assert cause["message"] in status["message"]
+
+
+@of_all_kinds
+async def test_a_bad_pool_of_any_kind_is_invalid(kind: str, sample: Sample) -> None:
+    status = (await validate(pool(sample.bad, kind)))["status"]
+
+    assert status["code"] == 422
+    assert (status["details"]["kind"], status["details"]["name"]) == (kind, "blue")
+    assert [cause["field"] for cause in status["details"]["causes"]] == ["spec.gateway"]
+
+
+@pytest.mark.parametrize(
+    ("spec", "field", "text"),
+    [
+        ({"prefixes": []}, "spec.prefixes", "at least one prefix is required"),
+        ({"prefixes": "2001:db8::/48"}, "spec.prefixes", "must be a list"),
+        ({"prefixes": ["10.0.0.0/8"]}, "spec.prefixes[0]", "is IPv4, but this pool is IPv6"),
+        ({"prefixes": ["2001:db8::1/48"]}, "spec.prefixes[0]", "write 2001:db8::/48"),
+        ({"prefixes": ["2001:db8::/65"]}, "spec.prefixes[0]", "longer than allocationPrefixLength"),
+        ({"allocationPrefixLength": 129}, "spec.allocationPrefixLength", "129"),
+        ({"excludedPrefixes": ["x"]}, "spec.excludedPrefixes[0]", '"x"'),
+        ({"excludedPrefixes": ["10.0.0.1"]}, "spec.excludedPrefixes[0]", "is IPv4"),
+        ({"gateway": "router"}, "spec.gateway", '"router": is not an IP address'),
+        ({"gateway": "10.0.0.1"}, "spec.gateway", "is IPv4, but this pool is IPv6"),
+    ],
+)
+async def test_a_bad_prefix_pool_is_invalid_by_field_and_value(
+    spec: Spec, field: str, text: str
+) -> None:
+    status = (await validate(pool({**PREFIXES, **spec}, PREFIX_KIND)))["status"]
+
+    assert status["code"] == 422
+    assert [cause["field"] for cause in status["details"]["causes"]] == [field]
+    assert text in status["message"]
 
 
 @pytest.mark.parametrize(
@@ -148,21 +217,150 @@ async def test_a_huge_value_is_not_repeated_in_full() -> None:
     assert len(status["message"]) < 1000
 
 
-async def test_what_is_legal_but_perhaps_not_meant_is_warned_about() -> None:
-    spec = {
-        "addresses": ["10.0.0.1-10.0.0.9", "10.0.0.9"],
-        "prefix": 24,
-        "gateway": "10.1.0.1",
-        "excludedAddresses": ["10.0.0.99"],
-    }
+@pytest.mark.parametrize("spec", ["@", '{"addresses": @, "prefix": 24}'])
+@pytest.mark.parametrize("version", ["v1alpha1", "v1alpha2"])
+async def test_a_value_nested_too_deeply_is_denied(spec: str, version: str) -> None:
+    obj = json.dumps(pool("@")).replace('"@"', spec).replace("v1alpha2", version)
+    nested = review("CREATE", "@", None, version).replace(b'"@"', obj.encode())
+    codes = set[int]()
+    for depth in range(900, 1000):  # some are too deep for the decoder, some only for a message
+        body = nested.replace(b"@", b"[" * depth + b"]" * depth)
+        with contextlib.suppress(webhook_errors.RequestError):
+            answer = await admission_review.validate(body, KIND, inuse.FakeInUse())
+            codes.add(json.loads(answer)["response"]["status"]["code"])
+            admission_review.mutate(body, KIND)
 
-    warnings = (await validate(pool(spec)))["warnings"]
+    assert codes <= {400, 422}
+    assert 400 in codes
 
-    assert [warning.split(":")[0] for warning in warnings] == [
-        "spec.addresses[1]",
-        "spec.excludedAddresses[0]",
-        "spec.gateway",
-    ]
+
+REDUNDANT = {
+    "a duplicate": (
+        {"addresses": ["10.0.0.1", "10.0.0.1"]},
+        "addresses[1]: '10.0.0.1': overlaps another entry of addresses: 10.0.0.1",
+    ),
+    "entries that overlap": (
+        {"addresses": ["10.0.0.1-10.0.0.9", "10.0.0.8/30"]},
+        "addresses[1]: '10.0.0.8/30': overlaps another entry of addresses: 10.0.0.1-10.0.0.9",
+    ),
+    "exclusions that overlap": (
+        {"excludedAddresses": ["10.0.0.4", "10.0.0.4"]},
+        "excludedAddresses[1]: '10.0.0.4': overlaps another entry of excludedAddresses: 10.0.0.4",
+    ),
+    "an exclusion of nothing": (
+        {"excludedAddresses": ["10.0.0.99"]},
+        "excludedAddresses[0]: '10.0.0.99': excludes nothing: the pool has no such address",
+    ),
+    "no address left": (
+        {"addresses": ["10.0.0.0/31"], "prefix": 31},
+        "addresses: ['10.0.0.0/31']: no address can be allocated: all are excluded or reserved",
+    ),
+    "a gateway elsewhere": (
+        {"gateway": "10.1.0.1"},
+        "gateway: '10.1.0.1': is outside the pool's subnet",
+    ),
+}
+
+
+@pytest.mark.parametrize(("spec", "warning"), REDUNDANT.values(), ids=REDUNDANT)
+async def test_what_is_legal_but_perhaps_not_meant_is_warned_about(
+    spec: Spec, warning: str
+) -> None:
+    answer = await validate(pool({**GOOD, **spec}))
+
+    assert answer == {"uid": "u-1", "allowed": True, "warnings": [f"spec.{warning}"]}
+
+
+@pytest.mark.parametrize(
+    ("spec", "field", "text"),
+    [
+        ({"prefixes": ["2001:db8::/48", "2001:db8:0:7::/64"]}, "prefixes[1]", "overlaps another"),
+        ({"excludedPrefixes": ["2001:db9::1"]}, "excludedPrefixes[0]", "excludes nothing"),
+        ({"excludedPrefixes": ["2001:db8::/48"]}, "prefixes", "no address can be allocated"),
+        ({"allocationPrefixLength": 128}, "allocationPrefixLength", "allocates single addresses"),
+    ],
+)
+async def test_a_prefix_pool_is_warned_about_too(spec: Spec, field: str, text: str) -> None:
+    [warning] = (await validate(pool({**PREFIXES, **spec}, PREFIX_KIND)))["warnings"]
+
+    assert warning.startswith(f"spec.{field}: ")
+    assert text in warning
+
+
+async def test_a_v1alpha1_user_is_warned_of_the_fields_that_he_wrote() -> None:
+    twice = from_v1alpha1({"addresses": ["10.0.0.0/24"], "subnet": "10.0.0.0/24"})
+
+    [warning] = (await validate(twice, version="v1alpha1"))["warnings"]
+
+    assert warning.startswith("spec.subnet: '10.0.0.0/24': overlaps another entry of addresses")
+
+
+@pytest.mark.parametrize(
+    ("number", "last"), [(10, "spec.excludedAddresses[9]: "), (12, "... and 2 more")]
+)
+async def test_no_more_warnings_are_given_than_somebody_reads(number: int, last: str) -> None:
+    idle = [f"10.0.1.{n}" for n in range(number)]
+
+    warnings = (await validate(pool(GOOD | {"excludedAddresses": idle})))["warnings"]
+
+    assert len(warnings) == min(number, 11)
+    assert warnings[-1].startswith(last)
+
+
+def beside(*names: str) -> inuse.FakeInUse:
+    """Return what a cluster says that has other pools with the addresses of GOOD."""
+    in_use = inuse.FakeInUse()
+    offered = offer.ip_pool(["10.0.0.9"], 24, "", [], allocate_reserved=False)
+    in_use.pools = {objects.PoolKey(KIND, "default", name): offered for name in names}
+    return in_use
+
+
+@pytest.mark.parametrize(
+    ("old", "warnings"),
+    [
+        pytest.param(None, 1, id="a new pool"),
+        pytest.param(GOOD | {"addresses": ["10.0.0.1"]}, 1, id="other addresses"),
+        pytest.param(GOOD | {"gateway": "10.0.0.254"}, 0, id="the same addresses"),
+    ],
+)
+async def test_addresses_that_come_to_be_in_two_pools_are_warned_about(
+    old: Spec | None, warnings: int
+) -> None:
+    answer = await validate(pool(GOOD), pool(old) if old else None, beside("red"))
+
+    told = "spec.addresses: 10.0.0.9 is also in InClusterIPPool default/red: "
+    told += "both pools may give them out"
+    assert answer.get("warnings", []) == [told] * warnings
+
+
+async def turns_during(work: Awaitable[object]) -> int:
+    """Return how often the event loop comes round to somebody else until the work is done."""
+    task, turns = asyncio.ensure_future(work), 0
+    while not task.done():
+        await asyncio.sleep(0)
+        turns += 1
+    return turns
+
+
+async def test_other_reviews_have_their_turn_between_the_pools_that_are_compared() -> None:
+    in_use = beside(*(f"red-{number}" for number in range(50)))
+
+    assert await turns_during(validate(pool(GOOD), None, in_use)) > 50
+
+
+async def test_warnings_of_other_pools_are_those_found_in_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(admission, "_NEIGHBOURS_SECONDS", 0.0)
+    silent = beside("red")
+    silent.silent = True
+
+    async with asyncio.timeout(10):
+        unanswered = await validate(pool(GOOD), None, silent)
+    interrupted = await validate(pool(GOOD), None, beside("pink", "red"))
+
+    assert unanswered == {"uid": "u-1", "allowed": True}
+    assert [warning.count("default/pink") for warning in interrupted["warnings"]] == [1]
 
 
 @pytest.mark.parametrize("bad", [{"addresses": ["x"]}, None])
@@ -198,6 +396,68 @@ async def test_an_update_that_strands_an_address_names_it() -> None:
     assert "InClusterIPPool default/blue: 1 address (10.0.0.9) in use would" in status["message"]
 
 
+@of_all_kinds
+async def test_a_pool_of_any_kind_keeps_what_is_in_use(kind: str, sample: Sample) -> None:
+    in_use = inuse.FakeInUse({key_of(kind): [sample.taken]})
+    good, smaller = pool(sample.good, kind), pool(sample.smaller, kind)
+
+    shrunk = (await validate(smaller, good, in_use))["status"]
+    deleted = (await validate(None, good, in_use))["status"]
+
+    assert (shrunk["code"], deleted["code"]) == (400, 400)
+    assert f"{key_of(kind)}: 1 address ({sample.taken}) in use" in shrunk["message"]
+    assert f"{key_of(kind)} still has 1 address ({sample.taken})" in deleted["message"]
+
+
+SEVEN = {"addresses": ["10.0.0.0-10.0.0.7"], "prefix": 24, "allocateReservedIPAddresses": True}
+STRANDING = {
+    "the gateway": ({"gateway": "10.0.0.7"}, "10.0.0.7"),
+    "an exclusion": ({"excludedAddresses": ["10.0.0.4/30"]}, "10.0.0.7"),
+    "reserved ones": ({"allocateReservedIPAddresses": False}, "10.0.0.0"),
+    "reserved ones, unset": ({"allocateReservedIPAddresses": None}, "10.0.0.0"),
+    "the other family": ({"addresses": ["::a00:0-::a00:9"], "prefix": 96}, "10.0.0.7"),
+}
+
+
+@pytest.mark.parametrize(("change", "taken"), STRANDING.values(), ids=STRANDING)
+async def test_whatever_field_strands_an_address_is_refused(change: Spec, taken: str) -> None:
+    new = pool({**SEVEN, **change})
+
+    status = (await validate(new, pool(SEVEN), inuse.FakeInUse({KEY: [taken]})))["status"]
+
+    assert status["code"] == 400
+    assert f"({taken})" in status["message"]
+    assert (await validate(new, pool(SEVEN), inuse.FakeInUse({KEY: ["10.0.0.99"]})))["allowed"]
+
+
+async def test_a_prefix_that_makes_an_address_the_broadcast_address_strands_it() -> None:
+    wide = {"addresses": ["10.0.0.1-10.0.0.7"], "prefix": 24}
+    in_use = inuse.FakeInUse({KEY: ["10.0.0.7"]})
+
+    assert (await validate(pool(wide | {"prefix": 29}), pool(wide), in_use))["status"][
+        "code"
+    ] == 400
+    assert (await validate(pool(wide | {"prefix": 28}), pool(wide), in_use))["allowed"]
+
+
+def subnets(length: int) -> offer.Offer:
+    return offer.prefix_pool(["::/48"], length, "", [])
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "can"),
+    [
+        pytest.param(subnets(56), subnets(64), True, id="the step changes"),
+        pytest.param(subnets(64), subnets(64), False, id="nothing changes"),
+        pytest.param(offer.Offer(), subnets(64), False, id="there was nothing to strand"),
+    ],
+)
+def test_numbers_of_allocations_are_compared_only_if_they_count_the_same(
+    before: offer.Offer, after: offer.Offer, *, can: bool
+) -> None:
+    assert can_strand(before, after) == can
+
+
 async def test_what_was_out_of_range_before_does_not_keep_a_pool_from_changing() -> None:
     in_use = inuse.FakeInUse({KEY: ["10.7.7.7", "not an address"]})
 
@@ -222,12 +482,35 @@ async def test_admission_gives_up_in_time_where_there_is_no_cluster(
 ) -> None:
     monkeypatch.setattr(admission_review, "ADMISSION_SECONDS", 0.0)
 
-    status = (await validate(None, pool(GOOD), inuse.Later()))["status"]
+    async with asyncio.timeout(10):
+        status = (await validate(None, pool(GOOD), inuse.Later()))["status"]
 
     assert (status["code"], status["message"]) == (
         503,
         "the cluster's addresses could not be read in time; try again",
     )
+
+
+async def test_a_cluster_that_never_answers_is_no_reason_to_allow_an_update(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(admission_review, "ADMISSION_SECONDS", 0.0)
+    in_use = inuse.FakeInUse()
+    in_use.silent = True
+
+    async with asyncio.timeout(10):
+        status = (await validate(pool(IP.smaller), pool(GOOD), in_use))["status"]
+
+    assert (status["code"], status["reason"]) == (503, "ServiceUnavailable")
+    assert status["message"].endswith("; try again")
+
+
+def test_admission_answers_before_the_api_server_gives_up() -> None:
+    configurations = yaml.safe_load_all(WEBHOOKS.read_text())
+    webhooks = [webhook for each in configurations for webhook in each["webhooks"]]
+
+    assert len(webhooks) == 8
+    assert 1 < admission_review.ADMISSION_SECONDS < min(w["timeoutSeconds"] for w in webhooks)
 
 
 async def test_a_pool_in_use_cannot_be_deleted() -> None:
@@ -266,11 +549,15 @@ async def test_a_stored_list_that_is_too_long_can_stay_and_cannot_come() -> None
     assert comes["status"]["details"]["causes"][0]["field"] == "spec.addresses"
 
 
-async def test_a_list_that_no_annotation_can_hold_is_refused() -> None:
+def random_ranges() -> list[str]:
+    """Return a list as long as it may be, and as hard to compress."""
     dice = random.Random(5)  # noqa: S311 - seeded, so that a failure comes again
-    random_ipv6 = [f"{ipaddress.IPv6Address(dice.getrandbits(128))}" for _ in range(8192)]
-    excluded = sorted(random_ipv6, key=ipaddress.IPv6Address)
-    ranges = [f"{a}-{b}" for a, b in zip(excluded[::2], excluded[1::2], strict=True)]
+    ends = sorted(ipaddress.IPv6Address(dice.getrandbits(128)) for _ in range(8192))
+    return [f"{a}-{b}" for a, b in zip(ends[::2], ends[1::2], strict=True)]
+
+
+async def test_a_list_that_no_annotation_can_hold_is_refused() -> None:
+    ranges = random_ranges()
     fits = {"addresses": ["::/0"], "prefix": 0, "excludedAddresses": ranges[:1000]}
     annotations = {"other": "x" * 150_000}
 
@@ -282,6 +569,17 @@ async def test_a_list_that_no_annotation_can_hold_is_refused() -> None:
     (cause,) = status["details"]["causes"]
     assert cause["field"] == "spec.excludedAddresses"
     assert "262144 are allowed" in cause["message"]
+
+
+async def test_a_v1alpha1_list_that_no_annotation_can_hold_is_refused() -> None:
+    spec = {"addresses": random_ranges()[:4000], "subnet": "::/0"}
+    new = from_v1alpha1(spec, annotations={"other": "x" * 100_000})
+
+    status = (await validate(new, version="v1alpha1"))["status"]
+
+    (cause,) = status["details"]["causes"]
+    assert cause["field"] == "spec.addresses"
+    assert "in v1alpha2, the pool's annotations would have" in cause["message"]
 
 
 async def test_annotations_that_leave_no_room_for_those_of_another_version_are_refused() -> None:
@@ -296,6 +594,18 @@ async def test_annotations_that_leave_no_room_for_those_of_another_version_are_r
     assert status["code"] == 400
     assert "metadata.annotations: in v1alpha1, the pool's annotations would" in status["message"]
     assert (await validate(fuller, full))["allowed"]  # it was so before
+
+
+@pytest.mark.parametrize("spec", [GOOD, GOOD | {"excludedAddresses": ["10.0.0.4"]}])
+async def test_annotations_of_others_that_are_too_large_are_blamed_themselves(spec: Spec) -> None:
+    new = pool(spec, annotations={"small": "x", "large": "x" * 262_139})
+
+    status = (await validate(new))["status"]
+
+    [cause] = status["details"]["causes"]
+    assert cause["field"] == "metadata.annotations"
+    assert cause["message"].startswith('Invalid value: "large": has 262144 bytes: in v1alpha')
+    assert "metadata.annotations: Invalid" in status["message"]
 
 
 async def test_subnet_start_and_end_count_as_an_entry() -> None:
@@ -340,6 +650,40 @@ def test_a_prefix_pool_gets_the_default_length() -> None:
     ]
 
 
+@pytest.mark.parametrize("operation", ["CREATE", "UPDATE"])
+def test_only_what_is_written_and_stays_is_completed(operation: str) -> None:
+    short = {"prefixes": ["2001:db8::/48"]}
+    going = pool(short, PREFIX_KIND, deletionTimestamp="2026-01-01T00:00:00Z")
+
+    assert completed(operation, pool(short, PREFIX_KIND)) != {"uid": "u-1", "allowed": True}
+    assert completed(operation, going) == {"uid": "u-1", "allowed": True}
+    assert completed(operation, None) == {"uid": "u-1", "allowed": True}
+    assert completed("DELETE", pool(short, PREFIX_KIND)) == {"uid": "u-1", "allowed": True}
+
+
+def completed(operation: str, new: object) -> Any:
+    body = review(operation, new, None, "v1alpha2")
+    return json.loads(admission_review.mutate(body, PREFIX_KIND))["response"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "field"),
+    [
+        ({"kind": {"group": GROUP, "version": "v1alpha1", "kind": KIND}}, "spec.subnet"),
+        ({}, "spec.addresses"),
+    ],
+)
+async def test_a_review_that_names_one_kind_is_of_that_version(kind: Spec, field: str) -> None:
+    new = from_v1alpha1({"subnet": "x"})
+    request = {"uid": "u-1", "operation": "CREATE", "object": new, **kind}
+    body = {"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": request}
+
+    answer = await admission_review.validate(json.dumps(body).encode(), KIND, inuse.FakeInUse())
+
+    status = json.loads(answer)["response"]["status"]
+    assert status["details"]["causes"][0]["field"] == field
+
+
 def test_an_old_manifest_keeps_what_its_version_cannot_say() -> None:
     stored = pool(GOOD | {"excludedAddresses": ["10.0.0.3"], "allocateReservedIPAddresses": True})
     replaced = from_v1alpha1({"subnet": "10.0.0.0/24"})
@@ -349,6 +693,24 @@ def test_an_old_manifest_keeps_what_its_version_cannot_say() -> None:
     assert sorted(patch, key=lambda step: step["path"]) == [
         {"op": "add", "path": "/spec/allocateReservedIPAddresses", "value": True},
         {"op": "add", "path": "/spec/excludedAddresses", "value": ["10.0.0.3"]},
+    ]
+
+
+def test_an_old_manifest_for_all_of_ipv4_keeps_the_exclusions() -> None:
+    stored = pool(GOOD | {"excludedAddresses": ["10.0.0.3"]})
+    replaced = from_v1alpha1({"subnet": "0.0.0.0/0"})
+
+    assert mutate(replaced, stored, "v1alpha1") == [
+        {"op": "add", "path": "/spec/excludedAddresses", "value": ["10.0.0.3"]}
+    ]
+
+
+def test_an_old_manifest_without_a_prefix_gets_none_from_a_stored_zero() -> None:
+    stored = pool(GOOD | {"prefix": 0, "excludedAddresses": ["10.0.0.3"]})
+    replaced = from_v1alpha1({"addresses": ["10.0.0.1"]})
+
+    assert mutate(replaced, stored, "v1alpha1") == [
+        {"op": "add", "path": "/spec/excludedAddresses", "value": ["10.0.0.3"]}
     ]
 
 

@@ -3,6 +3,7 @@ import asyncio
 
 import pytest
 
+from ipam import offer
 from kube import objects
 from webhook import inuse
 
@@ -18,6 +19,16 @@ async def test_who_asks_early_waits_for_the_cluster() -> None:
     later.give(inuse.FakeInUse({BLUE: ["10.0.0.1"]}))
 
     assert await question == ["10.0.0.1"]
+
+
+async def test_who_asks_early_for_other_pools_does_not_wait() -> None:
+    later, real = inuse.Later(), inuse.FakeInUse()
+    real.pools = {BLUE: offer.Offer()}
+    assert await later.offers() == {}
+
+    later.give(real)
+
+    assert await later.offers() == {BLUE: offer.Offer()}
 
 
 async def test_the_fake_can_be_broken() -> None:

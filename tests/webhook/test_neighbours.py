@@ -58,6 +58,16 @@ def test_pools_of_other_namespaces_have_no_names() -> None:
     assert warnings(WIDE, mine, hidden=(HIDDEN, mine))[0].count("another namespace") == 1
 
 
+def test_after_each_pool_there_is_a_pause() -> None:
+    mine = offered("10.0.0.1-10.0.0.9")
+    others = {MINE: mine, RED: offered("10.0.0.10"), WIDE: mine, HIDDEN: mine}
+
+    steps = list(neighbours.one_by_one(MINE, mine, others))
+
+    assert len(steps) == len(others) + 1
+    assert [step for step in steps if step] == list(neighbours.warnings_of(MINE, mine, others))
+
+
 def test_a_prefix_overlaps_the_addresses_inside_it() -> None:
     racks = offer.prefix_pool(["2001:db8::/48"], 64, "", ())
     mine = offered("2001:db8:0:7::1-2001:db8:0:7::9", prefix=64)
