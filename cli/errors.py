@@ -3,7 +3,8 @@
 
 * CliError
   * FileError: it cannot be read at all
-  * SyntaxProblemError: it is neither YAML nor JSON
+    * SyntaxProblemError: it is neither YAML nor JSON
+  * MeaningError: it has JSON's grammar, but not one meaning
 """
 
 
@@ -17,11 +18,19 @@ class FileError(CliError):
     def __init__(self, path: str, problem: str) -> None:
         super().__init__(f"{path}: {problem}")
         self.path = path
+        self.problem = problem
 
 
-class SyntaxProblemError(CliError):
-    """A file is not what manifests are written in."""
+class SyntaxProblemError(FileError):
+    """A file is not what manifests are written in.
 
-    def __init__(self, path: str, problem: str) -> None:
-        super().__init__(f"{path}: {problem}")
-        self.path = path
+    `about_pools` tells whether our API group is mentioned in it nevertheless.
+    """
+
+    def __init__(self, path: str, problem: str, *, about_pools: bool) -> None:
+        super().__init__(path, problem)
+        self.about_pools = about_pools
+
+
+class MeaningError(CliError):
+    """A text reads like JSON, but holds a key twice, or what only Python takes for a number."""

@@ -2,76 +2,142 @@
 """What is wrong with an object in a manifest."""
 
 import contextlib
-import difflib
-import typing
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
-from api import kinds, model, resources
+from api import resources
 from conversion import errors as conversion_errors
 from conversion import registry, values
 from ipam import offer
 from ipam.errors import quoted
 from kube import objects
-from webhook import admission, neighbours
+from webhook import admission, neighbours, statuses
 from webhook.pool import Pool, can_strand
 
+from . import fields, pools
 from .manifests import Document
-
-_CAPI_KINDS = frozenset(("IPAddress", "IPAddressClaim"))  # of the same group, but not ours
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
     """One line for the user.  A warning is nothing that the API server would refuse."""
 
-    document: Document
+    where: object
     text: str
     warning: bool = False
 
     def __str__(self) -> str:
-        return f"{self.document}: {'warning: ' if self.warning else ''}{self.text}"
-
-
-def is_ours(obj: object) -> bool:
-    """Tell whether an object is a pool of ours, or means to be one."""
-    if not values.is_object(obj):
-        return False
-    group, _, _ = values.text(obj, "apiVersion").rpartition("/")
-    return group == resources.GROUP and obj.get("kind") not in _CAPI_KINDS
+        line = f"{self.where}: {'warning: ' if self.warning else ''}{self.text}"
+        return "".join(each if each.isprintable() else repr(each)[1:-1] for each in line)
 
 
 @dataclass(frozen=True, slots=True)
-class Surroundings:
+class Context:
     """What else admission would know: the present pools, and those that come together."""
 
-    present: Sequence[Pool] = ()
-    offers: Mapping[objects.PoolKey, offer.Offer] = field(
-        default_factory=dict[objects.PoolKey, offer.Offer]
-    )
+    present: Sequence[Pool]
+    offers: Mapping[objects.PoolKey, offer.Offer]
 
     @classmethod
-    def of(cls, new: Sequence[Document], old: Sequence[Document]) -> "Surroundings":
-        """Take all that can be read."""
-        return cls(_pools(old), {pool.key: pool.offered() for pool in _pools(new)})
+    def of(cls, new: Iterable[Document], old: Iterable[Document]) -> "Context":
+        """Take all that can be read; what is wrong with the rest is told elsewhere."""
+        offers = {key: offered for key, _, offered in _readable(new)}
+        return cls([pool for _, pool, _ in _readable(old)], offers)
 
     def before(self, new: Pool) -> Pool | None:
         """Return what the pool is at present; manifests may leave out the namespace."""
         return next((pool for pool in self.present if _same(pool.key, new.key)), None)
 
 
-def all_of(document: Document, around: Surroundings) -> Iterator[Finding]:
+def all_of(document: Document, context: Context) -> Iterator[Finding]:
     """Yield everything that admission would say without a cluster, and unknown fields."""
-    yield from misnamed(document)
+    yield from not_an_object(document, lenient=True)
+    yield from _list_without_items(document)
+    yield from _other_group(document)
+    if pools.meant_kind(document.obj):
+        yield from list(_unknown_kind(document)) or _of_pool(document, context)
+
+
+def before_conversion(document: Document, version: str) -> Iterator[Finding]:
+    """Yield why an object cannot be converted: above all, values that make no sense.
+
+    Caveats:
+        Not the fields that are missing: an overlay may still bring them.
+    """
+    yield from not_an_object(document)
+    yield from _other_group(document)
+    if pools.meant_kind(document.obj):
+        yield from list(_unknown_kind(document)) or _not_convertible(document, version)
+
+
+def not_an_object(document: Document, *, lenient: bool = False) -> Iterator[Finding]:
+    """Yield why a document is no object of Kubernetes at all.
+
+    Args:
+        document: Any of a file.
+        lenient: Whether that is only a warning, unless the document means to be a pool.
+    """
+    obj = document.obj
+    if not values.is_object(obj):
+        yield Finding(document, "is not an object with apiVersion and kind", lenient)
+        return
+    about_pools = values.text(obj, "kind") in pools.KINDS or pools.group_of(obj) == resources.GROUP
+    for name in ("apiVersion", "kind"):
+        if not values.text(obj, name):
+            value = obj.get(name)
+            text = f"must be a string, not {quoted(value)}" if value else "is required"
+            yield Finding(document, f"{name}: {text}", lenient and not about_pools)
+
+
+def _list_without_items(document: Document) -> Iterator[Finding]:
+    """Yield why nothing can be found in a List."""
+    if pools.is_list(document.obj):
+        yield Finding(document, "items: must be a list")
+
+
+def _other_group(document: Document) -> Iterator[Finding]:
+    """Yield a warning about an object that is a pool by its kind alone."""
+    obj = _object(document)
+    kind, api_version = values.text(obj, "kind"), values.text(obj, "apiVersion")
+    if kind in pools.KINDS and api_version and pools.group_of(obj) != resources.GROUP:
+        right = f"{resources.GROUP}/{registry.KINDS[kind].hub}"
+        text = f"apiVersion: {quoted(api_version)}: is not looked into: a pool has {right}"
+        yield Finding(document, text, warning=True)
+
+
+def _unknown_kind(document: Document) -> Iterator[Finding]:
+    """Yield what a kind of our group, misspelled, may mean."""
+    meant, kind = pools.meant_kind(document.obj), _object(document).get("kind")
+    if meant not in (None, kind):
+        text = f"kind: {quoted(kind)}: unknown kind, did you mean {meant}?"
+        yield Finding(document, text)
+
+
+def _of_pool(document: Document, context: Context) -> Iterator[Finding]:
+    for text in fields.unknown_fields(_object(document)):
+        yield Finding(document, text)
     try:
         new = Pool.read(_object(document))
-        write = admission.Write("", "UPDATE", _version(document), new, around.before(new))
+        yield from _nameless(document, new)
+        write = admission.Write("", "UPDATE", _version(document), new, context.before(new))
         if not write.harmless:
             yield from _judged(document, write, new)
-            for text in neighbours.warnings_of(new.key, new.offered(), around.offers):
+            for text in neighbours.warnings_of(_key(document, new), new.offered(), context.offers):
                 yield Finding(document, text, warning=True)
     except conversion_errors.ConversionError as error:
         yield Finding(document, str(error))
+
+
+def _not_convertible(document: Document, version: str) -> Iterator[Finding]:
+    try:
+        registry.convert(_object(document), f"{resources.GROUP}/{version}")
+        problems = Pool.read(_object(document)).problems(_version(document), None)
+    except conversion_errors.ConversionError as error:
+        yield Finding(document, str(error))
+        return
+    for problem in problems:
+        if not _is_missing(problem):
+            yield Finding(document, _said(problem))
 
 
 def _judged(document: Document, write: admission.Write, new: Pool) -> Iterator[Finding]:
@@ -84,97 +150,36 @@ def _judged(document: Document, write: admission.Write, new: Pool) -> Iterator[F
         yield Finding(document, text, warning=True)
 
 
-def _pools(documents: Sequence[Document]) -> list[Pool]:
-    """Return the pools among documents; what is wrong with others is told elsewhere."""
-    found: list[Pool] = []
+def _nameless(document: Document, new: Pool) -> Iterator[Finding]:
+    if not new.key.name and not values.text(new.metadata, "generateName"):
+        yield Finding(document, "metadata.name: is required, or generateName")
+
+
+def _readable(documents: Iterable[Document]) -> Iterator[tuple[objects.PoolKey, Pool, offer.Offer]]:
+    """Yield the pools among documents, as far as they can be read."""
     for document in documents:
-        if is_ours(document.obj):
+        if pools.meant_kind(document.obj):
             with contextlib.suppress(conversion_errors.ConversionError):
-                found.append(Pool.read(_object(document)))
-    return found
+                pool = Pool.read(_object(document))
+                yield _key(document, pool), pool, pool.offered()
+
+
+def _key(document: Document, pool: Pool) -> objects.PoolKey:
+    """Return the pool's key; one without a name is told apart by where it stands."""
+    name = pool.key.name or f"(without a name, {document.place})"
+    return pool.key._replace(name=name)
 
 
 def _same(one: objects.PoolKey, other: objects.PoolKey) -> bool:
-    if (one.kind, one.name) != (other.kind, other.name):
+    if not one.name or (one.kind, one.name) != (other.kind, other.name):
         return False
     return one.namespace == other.namespace or "" in (one.namespace, other.namespace)
 
 
-def unusable(document: Document, version: str) -> Iterator[Finding]:
-    """Yield why an object cannot be said in a version: above all, values that make no sense.
-
-    Caveats:
-        Not those that are missing: an overlay may still bring them.
-    """
-    try:
-        registry.convert(_object(document), f"{resources.GROUP}/{version}")
-        problems = Pool.read(_object(document)).problems(_version(document), None)
-    except conversion_errors.ConversionError as error:
-        yield Finding(document, str(error))
-        return
-    for problem in problems:
-        if problem.value not in (None, "", []):
-            yield Finding(document, _said(problem))
-
-
-def shapeless(document: Document, *, lenient: bool = False) -> Iterator[Finding]:
-    """Yield why a document is no object of Kubernetes at all.
-
-    Args:
-        document: Any of a file.
-        lenient: Whether that is only a warning, unless the document means to be a pool.
-    """
-    if not values.is_object(document.obj):
-        yield Finding(document, "is not an object with apiVersion and kind", lenient)
-        return
-    warning = lenient and document.obj.get("kind") not in registry.KINDS
-    for name in ("apiVersion", "kind"):
-        if not values.text(document.obj, name):
-            yield Finding(document, f"{name}: is required", warning)
-
-
-def misnamed(document: Document) -> Iterator[Finding]:
-    """Yield the fields that the object's version does not know; the API server drops them."""
-    obj = _object(document)
-    found = _model(obj)
-    if found is None:
-        return
-    for name in obj:
-        yield from _unknown(document, "", name, found)
-    spec = obj.get("spec")
-    inner = _part(found, "spec")
-    if values.is_object(spec) and inner is not None:
-        for name in spec:
-            yield from _unknown(document, "spec.", name, inner)
-
-
-def _unknown(
-    document: Document, parent: str, name: str, known: type[model.Model]
-) -> Iterator[Finding]:
-    names = [model.json_name(attribute) for attribute in known.model_fields]
-    if name not in names:
-        yield Finding(document, f"{parent}{name}: unknown field{_hint(name, names)}")
-
-
-def _hint(name: str, names: Collection[str]) -> str:
-    close = difflib.get_close_matches(name, names, n=1)
-    return f", did you mean {close[0]}?" if close else f"; known are: {', '.join(sorted(names))}"
-
-
-def _model(obj: values.JsonObject) -> type[model.Object] | None:
-    for each in kinds.KINDS:
-        api_version = f"{resources.GROUP}/{each.version.name}"
-        if (obj.get("apiVersion"), obj.get("kind")) == (api_version, each.resource.kind):
-            return each
-    return None
-
-
-def _part(whole: type[model.Model], attribute: str) -> type[model.Model] | None:
-    """Return the model of a field that is an object."""
-    for each in typing.get_args(whole.model_fields[attribute].annotation):
-        if isinstance(each, type) and issubclass(each, model.Model):
-            return each
-    return None
+def _is_missing(problem: offer.Problem) -> bool:
+    """Tell whether a problem is that a whole field is missing, not an entry of a list."""
+    unset = problem.value is None or "is required" in problem.text
+    return unset and not problem.path.endswith("]")
 
 
 def _object(document: Document) -> values.JsonObject:
@@ -186,5 +191,5 @@ def _version(document: Document) -> str:
 
 
 def _said(problem: offer.Problem) -> str:
-    value = "" if problem.value in (None, "", []) else f"{quoted(problem.value)}: "
-    return f"spec.{problem.path}: {value}{problem.text}"
+    value = "" if _is_missing(problem) else f"{quoted(problem.value)}: "
+    return f"{statuses.path_of(problem)}: {value}{problem.text}"

@@ -9,11 +9,11 @@ from typing import NoReturn
 import click
 
 from api import resources
-from conversion import registry, values
+from conversion import registry
 from webhook import options
 
 from . import findings, manifests
-from .errors import CliError
+from .errors import CliError, FileError, SyntaxProblemError
 
 _files = click.option(
     "-f",
@@ -32,24 +32,25 @@ def main() -> None:
     """Work with the pools of Cluster API's in-cluster IPAM provider, without a cluster."""
 
 
+def versions() -> list[str]:
+    """Return all versions of all kinds, older ones first."""
+    each = ((*kind.spokes, kind.hub) for kind in registry.KINDS.values())
+    return list(dict.fromkeys(version for several in each for version in several))
+
+
 @main.command()
-@click.option("--to", type=click.Choice(["v1alpha1", "v1alpha2"]), required=True)
+@click.option("--to", type=click.Choice(versions()), required=True)
 @_files
 def convert(to: str, paths: Sequence[str]) -> None:
     """Print manifests with all pools in another version; other kinds pass as they are.
 
     Nothing is printed where a value makes no sense: then it ends with 1 and names each.
     """
-    files = _read(paths)
-    found: list[findings.Finding] = []
-    for file in files:
-        for document in manifests.objects(file):
-            found += findings.shapeless(document)
-            if findings.is_ours(document.obj):
-                found += findings.unusable(document, to)
+    files, found = _read(paths)
+    for document in _documents(files):
+        found += findings.before_conversion(document, to)
     _end_on(found)
-    target = f"{resources.GROUP}/{to}"
-    click.echo("".join(_converted(file, target) for file in files), nl=False)
+    click.echo(manifests.write(files, f"{resources.GROUP}/{to}"), nl=False)
 
 
 @main.command()
@@ -65,20 +66,20 @@ def convert(to: str, paths: Sequence[str]) -> None:
 def validate(paths: Sequence[str], old_paths: Sequence[str], more_paths: Sequence[str]) -> None:
     """Say in one line each what admission would say; ends with 1 if it would refuse any.
 
-    A document that is no object of Kubernetes gets a warning: repositories hold other YAML, too.
+    What is no object of Kubernetes, or no YAML at all, gets a warning, unless it is about pools:
+    repositories hold other files, too, such as templates.
     """
     if more_paths and _given("paths"):
         raise click.UsageError("name files with -f or without it, not both")
-    new = _documents(more_paths or paths)
-    old = _documents(old_paths)
-    around = findings.Surroundings.of(new, old)
-    found: list[findings.Finding] = []
+    files, found = _read(more_paths or paths, lenient=True)
+    old_files, old_found = _read(old_paths)
+    found += old_found
+    new, old = _documents(files), _documents(old_files)
+    context = findings.Context.of(new, old)
     for document in old:
-        found += findings.shapeless(document)
+        found += findings.not_an_object(document)
     for document in new:
-        found += findings.shapeless(document, lenient=True)
-        if findings.is_ours(document.obj):
-            found += findings.all_of(document, around)
+        found += findings.all_of(document, context)
     _end_on(found)
 
 
@@ -103,31 +104,29 @@ def webhook(host: str, port: int, cert_dir: Path, tls_min_version: str, ciphers:
         _fail(error)
 
 
-def _converted(file: manifests.File, target: str) -> str:
-    """Return the file's text with all pools in the target version."""
-
-    def convert_one(obj: object) -> object:
-        if values.is_object(obj) and findings.is_ours(obj):
-            return registry.convert(obj, target)
-        return obj
-
-    return manifests.write(file, [manifests.replaced(each, convert_one) for each in file.documents])
-
-
 def _given(parameter: str) -> bool:
     source = click.get_current_context().get_parameter_source(parameter)
     return source is not click.core.ParameterSource.DEFAULT
 
 
-def _documents(paths: Sequence[str]) -> list[manifests.Document]:
-    return [document for file in _read(paths) for document in manifests.objects(file)]
+def _documents(files: Sequence[manifests.File]) -> list[manifests.Document]:
+    return [document for file in files for document in manifests.objects(file)]
 
 
-def _read(paths: Sequence[str]) -> list[manifests.File]:
-    try:
-        return [manifests.read(path) for path in paths]
-    except CliError as error:
-        _fail(error)
+def _read(
+    paths: Sequence[str], *, lenient: bool = False
+) -> tuple[list[manifests.File], list[findings.Finding]]:
+    """Read files, and tell which cannot be read; `lenient`: no matter unless about pools."""
+    files, found = list[manifests.File](), list[findings.Finding]()
+    for path in paths:
+        try:
+            files.append(manifests.read(path))
+        except SyntaxProblemError as error:
+            warning = lenient and not error.about_pools
+            found.append(findings.Finding(error.path, error.problem, warning))
+        except FileError as error:
+            found.append(findings.Finding(error.path, error.problem))
+    return files, found
 
 
 def _end_on(found: Sequence[findings.Finding]) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 import uvloop
 
+from conversion import errors as conversion_errors
 from webhook import app, errors, server, tls
 
 from .errors import CliError
@@ -16,7 +17,7 @@ def run(host: str, port: int, folder: Path, minimum: str, ciphers: str) -> None:
     """Serve until SIGTERM or SIGINT.
 
     Raises:
-        CliError: no usable certificate, or the port is taken.
+        CliError: no usable certificate, the port is taken, or a version cannot be converted.
     """
     files = tls.Files(folder / "tls.crt", folder / "tls.key")
     try:
@@ -24,7 +25,7 @@ def run(host: str, port: int, folder: Path, minimum: str, ciphers: str) -> None:
         webhook = server.Server(app.create_app(), host, port, certificates.context)
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(_serve(webhook))
-    except errors.CertificateError as error:
+    except (errors.CertificateError, conversion_errors.MissingPairError) as error:
         raise CliError(str(error)) from error
     except OSError as error:
         raise CliError(f"port {port}: {error.strerror or error}") from error

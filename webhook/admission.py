@@ -14,7 +14,7 @@ from conversion import registry, values
 from ipam import offer
 from kube import pools
 
-from . import neighbours, statuses
+from . import applied, neighbours, statuses
 from .inuse import InUse
 from .pool import Pool, can_strand, stranded
 
@@ -33,8 +33,8 @@ class Verdict:
 
     status: values.JsonObject | None = None
     warnings: list[str] = field(default_factory=list[str])
-    additions: values.JsonObject = field(default_factory=values.JsonObject)
-    """Fields that are put into the spec."""
+    mended: values.JsonObject | None = None
+    """The object as it should be written, where that is not as it came: spec and annotations."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,21 +111,30 @@ def complete(write: Write) -> Verdict:
     """Say what a write leaves out that has to be there.
 
     Flow:
-        A client of an old version that does not know the conversion annotation (kubectl replace of
-        an old manifest) keeps what its version has no field for.  Prefix pools get their default.
+        What server-side apply has pruned in the wrong version is mended.  A client of an old
+        version that does not know the conversion annotation (kubectl replace of an old manifest)
+        keeps what its version has no field for.  Prefix pools get their default.
     """
     if write.new is None or write.operation not in {"CREATE", "UPDATE"}:
         return Verdict()
     if write.new.deleting:
         return Verdict()
+    obj = write.new.obj
     if write.old is not None:
-        unsaid = registry.unsaid(write.new.obj, write.old.obj, write.version)
-        if unsaid:
-            return Verdict(additions=unsaid)
-    length = write.new.spec.get("allocationPrefixLength")
-    if write.pool.key.kind in pools.PREFIX_KINDS and length is None:
-        return Verdict(additions={"allocationPrefixLength": pools.DEFAULT_PREFIX_LENGTH})
-    return Verdict()
+        obj = applied.mended(write.new, write.old, write.version)
+        obj = _adding(obj, registry.unsaid(obj, write.old.obj, write.version))
+    if write.pool.key.kind in pools.PREFIX_KINDS and _length(obj) is None:
+        obj = _adding(obj, {"allocationPrefixLength": pools.DEFAULT_PREFIX_LENGTH})
+    return Verdict(mended=None if obj is write.new.obj else obj)
+
+
+def _adding(obj: values.JsonObject, fields: values.JsonObject) -> values.JsonObject:
+    """Return the object with more fields in its spec."""
+    return {**obj, "spec": {**Pool(obj).spec, **fields}} if fields else obj
+
+
+def _length(obj: values.JsonObject) -> object:
+    return Pool(obj).spec.get("allocationPrefixLength")
 
 
 async def _judge_delete(pool: Pool, in_use: InUse) -> Verdict:

@@ -6,6 +6,7 @@ Source: https://kubernetes.io/docs/reference/access-authn-authz/extensible-admis
 
 import asyncio
 import base64
+from collections.abc import Iterator
 
 import msgspec
 
@@ -131,17 +132,32 @@ def _answer(uid: str, verdict: Verdict, new: Pool | None) -> bytes:
         response["status"] = verdict.status
     if verdict.warnings:
         response["warnings"] = verdict.warnings
-    if verdict.additions and new is not None:
-        patch = base64.b64encode(msgspec.json.encode(_patch(verdict.additions, new))).decode()
+    if verdict.mended is not None and new is not None:
+        operations = list(_patch(new, Pool(verdict.mended)))
+        patch = base64.b64encode(msgspec.json.encode(operations)).decode()
         response |= {"patchType": "JSONPatch", "patch": patch}
     review = {"apiVersion": API_VERSION, "kind": KIND, "response": response}
     return msgspec.json.encode(review)
 
 
-def _patch(additions: values.JsonObject, new: Pool) -> list[values.JsonObject]:
-    """Return a JSON patch that puts fields into the spec."""
+def _patch(new: Pool, mended: Pool) -> Iterator[values.JsonObject]:
+    """Yield the operations of a JSON patch that make the one the other, as far as they may differ.
+
+    Flow:
+        Fields of the spec one by one; annotations, whose names need no quoting then, together.
+    """
     if new.obj.get("spec") is None:
-        return [{"op": "add", "path": "/spec", "value": additions}]
-    return [
-        {"op": "add", "path": f"/spec/{name}", "value": value} for name, value in additions.items()
-    ]
+        yield {"op": "add", "path": "/spec", "value": mended.spec}
+    else:
+        for name in sorted(new.spec.keys() - mended.spec.keys()):
+            yield {"op": "remove", "path": f"/spec/{_quoted(name)}"}
+        for name, value in mended.spec.items():
+            if name not in new.spec or new.spec[name] != value:
+                yield {"op": "add", "path": f"/spec/{_quoted(name)}", "value": value}
+    if mended.annotations != new.annotations:
+        yield {"op": "add", "path": "/metadata/annotations", "value": mended.annotations}
+
+
+def _quoted(name: str) -> str:
+    """Return a field's name as a JSON pointer has it."""
+    return name.replace("~", "~0").replace("/", "~1")

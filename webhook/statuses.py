@@ -41,8 +41,13 @@ def unavailable(message: str) -> values.JsonObject:
     return _failure(HTTPStatus.SERVICE_UNAVAILABLE, "ServiceUnavailable", message)
 
 
+def path_of(problem: offer.Problem) -> str:
+    """Return the path of the blamed field from the top of the object."""
+    return problem.path if problem.path == ANNOTATIONS else f"spec.{problem.path}"
+
+
 def _cause(problem: offer.Problem) -> dict[str, str]:
-    path = problem.path if problem.path == ANNOTATIONS else f"spec.{problem.path}"
+    path = path_of(problem)
     if problem.value is None or problem.value in ("", []):
         return {
             "reason": "FieldValueRequired",

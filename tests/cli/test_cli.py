@@ -7,11 +7,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import click
 import pytest
 import yaml
 from click import testing
 
 from cli import main
+from conversion import pools, registry
 
 GROUP = "ipam.cluster.x-k8s.io"
 
@@ -53,8 +55,8 @@ def manifest(spec: str, version: str = "v1alpha2", kind: str = "InClusterIPPool"
 def test_convert_turns_pools_and_passes_everything_else() -> None:
     result = run("convert", "--to", "v1alpha2", stdin=POOLS)
 
-    other, blue, several = yaml.safe_load_all(result.stdout)
-    assert other["metadata"]["creationTimestamp"] == "2026-01-01T00:00:00Z"
+    other, _empty, blue, several = yaml.safe_load_all(result.stdout)
+    assert other["metadata"]["name"] == "other"
     assert blue["apiVersion"] == f"{GROUP}/v1alpha2"
     assert blue["spec"] == {"addresses": ["10.9.0.1-10.9.0.254"], "prefix": 24}
     assert [item["kind"] for item in several["items"]] == [
@@ -106,14 +108,33 @@ def test_json_stays_json(tmp_path: Path) -> None:
             manifest("{addresses: [10.0.0.1], prefix: '24'}"),
             "spec.prefix: '24': must be an integer",
         ),
-        (manifest("{}", kind="InClusterIpPool"), "InClusterIpPool of ipam.cluster.x-k8s.io/v1al"),
+        (
+            manifest("{}", kind="InClusterIPPol"),
+            "kind: 'InClusterIPPol': unknown kind, did you mean InClusterIPPool?",
+        ),
+        (
+            manifest("{}", kind="inclusterippool"),
+            "kind: 'inclusterippool': unknown kind, did you mean InClusterIPPool?",
+        ),
+        (
+            f"apiVersion: {GROUP}/v1alpha2\nkind: [a]\nmetadata: {{name: blue}}",
+            "kind: must be a string, not ['a']",
+        ),
         (manifest("{}", version="v1"), "InClusterIPPool of ipam.cluster.x-k8s.io/v1 is unknown"),
         ("kind: InClusterIPPool", "InClusterIPPool (without a name): apiVersion: is required"),
-        ("a: [", "standard input: line 1, column 5: expected the node content"),
-        ("a: b: c", "standard input: line 1, column 5: mapping values are not allowed here"),
-        ("a: &a [*a]", "standard input: is no YAML that JSON could say: Circular reference"),
-        ("a: !!python/none", "standard input: line 1, column 4: could not determine a constr"),
-        (b"\xff", "standard input: is not UTF-8: invalid start byte at byte 0"),
+        (f"# {GROUP}\na: [", "standard input: line 2, column 5: expected the node content"),
+        (f"a: {GROUP}: c", "standard input: line 1, column 25: mapping values are not allowed"),
+        (f"# {GROUP}\na: &a [*a]", "line 2, column 4: an alias to what it stands in"),
+        (f"a: !!python/none {GROUP}", "line 1, column 4: could not determine a constructor"),
+        (f"? [{GROUP}]\n: 1", "line 1, column 3: a key that JSON could not say"),
+        (f"null: {GROUP}", "line 1, column 1: a key that JSON could not say"),
+        (f"{GROUP}: .inf", "line 1, column 24: .inf is no number that JSON could say"),
+        (f'{GROUP}: "\\ud800"', "line 1, column 24: an escape that is half a character"),
+        (f"{GROUP}: !!int a", "line 1, column 24: 'a' is no int"),
+        (f"{GROUP}: {'[' * 200}{']' * 200}", "more than 100 levels of nesting"),
+        (f"{GROUP}: {'[' * 1000}", "is nested too deeply"),
+        (f'["{GROUP}", {"[" * 200}{"]" * 200}]', "more than 100 levels of nesting"),
+        (b"\xff" + GROUP.encode(), "standard input: is not UTF-8: invalid start byte at byte 0"),
     ],
 )
 def test_bad_input_gets_one_clear_line(
@@ -144,9 +165,9 @@ def test_other_yaml_is_not_converted_but_passes_validation(text: str, line: str)
 
 
 def test_every_problem_of_every_document_is_told() -> None:
-    bad = manifest("{addresses: [x, y], prefix: 24}")
+    bad = f"{manifest('{addresses: [x, z], prefix: 24}')}---\n"
 
-    lines = run("validate", stdin=f"{bad}---\n{bad}").stderr.splitlines()
+    lines = run("validate", stdin=bad + bad).stderr.splitlines()
 
     assert [line.split(": InC")[0] for line in lines] == [
         "standard input: document 1",
@@ -305,3 +326,139 @@ def test_the_hook_is_the_command(tmp_path: Path) -> None:
 
     assert done.returncode == 1
     assert "10.0.0.300" in done.stderr
+
+
+def test_the_hook_shows_warnings_too() -> None:
+    (hook,) = yaml.safe_load(Path(".pre-commit-hooks.yaml").read_text())
+
+    assert hook["verbose"] is True
+
+
+@pytest.mark.parametrize(
+    "text", ["{{- if .Values.x }}\na: b\n", "a: 1\na: 2", b"\xff\xfe", "[NaN]"]
+)
+def test_what_is_no_yaml_and_not_about_pools_is_only_warned_about(text: str | bytes) -> None:
+    result = run("validate", stdin=text)
+
+    assert result.exit_code == 0
+    assert result.stderr.startswith("standard input: warning: ")
+    assert run("convert", "--to", "v1alpha2", stdin=text).exit_code == 1
+
+
+def test_a_file_that_cannot_be_read_hides_no_finding_in_others(tmp_path: Path) -> None:
+    bad = tmp_path / "bad.yaml"
+    bad.write_text(manifest("{addresses: [10.0.0.300], prefix: 24}"))
+
+    result = run("validate", str(tmp_path / "nothing.yaml"), str(bad))
+
+    assert result.exit_code == 1
+    assert "nothing.yaml: No such file or directory" in result.stderr
+    assert "10.0.0.300" in result.stderr
+
+
+def test_the_present_manifests_must_be_yaml(tmp_path: Path) -> None:
+    assert changed(tmp_path, "a: [", manifest("{addresses: [10.0.0.1], prefix: 24}")).exit_code == 1
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line"),
+    [
+        ("spec:", "specs:", "specs: unknown field, did you mean spec?"),
+        (
+            "{name: blue}",
+            "{name: blue, lables: {}}",
+            "metadata.lables: unknown field, did you mean labels?",
+        ),
+        ("spec:", "status: {conditionss: []}\nspec:", ""),
+        ("{name: blue}", "{name: blue, selfLink: x, uid: y!, generation: 1}", ""),
+    ],
+)
+def test_unknown_fields_are_found_everywhere_but_in_status(old: str, new: str, line: str) -> None:
+    good = manifest("{addresses: [10.0.0.1], prefix: 24}")
+
+    result = run("validate", stdin=good.replace(old, new))
+
+    assert line in result.stderr
+    assert bool(line) == (result.exit_code == 1) == bool(result.stderr)
+
+
+def nameless(spec: str = "{addresses: [10.0.0.1], prefix: 24}", metadata: str = "") -> str:
+    return manifest(spec).replace("{name: blue}", metadata or "{generateName: blue-}")
+
+
+@pytest.mark.parametrize("metadata", ["{}", "{namespace: a}", "null", "{name: ''}"])
+def test_a_pool_has_a_name(metadata: str) -> None:
+    result = run("validate", stdin=nameless(metadata=metadata))
+
+    assert result.exit_code == 1
+    assert "metadata.name: is required, or generateName" in result.stderr
+    assert run("validate", stdin=nameless()).output == ""
+
+
+def test_pools_without_a_name_are_never_one_pool(tmp_path: Path) -> None:
+    bad = nameless("{addresses: [10.0.0.300], prefix: 24}")
+
+    assert changed(tmp_path, bad, bad).exit_code == 1
+
+
+def test_pools_without_a_name_are_told_of_each_other(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        (tmp_path / name).write_text(nameless())
+    indented = nameless().replace("\n", "\n  ").rstrip()
+    several = f"apiVersion: v1\nkind: List\nitems:\n- {indented}\n- {indented}\n"
+
+    in_file = run("validate", stdin=f"{nameless()}---\n{nameless()}").stderr
+    in_files = run("validate", str(tmp_path / "a"), str(tmp_path / "b")).stderr
+    in_list = run("validate", stdin=several).stderr
+
+    for told in (in_file, in_files, in_list):
+        assert told.count("warning: spec.addresses: 10.0.0.1 is also in InClusterIPPool") == 2
+
+
+@pytest.mark.parametrize("part", ["metadata: 5", "spec: 5"])
+def test_parts_of_a_wrong_type_are_told_by_their_field(part: str) -> None:
+    text = f"apiVersion: {GROUP}/v1alpha2\nkind: InClusterIPPool\n{part}\n"
+
+    result = run("validate", stdin=text)
+
+    assert result.exit_code == 1
+    assert "must be an object" in result.stderr
+
+
+@pytest.mark.parametrize("spec", ["{addresses: ['']}", "{addresses: ['', 10.0.0.1], prefix: 24}"])
+def test_convert_refuses_an_empty_entry(spec: str) -> None:
+    result = run("convert", "--to", "v1alpha1", stdin=manifest(spec))
+
+    assert result.exit_code == 1
+    assert "spec.addresses[0]: ''" in result.stderr
+
+
+@pytest.mark.parametrize(
+    "spec",
+    ["{}", "{addresses: []}", "{addresses: null}", "{addresses: [10.0.0.1]}", "{gateway: ''}"],
+)
+def test_convert_leaves_what_is_missing_to_an_overlay(spec: str) -> None:
+    assert run("convert", "--to", "v1alpha1", stdin=manifest(spec)).exit_code == 0
+
+
+def test_a_new_version_can_be_converted_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    (to,) = [option for option in main.convert.params if option.name == "to"]
+    assert isinstance(to.type, click.Choice)
+    assert list(to.type.choices) == main.versions() == ["v1alpha1", "v1alpha2"]
+
+    newer = registry.Kind("v1beta1", {"v1alpha2": pools})
+    monkeypatch.setattr(registry, "KINDS", {**registry.KINDS, "InClusterIPPool": newer})
+
+    assert main.versions() == ["v1alpha1", "v1alpha2", "v1beta1"]
+
+
+def test_the_webhook_does_not_start_with_a_version_that_it_cannot_convert(
+    certificate: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(registry, "KINDS", {})
+
+    result = run("webhook", "--port", "0", "--cert-dir", str(certificate))
+
+    assert result.exit_code == 1
+    line = "InClusterIPPool v1alpha1 is served, but conversion has no pair for it\n"
+    assert result.stderr == line

@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which objects are pools of ours, or mean to be; and what is inside a List."""
+
+import difflib
+from collections.abc import Callable, Iterator
+from typing import cast
+
+from api import resources
+from conversion import values
+
+KINDS = tuple(pool.kind for pool in resources.POOLS)
+
+_CLOSE = 0.85
+"""Likeness above which a kind of our group is ours, misspelled (difflib's ratio, case aside).
+InClusterPool has 0.93; of other providers' kinds, GlobalInfobloxIPPool comes nearest with 0.73.
+"""
+
+_LIST = "List"
+
+
+def group_of(obj: values.JsonObject) -> str:
+    """Return the API group; empty where there is none."""
+    return values.text(obj, "apiVersion").rpartition("/")[0]
+
+
+def meant_kind(obj: object) -> str | None:
+    """Return which of our kinds an object is, or means to be; None for everything else."""
+    if not values.is_object(obj) or group_of(obj) != resources.GROUP or is_list(obj):
+        return None
+    return _like(values.text(obj, "kind"))
+
+
+def is_list(obj: object) -> bool:
+    """Tell whether an object is a List: kubectl's own, or one of pools."""
+    return values.is_object(obj) and (obj.get("kind") == _LIST or _element(obj) is not None)
+
+
+def items_of(obj: object) -> list[object] | None:
+    """Return the items of a List, each with its apiVersion and kind; None for everything else."""
+    if not is_list(obj) or not values.is_object(obj):
+        return None
+    items = obj.get("items")
+    if not isinstance(items, list):
+        return None
+    return [_complete(obj, item) for item in cast("list[object]", items)]
+
+
+def objects_in(obj: object) -> Iterator[object]:
+    """Yield the objects in Lists, however deep, and any other object by itself."""
+    items = items_of(obj)
+    if items is None:
+        yield obj
+    for item in items or ():
+        yield from objects_in(item)
+
+
+def replaced(obj: object, change: Callable[[values.JsonObject], object], version: str) -> object:
+    """Return an object with all pools in it changed; a list of pools gets the apiVersion."""
+    items = items_of(obj)
+    if items is not None and values.is_object(obj):
+        own = {"apiVersion": version} if _element(obj) else {}
+        return obj | own | {"items": [replaced(item, change, version) for item in items]}
+    if values.is_object(obj) and meant_kind(obj):
+        return change(obj)
+    return obj
+
+
+def _complete(whole: values.JsonObject, item: object) -> object:
+    """Return an item of a list of pools with what it may leave to the list."""
+    kind = _element(whole)
+    if kind is None or not values.is_object(item):
+        return item
+    return {"apiVersion": whole.get("apiVersion"), "kind": kind} | item
+
+
+def _element(obj: values.JsonObject) -> str | None:
+    """Return the kind of a list's items, as the list's kind says it; None if they are no pools."""
+    kind = values.text(obj, "kind")
+    element = kind.removesuffix(_LIST)
+    if element == kind or group_of(obj) != resources.GROUP or _like(element) is None:
+        return None
+    return element
+
+
+def _like(kind: str) -> str | None:
+    known = {each.lower(): each for each in KINDS}
+    close = difflib.get_close_matches(kind.lower(), known, n=1, cutoff=_CLOSE)
+    return known[close[0]] if close else None

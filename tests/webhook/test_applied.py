@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What managedFields tell about pruning; tests/apiserver/test_version_laws.py has the rest."""
+
+import json
+from typing import Any
+
+import msgspec
+import pytest
+
+from webhook import applied, pool
+
+GROUP = "ipam.cluster.x-k8s.io"
+OLD, HUB = "v1alpha1", "v1alpha2"
+BOTH = {"addresses": ["10.0.0.1", "10.0.1.1-10.0.1.254"], "prefix": 24}
+ONLY = {"addresses": ["10.0.1.1-10.0.1.254"], "prefix": 24}
+
+
+def entry(version: str, *fields: str, manager: str = "gitops", **more: str) -> dict[str, Any]:
+    owned = {"f:spec": {f"f:{name}": {} for name in fields}}
+    known = {"manager": manager, "operation": "Apply", "apiVersion": f"{GROUP}/{version}"}
+    return {**known, "fieldsType": "FieldsV1", "fieldsV1": owned, **more}
+
+
+def stored(spec: Any, *entries: dict[str, Any], saved: Any = None) -> pool.Pool:
+    metadata: dict[str, Any] = {"name": "blue"}
+    metadata["managedFields"] = msgspec.Raw(json.dumps(entries).encode())
+    if saved:
+        kept = json.dumps({"spec": saved})
+        metadata["annotations"] = {"cluster.x-k8s.io/conversion-data": kept}
+    known = {"apiVersion": f"{GROUP}/{HUB}", "kind": "InClusterIPPool", "metadata": metadata}
+    return pool.Pool(known | ({} if spec is None else {"spec": spec}))
+
+
+BEFORE = stored({"addresses": ["10.0.0.1"], "prefix": 24}, entry(OLD, "addresses", "prefix"))
+SUBNET = {"addresses": ["10.0.0.1"], "prefix": 24, "subnet": "10.0.1.0/24"}
+"""As the API server merges it: what the manifest said, and what it says."""
+
+
+def spec_after(*entries: dict[str, Any], old: pool.Pool = BEFORE, version: str = OLD) -> Any:
+    new = stored(BOTH, *entries, saved=SUBNET)
+    return applied.mended(new, old, version)["spec"]
+
+
+def test_what_a_manifest_gave_up_goes() -> None:
+    assert spec_after(entry(OLD, "subnet")) == ONLY
+
+
+@pytest.mark.parametrize(
+    "entries",
+    [
+        pytest.param([], id="managedFields cleared"),
+        pytest.param([entry(OLD, "addresses", "prefix", "subnet")], id="still applied"),
+        pytest.param([entry(OLD, "subnet", manager="another")], id="another manager's manifest"),
+        pytest.param([entry(OLD, "subnet", subresource="status")], id="a subresource"),
+        pytest.param([entry(OLD, "subnet", operation="Update")], id="no server-side apply"),
+        pytest.param(
+            [entry(OLD, "subnet"), entry(OLD, "addresses", "prefix", manager="b")], id="owned by b"
+        ),
+        pytest.param(
+            [entry(OLD, "subnet"), entry(HUB, "addresses", manager="b")], id="owned in the hub"
+        ),
+    ],
+)
+def test_what_somebody_may_still_mean_stays(entries: list[dict[str, Any]]) -> None:
+    assert spec_after(*entries) == BOTH
+
+
+def test_a_client_of_the_hub_version_prunes_for_itself() -> None:
+    assert spec_after(entry(OLD, "subnet"), version=HUB) == BOTH
+
+
+def test_what_is_applied_in_the_hub_version_but_pruned_comes_back() -> None:
+    new = stored({"gateway": "10.0.0.9"}, entry(HUB, "addresses", "prefix", "gateway"))
+
+    after: Any = applied.mended(new, BEFORE, HUB)
+
+    assert after["spec"] == {"addresses": ["10.0.0.1"], "prefix": 24, "gateway": "10.0.0.9"}
+
+
+@pytest.mark.parametrize(
+    "left",
+    [entry(HUB, "gateway"), entry(OLD, "addresses"), entry(HUB, "addresses", operation="Update")],
+    ids=["not applied", "in another version", "no server-side apply"],
+)
+def test_what_is_not_applied_in_the_hub_version_stays_away(left: dict[str, Any]) -> None:
+    new = stored(None, left)
+
+    assert applied.mended(new, BEFORE, HUB) is new.obj
+
+
+@pytest.mark.parametrize("raw", [b"5", b'[{"fieldsV1": 5}]', b'[{"fieldsV1": {"f:spec": 5}}]'])
+def test_senseless_managed_fields_change_nothing(raw: bytes) -> None:
+    new = stored(BOTH, saved=SUBNET)
+    new.metadata["managedFields"] = msgspec.Raw(raw)
+
+    assert applied.mended(new, BEFORE, OLD) is new.obj
