@@ -38,14 +38,12 @@ _ADDRESSING = frozenset(("addresses", "prefix"))  # all that subnet, start and e
 SPOKE: values.Fields = _SHARED | _SPOKE_ONLY
 HUB: values.Fields = _SHARED | _HUB_ONLY
 
-_TEXT = values.string_of(100)  # as long as an address may be in the schema
-_SAVED_SPOKE: values.Fields = {**SPOKE, "subnet": _TEXT, "start": _TEXT, "end": _TEXT}
 _SAVED_HUB: values.Fields = {
     **HUB,
     "addressReuseGracePeriodSeconds": values.integer_in(0, 2**31 - 1),  # the schema's int32
 }
-"""What an annotation may say: all that the schema admits, and lists of any length.  Those may have
-been stored before the schema bounded them, and go on excluding addresses.
+"""What an annotation may say: all that the schema admits, and lists and texts of any length.  Those
+may have been stored before the schema bounded them, and must not get lost on the way.
 """
 
 
@@ -100,7 +98,7 @@ def restore(saved: JsonObject, hub: JsonObject) -> JsonObject:
         Total, whatever stands in `saved`.  A change of the hub's addresses or prefix shows: then
         `saved` does not count.  Gateway and unknown fields are always the hub's.
     """
-    original = dict(values.fitting(saved, _SAVED_SPOKE))
+    original = dict(values.fitting(saved, SPOKE))
     again = to_hub(original)
     if again.get("addresses", MISSING) != hub.get("addresses", MISSING):
         return from_hub(hub)

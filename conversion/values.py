@@ -43,12 +43,6 @@ INTEGER = Type("an integer", is_integer)
 BOOLEAN = Type("true or false", lambda value: isinstance(value, bool))
 
 
-def string_of(longest: int) -> Type:
-    """Return the type of strings with at most so many characters."""
-    name = f"a string of at most {longest} characters"
-    return Type(name, lambda value: isinstance(value, str) and len(value) <= longest)
-
-
 def integer_in(least: int, most: int) -> Type:
     """Return the type of integers within these bounds."""
     name = f"an integer from {least} to {most}"

@@ -18,7 +18,11 @@ SPOKES = [
     for kind, kinds in registry.KINDS.items()
     for version in kinds.spokes
 ]
-texts = st.ip_addresses().map(str) | st.sampled_from(["", "10.0.0.0/24", "fd00::/64"]) | st.text()
+texts = (
+    st.ip_addresses().map(str)
+    | st.sampled_from(["", "10.0.0.0/24", "fd00::/64", "x" * 500])
+    | st.text()
+)
 BY_TYPE: Mapping[values.Type, st.SearchStrategy[object]] = {
     values.STRING: texts,
     values.STRINGS: st.lists(texts, max_size=4),

@@ -343,9 +343,7 @@ def test_an_entry_that_the_hub_would_not_admit_counts_as_absent(
     assert up(old) == pool(V1ALPHA2, {"addresses": ["10.0.0.1"]})
 
 
-@pytest.mark.parametrize(
-    "entry", [{"subnet": 5}, {"start": "x" * 101}, {"end": ["x"]}, {"subnet": "x" * 101}], ids=str
-)
+@pytest.mark.parametrize("entry", [{"subnet": 5}, {"end": ["x"]}], ids=str)
 def test_an_entry_that_v1alpha1_would_not_admit_counts_as_absent(
     entry: Mapping[str, object],
 ) -> None:
