@@ -89,12 +89,12 @@ format: $(STAMP) ## Format the code and fix what can be fixed without thinking
 	$(BIN)/ruff format
 
 .PHONY: generate
-generate: $(STAMP) ## Write CRDs, RBAC and webhook configurations from the Python types
+generate: $(STAMP) ## Write CRDs, RBAC, webhook configurations, API reference and editor schemas from the Python types
 	$(BIN)/python -m generator
 
 .PHONY: fuzz
-fuzz: $(STAMP) ## Test the laws of conversion with 100,000 examples each (hours), or FUZZ_EXAMPLES=N
-	$(BIN)/python -m pytest tests/conversion tests/webhook/test_hostile.py \
+fuzz: tools ## Test the laws of conversion with 100,000 examples each (hours), or FUZZ_EXAMPLES=N
+	$(BIN)/python -m pytest tests/conversion tests/webhook/test_hostile.py tests/apiserver/test_schema_fuzz.py \
 		--hypothesis-profile=fuzz --numprocesses=auto --dist=worksteal --durations=30
 
 .PHONY: bench

@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Markers: what a field or a kind tells the API server beyond its Python type.
+"""Markers: what a field or a version tells the API server beyond its Python type.
 
-A field marker goes into `Annotated[...]` and edits the JSON schema of that field; a rule about
-several fields goes into `Model.rules`.  The generator knows no marker of a field by name: a new one
-is a class in this file and a line in a test.
+A marker goes into `Annotated[...]` and edits the JSON schema of that field; a rule about several
+fields goes into `Model.rules`.  The generator knows no marker by name: a new one is a class in this
+file and a line in a test.  What is said of a whole kind stands in its `resources.Resource`, what is
+said of one version of it in `Version`.
 """
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import GetJsonSchemaHandler
 from pydantic.json_schema import JsonSchemaValue
@@ -21,6 +22,8 @@ class CEL:
     `self` is the value, `oldSelf` (in transition rules) the stored one.  Where a text depends on
     the value, `message_expression` computes it and `message` is what remains if that fails.
     `field_path` (such as `.prefix`) moves the blame from the marked object to a field below it.
+    With `optional_old_self` a transition rule also runs where nothing is stored yet; `oldSelf` is
+    then an optional of CEL.
 
     Source: https://kubernetes.io/docs/tasks/extend-kubernetes/custom-resources/
     custom-resource-definitions/#validation-rules
@@ -29,15 +32,19 @@ class CEL:
     rule: str
     message: str
     message_expression: str = ""
-    reason: Literal["", "FieldValueInvalid", "FieldValueForbidden", "FieldValueRequired"] = ""
+    reason: Literal[
+        "", "FieldValueDuplicate", "FieldValueForbidden", "FieldValueInvalid", "FieldValueRequired"
+    ] = ""
     field_path: str = ""
+    optional_old_self: bool = False
 
-    def as_schema(self) -> dict[str, str]:
+    def as_schema(self) -> dict[str, Any]:
         """Return the rule as an item of `x-kubernetes-validations`."""
-        keys = {
+        keys: dict[str, Any] = {
             "fieldPath": self.field_path,
             "message": self.message,
             "messageExpression": self.message_expression,
+            "optionalOldSelf": self.optional_old_self,
             "reason": self.reason,
             "rule": self.rule,
         }
@@ -52,11 +59,20 @@ class CEL:
         return schema
 
 
+IMMUTABLE = CEL("self == oldSelf", "is immutable")
+"""A value that never changes once it is there.  A rule of a field does not see the field come or
+go: where that matters, require it or say `has(self.x) == has(oldSelf.x)` in `Model.rules`.
+"""
+
+
 @dataclass(frozen=True, slots=True)
 class Format:
     """What a number or a string holds, in the API server's names.  Python does not check it."""
 
-    name: Literal["int32", "int64", "date-time"]
+    name: Literal[
+        "byte", "cidr", "date", "date-time", "double", "duration", "float", "hostname", "int32",
+        "int64", "ipv4", "ipv6", "password", "uri", "uuid",
+    ]  # fmt: skip
 
     def __get_pydantic_json_schema__(
         self, core_schema: CoreSchema, handler: GetJsonSchemaHandler
@@ -93,6 +109,97 @@ class Opaque:
 
 
 @dataclass(frozen=True, slots=True)
+class MapType:
+    """How server-side apply merges an object: as a whole (`atomic`), or field by field."""
+
+    kind: Literal["atomic", "granular"]
+
+    def __get_pydantic_json_schema__(
+        self, core_schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        """Say so in the extension of the object."""
+        return handler(core_schema) | {"x-kubernetes-map-type": self.kind}
+
+
+@dataclass(frozen=True, slots=True)
+class Nullable:
+    """A value that may be written as null, for `X | None`: null then differs from absence."""
+
+    def __get_pydantic_json_schema__(
+        self, core_schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        """Take null out of the alternatives."""
+        schema = handler(core_schema)
+        (option,) = [option for option in schema.pop("anyOf") if option != {"type": "null"}]
+        return {**option, **schema, "nullable": True}
+
+
+@dataclass(frozen=True, slots=True)
+class IntOrString:
+    """A value that is either an integer or a string, for `int | str`."""
+
+    pattern: str = ""
+
+    def __get_pydantic_json_schema__(
+        self, core_schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        """Say so in the one way that the API server takes; a pattern is about strings."""
+        del core_schema, handler  # the alternatives stand in an order of their own
+        schema: JsonSchemaValue = {
+            "anyOf": [{"type": "integer"}, {"type": "string"}],
+            "x-kubernetes-int-or-string": True,
+        }
+        return schema | {"pattern": self.pattern} if self.pattern else schema
+
+
+@dataclass(frozen=True, slots=True)
+class PreserveUnknownFields:
+    """An object whose unknown fields are kept.
+
+    A model that is to have them in Python too says `model_config = ConfigDict(extra="allow")`
+    instead, and a dict of anything says it by its type.
+    """
+
+    def __get_pydantic_json_schema__(
+        self, core_schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        """Say so in the extension of the object."""
+        return handler(core_schema) | {"x-kubernetes-preserve-unknown-fields": True}
+
+
+@dataclass(frozen=True, slots=True)
+class Embedded:
+    """An object inside of an object, with apiVersion, kind and metadata of its own."""
+
+    def __get_pydantic_json_schema__(
+        self, core_schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        """Say so in the extension of the object."""
+        return handler(core_schema) | {"x-kubernetes-embedded-resource": True}
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """`metadata` with a restricted name, for a field that replaces `Object.metadata`.
+
+    The name, generated ones too, is the only part that a CustomResourceDefinition may restrict.
+    """
+
+    max_length: int = 253  # characters: what the API server admits anyway
+    pattern: str = ""
+
+    def __get_pydantic_json_schema__(
+        self, core_schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        """Say what the name is, and nothing about other fields."""
+        del core_schema, handler  # what Python knows of the value is of no use here
+        name: dict[str, Any] = {"type": "string", "maxLength": self.max_length}
+        if self.pattern:
+            name["pattern"] = self.pattern
+        return {"type": "object", "properties": {"name": name}}
+
+
+@dataclass(frozen=True, slots=True)
 class Column:
     """A column of `kubectl get`.  Generation fails when the schema has no such `path`.
 
@@ -104,6 +211,22 @@ class Column:
     type: Literal["boolean", "date", "integer", "number", "string"] = "string"
     description: str = ""
     priority: int = 0
+    format: Literal[
+        "", "byte", "date", "date-time", "double", "float", "int32", "int64", "password"
+    ] = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """The subresource by which `kubectl scale` and autoscalers find the replicas of an object.
+
+    Each path leads to a field of the schema: the first below `.spec`, the second below `.status`,
+    and the selector of the pods, as a string, below either.
+    """
+
+    spec_replicas: str = ".spec.replicas"
+    status_replicas: str = ".status.replicas"
+    label_selector: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,11 +234,14 @@ class Version:
     """What the API server does with one version of a kind.
 
     Exactly one version of a kind has `storage`.  A `deprecated` text is the warning that every
-    client of this version gets.
+    client of this version gets; with True, the API server words it.  `selectable` are the paths of
+    fields that `kubectl get --field-selector` can ask for.
     """
 
     name: str
     columns: tuple[Column, ...] = ()
     served: bool = True
     storage: bool = False
-    deprecated: str = ""
+    deprecated: str | bool = ""
+    scale: Scale | None = None
+    selectable: tuple[str, ...] = ()

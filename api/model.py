@@ -86,7 +86,7 @@ class Object(Model):
             TypeError: the version is not in it.
         """
         if "version" in cls.__dict__ and cls.version.name not in cls.resource.versions:
-            where = f"versions of {cls.resource.kind} in api/resources.py"
+            where = f"versions of {cls.resource.kind} in its Resource"
             raise TypeError(f"{cls.version.name} is not in the {where}")
 
     # Name, namespace, labels, ...: without a docstring, as the API server refuses a description.

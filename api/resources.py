@@ -9,11 +9,21 @@ GROUP = "ipam.cluster.x-k8s.io"
 
 
 @dataclass(frozen=True, slots=True)
+class ConversionWebhook:
+    """The Service that converts objects between versions, and the URL path at which it does."""
+
+    service: str
+    namespace: str
+    path: str = "/convert"
+
+
+@dataclass(frozen=True, slots=True)
 class Resource:
     """One kind's entry in the API server: its names and where its objects live.
 
-    `versions` are all that it is served in, oldest first; each has a model in `api/<version>`.
-    `labels` are those of the CustomResourceDefinition itself.
+    `versions` are all that it is served in, oldest first; each has a model.  Without a `conversion`
+    the API server changes nothing but apiVersion.  `labels` and `annotations` are those of the
+    CustomResourceDefinition itself.
     """
 
     group: str
@@ -24,6 +34,8 @@ class Resource:
     short_names: tuple[str, ...] = ()
     categories: tuple[str, ...] = ()
     labels: Mapping[str, str] = field(default_factory=dict[str, str])
+    annotations: Mapping[str, str] = field(default_factory=dict[str, str])
+    conversion: ConversionWebhook | None = None
 
     @property
     def singular(self) -> str:
@@ -48,6 +60,10 @@ class Resource:
         return f"{self.group.replace('.', '-')}-{version}-{self.singular}"
 
 
+_WEBHOOK = ConversionWebhook("webhook-service", "system")
+"""The manager's Service, by its names before kustomize adds prefixes."""
+
+
 def _pool(
     kind: str, plural: str, scope: Literal["Namespaced", "Cluster"], *versions: str
 ) -> Resource:
@@ -59,6 +75,7 @@ def _pool(
         versions=versions,
         categories=("cluster-api",),  # `kubectl get cluster-api` lists them
         labels={"clusterctl.cluster.x-k8s.io/move-hierarchy": ""},  # `clusterctl move` takes them
+        conversion=_WEBHOOK if len(versions) > 1 else None,
     )
 
 

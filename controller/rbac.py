@@ -25,6 +25,6 @@ CLUSTER_RULES = (
 )
 
 NAMESPACE_RULES = (
-    Rule(("coordination.k8s.io",), ("leases",), ("create", "get", "list", "patch", "watch")),
+    Rule(("coordination.k8s.io",), ("leases",), ("create", "get", "patch", "watch")),
 )
 """Those for the manager's own namespace: the lease that elects the leader."""

@@ -6,6 +6,7 @@ fields that stand in the manifest: `spec.subnet`, not `spec.addresses[2]`.
 """
 
 from collections.abc import Iterator
+from typing import cast
 
 from ipam import errors as ipam_errors
 from ipam import notation, offer
@@ -70,7 +71,9 @@ def told(old: JsonObject, problems: tuple[offer.Problem, ...]) -> list[offer.Pro
 
 def _givers(old: JsonObject, path: str) -> tuple[str, ...]:
     """Return the v1alpha1 fields that can have given a value of the hub spec, likeliest first."""
-    if path == f"addresses[{len(values.strings(old, 'addresses'))}]":
+    addresses = old.get("addresses")
+    given = len(cast("list[object]", addresses)) if isinstance(addresses, list) else 0
+    if path == f"addresses[{given}]":  # the entry after the last that was written
         return ("end", "subnet", "start")  # what is not inside the network lies above it
     if path == "prefix" and not old.get("prefix"):
         return ("subnet",)

@@ -100,6 +100,14 @@ KUBECTL = Tool(
     minutes=1,
 )
 CONTROL_PLANE = (ETCD, KUBE_APISERVER)
+CONTROLLER_GEN = Tool(  # in no list: built by the one test that compares our CRDs with its own
+    name="controller-gen",
+    module="controllertools",
+    package="sigs.k8s.io/controller-tools/cmd/controller-gen",
+    requirement="sigs.k8s.io/controller-tools",
+    version_arguments=("--version",),
+    minutes=2,
+)
 
 
 def find(tool: Tool, *, cache: Path | None = None) -> Path:

@@ -22,6 +22,7 @@ from .processes import Process
 READY_SECONDS = 90.0  # ready takes 4 to 7 s; two cores full of compilers take ten times that
 AUDITED_GROUP = "system:serviceaccounts"  # whose requests go to the audit log: the provider's
 ADMIN_GROUP = "system:masters"  # the API server lets its members do everything
+ADMISSION = "OwnerReferencesPermissionEnforcement"  # off by default, but OpenShift has it on
 
 _AUDIT_POLICY: Json = {
     "apiVersion": "audit.k8s.io/v1",
@@ -184,6 +185,7 @@ class ControlPlane:
             "client-ca-file": folder / "ca.crt",
             "authorization-mode": "RBAC",
             "disable-admission-plugins": "ServiceAccount",  # nobody creates the default accounts
+            "enable-admission-plugins": ADMISSION,
             "service-account-issuer": self.server,
             "service-account-key-file": folder / "service-account.key",
             "service-account-signing-key-file": folder / "service-account.key",

@@ -4,10 +4,12 @@
     models (api) -> JSON schema -> structural schema -> CustomResourceDefinitions
     their names                                      -> webhook configurations
     rules beside the code that needs them            -> roles
+    all of it                                        -> API reference, JSON schemas for editors
 
 May import `api` and `kube`; the declarations of the sibling packages are loaded by name.  Only this
 package imports jinja2.
 
 Start reading at `manifests.py`, which is the list of files; `structural.py` is where the work is.
-Run `python -m generator` to write, with `--check` to compare.
+Run `python -m generator` to write, with `--check` to compare, with `--models` for kinds of
+others.
 """

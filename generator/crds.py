@@ -2,13 +2,14 @@
 """From kinds to CustomResourceDefinitions, as values for the template."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Any
 
 from api import markers, model, resources
 
-from .errors import ColumnError, VersionsError
+from . import pointers, spelling
+from .errors import VersionsError
 from .structural import schema_of
 
 
@@ -25,9 +26,23 @@ class VersionSchema:
         return [_column(column) for column in self.version.columns]
 
     @property
+    def selectable_fields(self) -> list[dict[str, str]]:
+        """The fields that can be asked for, in the API server's words."""
+        return [{"jsonPath": path} for path in self.version.selectable]
+
+    @property
     def has_status(self) -> bool:
         """Whether the status is a subresource of its own."""
         return "status" in self.schema["properties"]
+
+    @property
+    def subresources(self) -> dict[str, Any]:
+        """The parts of an object that have a URL of their own, in the API server's words."""
+        scale = self.version.scale
+        return {
+            **({"scale": _scale(scale)} if scale else {}),
+            **({"status": dict[str, Any]()} if self.has_status else {}),
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,56 +68,72 @@ def definitions(kinds: Iterable[type[model.Object]]) -> list[Definition]:
 
     Raises:
         VersionsError: a kind has not exactly one storage version, or a version twice.
-        ColumnError: a column shows a field that does not exist.
+        NamesError: a name or a text is none that the API server takes.
+        PathError: a column, a selectable field or the scale shows a field that does not exist.
         SchemaError: a field's type can't be said in a structural schema.
     """
-    ordered = sorted(kinds, key=lambda kind: (kind.resource.name, kind.version.name))
+    ordered = sorted(kinds, key=_place)
     return [
         _definition(list(same)) for _, same in groupby(ordered, lambda kind: kind.resource.name)
     ]
+
+
+def _place(kind: type[model.Object]) -> tuple[str, int]:
+    """Return where a kind stands: by its name, and its versions as their `Resource` lists them."""
+    if kind.version.name not in kind.resource.versions:
+        raise VersionsError(
+            kind.resource.kind,
+            f"{kind.version.name} is not in the versions of its Resource: add it",
+        )
+    return kind.resource.name, kind.resource.versions.index(kind.version.name)
 
 
 def _definition(kinds: list[type[model.Object]]) -> Definition:
     resource = kinds[0].resource
     names = [kind.version.name for kind in kinds]
     stored = [kind.version.name for kind in kinds if kind.version.storage]
-    if len(set(names)) < len(names):
-        raise VersionsError(resource.kind, f"a version is there twice: {', '.join(names)}")
-    if len(stored) != 1:
+    if any(replace(kind.resource, versions=resource.versions) != resource for kind in kinds):
         raise VersionsError(
-            resource.kind, f"needs exactly one storage version, but has {stored or 'none'}"
+            resource.kind, "its models have Resources that differ: give all versions the same one"
         )
+    if len(set(names)) < len(names):
+        raise VersionsError(
+            resource.kind,
+            f"a version is there twice: {', '.join(names)}; give each model a version of its own",
+        )
+    if len(stored) != 1:
+        found = ", ".join(stored) or "none"
+        raise VersionsError(
+            resource.kind,
+            f"needs exactly one storage version, but has {found}; set storage=True in one Version",
+        )
+    spelling.check(resource, [kind.version for kind in kinds])
     return Definition(resource, tuple(_version(kind) for kind in kinds))
 
 
 def _version(kind: type[model.Object]) -> VersionSchema:
     schema = schema_of(kind)
-    for column in kind.version.columns:
-        if not _has_path(schema, column.path):
-            raise ColumnError(f"{kind.version.name}.{kind.__name__}", column.name, column.path)
+    pointers.check(f"{kind.version.name}.{kind.__name__}", kind.version, schema)
     return VersionSchema(kind.version, schema)
-
-
-def _has_path(schema: Mapping[str, Any], path: str) -> bool:
-    """Tell whether a path such as `.spec.prefix` leads to a field."""
-    start, *names = path.split(".")
-    if start or not names:
-        return False
-    for name in names:
-        properties = schema.get("properties", {})
-        if name not in properties:
-            return False
-        schema = properties[name]
-    return True
 
 
 def _column(column: markers.Column) -> dict[str, Any]:
     """Return the column with its keys in alphabetical order, unset ones left out."""
     keys = {
         "description": column.description,
+        "format": column.format,
         "jsonPath": column.path,
         "name": column.name,
         "priority": column.priority,
         "type": column.type,
+    }
+    return {key: value for key, value in keys.items() if value}
+
+
+def _scale(scale: markers.Scale) -> dict[str, str]:
+    keys = {
+        "labelSelectorPath": scale.label_selector,
+        "specReplicasPath": scale.spec_replicas,
+        "statusReplicasPath": scale.status_replicas,
     }
     return {key: value for key, value in keys.items() if value}

@@ -2,9 +2,12 @@
 """Why nothing is generated: a model says what the API server would refuse.
 
 * GenerationError
-  * SchemaError: a field's type has no structural schema
-  * ColumnError: a column shows a field that does not exist
+  * SchemaError: a field can't be said in a structural schema, or the API server would refuse it
+    * CostError: a rule of a field costs more than the API server's budget
+  * PathError: a column, a selectable field or the scale subresource points at nothing that fits
   * VersionsError: the versions of a kind do not fit together
+  * NamesError: a kind is called what the API server refuses
+  * ModelsError: a package of models can't be read
   * RulesError: the access rules of a package can't be read
 """
 
@@ -22,17 +25,19 @@ class SchemaError(GenerationError):
         self.problem = problem
 
 
-class ColumnError(GenerationError):
-    """A printer column points at nothing."""
+class CostError(SchemaError):
+    """A rule could take the API server too long."""
 
-    def __init__(self, model: str, column: str, path: str) -> None:
-        super().__init__(
-            f"{model}: column {column!r} shows {path!r}, which is not in the schema: "
-            "write the path with the JSON names of the fields"
-        )
+
+class PathError(GenerationError):
+    """A path points at nothing, or at a field that does not fit; `what` it is that points."""
+
+    def __init__(self, model: str, what: str, path: str, problem: str) -> None:
+        super().__init__(f"{model}: {what} shows {path!r}, which {problem}")
         self.model = model
-        self.column = column
+        self.what = what
         self.path = path
+        self.problem = problem
 
 
 class VersionsError(GenerationError):
@@ -41,6 +46,26 @@ class VersionsError(GenerationError):
     def __init__(self, kind: str, problem: str) -> None:
         super().__init__(f"{kind}: {problem}")
         self.kind = kind
+        self.problem = problem
+
+
+class NamesError(GenerationError):
+    """A name or a text of a kind is none that the API server takes."""
+
+    def __init__(self, kind: str, what: str, value: str, problem: str) -> None:
+        super().__init__(f"{kind}: {what} {value!r} {problem}")
+        self.kind = kind
+        self.what = what
+        self.value = value
+        self.problem = problem
+
+
+class ModelsError(GenerationError):
+    """A package or module of models does not exist, or has no kind in it."""
+
+    def __init__(self, module: str, problem: str) -> None:
+        super().__init__(f"{module}: {problem}")
+        self.module = module
         self.problem = problem
 
 

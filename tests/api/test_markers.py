@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """What each marker says in the schema."""
 
-from typing import Annotated, ClassVar
+from typing import Annotated, Any, ClassVar
+
+import pytest
 
 from api import markers, model
 
@@ -20,6 +22,15 @@ class Marked(model.Model):
     names: Annotated[tuple[str, ...], markers.ListType("set")]
     items: Annotated[tuple[str, ...], markers.ListType("map", keys=("type",))]
     anything: Annotated[dict[str, str], markers.Opaque()]
+    whole: Annotated[dict[str, str], markers.MapType("atomic")]
+    or_null: Annotated[int | None, markers.Nullable()]
+    share: Annotated[int | str, markers.IntOrString()]
+    percent: Annotated[int | str, markers.IntOrString(pattern="%$")]
+    kept: Annotated[dict[str, str], markers.PreserveUnknownFields()]
+    inside: Annotated[dict[str, str], markers.Embedded()]
+    named: Annotated[dict[str, str], markers.Named(9)]
+    patterned: Annotated[dict[str, str], markers.Named(pattern="^a")]
+    fixed: Annotated[int, markers.IMMUTABLE]
 
 
 SCHEMA = Marked.model_json_schema()
@@ -48,14 +59,63 @@ def test_rules_of_a_model_stand_at_the_object() -> None:
 
 
 def test_a_rule_says_everything_that_it_was_told() -> None:
-    rule = markers.CEL("r", "m", message_expression="e", reason="FieldValueForbidden")
+    rule = markers.CEL(
+        "r",
+        "m",
+        message_expression="e",
+        reason="FieldValueForbidden",
+        field_path=".f",
+        optional_old_self=True,
+    )
 
     assert rule.as_schema() == {
+        "fieldPath": ".f",
         "message": "m",
         "messageExpression": "e",
+        "optionalOldSelf": True,
         "reason": "FieldValueForbidden",
         "rule": "r",
     }
+
+
+EITHER = [{"type": "integer"}, {"type": "string"}]
+NAME = {"type": "string", "maxLength": 9}
+
+
+@pytest.mark.parametrize(
+    ("name", "schema"),
+    [
+        ("whole", {"x-kubernetes-map-type": "atomic"}),
+        ("orNull", {"nullable": True, "type": "integer"}),
+        ("share", {"anyOf": EITHER, "x-kubernetes-int-or-string": True}),
+        ("percent", {"anyOf": EITHER, "pattern": "%$", "x-kubernetes-int-or-string": True}),
+        ("kept", {"x-kubernetes-preserve-unknown-fields": True}),
+        ("inside", {"x-kubernetes-embedded-resource": True}),
+        ("named", {"type": "object", "properties": {"name": NAME}}),
+        (
+            "patterned",
+            {
+                "type": "object",
+                "properties": {"name": {"type": "string", "maxLength": 253, "pattern": "^a"}},
+            },
+        ),
+        (
+            "fixed",
+            {
+                "type": "integer",
+                "x-kubernetes-validations": [
+                    {"message": "is immutable", "rule": "self == oldSelf"}
+                ],
+            },
+        ),
+    ],
+)
+def test_a_marker_says_in_the_schema_what_it_means(name: str, schema: dict[str, Any]) -> None:
+    dict_says = {"additionalProperties", "title"}
+    plain = {"type": "object"} if name in {"whole", "kept", "inside"} else {}
+
+    said = {key: value for key, value in FIELDS[name].items() if key not in dict_says}
+    assert said == {**plain, **schema}
 
 
 def test_a_list_type_and_its_keys_are_extensions() -> None:

@@ -127,7 +127,7 @@ def test_a_long_build_shows_that_it_lives(
 
 
 def test_every_pin_is_a_version() -> None:
-    for tool in (*binaries.CONTROL_PLANE, binaries.KUBECTL):
+    for tool in (*binaries.CONTROL_PLANE, binaries.KUBECTL, binaries.CONTROLLER_GEN):
         assert tool.version.startswith("v")
 
 

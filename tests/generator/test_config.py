@@ -1,16 +1,24 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is installed has the names that clusterctl and running clusters know."""
+"""What is installed has the names that clusterctl and running clusters know.
+
+And it agrees with the code: ports, paths, flags and times are those of the manager.
+"""
 
 import json
 from collections.abc import ItemsView
+from http import HTTPStatus
 from pathlib import Path
 
+import click
 import pytest
 import yaml
+from starlette import types
 
 from api import kinds
 from envtest import install
 from envtest.client import Json
+from manager import diagnostics, flags, health, main, process
+from webhook import app, server
 
 ROOT = Path(__file__).parent.parent.parent
 NAMESPACE = "capi-ipam-in-cluster-system"
@@ -25,7 +33,7 @@ CERTIFICATES = "/tmp/k8s-webhook-server/serving-certs"  # noqa: S108 - a path in
 @pytest.fixture(scope="module")
 def shipped() -> dict[tuple[str, str], Json]:
     """The objects of config/default by kind and name."""
-    return {(found["kind"], found["metadata"]["name"]): found for found in install.shipped()}
+    return by_name("default")
 
 
 def test_the_objects_have_the_names_of_the_contract(shipped: dict[tuple[str, str], Json]) -> None:
@@ -105,12 +113,107 @@ def test_the_services_reach_the_managers_ports(
     shipped: dict[tuple[str, str], Json], name: str, port: int, target: str
 ) -> None:
     service = shipped["Service", f"{PREFIX}{name}"]["spec"]
-    ports = {port["name"]: port["containerPort"] for port in manager(shipped)["ports"]}
 
     assert service["selector"] == SELECTOR
     (only,) = service["ports"]
     assert (only["port"], only["targetPort"]) == (port, target)
-    assert ports == {"webhook-server": 9443, "metrics": 8443, "healthz": 8081}
+    assert target in {port["name"] for port in manager(shipped)["ports"]}
+
+
+@pytest.mark.parametrize("overlay", ["default", "self-signed"])
+def test_every_argument_is_a_flag_of_the_manager(overlay: str) -> None:
+    assert context_of(manager(by_name(overlay))["args"]).args == []
+
+
+@pytest.mark.parametrize(
+    ("overlay", "changes"),
+    [
+        ("default", {"leader_elect": True}),
+        ("self-signed", {"leader_elect": True, "self_signed": True}),
+    ],
+)
+def test_the_arguments_say_what_the_defaults_say_but_for(overlay: str, changes: Json) -> None:
+    chosen = context_of(manager(by_name(overlay))["args"]).params
+
+    assert chosen == context_of([]).params | changes
+
+
+def test_the_container_has_the_ports_that_the_manager_listens_on(
+    shipped: dict[tuple[str, str], Json],
+) -> None:
+    container = manager(shipped)
+    settings = context_of(container["args"]).params
+
+    assert {port["name"]: port["containerPort"] for port in container["ports"]} == {
+        "webhook-server": settings["webhook_port"],
+        "metrics": settings["diagnostics"].port,
+        "healthz": settings["health"].port,
+    }
+
+
+async def test_a_pod_is_alive_before_it_is_ready(shipped: dict[tuple[str, str], Json]) -> None:
+    probes, container = health.Health(), manager(shipped)
+    alive, ready = (container[f"{of}Probe"]["httpGet"] for of in ("liveness", "readiness"))
+
+    starting = [await status_of(probes, probe["path"]) for probe in (alive, ready)]
+    probes.ready = True
+    running = [await status_of(probes, probe["path"]) for probe in (alive, ready)]
+
+    assert starting == [HTTPStatus.OK, HTTPStatus.SERVICE_UNAVAILABLE]
+    assert running == [HTTPStatus.OK, HTTPStatus.OK]
+    assert {alive["port"], ready["port"]} == {"healthz"}
+
+
+def test_every_webhook_calls_a_path_that_the_manager_serves(
+    shipped: dict[tuple[str, str], Json],
+) -> None:
+    served = {getattr(route, "path", "") for route in app.create_app(process.Later()).routes}
+
+    called = {service["path"] for service in found_under("service", list(shipped.values()))}
+
+    assert called <= served
+    assert len(called) == 1 + 2 * 4  # conversion, and two of each kind
+
+
+def test_a_stopping_pod_has_the_time_for_what_the_api_server_still_waits_for(
+    shipped: dict[tuple[str, str], Json],
+) -> None:
+    pod = shipped["Deployment", f"{PREFIX}controller-manager"]["spec"]["template"]["spec"]
+    configurations = [found for found in shipped.values() if "webhooks" in found]
+    waits = {hook["timeoutSeconds"] for found in configurations for hook in found["webhooks"]}
+
+    assert waits == {server._DRAIN_SECONDS}
+    assert pod["terminationGracePeriodSeconds"] > server._DRAIN_SECONDS
+
+
+def test_metrics_are_read_where_the_role_for_it_says(
+    shipped: dict[tuple[str, str], Json],
+) -> None:
+    (rule,) = shipped["ClusterRole", f"{PREFIX}metrics-reader"]["rules"]
+
+    assert rule == {"nonResourceURLs": [diagnostics.PATH], "verbs": ["get"]}
+
+
+def test_the_manager_signs_for_the_service_in_the_namespace_that_are_installed(
+    shipped: dict[tuple[str, str], Json],
+) -> None:
+    settings = context_of([]).params
+
+    assert ("Service", settings["webhook_service"]) in shipped
+    assert flags.DEFAULT_NAMESPACE == NAMESPACE
+
+
+def test_the_image_runs_the_manager_as_the_user_and_the_command_of_the_pod(
+    shipped: dict[tuple[str, str], Json],
+) -> None:
+    pod = shipped["Deployment", f"{PREFIX}controller-manager"]["spec"]["template"]["spec"]
+    (command,) = manager(shipped)["command"]
+    user, group = (pod["securityContext"][key] for key in ("runAsUser", "runAsGroup"))
+
+    image = (ROOT / "Dockerfile").read_text()
+
+    assert f"/bin/{flags.PROGRAM} {command} " in image
+    assert f'USER {user}:{group}\nENTRYPOINT ["{command}"]\n' in image
 
 
 def test_the_deployment_keeps_its_immutable_selector(
@@ -150,20 +253,10 @@ def test_the_manager_reads_the_certificate_that_is_mounted(
         {"mountPath": CERTIFICATES, "name": "cert", "readOnly": True}
     ]
     assert pod["volumes"] == [{"name": "cert", "secret": {"secretName": CERTIFICATE}}]
-    assert f"--webhook-cert-dir={CERTIFICATES}" in container["args"]
-    assert container["livenessProbe"]["httpGet"] == {"path": "/healthz", "port": "healthz"}
-    assert container["readinessProbe"]["httpGet"] == {"path": "/readyz", "port": "healthz"}
-
-
-def test_there_is_a_sample_of_every_kind_in_every_version() -> None:
-    names = {kind: f"{kind.version.name}_{kind.__name__.lower()}.yaml" for kind in kinds.KINDS}
-
-    for kind, name in names.items():
-        text = (ROOT / "config" / "samples" / name).read_text()
-        for sample in yaml.safe_load_all(text):
-            assert sample["apiVersion"] == f"{kind.resource.group}/{kind.version.name}"
-            assert sample["kind"] == kind.resource.kind
-            assert kind.model_validate(sample).as_json() == sample
+    settings = context_of(container["args"]).params
+    assert settings["webhook_cert_dir"] == Path(CERTIFICATES)
+    names = (settings["webhook_cert_name"], settings["webhook_key_name"])
+    assert names == ("tls.crt", "tls.key")  # of every Secret of type kubernetes.io/tls
 
 
 def test_clusterctl_learns_the_contract_of_each_release_series() -> None:
@@ -179,6 +272,29 @@ def test_clusterctl_learns_the_contract_of_each_release_series() -> None:
         "2.0": "v1beta1",
         "2.1": "v1beta2",
     }
+
+
+def by_name(overlay: str) -> dict[tuple[str, str], Json]:
+    objects = install.shipped(overlay)
+    return {(found["kind"], found["metadata"]["name"]): found for found in objects}
+
+
+def context_of(arguments: list[str]) -> click.Context:
+    """Read arguments as the manager does; `args` of the result are those that it does not know."""
+    return main.main.make_context(flags.PROGRAM, list(arguments))
+
+
+async def status_of(application: health.Health, path: str) -> int:
+    sent: list[types.Message] = []
+
+    async def receive() -> types.Message:
+        raise AssertionError("a probe has no body")
+
+    async def send(message: types.Message) -> None:
+        sent.append(message)
+
+    await application({"type": "http", "path": path}, receive, send)
+    return int(sent[0]["status"])
 
 
 def manager(shipped: dict[tuple[str, str], Json]) -> Json:

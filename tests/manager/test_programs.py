@@ -6,13 +6,14 @@ import socket
 import ssl
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from envtest import pki, ports, processes
 
 BIN = Path(sys.executable).parent
-KUBECONFIG = {  # nobody is there: webhooks do not need the API server
+KUBECONFIG: dict[str, Any] = {  # nobody is there: webhooks do not need the API server
     "clusters": [{"name": "none", "cluster": {"server": "https://127.0.0.1:1"}}],
     "contexts": [{"name": "none", "context": {"cluster": "none", "user": "none"}}],
     "users": [{"name": "none", "user": {}}],
@@ -50,20 +51,19 @@ def handshake(port: int, folder: Path, version: ssl.TLSVersion, ciphers: str = "
 
 @pytest.mark.parametrize("program", PROGRAMS)
 @pytest.mark.parametrize(
-    ("flag", "version", "ciphers", "spoken"),
+    ("flag", "ciphers", "spoken"),
     [
-        ("--tls-min-version=VersionTLS13", ssl.TLSVersion.TLSv1_2, "", None),
+        ("--tls-min-version=VersionTLS13", "", None),
         (
             "--tls-cipher-suites=TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384",
-            ssl.TLSVersion.TLSv1_2,
             "ECDHE-ECDSA-AES128-GCM-SHA256",
             None,
         ),
-        ("--tls-min-version=VersionTLS12", ssl.TLSVersion.TLSv1_2, "", "TLSv1.2"),
+        ("--tls-min-version=VersionTLS12", "", "TLSv1.2"),
     ],
 )
 def test_only_what_its_flags_allow_is_spoken(
-    tmp_path: Path, program: str, flag: str, version: ssl.TLSVersion, ciphers: str, spoken: str
+    tmp_path: Path, program: str, flag: str, ciphers: str, spoken: str | None
 ) -> None:
     authority = pki.Authority.new()
     (tmp_path / "ca.crt").write_bytes(authority.pem)
@@ -76,4 +76,4 @@ def test_only_what_its_flags_allow_is_spoken(
     with processes.Process("program", command, tmp_path / "log") as running:
         running.await_ready(lambda: bool(handshake(port, tmp_path, ssl.TLSVersion.TLSv1_3)), 60)
 
-        assert handshake(port, tmp_path, version, ciphers) == spoken
+        assert handshake(port, tmp_path, ssl.TLSVersion.TLSv1_2, ciphers) == spoken

@@ -16,7 +16,8 @@ ONLY = {"addresses": ["10.0.1.1-10.0.1.254"], "prefix": 24}
 
 
 def entry(version: str, *fields: str, manager: str = "gitops", **more: str) -> dict[str, Any]:
-    owned = {"f:spec": {f"f:{name}": {} for name in fields}}
+    spec: dict[str, Any] = {f"f:{name}": dict[str, Any]() for name in fields}
+    owned = {"f:spec": spec}
     known = {"manager": manager, "operation": "Apply", "apiVersion": f"{GROUP}/{version}"}
     return {**known, "fieldsType": "FieldsV1", "fieldsV1": owned, **more}
 
@@ -27,7 +28,11 @@ def stored(spec: Any, *entries: dict[str, Any], saved: Any = None) -> pool.Pool:
     if saved:
         kept = json.dumps({"spec": saved})
         metadata["annotations"] = {"cluster.x-k8s.io/conversion-data": kept}
-    known = {"apiVersion": f"{GROUP}/{HUB}", "kind": "InClusterIPPool", "metadata": metadata}
+    known: dict[str, Any] = {
+        "apiVersion": f"{GROUP}/{HUB}",
+        "kind": "InClusterIPPool",
+        "metadata": metadata,
+    }
     return pool.Pool(known | ({} if spec is None else {"spec": spec}))
 
 

@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Whether a value is one that a structural schema admits, as the API server would judge it.
+
+Caveats:
+    CEL rules and formats are not looked at.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from pydantic import JsonValue
+
+Schema = Mapping[str, Any]
+Problems = Iterator[tuple[str, str]]
+
+_TYPES: Mapping[str, tuple[type, ...]] = {
+    "array": (list,),
+    "boolean": (bool,),
+    "integer": (int,),
+    "number": (int, float),
+    "object": (dict,),
+    "string": (str,),
+}
+
+
+def problems(value: JsonValue, schema: Schema, path: str = "") -> Problems:
+    """Yield where something is wrong with a value, and what; the place ends in `: ` if any."""
+    where = f"{path}: " if path else ""
+    if value is None and schema.get("nullable"):
+        return
+    wanted = _wanted(schema)
+    if wanted and not any(_is(value, name) for name in wanted):
+        yield where, f"{value!r} is no {' or '.join(wanted)}"
+        return
+    if value not in schema.get("enum", [value]):
+        yield where, f"{value!r} is none of {', '.join(map(repr, schema['enum']))}"
+    for problem in _beyond(value, schema):
+        yield where, problem
+    if isinstance(value, dict):
+        yield from _fields(value, schema, path)
+    if isinstance(value, list):
+        for number, item in enumerate(value):
+            yield from problems(item, schema.get("items", {}), f"{path}[{number}]")
+
+
+def _wanted(schema: Schema) -> list[str]:
+    if "x-kubernetes-int-or-string" in schema:
+        return ["integer", "string"]
+    return [schema["type"]] if "type" in schema else []
+
+
+def _is(value: JsonValue, name: str) -> bool:
+    """Tell whether a JSON value is of a type; true and false are no numbers."""
+    return isinstance(value, _TYPES[name]) and (name == "boolean" or not isinstance(value, bool))
+
+
+def _beyond(value: JsonValue, schema: Schema) -> Iterator[str]:
+    """Yield the bounds that a value exceeds."""
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        yield from _number(value, schema)
+    if isinstance(value, str | list | dict):
+        name = {str: "Length", list: "Items", dict: "Properties"}[type(value)]
+        size = len(value)
+        low, high = schema.get(f"min{name}", 0), schema.get(f"max{name}", size)
+        if not low <= size <= high:
+            yield f"{value!r} is not between min{name} {low} and max{name} {high}"
+    if isinstance(value, str) and not re.search(schema.get("pattern", ""), value):
+        yield f"{value!r} does not match {schema['pattern']}"
+
+
+def _number(value: float, schema: Schema) -> Iterator[str]:
+    low, high = schema.get("minimum", value), schema.get("maximum", value)
+    if value < low or (value == low and schema.get("exclusiveMinimum")):
+        yield f"{value!r} is below the minimum of {low}"
+    if value > high or (value == high and schema.get("exclusiveMaximum")):
+        yield f"{value!r} is above the maximum of {high}"
+    if value % schema.get("multipleOf", value or 1):
+        yield f"{value!r} is no multiple of {schema['multipleOf']}"
+
+
+def _fields(value: Mapping[str, JsonValue], schema: Schema, path: str) -> Problems:
+    known, others = schema.get("properties", {}), schema.get("additionalProperties")
+    where = f"{path}: " if path else ""
+    for name in schema.get("required", []):
+        if name not in value and "default" not in known.get(name, {}):
+            yield where, f"{name} is missing"
+    for name, item in value.items():
+        here = f"{path}.{name}".removeprefix(".")
+        if name in known:
+            yield from problems(item, known[name], here)
+        elif others is not None:
+            yield from problems(item, others, here)
+        elif "x-kubernetes-preserve-unknown-fields" not in schema:
+            yield where, f"{name} is no field"
