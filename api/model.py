@@ -2,7 +2,7 @@
 """The bases of all types: how Python says what stands in a manifest."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, cast
 
 from pydantic import BaseModel, ConfigDict, GetJsonSchemaHandler, JsonValue
 from pydantic.json_schema import JsonSchemaValue
@@ -54,6 +54,20 @@ class Model(BaseModel):
         return self.model_dump(mode="json", exclude_unset=True)
 
     @classmethod
+    @override
+    def __pydantic_init_subclass__(cls, **_: Any) -> None:
+        """See that the rules are several, also where there is one.
+
+        Raises:
+            TypeError: `rules` is no tuple, as without the comma of `(CEL(...),)`.
+        """
+        if not isinstance(cast("object", cls.rules), tuple):
+            raise TypeError(
+                f"the rules of {cls.__name__} are no tuple: write (CEL(...),) with a comma at the "
+                "end"
+            )
+
+    @classmethod
     def __get_pydantic_json_schema__(
         cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler
     ) -> JsonSchemaValue:
@@ -79,12 +93,13 @@ class Object(Model):
 
     @classmethod
     @override
-    def __pydantic_init_subclass__(cls, **_: Any) -> None:
+    def __pydantic_init_subclass__(cls, **options: Any) -> None:
         """Hold each model to the list of its kind's versions, by which services start.
 
         Raises:
             TypeError: the version is not in it.
         """
+        super().__pydantic_init_subclass__(**options)
         if "version" in cls.__dict__ and cls.version.name not in cls.resource.versions:
             where = f"versions of {cls.resource.kind} in its Resource"
             raise TypeError(f"{cls.version.name} is not in the {where}")

@@ -38,7 +38,11 @@ from . import errors, manifests, packages, rbac
 def main(*, check: bool, out: Path, rules: tuple[str, ...], models: str | None) -> None:
     """Generate CRDs, roles and webhook configurations from the models in api/.
 
-    With --models, generate the CRDs of any other models.  Writing ends with a line of figures.
+    Beside them go JSON schemas for editors, below schemas/ in --out, and the API reference,
+    ../docs/reference/api.md from there.
+
+    With --models, generate the CRDs of any other models alone.  Writing ends with a line of
+    figures.
     """
     try:
         imported, files = _rendered(rules, models)

@@ -67,15 +67,30 @@ def definitions(kinds: Iterable[type[model.Object]]) -> list[Definition]:
     """Bring the versions of each kind together.
 
     Raises:
-        VersionsError: a kind has not exactly one storage version, or a version twice.
+        VersionsError: a kind has two plurals, not exactly one storage version, or a version twice.
         NamesError: a name or a text is none that the API server takes.
         PathError: a column, a selectable field or the scale shows a field that does not exist.
         SchemaError: a field's type can't be said in a structural schema.
     """
     ordered = sorted(kinds, key=_place)
-    return [
+    found = [
         _definition(list(same)) for _, same in groupby(ordered, lambda kind: kind.resource.name)
     ]
+    _check_plurals(found)
+    return found
+
+
+def _check_plurals(found: Iterable[Definition]) -> None:
+    """See that no kind of a group has two plurals: the API server would serve only the first."""
+    plurals = dict[tuple[str, str], str]()
+    for resource in (definition.resource for definition in found):
+        plural = plurals.setdefault((resource.group, resource.kind), resource.plural)
+        if plural != resource.plural:
+            raise VersionsError(
+                resource.kind,
+                f"has two plurals in {resource.group}: {plural}, {resource.plural}; keep one, or "
+                "give one of them another kind",
+            )
 
 
 def _place(kind: type[model.Object]) -> tuple[str, int]:

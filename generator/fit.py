@@ -5,11 +5,14 @@ Caveats:
     CEL rules and formats are not looked at.
 """
 
-import re
+import math
+import sys
 from collections.abc import Iterator, Mapping
+from functools import cache
 from typing import Any
 
 from pydantic import JsonValue
+from pydantic_core import SchemaValidator, ValidationError, core_schema
 
 Schema = Mapping[str, Any]
 Problems = Iterator[tuple[str, str]]
@@ -22,6 +25,23 @@ _TYPES: Mapping[str, tuple[type, ...]] = {
     "object": (dict,),
     "string": (str,),
 }
+
+
+_ROUNDING = 1e-9
+"""By how much, relatively, a quotient may differ from a whole number.
+
+Source: github.com/go-openapi/swag, IsFloat64AJSONInteger
+"""
+
+
+@cache
+def matcher(pattern: str) -> SchemaValidator:
+    """Return what matches a pattern as Pydantic does: like Go's, its expressions are those of RE2.
+
+    Raises:
+        pydantic_core.SchemaError: it is no regular expression.
+    """
+    return SchemaValidator(core_schema.str_schema(pattern=pattern))
 
 
 def problems(value: JsonValue, schema: Schema, path: str = "") -> Problems:
@@ -65,18 +85,36 @@ def _beyond(value: JsonValue, schema: Schema) -> Iterator[str]:
         low, high = schema.get(f"min{name}", 0), schema.get(f"max{name}", size)
         if not low <= size <= high:
             yield f"{value!r} is not between min{name} {low} and max{name} {high}"
-    if isinstance(value, str) and not re.search(schema.get("pattern", ""), value):
+    if isinstance(value, str) and "pattern" in schema and not _matches(schema["pattern"], value):
         yield f"{value!r} does not match {schema['pattern']}"
 
 
+def _matches(pattern: str, value: str) -> bool:
+    try:
+        matcher(pattern).validate_python(value)
+    except ValidationError:
+        return False
+    return True
+
+
 def _number(value: float, schema: Schema) -> Iterator[str]:
+    if not abs(value) <= sys.float_info.max:  # so is nan, which is neither more nor less
+        yield f"{value!r} is no number in JSON"
+        return
     low, high = schema.get("minimum", value), schema.get("maximum", value)
     if value < low or (value == low and schema.get("exclusiveMinimum")):
         yield f"{value!r} is below the minimum of {low}"
     if value > high or (value == high and schema.get("exclusiveMaximum")):
         yield f"{value!r} is above the maximum of {high}"
-    if value % schema.get("multipleOf", value or 1):
+    if "multipleOf" in schema and not _is_multiple(value, schema["multipleOf"]):
         yield f"{value!r} is no multiple of {schema['multipleOf']}"
+
+
+def _is_multiple(value: float, of: float) -> bool:
+    """Tell whether a number is a multiple; of floats up to rounding, as 0.3 is one of 0.1."""
+    if isinstance(value, int) and isinstance(of, int):
+        return value % of == 0
+    return abs(math.remainder(value, of)) <= _ROUNDING * abs(value)
 
 
 def _fields(value: Mapping[str, JsonValue], schema: Schema, path: str) -> Problems:

@@ -3,6 +3,7 @@
 
 import importlib
 import pkgutil
+import sys
 from collections.abc import Iterator
 
 from api import model
@@ -18,10 +19,8 @@ def kinds(name: str) -> tuple[type[model.Object], ...]:
     Raises:
         ModelsError: it can't be imported, or has no kind in it.
     """
-    try:
-        _import(name)
-    except ModuleNotFoundError as error:
-        raise ModelsError(name, f"can't be imported: {error}") from error
+    for module in _modules(name):
+        _import(module)
     found = tuple(
         kind
         for kind in _subclasses(model.Object)
@@ -36,10 +35,27 @@ def kinds(name: str) -> tuple[type[model.Object], ...]:
     return found
 
 
+def _modules(name: str) -> Iterator[str]:
+    """Yield a module and all below it, each after its package was imported."""
+    if not all(part.isidentifier() for part in name.split(".")):
+        raise ModelsError(
+            name or "''",
+            "is no name of a module: write it as Python imports it, such as `workers` for "
+            "workers.py",
+        )
+    yield name
+    path = getattr(sys.modules.get(name), "__path__", ())
+    yield from (child.name for child in pkgutil.walk_packages(path, f"{name}."))
+
+
 def _import(name: str) -> None:
-    module = importlib.import_module(name)
-    for child in pkgutil.walk_packages(getattr(module, "__path__", ()), f"{name}."):
-        importlib.import_module(child.name)
+    try:
+        importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        raise ModelsError(name, f"can't be imported: {error}") from error
+    except Exception as error:
+        cause = f"{type(error).__name__}: {error}"
+        raise ModelsError(name, f"can't be imported: {cause}") from error
 
 
 def _subclasses(kind: type[model.Object]) -> Iterator[type[model.Object]]:

@@ -24,13 +24,18 @@ _METADATA: Schema = {
     "properties": {
         "annotations": _TEXTS,
         "creationTimestamp": _TIME,
+        "deletionGracePeriodSeconds": {"type": "integer", "format": "int64"},
         "deletionTimestamp": _TIME,
         "finalizers": {"type": "array", "items": _TEXT},
+        "generateName": _TEXT,
         "generation": {"type": "integer", "format": "int64"},
         "labels": _TEXTS,
+        "managedFields": {"type": "array", "items": paths.ANYTHING},
         "name": _TEXT,
         "namespace": _TEXT,
         "ownerReferences": {"type": "array", "items": paths.ANYTHING},
+        "resourceVersion": _TEXT,
+        "selfLink": _TEXT,
         "uid": _TEXT,
     },
 }
@@ -46,6 +51,8 @@ def check(model: str, version: markers.Version, schema: Schema) -> None:
     whole = {**schema, "properties": {**schema.get("properties", {}), "metadata": _METADATA}}
     for column in version.columns:
         what = f"column {column.name!r}"
+        if not column.name:
+            raise PathError(model, what, column.path, "needs a name for kubectl to print above it")
         found = _found(model, what, column.path, whole)
         if problem := _unlike(column, found):
             raise PathError(model, what, column.path, problem)

@@ -12,6 +12,8 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import pydantic_core
+
 from . import fit, paths
 from .errors import SchemaError
 
@@ -40,6 +42,9 @@ _BEYOND_RE2 = re.compile(r"\(\?(=|!|<=|<!)|\\[1-9]")
 
 _TEXT = re.compile(r"'(\\.|[^'\\])*'|\"(\\.|[^\"\\])*\"")
 """A string in CEL."""
+
+_MESSAGES = {"message": "message", "messageExpression": "message_expression"}
+"""The texts of a rule for people, by what the marker calls them."""
 
 _RESTRICTABLE = {"generateName", "name"}
 _INT_OR_STRING = "x-kubernetes-int-or-string"
@@ -115,9 +120,10 @@ def _patterns(schema: Schema) -> Problems:
         yield f"the pattern {pattern!r} has {beyond[0]!r}, which Go does not know: use a CEL rule"
         return
     try:
-        re.compile(pattern)
-    except re.error as error:
-        yield f"the pattern {pattern!r} is no regular expression: {error}"
+        fit.matcher(pattern)
+    except pydantic_core.SchemaError as error:
+        reason = str(error).rpartition("error: ")[2]
+        yield f"the pattern {pattern!r} is no regular expression: {reason}"
 
 
 def _lists(schema: Schema) -> Problems:
@@ -157,8 +163,11 @@ def _map_list(items: Schema, keys: list[str]) -> Problems:
 def _set(items: Schema) -> Problems:
     yield from _nullable_items(items, "set")
     kind = items.get("type")
-    if kind in {"array", "object"}:
-        yield f"ListType('set') of {kind}s, which can't be told apart: use 'map' or 'atomic'"
+    if kind in {"array", "object"}:  # of atomic ones the API server only warns
+        yield (
+            f"ListType('set') of {kind}s, which server-side apply and CEL do not support: use "
+            "'map' or 'atomic'"
+        )
 
 
 def _nullable_items(items: Schema, kind: str) -> Problems:
@@ -202,6 +211,11 @@ def _rules(schema: Schema) -> Problems:
 def _texts(rule: Schema) -> Problems:
     if not rule.get("rule", "").strip():
         yield "a rule is empty"
+    for key, name in _MESSAGES.items():
+        if key in rule and not rule[key].strip():
+            yield f"the {name} of the rule {rule['rule']!r} is blank: write one, or leave it out"
+    if "message" not in rule and re.search(r"[\n\r]", rule["rule"].strip()):
+        yield f"the rule {rule['rule']!r} has line breaks: give it a message"
     for key in ("message", "fieldPath"):
         if re.search(r"[\n\r]", rule.get(key, "")):
             yield f"the {key} of the rule {rule['rule']!r} has line breaks: write it in one line"

@@ -18,7 +18,7 @@ from pydantic import JsonValue
 
 from api import model
 
-from . import cel_cost, refusals
+from . import cel_cost, document, refusals
 from .errors import SchemaError
 
 _KEPT = frozenset(
@@ -36,6 +36,10 @@ _DROPPED = frozenset({"$defs", "title"})
 """Keys that say nothing to the API server."""
 
 _INSTEAD = {
+    document.DURATION: (
+        'durations are read in the notation of Go, such as 26h: write a str with Format("duration")'
+    ),
+    document.KEYS: "keys are strings in JSON: write dict[str, X]",
     "discriminator": "write one model with the fields of all, and a CEL rule in its `rules`",
     "oneOf": "write one model with the fields of all, and a CEL rule in its `rules`",
     "patternProperties": "a schema can't restrict keys: do it by a CEL rule of the map",
@@ -59,8 +63,8 @@ def schema_of(kind: type[model.Model]) -> dict[str, Any]:
     Raises:
         SchemaError: a field's type can't be said in a structural schema.
     """
-    document = kind.model_json_schema(mode="validation")
-    schema = _Flattener(document.get("$defs", {})).flatten(document, kind.__name__)
+    whole = document.of(kind)
+    schema = _Flattener(whole.get("$defs", {})).flatten(whole, kind.__name__)
     refusals.check(schema, kind.__name__)
     cel_cost.check(schema, kind.__name__)
     return schema
@@ -162,7 +166,8 @@ def _without_null(schema: Mapping[str, Any], path: str) -> dict[str, Any]:
             f"a value has one type, not one of several: {kinds}; choose one, or IntOrString, "
             "or a model with a field for each",
         )
-    if "default" not in schema and len(options) < len(schema["anyOf"]):
+    nullable = schema.get("nullable") or options[0].get("nullable")
+    if not nullable and "default" not in schema and len(options) < len(schema["anyOf"]):
         raise SchemaError(
             path,
             "may be null and must be there: give it the default None, or mark it as Nullable",

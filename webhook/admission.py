@@ -39,13 +39,14 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Write:
-    """A write under review.  `version` is the one that the client wrote."""
+    """A write under review.  `version` is the one that the client wrote, `manager` its name."""
 
     uid: str
     operation: str
     version: str
     new: Pool | None
     old: Pool | None
+    manager: str = ""
 
     @property
     def pool(self) -> Pool:
@@ -121,7 +122,7 @@ def complete(write: Write) -> Verdict:
         return Verdict()
     obj = write.new.obj
     if write.old is not None:
-        obj = applied.mended(write.new, write.old, write.version)
+        obj = applied.mended(write.new, write.old, write.version, write.manager)
         obj = _adding(obj, registry.unsaid(obj, write.old.obj, write.version))
     if write.pool.key.kind in pools.PREFIX_KINDS and _length(obj) is None:
         obj = _adding(obj, {"allocationPrefixLength": pools.DEFAULT_PREFIX_LENGTH})

@@ -36,6 +36,10 @@ class _GroupVersionKind(msgspec.Struct):
     kind: str = ""
 
 
+class _Options(msgspec.Struct):
+    manager: str = msgspec.field(default="", name="fieldManager")
+
+
 class _Request(msgspec.Struct):
     uid: str
     operation: str
@@ -43,6 +47,7 @@ class _Request(msgspec.Struct):
     requested: _GroupVersionKind | None = msgspec.field(default=None, name="requestKind")
     new: msgspec.Raw = msgspec.field(default=msgspec.Raw(b"null"), name="object")
     old: msgspec.Raw = msgspec.field(default=msgspec.Raw(b"null"), name="oldObject")
+    options: _Options | None = None
 
 
 class _Review(msgspec.Struct, tag_field="kind", tag=KIND):
@@ -109,7 +114,8 @@ def _read(request: _Request, kind: str) -> Write:
     """
     asked = request.requested or request.kind
     new, old = _pool(request.new, kind), _pool(request.old, kind)
-    return Write(request.uid, request.operation, asked.version or pools.HUB, new, old)
+    manager = request.options.manager if request.options else ""
+    return Write(request.uid, request.operation, asked.version or pools.HUB, new, old, manager)
 
 
 def _pool(raw: msgspec.Raw, kind: str) -> Pool | None:

@@ -40,7 +40,8 @@ def create_app(in_use: InUse | None = None, bodies: Bodies | None = None) -> Fas
     """
     registry.check((pool.kind, version) for pool in resources.POOLS for version in pool.versions)
     bodies = bodies or Bodies()
-    app = FastAPI(openapi_url=None)  # the paths are Kubernetes' contract, not an API of its own
+    # The paths are Kubernetes' contract: not an API of its own, and no others are close enough.
+    app = FastAPI(openapi_url=None, redirect_slashes=False)
     _post(app, CONVERT_PATH, _Endpoint(conversion_review.Converter().convert, bodies))
     if in_use is None:
         return app

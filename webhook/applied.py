@@ -4,7 +4,7 @@
 The API server prunes what a manifest no longer says in the version in which it was said before, and
 tells by the paths of fields what others still own.  But `subnet` in v1alpha1 and `addresses` in the
 hub version are the same thing at two paths.  So it takes away what the new manifest says in other
-words, or brings back what nobody says any more; managedFields tell which.
+words, or leaves what nobody says any more; managedFields tell which.
 
 Source: sigs.k8s.io/structured-merge-diff, merge/update.go
 """
@@ -49,25 +49,27 @@ class _Entry(msgspec.Struct, rename="camel"):
         return frozenset(name.removeprefix(_FIELD) for name in names if name.startswith(_FIELD))
 
 
-def mended(new: Pool, old: Pool, version: str) -> values.JsonObject:
+def mended(new: Pool, old: Pool, version: str, manager: str) -> values.JsonObject:
     """Return the new object as its managers mean it; itself, where nothing is wrong.
 
     Args:
         new: The object after the API server's own pruning.
         old: The stored one.
         version: The one in which the client writes.
+        manager: Who writes; empty where that is not known.
     """
+    given_up = _given_up(new, old, version, manager)
     if version == pools.HUB:
         lost = _lost(new, old)
-        return {**new.obj, "spec": {**new.spec, **lost}} if lost else new.obj
-    if not (left := _left_over(new, old, version)):
+        obj = {**new.obj, "spec": {**new.spec, **lost}} if lost else new.obj
+        return _without(obj, given_up & _only_hub(new))
+    if not given_up or _addressed_in_the_hub(new):
         return new.obj
     written = registry.convert(new.obj, f"{resources.GROUP}/{version}")
-    spec = values.child(written, "spec", "spec")
-    kept = {name: value for name, value in spec.items() if name not in left}
-    if kept == spec:
+    kept = _without(written, given_up)
+    if kept is written:
         return new.obj
-    return registry.convert({**written, "spec": kept}, f"{resources.GROUP}/{pools.HUB}")
+    return registry.convert(kept, f"{resources.GROUP}/{pools.HUB}")
 
 
 def _lost(new: Pool, old: Pool) -> values.JsonObject:
@@ -79,18 +81,32 @@ def _lost(new: Pool, old: Pool) -> values.JsonObject:
     return {name: value for name, value in old.spec.items() if name in gone}
 
 
-def _left_over(new: Pool, old: Pool, version: str) -> frozenset[str]:
-    """Return the fields that a manifest has said and no longer says, and that nobody else owns."""
+def _given_up(new: Pool, old: Pool, version: str, manager: str) -> frozenset[str]:
+    """Return the fields that the manifest now applied no longer has, and that nobody else owns."""
     entries = _entries(new)
-    before = {each.manager: each.fields for each in _entries(old) if each.applies}
-    owned = frozenset[str]().union(*(each.fields for each in entries))
-    given_up = frozenset[str]()
-    for each in entries:
-        if each.applies and each.version == version:
-            given_up |= before.get(each.manager, frozenset()) - owned
-        elif each.version == pools.HUB and each.fields & _ADDRESSING:
-            return frozenset()  # another manager owns what some of these fields give
-    return given_up
+    if not any(e.applies and (e.manager, e.version) == (manager, version) for e in entries):
+        return frozenset()
+    before = [e.fields for e in _entries(old) if e.applies and e.manager == manager]
+    return frozenset[str]().union(*before).difference(*(e.fields for e in entries))
+
+
+def _addressed_in_the_hub(new: Pool) -> bool:
+    """Tell whether somebody owns in the hub version what several fields of the spoke may give."""
+    return any(e.version == pools.HUB and e.fields & _ADDRESSING for e in _entries(new))
+
+
+def _only_hub(pool: Pool) -> frozenset[str]:
+    """Return the fields that are together in one annotation in other versions."""
+    pairs = registry.KINDS[pool.key.kind].spokes.values()
+    return frozenset(name for pair in pairs for name in pair.HUB.keys() - pair.SPOKE.keys())
+
+
+def _without(obj: values.JsonObject, names: frozenset[str]) -> values.JsonObject:
+    """Return the object without some fields of its spec; itself, where it has none of them."""
+    spec = values.child(obj, "spec", "spec")
+    if not names & spec.keys():
+        return obj
+    return {**obj, "spec": {name: value for name, value in spec.items() if name not in names}}
 
 
 def _entries(pool: Pool) -> list[_Entry]:

@@ -67,6 +67,7 @@ class BoundedProtocol(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         self._since_body += len(data)
         super().data_received(data)
+        self._watch()
         if self._since_body <= HEAD_BYTES or self.transport.is_closing():
             return
         if self._in_head:
@@ -108,6 +109,12 @@ class BoundedProtocol(HttpToolsProtocol):
     def resume_writing(self) -> None:
         self._cancel_write_deadline()
         super().resume_writing()
+
+    def _watch(self) -> None:
+        """Give an idle connection a deadline where bytes that begin no request took it away."""
+        untimed = self._deadline is None and self.timeout_keep_alive_task is None
+        if untimed and self.cycle.response_complete:
+            self._close_in(HEAD_SECONDS)
 
     def _close_in(self, seconds: float) -> None:
         self._cancel_deadline()

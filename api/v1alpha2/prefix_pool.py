@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar
 from pydantic import Field
 
 from .. import resources
-from ..markers import CEL, Column, Format, Version
+from ..markers import CEL, IMMUTABLE, Column, Format, Version
 from ..model import Model, Object
 from ..status import PoolStatus
 from ..texts import IS_IPV6, Entries6, OptionalAddress, Prefixes
@@ -47,7 +47,7 @@ class InClusterPrefixPoolSpec(Model):
         int,
         Field(ge=1, le=128),
         Format("int32"),
-        CEL("self == oldSelf", "is immutable"),
+        IMMUTABLE,
     ] = 64
     """Length in bits of the prefix that each claim gets, at least that of each of `prefixes`.
     Can't be changed later.

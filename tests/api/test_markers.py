@@ -86,7 +86,7 @@ NAME = {"type": "string", "maxLength": 9}
     ("name", "schema"),
     [
         ("whole", {"x-kubernetes-map-type": "atomic"}),
-        ("orNull", {"nullable": True, "type": "integer"}),
+        ("orNull", {"anyOf": [{"type": "integer"}, {"type": "null"}], "nullable": True}),
         ("share", {"anyOf": EITHER, "x-kubernetes-int-or-string": True}),
         ("percent", {"anyOf": EITHER, "pattern": "%$", "x-kubernetes-int-or-string": True}),
         ("kept", {"x-kubernetes-preserve-unknown-fields": True}),

@@ -4,7 +4,7 @@
 import pydantic
 import pytest
 
-from api import model, v1alpha1, v1alpha2
+from api import markers, model, v1alpha1, v1alpha2
 
 SPEC = {
     "addresses": ["10.0.0.1-10.0.0.9"],
@@ -60,6 +60,17 @@ def test_a_default_is_read_but_not_written() -> None:
 
     assert spec.allocation_prefix_length == 64
     assert spec.as_json() == {"prefixes": ["2001:db8::/48"]}
+
+
+def test_rules_without_the_comma_of_a_tuple_are_refused() -> None:
+    rule = markers.CEL("true", "is bad")
+
+    with pytest.raises(TypeError) as refusal:
+        type("Spec", (model.Model,), {"rules": rule, "__module__": __name__})
+
+    assert str(refusal.value) == (
+        "the rules of Spec are no tuple: write (CEL(...),) with a comma at the end"
+    )
 
 
 def test_an_object_never_changes() -> None:

@@ -175,6 +175,19 @@ def test_what_a_manifest_of_the_old_version_no_longer_says_is_gone(
     assert spec_of(tenant, OLD) == after
 
 
+def test_a_manifest_gives_up_a_field_of_the_hub_alone_beside_another(
+    tenant: tenants.Tenant,
+) -> None:
+    listed: Json = {"addresses": ["10.0.0.1-10.0.0.99"], "prefix": 24}
+    grace = {"addressReuseGracePeriodSeconds": 60}
+    apply(tenant, OLD, {"gateway": "10.0.0.1", **listed}, "network")
+    apply(tenant, HUB, listed | grace | {"excludedAddresses": ["10.0.0.9"]})
+
+    apply(tenant, HUB, listed | grace)
+
+    assert spec_of(tenant, HUB) == listed | grace | {"gateway": "10.0.0.1"}
+
+
 def test_what_another_manager_says_stays_when_one_gives_it_up(tenant: tenants.Tenant) -> None:
     apply(tenant, OLD, {"addresses": ["10.0.0.1"], "prefix": 24, "gateway": "10.0.0.254"})
     apply(tenant, OLD, {"gateway": "10.0.0.254"}, "network")

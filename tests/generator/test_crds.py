@@ -5,10 +5,11 @@ from dataclasses import replace
 from typing import Annotated, Any, ClassVar
 
 import pytest
+import yaml
 from pydantic import Field
 
 from api import kinds, markers, model, resources
-from generator import crds, errors
+from generator import crds, errors, manifests
 
 THING = resources.Resource("example.com", "Thing", "things", "Namespaced", ("v1", "v2"))
 COLUMN = markers.Column("Size", ".spec.size", "integer")
@@ -200,6 +201,10 @@ def test_a_column_that_shows_nothing_is_refused(path: str) -> None:
             ),
         ),
         (
+            markers.Column("", ".spec.name"),
+            "column '' shows '.spec.name', which needs a name for kubectl to print above it",
+        ),
+        (
             markers.Column("X", ".metadata.label"),
             (
                 "column 'X' shows '.metadata.label', which is not in the schema: write the path "
@@ -226,6 +231,9 @@ def test_a_column_of_another_type_than_its_field_is_refused(
         markers.Column("X", r".spec.map.a\.b"),
         markers.Column("X", ".spec.any.thing.at.all", "date"),
         markers.Column("X", ".metadata.creationTimestamp", "date"),
+        markers.Column("X", ".metadata.deletionGracePeriodSeconds", "integer"),
+        markers.Column("X", ".metadata.generateName"),
+        markers.Column("X", ".metadata.resourceVersion"),
         markers.Column("X", ".metadata.labels.x"),
         markers.Column("X", ".metadata.ownerReferences[0].name"),
     ],
@@ -320,13 +328,79 @@ def test_fields_that_nobody_can_ask_for_are_refused(
     assert str(refusal) == f"v1.Thing: selectable field shows {message}"
 
 
+def test_names_that_yaml_reads_as_something_else_are_quoted() -> None:
+    model_ = kind(markers.Version("v1", storage=True))
+    model_.resource = resources.Resource("on.off", "On", "off", "Cluster", ("v1",))
+
+    (text,) = manifests.crd_files([model_]).values()
+
+    assert yaml.safe_load(text)["spec"]["names"] == {
+        "kind": "On",
+        "listKind": "OnList",
+        "plural": "off",
+        "singular": "on",
+    }
+
+
+def test_two_plurals_of_a_kind_are_refused() -> None:
+    version = markers.Version("v1", storage=True)
+    other = kind(version)
+    other.resource = replace(THING, plural="thingies")
+
+    with pytest.raises(errors.VersionsError) as refusal:
+        crds.definitions([kind(version), other])
+
+    assert str(refusal.value) == (
+        "Thing: has two plurals in example.com: thingies, things; keep one, or give one of them "
+        "another kind"
+    )
+
+
 LONG = "x" * 257
+APPROVED = "api-approved.kubernetes.io"
+FOREIGN = (
+    "belongs to Kubernetes: choose a domain of yours, or say in the annotation "
+    "api-approved.kubernetes.io by a URL that it was approved, or `unapproved`"
+)
+CHARACTERS = "is none: letters, digits, dashes, dots and underscores, at most 63"
+KEY = f"{CHARACTERS}, and a domain with a slash before them if any"
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"group": "things.x-k8s.io"},
+        {"group": "things.k8s.io", "annotations": {APPROVED: "unapproved, a test"}},
+        {"group": "things.k8s.io", "annotations": {APPROVED: "https://example.com/1"}},
+        {"labels": {"a": "", "a.b/C_d": "E.f"}, "annotations": {"A.b/c": "any thing"}},
+    ],
+)
+def test_names_that_the_api_server_takes_are_taken(changes: dict[str, Any]) -> None:
+    model_ = kind(markers.Version("v1", storage=True))
+    model_.resource = replace(THING, **changes)
+
+    crds.definitions([model_])
 
 
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
         ({"group": "example"}, "Thing: group 'example' is no domain with a dot in it"),
+        ({"group": "things.k8s.io"}, f"Thing: group 'things.k8s.io' {FOREIGN}"),
+        (
+            {"group": "things.k8s.io", "annotations": {APPROVED: "yes"}},
+            f"Thing: group 'things.k8s.io' {FOREIGN}",
+        ),
+        (
+            {"labels": {"a b": ""}},
+            f"Thing: label key 'a b' {KEY}",
+        ),
+        (
+            {"annotations": {"/a": ""}},
+            f"Thing: annotation key '/a' {KEY}",
+        ),
+        ({"labels": {"a": "b c"}}, f"Thing: value of label a 'b c' {CHARACTERS}"),
+        ({"labels": {"a": LONG}}, f"Thing: value of label a '{LONG}' {CHARACTERS}"),
         ({"kind": "Thing!"}, "Thing!: kind in lower case 'thing!' is no DNS label"),
         ({"plural": "Things"}, "Thing: plural 'Things' is no DNS label"),
         ({"short_names": ("th", "T")}, "Thing: short name 'T' is no DNS label"),

@@ -73,6 +73,20 @@ def test_everything_that_can_be_said_is_said(run: Any, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("models", "message"),
     [
+        (
+            "./workers.py",
+            (
+                "./workers.py: is no name of a module: write it as Python imports it, such as "
+                "`workers` for workers.py"
+            ),
+        ),
+        (
+            "",
+            (
+                "'': is no name of a module: write it as Python imports it, such as `workers` for "
+                "workers.py"
+            ),
+        ),
         ("nowhere", "nowhere: can't be imported: No module named 'nowhere'"),
         (
             "json",
@@ -87,6 +101,46 @@ def test_a_package_without_models_is_refused(
 
     assert (result.output, result.exit_code) == (f"Error: {message}\n", 1)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("text", "cause"),
+    [
+        ("1 +", "SyntaxError: invalid syntax (broken.py, line 1)"),
+        ("from json import nothing", "ImportError: cannot import name 'nothing' from 'json'"),
+        ("import nowhere", "No module named 'nowhere'"),
+        (
+            (
+                "from api import markers, model\n"
+                "class Spec(model.Model):\n"
+                "    rules = (markers.CEL('true', 'is bad'))"
+            ),
+            "TypeError: the rules of Spec are no tuple: write (CEL(...),) with a comma at the end",
+        ),
+        (
+            "from api import model\nclass Spec(model.Model):\n    x: object()",
+            "PydanticSchemaGenerationError: Unable to generate pydantic-core schema for",
+        ),
+    ],
+)
+def test_a_module_that_fails_is_named_with_the_cause(
+    run: Any,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    text: str,
+    cause: str,
+) -> None:
+    package = f"package_{abs(hash(text))}"
+    (tmp_path / package).mkdir()
+    (tmp_path / package / "__init__.py").write_text("")
+    (tmp_path / package / "broken.py").write_text(text)
+    monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
+
+    result = run(package)
+
+    wanted = f"Error: {package}.broken: can't be imported: {cause}"
+    assert result.output.startswith(wanted), result.output
+    assert result.exit_code == 1
 
 
 def test_a_package_is_read_with_all_modules_in_it(

@@ -43,7 +43,7 @@ SUBNET = {"addresses": ["10.0.0.1"], "prefix": 24, "subnet": "10.0.1.0/24"}
 
 def spec_after(*entries: dict[str, Any], old: pool.Pool = BEFORE, version: str = OLD) -> Any:
     new = stored(BOTH, *entries, saved=SUBNET)
-    return applied.mended(new, old, version)["spec"]
+    return applied.mended(new, old, version, "gitops")["spec"]
 
 
 def test_what_a_manifest_gave_up_goes() -> None:
@@ -77,7 +77,7 @@ def test_a_client_of_the_hub_version_prunes_for_itself() -> None:
 def test_what_is_applied_in_the_hub_version_but_pruned_comes_back() -> None:
     new = stored({"gateway": "10.0.0.9"}, entry(HUB, "addresses", "prefix", "gateway"))
 
-    after: Any = applied.mended(new, BEFORE, HUB)
+    after: Any = applied.mended(new, BEFORE, HUB, "gitops")
 
     assert after["spec"] == {"addresses": ["10.0.0.1"], "prefix": 24, "gateway": "10.0.0.9"}
 
@@ -90,7 +90,32 @@ def test_what_is_applied_in_the_hub_version_but_pruned_comes_back() -> None:
 def test_what_is_not_applied_in_the_hub_version_stays_away(left: dict[str, Any]) -> None:
     new = stored(None, left)
 
-    assert applied.mended(new, BEFORE, HUB) is new.obj
+    assert applied.mended(new, BEFORE, HUB, "gitops") is new.obj
+
+
+def test_only_the_manifest_that_is_applied_gives_anything_up() -> None:
+    new = stored(BOTH, entry(OLD, "subnet"), saved=SUBNET)
+
+    assert applied.mended(new, BEFORE, OLD, "kubectl-patch") is new.obj
+
+
+@pytest.mark.parametrize(
+    ("entries", "kept"),
+    [
+        ([entry(HUB, "addresses")], set[str]()),
+        ([entry(HUB, "addresses"), entry(HUB, "excludedAddresses", manager="b")], {"excluded"}),
+    ],
+    ids=["nobody's", "another's"],
+)
+def test_a_field_of_the_hub_alone_goes_with_its_manifest(
+    entries: list[dict[str, Any]], kept: set[str]
+) -> None:
+    spec = {"addresses": ["10.0.0.1"], "prefix": 24, "excludedAddresses": ["10.0.0.9"]}
+    old = stored(spec, entry(HUB, "addresses", "prefix", "excludedAddresses"))
+
+    after: Any = applied.mended(stored(spec, *entries), old, HUB, "gitops")
+
+    assert after["spec"].keys() == {"addresses", "prefix"} | {f"{name}Addresses" for name in kept}
 
 
 @pytest.mark.parametrize("raw", [b"5", b'[{"fieldsV1": 5}]', b'[{"fieldsV1": {"f:spec": 5}}]'])
@@ -98,4 +123,4 @@ def test_senseless_managed_fields_change_nothing(raw: bytes) -> None:
     new = stored(BOTH, saved=SUBNET)
     new.metadata["managedFields"] = msgspec.Raw(raw)
 
-    assert applied.mended(new, BEFORE, OLD) is new.obj
+    assert applied.mended(new, BEFORE, OLD, "gitops") is new.obj

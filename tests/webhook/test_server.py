@@ -282,8 +282,9 @@ def garbled(dice: random.Random, seeds: Sequence[bytes]) -> bytes:
     return bytes(body)
 
 
-async def test_unknown_paths_and_methods_are_refused(post: Post) -> None:
-    status, _ = await post("/nothing", {})
+@pytest.mark.parametrize("path", ["/nothing", "/convert/"])
+async def test_unknown_paths_are_refused(post: Post, path: str) -> None:
+    status, _ = await post(path, {})
 
     assert status == 404
 
@@ -443,6 +444,19 @@ async def test_a_second_request_that_stays_half_is_closed(
     await exchange(reader, writer)
     monkeypatch.setattr(protocol, "HEAD_SECONDS", 0.1)
     writer.write(b"POST /convert HTTP/1.1\r\nHost:")
+
+    async with asyncio.timeout(30):
+        assert await reader.read() == b""
+    writer.close()
+
+
+async def test_bytes_that_begin_no_request_keep_no_connection_open(
+    running: server.Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reader, writer = await connect(running)
+    await exchange(reader, writer)
+    monkeypatch.setattr(protocol, "HEAD_SECONDS", 0.1)
+    writer.write(b"\r\n")
 
     async with asyncio.timeout(30):
         assert await reader.read() == b""
