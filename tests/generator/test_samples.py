@@ -138,7 +138,7 @@ def test_a_pool_offers_addresses_and_leaves_nothing_to_remark(pool: Json) -> Non
 
 @every_pool
 def test_a_pool_comes_back_from_the_api_server_as_written(user: tenants.Tenant, pool: Json) -> None:
-    deprecation = [text for text in [model_of(pool).version.deprecated] if text]
+    deprecation = [f'299 - "{text}"' for text in [model_of(pool).version.deprecated] if text]
     resource, name = resource_of(pool, user), pool["metadata"]["name"]
 
     answer = resource.submit(pool)
