@@ -53,6 +53,8 @@ class Bounds(NamedTuple):
     start: str
     end: str
     length: int | None
+    computed: bool = False
+    """Whether both are the network's own, which needs no proof."""
 
     @property
     def entry(self) -> str:
@@ -60,6 +62,8 @@ class Bounds(NamedTuple):
         if not self.start or not self.end:  # mostly; an exception would cost more than all the rest
             return ""
         entry = f"{self.start}-{self.end}"
+        if self.computed:
+            return entry
         try:
             notation.parse_entry(entry)
         except ipam_errors.NotationError:
@@ -132,11 +136,13 @@ def read_bounds(old: JsonObject) -> Bounds:
         network = notation.parse_network(subnet)
     except ipam_errors.NotationError:
         return Bounds(start, end, None)
-    inner = 1 if network.last - network.first > 1 else 0  # a /31 or /32 has no ends to spare
+    first, last = network.first, network.last
+    inner = 1 if last - first > 1 else 0  # a /31 or /32 has no ends to spare
     return Bounds(
-        start or notation.format_address(network.family, network.first + inner),
-        end or notation.format_address(network.family, network.last - inner),
+        start or notation.format_address(network.family, first + inner),
+        end or notation.format_address(network.family, last - inner),
         network.length,
+        computed=not (start or end),
     )
 
 

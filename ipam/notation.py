@@ -123,7 +123,7 @@ def parse_entry(text: str) -> Block:
 def format_address(family: int, value: int) -> str:
     """Write an address in its canonical form."""
     if family == V4:
-        return str(IPv4Address(value))
+        return socket.inet_ntoa(value.to_bytes(4, "big"))
     if value >> 32 == _V4_MAPPED:
         return f"::ffff:{IPv4Address(value & 0xFFFF_FFFF)}"
     return str(IPv6Address(value))
