@@ -5,7 +5,8 @@ Source: k8s.io/apimachinery, `metav1.Condition`, whose bounds and patterns the A
 clients rely on.
 """
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -14,6 +15,31 @@ from .model import Model
 
 _LABEL_NAME = r"([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]"
 _DNS_SUBDOMAIN = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*"
+
+
+_TEXT = {"type": "string"}
+_TIME = {"type": "string", "format": "date-time"}
+_TEXTS = {"type": "object", "additionalProperties": _TEXT}
+_OBJECTS = {"type": "array", "items": {"x-kubernetes-preserve-unknown-fields": True}}
+
+OBJECT_META: Mapping[str, Mapping[str, Any]] = {
+    "annotations": _TEXTS,
+    "creationTimestamp": _TIME,
+    "deletionGracePeriodSeconds": {"type": "integer", "format": "int64"},
+    "deletionTimestamp": _TIME,
+    "finalizers": {"type": "array", "items": _TEXT},
+    "generateName": _TEXT,
+    "generation": {"type": "integer", "format": "int64"},
+    "labels": _TEXTS,
+    "managedFields": _OBJECTS,
+    "name": _TEXT,
+    "namespace": _TEXT,
+    "ownerReferences": _OBJECTS,
+    "resourceVersion": _TEXT,
+    "selfLink": _TEXT,
+    "uid": _TEXT,
+}
+"""All fields of metav1.ObjectMeta, by their schema; selfLink is no longer set, but still known."""
 
 
 class Condition(Model):

@@ -5,27 +5,8 @@ import difflib
 import typing
 from collections.abc import Collection, Iterator
 
-from api import kinds, model, resources
+from api import kinds, meta, model, resources
 from conversion import values
-
-_OBJECT_META = (
-    "annotations",
-    "creationTimestamp",
-    "deletionGracePeriodSeconds",
-    "deletionTimestamp",
-    "finalizers",
-    "generateName",
-    "generation",
-    "labels",
-    "managedFields",
-    "name",
-    "namespace",
-    "ownerReferences",
-    "resourceVersion",
-    "selfLink",
-    "uid",
-)
-"""All fields of metav1.ObjectMeta; selfLink is no longer set, but still known."""
 
 
 def unknown_fields(obj: values.JsonObject) -> Iterator[str]:
@@ -38,7 +19,7 @@ def unknown_fields(obj: values.JsonObject) -> Iterator[str]:
     if found is None:
         return
     yield from _unknown(obj, "", _names(found))
-    yield from _unknown(obj.get("metadata"), "metadata.", _OBJECT_META)
+    yield from _unknown(obj.get("metadata"), "metadata.", meta.OBJECT_META)
     if spec := _part(found, "spec"):
         yield from _unknown(obj.get("spec"), "spec.", _names(spec))
 

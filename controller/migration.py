@@ -89,12 +89,6 @@ class _Definition(Object, frozen=True):
         return self.status.stored_versions in ((), (self.storage,))
 
 
-class _Found(Struct, frozen=True):
-    """A list of objects."""
-
-    items: tuple[Object, ...] | None = None
-
-
 @dataclass(frozen=True, slots=True)
 class Refused:
     """What a run left behind: objects that the API server refuses to write, as they are."""
@@ -190,8 +184,10 @@ class Migration:
         answer = await self._api.get(CUSTOM_RESOURCE_DEFINITIONS, "", name)
         return decode(answer, _Definition, f"GET CRD {name}")
 
-    async def _items(self, resource: GroupVersionResource) -> AsyncIterator[Object]:
-        async for page in pages(self._api, resource):
+    async def _items(
+        self, resource: GroupVersionResource, namespace: str = "", name: str = ""
+    ) -> AsyncIterator[Object]:
+        async for page in pages(self._api, resource, namespace, name):
             for raw in page.items or ():
                 yield decode(bytes(raw), Object, f"LIST {resource.path()}")
 
@@ -246,10 +242,10 @@ class Migration:
             A 404 or 409 alone does not tell: proxies, missing paths and admission answer so, too.
         """
         meta = item.metadata
-        selector = {"fieldSelector": f"metadata.name={meta.name}"}  # a list needs no right to get
-        answer = await self._api.list(resource, meta.namespace, selector)
-        found = decode(answer, _Found, f"LIST {resource.path(meta.namespace)}").items or ()
-        return any(each.metadata.resource_version == meta.resource_version for each in found)
+        async for found in self._items(resource, meta.namespace, meta.name):
+            if found.metadata.resource_version == meta.resource_version:
+                return True
+        return False
 
     async def _trim(self, found: _Definition) -> None:
         """Tell the definition that only the present version is stored.

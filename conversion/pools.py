@@ -33,7 +33,7 @@ _HUB_ONLY = {
     "addressReuseGracePeriodSeconds": values.INTEGER,
 }
 _OF_ONE_VERSION = _SPOKE_ONLY | _HUB_ONLY
-_ADDRESSING = frozenset(("addresses", "prefix"))  # all that subnet, start and end have a say in
+ADDRESSING = frozenset(("addresses", "prefix"))  # all that subnet, start and end have a say in
 
 SPOKE: values.Fields = _SHARED | _SPOKE_ONLY
 HUB: values.Fields = _SHARED | _HUB_ONLY
@@ -108,8 +108,8 @@ def restore(saved: JsonObject, hub: JsonObject) -> JsonObject:
         return from_hub(hub)
     if not _same_prefix(again, hub):
         return from_hub(hub)
-    old = {name: value for name, value in from_hub(hub).items() if name not in _ADDRESSING}
-    ours = _ADDRESSING | _OF_ONE_VERSION.keys()
+    old = {name: value for name, value in from_hub(hub).items() if name not in ADDRESSING}
+    ours = ADDRESSING | _OF_ONE_VERSION.keys()
     return old | {name: value for name, value in original.items() if name in ours}
 
 

@@ -128,10 +128,15 @@ def unsaid(obj: JsonObject, stored: JsonObject, version: str) -> JsonObject:
     new, old = (values.child(each, "spec", "spec") for each in (obj, stored))
     if pair is None:
         return {}
-    only_hub = pair.HUB.keys() - pair.SPOKE.keys()
-    if only_hub & pair.extras(new).keys():
+    unspoken = only_hub(pair)
+    if unspoken & pair.extras(new).keys():
         return {}
-    return {name: value for name, value in pair.extras(old).items() if name in only_hub}
+    return {name: value for name, value in pair.extras(old).items() if name in unspoken}
+
+
+def only_hub(pair: Pair) -> frozenset[str]:
+    """Return the fields of the hub's spec that the spoke has none for: it keeps them aside."""
+    return frozenset(pair.HUB.keys() - pair.SPOKE.keys())
 
 
 def name_of(obj: object) -> str:

@@ -4,7 +4,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from api import markers
+from api import markers, meta
 
 from . import paths
 from .errors import PathError
@@ -16,29 +16,7 @@ _SELECTABLE = frozenset({"boolean", "integer", "string"})
 
 _ABSENT = "is not in the schema: write the path with the JSON names of the fields"
 
-_TEXT: Schema = {"type": "string"}
-_TIME: Schema = {"type": "string", "format": "date-time"}
-_TEXTS: Schema = {"type": "object", "additionalProperties": _TEXT}
-_METADATA: Schema = {
-    "type": "object",
-    "properties": {
-        "annotations": _TEXTS,
-        "creationTimestamp": _TIME,
-        "deletionGracePeriodSeconds": {"type": "integer", "format": "int64"},
-        "deletionTimestamp": _TIME,
-        "finalizers": {"type": "array", "items": _TEXT},
-        "generateName": _TEXT,
-        "generation": {"type": "integer", "format": "int64"},
-        "labels": _TEXTS,
-        "managedFields": {"type": "array", "items": paths.ANYTHING},
-        "name": _TEXT,
-        "namespace": _TEXT,
-        "ownerReferences": {"type": "array", "items": paths.ANYTHING},
-        "resourceVersion": _TEXT,
-        "selfLink": _TEXT,
-        "uid": _TEXT,
-    },
-}
+_METADATA: Schema = {"type": "object", "properties": meta.OBJECT_META}
 """What every object has, for columns; the schema does not say it."""
 
 

@@ -88,21 +88,24 @@ class Api(Protocol):
 
 
 async def pages(
-    api: Api, resource: GroupVersionResource, namespace: str = ""
+    api: Api, resource: GroupVersionResource, namespace: str = "", name: str = ""
 ) -> AsyncGenerator[RawList]:
     """List a collection page by page, as etcd's quorum has it when the first one is asked for.
+
+    With a `name`, only the object of that name: a list needs no right to get.
 
     Raises:
         KubeError: the API server refused or could not be reached.
     """
-    params = {"limit": _PAGE}
+    selector = {"fieldSelector": f"metadata.name={name}"} if name else {}
+    params = {"limit": _PAGE, **selector}
     while True:
         answer = await api.list(resource, namespace, params)
         page = decode(answer, RawList, f"LIST {resource.path(namespace)}")
         yield page
         if not page.metadata.continue_:
             return
-        params = {"limit": _PAGE, "continue": page.metadata.continue_}
+        params = {"limit": _PAGE, "continue": page.metadata.continue_, **selector}
 
 
 def decode(answer: bytes, kind: type[S], request: str) -> S:

@@ -16,7 +16,7 @@ from kube import pools
 
 from . import applied, neighbours, statuses
 from .inuse import InUse
-from .pool import Pool, can_strand, stranded
+from .pool import Pool, adding, can_strand, stranded
 
 SKIP_DELETE_ANNOTATION = "ipam.cluster.x-k8s.io/skip-validate-delete-webhook"
 MOVE_ANNOTATION = "clusterctl.cluster.x-k8s.io/delete-for-move"
@@ -123,15 +123,10 @@ def complete(write: Write) -> Verdict:
     obj = write.new.obj
     if write.old is not None:
         obj = applied.mended(write.new, write.old, write.version, write.manager)
-        obj = _adding(obj, registry.unsaid(obj, write.old.obj, write.version))
+        obj = adding(obj, registry.unsaid(obj, write.old.obj, write.version))
     if write.pool.key.kind in pools.PREFIX_KINDS and _length(obj) is None:
-        obj = _adding(obj, {"allocationPrefixLength": pools.DEFAULT_PREFIX_LENGTH})
+        obj = adding(obj, {"allocationPrefixLength": pools.DEFAULT_PREFIX_LENGTH})
     return Verdict(mended=None if obj is write.new.obj else obj)
-
-
-def _adding(obj: values.JsonObject, fields: values.JsonObject) -> values.JsonObject:
-    """Return the object with more fields in its spec."""
-    return {**obj, "spec": {**Pool(obj).spec, **fields}} if fields else obj
 
 
 def _length(obj: values.JsonObject) -> object:

@@ -12,14 +12,14 @@ Source: sigs.k8s.io/structured-merge-diff, merge/update.go
 import msgspec
 
 from api import resources
+from conversion import pools as conversions
 from conversion import registry, values
 from kube import pools
 
-from .pool import Pool
+from .pool import Pool, adding
 
 _APPLY = "Apply"
 _FIELD = "f:"
-_ADDRESSING = frozenset(("addresses", "prefix"))  # all that subnet, start and end have a say in
 
 
 class _Entry(msgspec.Struct, rename="camel"):
@@ -58,12 +58,12 @@ def mended(new: Pool, old: Pool, version: str, manager: str) -> values.JsonObjec
         version: The one in which the client writes.
         manager: Who writes; empty where that is not known.
     """
-    given_up = _given_up(new, old, version, manager)
+    entries = _entries(new)
+    given_up = _given_up(entries, old, version, manager)
     if version == pools.HUB:
-        lost = _lost(new, old)
-        obj = {**new.obj, "spec": {**new.spec, **lost}} if lost else new.obj
+        obj = adding(new.obj, _lost(entries, new, old))
         return _without(obj, given_up & _only_hub(new))
-    if not given_up or _addressed_in_the_hub(new):
+    if not given_up or _addressed_in_the_hub(entries):
         return new.obj
     written = registry.convert(new.obj, f"{resources.GROUP}/{version}")
     kept = _without(written, given_up)
@@ -72,33 +72,30 @@ def mended(new: Pool, old: Pool, version: str, manager: str) -> values.JsonObjec
     return registry.convert(kept, f"{resources.GROUP}/{pools.HUB}")
 
 
-def _lost(new: Pool, old: Pool) -> values.JsonObject:
+def _lost(entries: list[_Entry], new: Pool, old: Pool) -> values.JsonObject:
     """Return what is applied in the hub version as it was, but was pruned in another."""
-    if new.spec.keys() >= old.spec.keys():
-        return {}
-    applied = [e.fields for e in _entries(new) if e.applies and e.version == pools.HUB]
+    applied = [e.fields for e in entries if e.applies and e.version == pools.HUB]
     gone = frozenset[str]().union(*applied) - new.spec.keys()
     return {name: value for name, value in old.spec.items() if name in gone}
 
 
-def _given_up(new: Pool, old: Pool, version: str, manager: str) -> frozenset[str]:
+def _given_up(entries: list[_Entry], old: Pool, version: str, manager: str) -> frozenset[str]:
     """Return the fields that the manifest now applied no longer has, and that nobody else owns."""
-    entries = _entries(new)
     if not any(e.applies and (e.manager, e.version) == (manager, version) for e in entries):
         return frozenset()
     before = [e.fields for e in _entries(old) if e.applies and e.manager == manager]
     return frozenset[str]().union(*before).difference(*(e.fields for e in entries))
 
 
-def _addressed_in_the_hub(new: Pool) -> bool:
+def _addressed_in_the_hub(entries: list[_Entry]) -> bool:
     """Tell whether somebody owns in the hub version what several fields of the spoke may give."""
-    return any(e.version == pools.HUB and e.fields & _ADDRESSING for e in _entries(new))
+    return any(e.version == pools.HUB and e.fields & conversions.ADDRESSING for e in entries)
 
 
 def _only_hub(pool: Pool) -> frozenset[str]:
     """Return the fields that are together in one annotation in other versions."""
     pairs = registry.KINDS[pool.key.kind].spokes.values()
-    return frozenset(name for pair in pairs for name in pair.HUB.keys() - pair.SPOKE.keys())
+    return frozenset[str]().union(*map(registry.only_hub, pairs))
 
 
 def _without(obj: values.JsonObject, names: frozenset[str]) -> values.JsonObject:

@@ -53,7 +53,8 @@ class Bodies:
         chunks: list[bytes] = []
         try:
             await self._collect(request, chunks)
-            yield b"".join(chunks)
+            chunks[:] = [b"".join(chunks)]  # the pieces go: memory holds a body once
+            yield chunks[0]
         finally:
             self._held -= sum(map(len, chunks))
 

@@ -147,6 +147,11 @@ def _sizes(annotations: values.JsonObject) -> dict[str, int]:
     return {name: len(f"{name}{text}".encode()) for name, text in annotations.items()}
 
 
+def adding(obj: values.JsonObject, fields: values.JsonObject) -> values.JsonObject:
+    """Return an object with more fields in its spec; itself, where there are none to add."""
+    return {**obj, "spec": {**values.child(obj, "spec", "spec"), **fields}} if fields else obj
+
+
 def can_strand(before: offer.Offer, after: offer.Offer) -> bool:
     """Tell whether the change takes any address out of the offer."""
     same_kind = (before.family, before.step) == (after.family, after.step)
