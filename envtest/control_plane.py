@@ -15,7 +15,7 @@ from typing import Self
 
 from . import binaries
 from .client import Client, Json
-from .pki import LIFETIME, LOOPBACK, Authority, signing_key
+from .pki import LIFETIME, LOOPBACK, Authority, replace_file, signing_key
 from .ports import free_port
 from .processes import Process
 
@@ -147,8 +147,7 @@ class ControlPlane:
             "current-context": "envtest",
         }
         path = self.folder / f"{_file_name(user)}.kubeconfig"
-        path.touch(mode=0o600)
-        path.write_text(json.dumps(config, indent=2))
+        replace_file(path, json.dumps(config, indent=2).encode())
         return path
 
     def _etcd_flags(self) -> list[str]:

@@ -45,11 +45,16 @@ class Pair:
         """Write NAME.crt and NAME.key, each whole or not at all; return their paths."""
         certificate, key = folder / f"{name}.crt", folder / f"{name}.key"
         for path, content in ((key, self.key), (certificate, self.certificate)):
-            fresh = path.with_name(path.name + ".new")
-            fresh.touch(mode=0o600)
-            fresh.write_bytes(content)
-            fresh.replace(path)
+            replace_file(path, content)
         return certificate, key
+
+
+def replace_file(path: Path, content: bytes) -> None:
+    """Write a file that others may be reading: they find the old one or the new one, whole."""
+    fresh = path.with_name(path.name + ".new")
+    fresh.touch(mode=0o600)
+    fresh.write_bytes(content)
+    fresh.replace(path)
 
 
 class Authority:

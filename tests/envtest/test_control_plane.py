@@ -50,3 +50,17 @@ def test_a_name_that_no_certificate_can_carry_is_refused(tmp_path: Path) -> None
 
     with pytest.raises(ValueError, match="64"):
         plane.kubeconfig("x" * 65)
+
+
+@pytest.mark.usefixtures("assets")
+def test_who_reads_a_kubeconfig_that_is_being_renewed_reads_a_whole_one(tmp_path: Path) -> None:
+    plane = control_plane.ControlPlane(tmp_path)
+    path = plane.kubeconfig("somebody")
+
+    with path.open() as reading:
+        before = reading.read()
+        plane.kubeconfig("somebody", namespace="another")
+        reading.seek(0)
+
+        assert reading.read() == before
+    assert "another" in path.read_text()
