@@ -60,7 +60,7 @@ class Resource:
         return f"{self.group.replace('.', '-')}-{version}-{self.singular}"
 
 
-_WEBHOOK = ConversionWebhook("webhook-service", "system")
+WEBHOOK = ConversionWebhook("webhook-service", "system")
 """The manager's Service, by its names before kustomize adds prefixes."""
 
 
@@ -75,7 +75,7 @@ def _pool(
         versions=versions,
         categories=("cluster-api",),  # `kubectl get cluster-api` lists them
         labels={"clusterctl.cluster.x-k8s.io/move-hierarchy": ""},  # `clusterctl move` takes them
-        conversion=_WEBHOOK if len(versions) > 1 else None,
+        conversion=WEBHOOK if len(versions) > 1 else None,
     )
 
 

@@ -10,6 +10,7 @@ import click
 
 from api import resources
 from conversion import registry
+from kube import pod
 from webhook import options
 
 from . import findings, manifests
@@ -85,7 +86,9 @@ def validate(paths: Sequence[str], old_paths: Sequence[str], more_paths: Sequenc
 
 @main.command()
 @click.option("--host", default="", help="Default: all interfaces.")
-@click.option("--port", default=9443, type=click.IntRange(0, 65535), show_default=True)
+@click.option(
+    "--port", default=pod.WEBHOOK.number, type=click.IntRange(0, 65535), show_default=True
+)
 @click.option(
     "--cert-dir",
     type=click.Path(path_type=Path),

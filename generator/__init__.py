@@ -4,7 +4,8 @@
     models (api) -> JSON schema -> structural schema -> CustomResourceDefinitions
     their names                                      -> webhook configurations
     rules beside the code that needs them            -> roles
-    all of it                                        -> API reference, JSON schemas for editors
+    ports, paths and arguments (kube/pod.py)         -> Services, a patch of the Deployment
+    models                                           -> API reference, JSON schemas for editors
 
 May import `api` and `kube`; the declarations of the sibling packages are loaded by name.  Only this
 package imports jinja2.

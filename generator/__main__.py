@@ -3,24 +3,36 @@
 
 import sys
 import time
-from difflib import unified_diff
 from pathlib import Path
 
 import click
 
 from api import kinds
 
-from . import errors, manifests, packages, rbac
+from . import errors, manifests, output, packages, rbac
+
+CONFIG = Path("config")
+REFERENCE = Path("docs", "reference", "api.md")
+
+_FOLDER = click.Path(path_type=Path, file_okay=False)
+_FILE = click.Path(path_type=Path, dir_okay=False)
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--check", is_flag=True, help="Write nothing: print the differences, exit 1 if any.")
+@click.option("--out", type=_FOLDER, help=f"Folder of the manifests.  [default: {CONFIG}]")
 @click.option(
-    "--out",
-    default=Path("config"),
-    show_default=True,
-    type=click.Path(path_type=Path, file_okay=False),
-    help="Folder of the manifests.",
+    "--reference",
+    type=_FILE,
+    metavar="FILE",
+    help="Page of the API reference, in Markdown.  Without --out and --models also written by "
+    f"default: {REFERENCE}",
+)
+@click.option(
+    "--schemas",
+    type=_FOLDER,
+    help="Folder of JSON schemas for editors.  Without --models also written by default: schemas "
+    "in --out",
 )
 @click.option(
     "--rules",
@@ -33,55 +45,75 @@ from . import errors, manifests, packages, rbac
 @click.option(
     "--models",
     metavar="PACKAGE",
-    help="Package or module of other models: write their CRDs alone, right into --out.",
+    help="Package or module of other models: write their CRDs, right into --out, and what else is "
+    "asked for.",
 )
-def main(*, check: bool, out: Path, rules: tuple[str, ...], models: str | None) -> None:
-    """Generate CRDs, roles and webhook configurations from the models in api/.
+def main(  # noqa: PLR0913 - one for each option
+    *,
+    check: bool,
+    out: Path | None,
+    reference: Path | None,
+    schemas: Path | None,
+    rules: tuple[str, ...],
+    models: str | None,
+) -> None:
+    """Generate CRDs, roles, webhook configurations, Services and the Deployment from the code.
 
-    Beside them go JSON schemas for editors, below schemas/ in --out, and the API reference,
-    ../docs/reference/api.md from there.
+    From the models in api/ come an API reference and JSON schemas for editors, too.
 
-    With --models, generate the CRDs of any other models alone.  Writing ends with a line of
-    figures.
+    With --models, generate from any other models.  Writing ends with a line of figures.
     """
+    if models is None:
+        reference = reference or (REFERENCE if out is None else None)
+        schemas = schemas or (out or CONFIG) / "schemas"
     try:
-        imported, files = _rendered(rules, models)
+        imported, files = _rendered(models, rules, out or CONFIG, reference, schemas)
+        if check:
+            sys.exit(_check(files))
+        changed = output.write(files)
     except errors.GenerationError as error:
         raise click.ClickException(str(error)) from error
-    if check:
-        sys.exit(_check(out, files))
-    for path, text in files.items():
-        (out / path).parent.mkdir(parents=True, exist_ok=True)
-        (out / path).write_text(text, encoding="utf-8")
     seconds = time.process_time() - imported
     click.echo(
-        f"generated {len(files)} files in {seconds:.2f} s after {imported:.2f} s of imports",
+        f"generated {len(files)} files, {changed} of them changed, in {seconds:.2f} s after "
+        f"{imported:.2f} s of imports",
         err=True,
     )
 
 
-def _rendered(rules: tuple[str, ...], models: str | None) -> tuple[float, dict[Path, str]]:
+def _rendered(
+    models: str | None,
+    rules: tuple[str, ...],
+    out: Path,
+    reference: Path | None,
+    schemas: Path | None,
+) -> tuple[float, dict[Path, str]]:
     """Return the process time in seconds when all was imported, and the files."""
-    if models is not None:
-        found = packages.kinds(models)
+    if models is None:
+        found, command = kinds.KINDS, manifests.COMMAND
+        access, self_signed = rbac.load(rules), rbac.load(rbac.SELF_SIGNED_MODULES)
         imported = time.process_time()
-        files = manifests.crd_files(found)
-        return imported, {Path(path.name): text for path, text in files.items()}
-    access, self_signed = rbac.load(rules), rbac.load(rbac.SELF_SIGNED_MODULES)
-    return time.process_time(), manifests.render(kinds.KINDS, access, self_signed)
+        rendered = manifests.render(found, access, self_signed)
+        files = {out / path: text for path, text in rendered.items()}
+    else:
+        found, command = packages.kinds(models), f"python -m generator --models {models}"
+        imported = time.process_time()
+        rendered = manifests.crd_files(found, command)
+        files = {out / path.name: text for path, text in rendered.items()}
+    if schemas is not None:
+        rendered = manifests.schema_files(found, command)
+        files |= {schemas / path: text for path, text in rendered.items()}
+    if reference is not None:
+        files[reference] = manifests.reference_page(found, command)
+    return imported, files
 
 
-def _check(out: Path, files: dict[Path, str]) -> int:
+def _check(files: dict[Path, str]) -> int:
     """Print how the files differ from what would be written; return the exit status."""
-    status = 0
-    for path, wanted in files.items():
-        file = out / path
-        present = file.read_text(encoding="utf-8") if file.exists() else ""
-        if present != wanted:
-            status = 1
-            lines = present.splitlines(keepends=True), wanted.splitlines(keepends=True)
-            click.echo("".join(unified_diff(*lines, f"{file} (present)", f"{file} (generated)")))
-    return status
+    found = list(output.differences(files))
+    for difference in found:
+        click.echo(difference)
+    return 1 if found else 0
 
 
 if __name__ == "__main__":

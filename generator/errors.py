@@ -9,7 +9,10 @@
   * NamesError: a kind is called what the API server refuses
   * ModelsError: a package of models can't be read
   * RulesError: the access rules of a package can't be read
+  * OutputError: a generated file can't be written, or compared with what is there
 """
+
+from pathlib import Path
 
 
 class GenerationError(Exception):
@@ -76,3 +79,12 @@ class RulesError(GenerationError):
         super().__init__(f"{module}: {problem}")
         self.module = module
         self.problem = problem
+
+
+class OutputError(GenerationError):
+    """The file system refused; `what` could not be done to the file."""
+
+    def __init__(self, path: Path, what: str, cause: OSError) -> None:
+        super().__init__(f"{path}: can't be {what}: {cause.strerror}")
+        self.path = path
+        self.what = what

@@ -6,18 +6,19 @@ from pathlib import Path
 
 import jinja2
 
-from api import model
+from api import model, resources
+from kube import pod
 
 from . import crds, editor, rbac, reference, yaml_text
 
-REFERENCE = Path("..", "docs", "reference", "api.md")
-"""The one file that is documentation, so beside `config/` as it is in the repository."""
+COMMAND = "make generate"
+"""What our own files say they are made by; those of other models name another command."""
 
 
 def render(
     kinds: Iterable[type[model.Object]], access: rbac.Access, self_signed: rbac.Access
 ) -> dict[Path, str]:
-    """Render every generated file, by its path below `config/`.
+    """Render every manifest of ours, by its path below `config/`, where its template is, too.
 
     Guarantees:
         Pure: the same models and rules give the same bytes.
@@ -26,57 +27,66 @@ def render(
         GenerationError: a model says what the API server would refuse.
     """
     templates = _templates()
-    models = list(kinds)
-    definitions = crds.definitions(models)
-    files = _crd_files(definitions, templates)
-    for name in ("role.yaml", "leader_election_role.yaml"):
-        files[Path("rbac", name)] = templates.get_template(f"{name}.j2").render(access=access)
-    name = "self_signed_role.yaml"
-    files[Path("self-signed", name)] = templates.get_template(f"{name}.j2").render(
-        access=self_signed
-    )
-    files[Path("webhook", "manifests.yaml")] = templates.get_template("webhooks.yaml.j2").render(
-        webhooks=[(definition.resource, definition.storage_version) for definition in definitions]
-    )
-    return files | editor.files(definitions) | {REFERENCE: _page(definitions, models, templates)}
+    definitions = crds.definitions(kinds)
+    webhooks = [(found.resource, found.storage_version) for found in definitions]
+    values = {
+        "rbac/role.yaml": {"access": access},
+        "rbac/leader_election_role.yaml": {"access": access},
+        "self-signed/self_signed_role.yaml": {"access": self_signed},
+        "webhook/manifests.yaml": {"webhooks": webhooks, "service": resources.WEBHOOK},
+        "webhook/service.yaml": {"service": resources.WEBHOOK, "pod": pod},
+        "manager/metrics_service.yaml": {"pod": pod},
+        "manager/manager_patch.yaml": {"pod": pod},
+    }
+    return _crd_files(definitions, templates, COMMAND) | {
+        Path(path): templates.get_template(f"{path}.j2").render(these, command=COMMAND)
+        for path, these in values.items()
+    }
 
 
-def crd_files(kinds: Iterable[type[model.Object]]) -> dict[Path, str]:
+def crd_files(kinds: Iterable[type[model.Object]], command: str = COMMAND) -> dict[Path, str]:
     """Render the CustomResourceDefinitions alone, by their paths below `config/`.
 
     Raises:
         GenerationError: a model says what the API server would refuse.
     """
-    return _crd_files(crds.definitions(kinds), _templates())
+    return _crd_files(crds.definitions(kinds), _templates(), command)
 
 
-def reference_page(kinds: Iterable[type[model.Object]]) -> str:
+def schema_files(kinds: Iterable[type[model.Object]], command: str = COMMAND) -> dict[Path, str]:
+    """Render the JSON schemas for editors, by their paths below the folder of them.
+
+    Raises:
+        GenerationError: a model says what the API server would refuse.
+    """
+    return {
+        path.relative_to("schemas"): text.replace(f"`{COMMAND}`", f"`{command}`", 1)
+        for path, text in editor.files(crds.definitions(kinds)).items()
+    }
+
+
+def reference_page(kinds: Iterable[type[model.Object]], command: str = COMMAND) -> str:
     """Render the API reference, a page of Markdown, with the kinds in the order given.
 
     Raises:
         GenerationError: a model says what the API server would refuse.
     """
     models = list(kinds)
-    return _page(crds.definitions(models), models, _templates())
-
-
-def _page(
-    definitions: Iterable[crds.Definition],
-    kinds: Iterable[type[model.Object]],
-    templates: jinja2.Environment,
-) -> str:
-    order = [kind.resource.name for kind in kinds]
-    ordered = sorted(definitions, key=lambda it: order.index(it.resource.name))
-    return templates.get_template("reference.md.j2").render(kinds=reference.page(ordered))
+    order = [kind.resource.name for kind in models]
+    found = sorted(crds.definitions(models), key=lambda it: order.index(it.resource.name))
+    template = _templates().get_template("reference.md.j2")
+    return template.render(kinds=reference.page(found), command=command)
 
 
 def _crd_files(
-    definitions: Iterable[crds.Definition], templates: jinja2.Environment
+    definitions: Iterable[crds.Definition], templates: jinja2.Environment, command: str
 ) -> dict[Path, str]:
     template = templates.get_template("crd.yaml.j2")
     return {
         Path("crd", "bases", f"{definition.resource.group}_{definition.resource.plural}.yaml"): (
-            template.render(resource=definition.resource, versions=definition.versions)
+            template.render(
+                resource=definition.resource, versions=definition.versions, command=command
+            )
         )
         for definition in definitions
     }

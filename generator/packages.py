@@ -17,22 +17,34 @@ def kinds(name: str) -> tuple[type[model.Object], ...]:
     A kind is a subclass of `api.model.Object` with a `resource` and a `version`.
 
     Raises:
-        ModelsError: it can't be imported, or has no kind in it.
+        ModelsError: it can't be imported, has no kind in it, or one without its version.
     """
     for module in _modules(name):
         _import(module)
-    found = tuple(
-        kind
-        for kind in _subclasses(model.Object)
-        if f"{kind.__module__}.".startswith(f"{name}.")
-        and hasattr(kind, "resource")
-        and hasattr(kind, "version")
-    )
+    found = tuple(kind for kind in _models(name) if _is_kind(kind))
     if not found:
         raise ModelsError(
             name, "has no kind: derive one from api.model.Object, with a resource and a version"
         )
     return found
+
+
+def _models(name: str) -> list[type[model.Object]]:
+    """Return the classes below a module once each, also those with several bases."""
+    found = dict.fromkeys(_subclasses(model.Object))
+    return [kind for kind in found if f"{kind.__module__}.".startswith(f"{name}.")]
+
+
+def _is_kind(found: type[model.Object]) -> bool:
+    """Tell a kind from what kinds are derived from, which may have a part of what one needs."""
+    if not hasattr(found, "resource"):
+        return False
+    if not hasattr(found, "version") and not found.__subclasses__():
+        raise ModelsError(
+            f"{found.__module__}.{found.__qualname__}",
+            'has a resource but no version: add `version: ClassVar = markers.Version("v1", ...)`',
+        )
+    return hasattr(found, "version")
 
 
 def _modules(name: str) -> Iterator[str]:

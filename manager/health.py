@@ -6,6 +6,8 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
+from kube import pod
+
 if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
 
@@ -25,12 +27,12 @@ class Health:
         """Answer one request."""
         del receive  # no request has a body that matters
         path = scope.get("path")
-        if path == "/healthz" or (path == "/readyz" and self.ready):
+        if path == pod.ALIVE or (path == pod.READY and self.ready):
             status, text = HTTPStatus.OK, b"ok"
-        elif path == "/readyz":
+        elif path == pod.READY:
             status, text = HTTPStatus.SERVICE_UNAVAILABLE, b"the webhooks do not answer yet"
         else:
-            status, text = HTTPStatus.NOT_FOUND, b"paths: /healthz /readyz"
+            status, text = HTTPStatus.NOT_FOUND, f"paths: {pod.ALIVE} {pod.READY}".encode()
         headers = [(b"content-type", b"text/plain; charset=utf-8")]
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": text})

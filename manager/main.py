@@ -7,6 +7,7 @@ from typing import TypeVar
 
 import click
 
+from kube import pod
 from webhook import options
 
 from . import flags, logs
@@ -56,7 +57,7 @@ def _number(text: str) -> int:
 @click.option(
     "--health-probe-bind-address",
     "health",
-    default=":8081",
+    default=f":{pod.HEALTH.number}",
     callback=_read(flags.address),
     metavar="ADDRESS",
     show_default=True,
@@ -64,11 +65,11 @@ def _number(text: str) -> int:
 @click.option(
     "--diagnostics-address",
     "diagnostics",
-    default=":8443",
+    default=f":{pod.METRICS.number}",
     callback=_read(flags.address),
     metavar="ADDRESS",
     show_default=True,
-    help="Metrics, with the webhook's certificate, for those who may get /metrics.  0: off.",
+    help="Metrics and /debug, with the webhook's certificate, for those who may get them.  0: off.",
 )
 @click.option(
     "--insecure-diagnostics",
@@ -81,11 +82,15 @@ def _number(text: str) -> int:
 )
 @click.option("--webhook-host", default="", help="Default: all interfaces.")
 @click.option(
-    "--webhook-port", default=9443, type=click.IntRange(0, 65535), show_default=True, help="0: off."
+    "--webhook-port",
+    default=pod.WEBHOOK.number,
+    type=click.IntRange(0, 65535),
+    show_default=True,
+    help="0: off.",
 )
 @click.option(
     "--webhook-cert-dir",
-    default="/tmp/k8s-webhook-server/serving-certs",  # noqa: S108 - where the Secret is mounted
+    default=pod.CERTIFICATES,
     type=click.Path(path_type=Path),
     show_default=True,
 )

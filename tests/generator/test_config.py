@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What is installed has the names that clusterctl and running clusters know.
 
-And it agrees with the code: ports, paths, flags and times are those of the manager.
+And it agrees with the code: what the generator does not write, or writes from `kube/pod.py`, is
+what the manager takes, listens on and answers.
 """
 
 import json
@@ -145,10 +146,13 @@ def test_the_container_has_the_ports_that_the_manager_listens_on(
     settings = context_of(container["args"]).params
 
     assert {port["name"]: port["containerPort"] for port in container["ports"]} == {
-        "webhook-server": settings["webhook_port"],
-        "metrics": settings["diagnostics"].port,
-        "healthz": settings["health"].port,
+        "webhook-server": 9443,
+        "metrics": 8443,
+        "healthz": 8081,
     }
+    assert settings["webhook_port"] == 9443
+    assert settings["diagnostics"] == flags.Address("", 8443)
+    assert settings["health"] == flags.Address("", 8081)
 
 
 async def test_a_pod_is_alive_before_it_is_ready(shipped: dict[tuple[str, str], Json]) -> None:
@@ -161,7 +165,8 @@ async def test_a_pod_is_alive_before_it_is_ready(shipped: dict[tuple[str, str], 
 
     assert starting == [HTTPStatus.OK, HTTPStatus.SERVICE_UNAVAILABLE]
     assert running == [HTTPStatus.OK, HTTPStatus.OK]
-    assert {alive["port"], ready["port"]} == {"healthz"}
+    assert alive == {"path": "/healthz", "port": "healthz"}
+    assert ready == {"path": "/readyz", "port": "healthz"}
 
 
 def test_every_webhook_calls_a_path_that_the_manager_serves(
@@ -191,7 +196,7 @@ def test_metrics_are_read_where_the_role_for_it_says(
 ) -> None:
     (rule,) = shipped["ClusterRole", f"{PREFIX}metrics-reader"]["rules"]
 
-    assert rule == {"nonResourceURLs": [diagnostics.PATH], "verbs": ["get"]}
+    assert rule == {"nonResourceURLs": [diagnostics.METRICS], "verbs": ["get"]}
 
 
 def test_the_manager_signs_for_the_service_in_the_namespace_that_are_installed(

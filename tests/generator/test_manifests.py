@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The committed manifests are what the models say: the golden test of all generated files."""
 
+import errno
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +11,14 @@ from click.testing import CliRunner, Result
 
 import generator.__main__ as command
 from api import kinds
-from generator import manifests, rbac
+from generator import errors, manifests, output, rbac
 
-CONFIG = Path(__file__).parent.parent.parent / "config"
-FILES = manifests.render(kinds.KINDS, rbac.load(rbac.MODULES), rbac.load(rbac.SELF_SIGNED_MODULES))
+ROOT = Path(__file__).parent.parent.parent
+CONFIG = ROOT / "config"
+ROLES = rbac.load(rbac.MODULES), rbac.load(rbac.SELF_SIGNED_MODULES)
+FILES = manifests.render(kinds.KINDS, *ROLES) | {
+    Path("schemas") / path: text for path, text in manifests.schema_files(kinds.KINDS).items()
+}
 MANIFESTS = [path for path in FILES if path.suffix == ".yaml"]
 
 
@@ -21,18 +26,54 @@ def run(*arguments: object) -> Result:
     return CliRunner().invoke(command.main, [str(argument) for argument in arguments])
 
 
-def test_the_committed_manifests_are_up_to_date() -> None:
-    result = run("--check", "--out", CONFIG)
+@pytest.fixture
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder, the current one."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def present(folder: Path) -> dict[Path, bytes]:
+    return {
+        path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()
+    }
+
+
+def test_the_committed_files_are_up_to_date(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+
+    result = run("--check")
 
     assert (result.output, result.exit_code) == ("", 0)
 
 
 @pytest.mark.parametrize("folder", [Path("crd", "bases"), Path("schemas")], ids=str)
 def test_nothing_but_generated_files_is_in_a_folder_of_them(folder: Path) -> None:
-    present = {found.relative_to(CONFIG) for found in (CONFIG / folder).rglob("*.*")}
-    files = {found for found in present if (CONFIG / found).is_file()}
+    files = {folder / path for path in present(CONFIG / folder)}
 
     assert files == {path for path in FILES if folder in path.parents}
+
+
+def test_every_generated_file_is_part_of_what_kustomize_builds() -> None:
+    named = [
+        (file.parent / name).resolve()
+        for file in CONFIG.rglob("kustomization.yaml")
+        for entry in yaml.safe_load(file.read_text()).items()
+        for name in names_in(entry)
+    ]
+
+    assert {path for path in MANIFESTS if CONFIG / path not in named} == set()
+
+
+def names_in(entry: tuple[str, Any]) -> list[str]:
+    """Return the files that one entry of a kustomization names."""
+    match entry:
+        case "resources", names:
+            return list(names)
+        case "patches", patches:
+            return [patch["path"] for patch in patches if "path" in patch]
+        case _:
+            return []
 
 
 def test_the_crds_alone_are_the_same_files() -> None:
@@ -42,15 +83,90 @@ def test_the_crds_alone_are_the_same_files() -> None:
     assert len(crds) == len({kind.resource.name for kind in kinds.KINDS})
 
 
-def test_writing_twice_gives_the_same_bytes(tmp_path: Path) -> None:
-    out = tmp_path / "config"
+def test_what_is_written_is_what_is_checked(elsewhere: Path) -> None:
+    assert run().exit_code == 0
+    assert run("--check").exit_code == 0
 
-    assert run("--out", out).exit_code == 0
-    assert run("--check", "--out", out).exit_code == 0
+    page = manifests.reference_page(kinds.KINDS).encode()
+    files = {Path("config") / path: text.encode() for path, text in FILES.items()}
+    assert present(elsewhere) == files | {Path("docs", "reference", "api.md"): page}
 
-    written = {path for path in tmp_path.rglob("*") if path.is_file()}
-    assert written == {(out / path).resolve() for path in FILES}
-    assert tmp_path / "docs" / "reference" / "api.md" in written
+
+def test_nothing_is_written_outside_of_the_folder_asked_for(elsewhere: Path) -> None:
+    assert run("--out", "a/b").exit_code == 0
+    assert run("--check", "--out", "a/b").exit_code == 0
+
+    assert present(elsewhere).keys() == {Path("a", "b") / path for path in FILES}
+
+
+@pytest.mark.parametrize(
+    ("option", "place", "file"),
+    [("--reference", "docs/page.md", "docs/page.md"), ("--schemas", "other", "other/all.json")],
+)
+def test_reference_and_schemas_go_where_they_are_asked_for(
+    elsewhere: Path, option: str, place: str, file: str
+) -> None:
+    everything = ("--out", "here", option, place)
+    assert run(*everything).exit_code == 0
+    assert run("--check", *everything).exit_code == 0
+
+    (elsewhere / file).write_text("stale")
+    result = run("--check", *everything)
+    assert result.exit_code == 1
+    assert f"--- {file} (present)" in result.output
+
+
+def test_only_files_that_change_are_written(elsewhere: Path) -> None:
+    run()
+    role, others = elsewhere / "config" / "rbac" / "role.yaml", set(present(elsewhere))
+    role.write_text("stale")
+    before = {path: (elsewhere / path).stat() for path in others}
+
+    result = run()
+
+    assert f"generated {len(others)} files, 1 of them changed, in " in result.stderr
+    rewritten = {
+        path
+        for path, stat in before.items()
+        if (stat.st_ino, stat.st_mtime_ns)
+        != ((elsewhere / path).stat().st_ino, (elsewhere / path).stat().st_mtime_ns)
+    }
+    assert rewritten == {Path("config", "rbac", "role.yaml")}
+    assert set(present(elsewhere)) == others
+
+
+def test_a_file_is_whole_or_as_it_was(elsewhere: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (elsewhere / "x.yaml").write_text("old")
+
+    def full(_path: Path, _content: bytes) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(errors.OutputError, match=r"^x.yaml: can't be written: No space left on"):
+        output.write({Path("x.yaml"): "new"})
+
+    assert present(elsewhere) == {Path("x.yaml"): b"old"}
+
+
+@pytest.mark.parametrize("options", [(), ("--check",)])
+def test_a_file_that_cannot_be_read_is_named(elsewhere: Path, options: tuple[str, ...]) -> None:
+    (elsewhere / "rbac" / "role.yaml").mkdir(parents=True)
+
+    result = run("--out", ".", *options)
+
+    assert result.exit_code == 1
+    assert result.output == "Error: rbac/role.yaml: can't be read: Is a directory\n"
+
+
+@pytest.mark.parametrize("stale", [b"\xff\n", b"a\r\n"], ids=["binary", "line-ends"])
+def test_any_other_bytes_are_a_difference(elsewhere: Path, stale: bytes) -> None:
+    (elsewhere / "x.yaml").write_bytes(stale)
+    files = {Path("x.yaml"): "a\n"}
+
+    assert len(list(output.differences(files))) == 1
+    assert output.write(files) == 1
+    assert list(output.differences(files)) == []
+    assert output.write(files) == 0
 
 
 def test_check_shows_the_difference_and_writes_nothing(tmp_path: Path) -> None:

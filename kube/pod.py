@@ -1,0 +1,37 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How the manager is started and reached in its pod: said here once, for both sides.
+
+`manager` listens and answers by it; the generator writes the Deployment and the Services from it.
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Port:
+    """A port of the container.  Services and probes refer to it by its name."""
+
+    name: str
+    number: int
+
+
+WEBHOOK = Port("webhook-server", 9443)
+METRICS = Port("metrics", 8443)
+HEALTH = Port("healthz", 8081)
+PORTS = (WEBHOOK, METRICS, HEALTH)
+
+ALIVE = "/healthz"
+READY = "/readyz"
+"""Paths of the probes, at the port `HEALTH`."""
+
+CERTIFICATES = "/tmp/k8s-webhook-server/serving-certs"  # noqa: S108 - a path in the pod
+"""Folder in which the Secret with the webhooks' certificate is mounted."""
+
+ARGS = (
+    "--leader-elect",
+    f"--health-probe-bind-address=:{HEALTH.number}",
+    f"--diagnostics-address=:{METRICS.number}",
+    f"--webhook-port={WEBHOOK.number}",
+    f"--webhook-cert-dir={CERTIFICATES}",
+)
+"""All but the first say what the defaults say: whoever patches one sees what there is."""
