@@ -8,19 +8,22 @@ from typing import TYPE_CHECKING, NoReturn
 
 import structlog
 
-from kube import workers
+from kube import capi, workers
 from kube.queue import Queue
 
 from .claims import Claims
+from .events import Recorder
 from .pools import Pools
 from .state import Scope, State
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from kube import capi, pools
+    from kube import pools
     from kube.client import Api
     from kube.objects import Key, PoolKey
+
+    from .ledger import Age
 
 log = structlog.get_logger(__name__)
 
@@ -38,31 +41,32 @@ class Controller:
     """
 
     def __init__(self, api: Api, contract: capi.Contract, scope: Scope) -> None:
+        self._api = api
         self.state = State(api, contract, scope)
         later = asyncio.get_running_loop().call_later
-        self._claim_queue: Queue[Key] = Queue(later)
-        self._pool_queue: Queue[PoolKey] = Queue(later)
-        self._claims = Claims(api, self.state)
-        self._pools = Pools(api, self.state)
+        self._claim_queue: Queue[Key] = Queue("ipaddressclaim", later, order_of=self._age_of)
+        self._pool_queue: Queue[PoolKey] = Queue("pool", later)
+        self._news = Recorder(api, self.state.pool)
+        self._claims = Claims(api, self.state, self._news)
+        self._pools = Pools(api, self.state, self._news)
 
     async def run(self) -> NoReturn:
         """Work until cancelled.
 
         Raises:
-            KubeError: alone or in a group: the first lists failed, a kind is not served any more,
-                or leadership is lost.
+            KubeError: alone or in a group: the first lists failed, Cluster API serves other
+                versions now, or leadership is lost.
         """
         state = self.state
-        async with asyncio.TaskGroup() as loading:
-            for cache in state.caches:
-                loading.create_task(cache.load())
-        state.rebuild()
+        await state.load()
         self._watch()
         log.info("caches loaded", claims=len(state.claims), addresses=len(state.addresses))
         self._start()
         async with asyncio.TaskGroup() as group:
             for cache in state.caches:
                 group.create_task(cache.follow())
+            group.create_task(self._news.run())
+            group.create_task(capi.until_changed(self._api, state.contract))
             group.create_task(
                 workers.run(self._claim_queue, self._reconcile, self._pool_of, CLAIM_WORKERS)
             )
@@ -94,6 +98,11 @@ class Controller:
         """Return in whose line a claim stands: a long one must not delay other pools."""
         claim = self.state.claims.get(key)
         return claim.pool if claim else None
+
+    def _age_of(self, key: Key) -> Age:
+        """Return where a claim stands in line; what has no claim comes first."""
+        claim = self.state.claims.get(key)
+        return self.state.age(claim) if claim else ("", 0)
 
     def _on_claim(self, old: capi.Claim | None, new: capi.Claim | None) -> None:
         changed = new or old
@@ -144,8 +153,9 @@ class Controller:
     def _look_at(self, pool: PoolKey) -> None:
         """Let a pool's counts be written, and its waiting claims be served as far as they can."""
         self._pool_queue.add(pool)
-        for key in self.state.book(pool).call():
-            self._claim_queue.add(key, pool)
+        if book := self.state.books.get(pool):
+            for key in book.call():
+                self._claim_queue.add(key, pool)
 
     def _wake(self, keys: Iterable[Key]) -> None:
         claims = [claim for key in keys if (claim := self.state.claims.get(key))]

@@ -4,7 +4,8 @@
 An address of a pool is taken while any of these is so:
 * an IPAddress object has it;
 * a claim with our finalizer says in its annotation that it was given it (a reservation);
-* it was chosen for a claim, and the write that records it is on its way (pending).
+* it was chosen for a claim, and its IPAddress has not been seen yet (pending): whatever becomes of
+  the claim and its record meanwhile, the write that creates the object may be on its way.
 
 Everything but `pending` can be rebuilt from the API server, which is what a restart does.
 """
@@ -26,6 +27,8 @@ from kube.objects import ADDRESS_ANNOTATION
 from .errors import AllocationError, PoolExhaustedError, PoolNotReadyError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from ipam.notation import Address
     from kube.objects import Key, PoolKey
 
@@ -117,6 +120,8 @@ class Book:
         self._pending: dict[Key, Address] = {}
         self._holders: dict[Address, tuple[Key, ...]] = {}  # the first one has the better right
         self._out_of_range = 0
+        self._unreadable: set[Key] = set()
+        self._contended: set[Address] = set()  # those with more than one holder of any kind
         self._freed: set[Address] = set()  # since the last call
 
     @property
@@ -135,6 +140,35 @@ class Book:
         return len(self._objects)
 
     @property
+    def shared(self) -> dict[Address, list[Key]]:
+        """Addresses that more than one IPAddress object has, and which; none of our making."""
+        found = {
+            address: [key for key in self._holders[address] if self._objects.get(key) == address]
+            for address in self._contended
+        }
+        return {address: sorted(keys) for address, keys in found.items() if len(keys) > 1}
+
+    @property
+    def duplicates(self) -> int:
+        """How many IPAddress objects have an address that another one has, too."""
+        return sum(len(keys) for keys in self.shared.values())
+
+    @property
+    def reserved(self) -> int:
+        """How many claims say that they were given an address."""
+        return len(self._reserved)
+
+    @property
+    def pending(self) -> Mapping[Key, Address]:
+        """Addresses that were chosen and are not recorded yet, by claim."""
+        return self._pending
+
+    @property
+    def unreadable(self) -> int:
+        """How many IPAddress objects have an address that is none."""
+        return len(self._unreadable)
+
+    @property
     def counts(self) -> Counts:
         """The pool's numbers now."""
         return Counts(self.offer.total, self.free, self.used, self._out_of_range)
@@ -151,18 +185,21 @@ class Book:
 
     def set_object(self, key: Key, address: Address | None) -> None:
         """Remember an IPAddress object; None is one whose address cannot be read."""
-        if key in self._objects and self._objects[key] == address:
-            return
-        self.remove_object(key)
-        self._objects[key] = address
-        self._out_of_range += self._slot(address) is None
-        self._hold(key, address)
+        if key not in self._objects or self._objects[key] != address:
+            self.remove_object(key)
+            self._objects[key] = address
+            self._out_of_range += self._slot(address) is None
+            if address is None:
+                self._unreadable.add(key)
+            self._hold(key, address)
+        self.cancel(key)  # what was on its way is here
 
     def remove_object(self, key: Key) -> None:
         """Forget an IPAddress object."""
         if key not in self._objects:
             return
         address = self._objects.pop(key)
+        self._unreadable.discard(key)
         self._out_of_range -= self._slot(address) is None
         self._let_go(key, address)
 
@@ -172,18 +209,19 @@ class Book:
         if address is not None:
             self._reserved[key] = address
             self._hold(key, address)
-            self.cancel(key)
         if old != address:
             self._let_go(key, old)
 
     def cancel(self, key: Key) -> None:
-        """Forget a choice: it is recorded now, or surely was not."""
+        """Forget a choice: its IPAddress exists, or surely does not."""
         self._let_go(key, self._pending.pop(key, None))
 
     def forget_claim(self, key: Key) -> None:
-        """Forget what a claim holds that is gone; its IPAddress object counts until it goes too."""
+        """Forget what a claim holds that is gone.
+
+        Its IPAddress object counts until it goes too, and so does one that may be on its way.
+        """
         self.line.remove(key)
-        self.cancel(key)
         self.set_reservation(key, None)
 
     def choose(self, key: Key, age: Age, wanted: Address | None, *, settle: bool) -> Address:
@@ -203,9 +241,8 @@ class Book:
         except AllocationError:
             self.line.add(key, age, None if settle else wanted)
             raise
-        if self._reserved.get(key) != address:
-            self._pending[key] = address
-            self._hold(key, address)
+        self._pending[key] = address
+        self._hold(key, address)
         return address
 
     def call(self) -> list[Key]:
@@ -235,15 +272,15 @@ class Book:
     def _choose(self, key: Key, age: Age, wanted: Address | None, *, settle: bool) -> Address:
         if wanted is None:
             return self._lowest(age)
-        holder, *_ = self._holders.get(wanted, (key,))
-        if self._slot(wanted) is not None and holder == key:
+        first, *_ = holders = self._holders.get(wanted, (key,))
+        if self._slot(wanted) is not None and first == key:
             return wanted
         if settle:
             return self._lowest(age)
         problem = (
             f"is not one that {self.pool} may hand out"
             if self._slot(wanted) is None
-            else f"is in use by claim {holder}"
+            else f"is in use by claim {min({*holders} - {key})}"  # the same one after a restart
         )
         advice = f"remove the annotation {ADDRESS_ANNOTATION} to get another one"
         raise AllocationError(f"address {wanted} {problem}; {advice}")
@@ -264,6 +301,8 @@ class Book:
         """Add a holder, and mark the address as taken."""
         if address is not None and key not in (holders := self._holders.get(address, ())):
             self._holders[address] = (*holders, key)
+            if holders:
+                self._contended.add(address)
             slot = self._slot(address)
             if slot is not None and self._allocator.is_free(slot):
                 self._allocator.take(slot)
@@ -274,6 +313,8 @@ class Book:
         if address is None or any(title.get(key) == address for title in titles):
             return
         left = tuple(holder for holder in self._holders.get(address, ()) if holder != key)
+        if len(left) <= 1:
+            self._contended.discard(address)
         if left:
             self._holders[address] = left
             return

@@ -1,7 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
 """What Prometheus is told.  Names are an interface: alerts and dashboards hold on to them."""
 
-from prometheus_client import Counter, Gauge
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from prometheus_client import REGISTRY, Counter, Gauge
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric, Sample
+from prometheus_client.registry import Collector
+from typing_extensions import override
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Iterable
+
+    from .ledger import Book
+    from .state import State
 
 MIGRATED_OBJECTS = Counter(
     "capi_ipam_in_cluster_migrated_objects_total",
@@ -18,3 +32,103 @@ STORED_IN_ONE_VERSION = Gauge(
     "1 where all objects of the kind are stored in the present version, 0 where some may not be.",
     ["kind"],
 )
+
+_POOL = "capi_ipam_in_cluster_pool_"
+_POOL_LABELS: tuple[str, ...] = ("kind", "namespace", "name")
+_POOL_GAUGES: dict[str, tuple[str, Callable[[Book], float]]] = {
+    "addresses": (
+        "Addresses (of prefix pools: prefixes) that the pool may hand out, in use or not.",
+        lambda book: book.offer.total,
+    ),
+    "addresses_free": (
+        "Addresses of the pool that nobody holds and no claim has reserved.",
+        lambda book: book.free,
+    ),
+    "addresses_used": (
+        "IPAddress objects of the pool.",
+        lambda book: book.used,
+    ),
+    "addresses_out_of_range": (
+        "IPAddress objects whose address the pool may not hand out (any more), or cannot be read.",
+        lambda book: book.counts.out_of_range,
+    ),
+    "addresses_duplicate": (
+        "IPAddress objects whose address another one of the pool has, too.",
+        lambda book: book.duplicates,
+    ),
+    "addresses_unreadable": (
+        "IPAddress objects whose address cannot be read.",
+        lambda book: book.unreadable,
+    ),
+    "claims_waiting": (
+        "Claims that the pool could not serve.",
+        lambda book: len(book.line),
+    ),
+}
+
+
+class Shown(Collector):
+    """The pools and caches of the controller that runs, as they are at the time of a scrape.
+
+    Guarantees:
+        Where none runs, as after leadership is lost, there are no figures.
+    """
+
+    def __init__(self) -> None:
+        self.state: State | None = None
+
+    @contextmanager
+    def showing(self, state: State) -> Generator[None]:
+        """Show what a controller knows for as long as the block runs."""
+        self.state = state
+        try:
+            yield
+        finally:
+            self.state = None
+
+    def describe(self) -> Iterable[Metric]:
+        """Return all of them without figures."""
+        return (*_caches(None), *_pools(None))
+
+    @override
+    def collect(self) -> Iterable[Metric]:
+        return (*_caches(self.state), *_pools(self.state))
+
+
+def _caches(state: State | None) -> tuple[Metric, ...]:
+    objects = GaugeMetricFamily(
+        "capi_ipam_in_cluster_cache_objects",
+        "Objects of which the manager has a copy.",
+        labels=("resource",),
+    )
+    skipped = CounterMetricFamily(
+        "capi_ipam_in_cluster_cache_skipped_objects_total",
+        "Objects and changes that the manager could not read, since it leads; the log names why.",
+        labels=("resource",),
+    )
+    for cache in state.caches if state else ():
+        objects.add_metric((cache.resource.plural,), len(cache))
+        skipped.add_metric((cache.resource.plural,), cache.skipped)
+    return objects, skipped
+
+
+def _pools(state: State | None) -> tuple[Metric, ...]:
+    books = [each for each in state.books.values() if _is_known(state, each)] if state else []
+    labels = [dict(zip(_POOL_LABELS, book.pool, strict=True)) for book in books]
+    families: list[Metric] = []
+    for name, (text, figure) in _POOL_GAUGES.items():
+        family = GaugeMetricFamily(_POOL + name, text, labels=_POOL_LABELS)
+        family.samples = [
+            Sample(family.name, its, figure(book)) for its, book in zip(labels, books, strict=True)
+        ]
+        families.append(family)
+    return tuple(families)
+
+
+def _is_known(state: State, book: Book) -> bool:
+    """Tell a pool that exists, or that somebody refers to, from the trace of one that is gone."""
+    return state.pool(book.pool) is not None or not book.idle
+
+
+SHOWN = Shown()
+REGISTRY.register(SHOWN)

@@ -176,7 +176,7 @@ class Migration:
         count = len(items)
         note = f"{count} objects are stored in {found.storage}; none is in {old}"
         news = events.News("StorageMigrated", "Migrate", note)
-        await events.tell(self._api, CUSTOM_RESOURCE_DEFINITIONS, found.metadata, news)
+        await events.write(self._api, CUSTOM_RESOURCE_DEFINITIONS, found.metadata, news)
         log.info("migration ends", crd=name, objects=count, storage=found.storage)
         return None
 

@@ -9,17 +9,21 @@ from typing import TYPE_CHECKING
 import structlog
 
 from kube import capi, pools
+from kube.objects import PAUSED_ANNOTATION
 from kube.workers import Again, Done, Outcome
 
 from . import conditions
+from .events import News
 from .state import PROTECT_POOL_FINALIZER, State
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
+    from ipam.notation import Address
     from kube.client import Api
-    from kube.objects import Condition, PoolKey
+    from kube.objects import Condition, Key, PoolKey
 
+    from .events import Recorder
     from .ledger import Book
 
 log = structlog.get_logger(__name__)
@@ -27,15 +31,21 @@ log = structlog.get_logger(__name__)
 STATUS_SECONDS = 1.0
 """At most one status write per pool in this time: a storm of claims must not double itself."""
 
+READY = "Ready"
+PAUSED = "Paused"
+
+_NAMED_HOLDERS = 5  # of an address, in a message
+
 _INT64_MAX = 2**63 - 1  # what a status can say; an IPv6 pool is often larger
 
 
 class Pools:
     """Reconciles pools of all kinds."""
 
-    def __init__(self, api: Api, state: State) -> None:
+    def __init__(self, api: Api, state: State, news: Recorder | None = None) -> None:
         self._api = api
         self._state = state
+        self._news = news
         self._written: dict[PoolKey, float] = {}  # when the status was, by time.monotonic()
 
     async def reconcile(self, key: PoolKey) -> Outcome:
@@ -51,8 +61,10 @@ class Pools:
         if pool is None:
             self._written.pop(key, None)
             return Done()
-        if not self._selected(pool) or pool.metadata.paused:
+        if not self._selected(pool):
             return Done()
+        if pool.metadata.paused:
+            return await self._write_status(pool)
         if pool.metadata.deleting:
             if not self._state.book(pool.key).used:
                 await self._let_go(pool)
@@ -79,7 +91,25 @@ class Pools:
             return Again(wait)
         self._written[pool.key] = time.monotonic()
         await self._patch(pool, {"status": status}, "status")
+        self._tell(pool, status)
         return Done()
+
+    def _tell(self, pool: pools.Pool, status: pools.PoolStatus) -> None:
+        """Leave news of what has changed for the worse since the last status."""
+        old, new = (capi.find(each.conditions, "Ready") for each in (pool.status, status))
+        assert new is not None
+        if new.reason not in (READY, PAUSED) and (old is None or old.reason != new.reason):
+            self._leave(pool, new.reason or "", new.message or "")
+        before = pool.status.ip_addresses.out_of_range if pool.status.ip_addresses else 0
+        after = status.ip_addresses.out_of_range if status.ip_addresses else 0
+        if after > before:
+            note = f"{after} IPAddresses in use are not among what the pool may hand out now"
+            self._leave(pool, "AddressOutOfRange", note)
+
+    def _leave(self, pool: pools.Pool, reason: str, note: str) -> None:
+        if self._news:
+            news = News(reason, "Reconcile", note, warning=True)
+            self._news.tell(pools.KINDS[pool.kind], pool.metadata, news)
 
     def _status(self, pool: pools.Pool) -> pools.PoolStatus:
         book = self._state.book(pool.key)
@@ -105,12 +135,34 @@ class Pools:
 
 
 def _ready(pool: pools.Pool, book: Book) -> Condition:
+    """Return the Ready condition: whether addresses can be allocated, and what else to know."""
+    reason, message, ok = _verdict(pool, book)
     old = capi.find(pool.status.conditions, "Ready")
+    return conditions.ready(old, pool.metadata, reason, message, ok=ok)
+
+
+def _verdict(pool: pools.Pool, book: Book) -> tuple[str, str, bool]:
+    if pool.metadata.deleting:
+        return "Deleting", f"pool {book.not_ready}: claims hold {book.used} of its addresses", False
+    if pool.metadata.paused:
+        text = f"claims are neither served nor released while the pool has {PAUSED_ANNOTATION}"
+        return PAUSED, text, False
     if book.not_ready:
-        reason = "Deleting" if pool.metadata.deleting else "InvalidSpec"
-        message = f"pool {book.not_ready}"
-        return conditions.ready(old, pool.metadata, reason, message, ok=False)
+        return "InvalidSpec", f"pool {book.not_ready}", False
+    if shared := book.shared:
+        return "DuplicateAddress", _duplicates(shared), True
     if book.free == 0:
         text = "no address is free; claims wait until one is released or addresses are added"
-        return conditions.ready(old, pool.metadata, "PoolExhausted", text, ok=True)
-    return conditions.ready(old, pool.metadata, "Ready", "addresses can be allocated", ok=True)
+        return "PoolExhausted", text, True
+    return READY, "addresses can be allocated", True
+
+
+def _duplicates(shared: Mapping[Address, Sequence[Key]]) -> str:
+    """Say which IPAddress objects have one address, which no claim of ours ever caused."""
+    address, holders = min(shared.items())
+    in_order = sorted(holders)  # as a restart would find them, so that it writes nothing
+    names = ", ".join(str(key) for key in in_order[:_NAMED_HOLDERS])
+    return (
+        f"{len(shared)} addresses are in use by more than one IPAddress, such as {address} by "
+        f"{names}: delete all but one of their claims, or of them where they have none"
+    )

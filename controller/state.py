@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
@@ -13,6 +14,7 @@ from ipam.errors import NotationError
 from ipam.notation import Address, parse_address
 from kube import capi, pools
 from kube.cache import Cache
+from kube.client import may_list
 from kube.objects import Key, PoolKey
 
 from .ledger import Age, Book
@@ -32,6 +34,8 @@ RELEASE_FINALIZER = "ipam.cluster.x-k8s.io/ReleaseAddress"
 
 PROTECT_ADDRESS_FINALIZER = "ipam.cluster.x-k8s.io/ProtectAddress"
 PROTECT_POOL_FINALIZER = "ipam.cluster.x-k8s.io/ProtectPool"
+
+_GLOBAL_KINDS = tuple(kind for kind, resource in pools.KINDS.items() if not resource.namespaced)
 
 _TOLD_PROBLEMS = 5  # of a spec; the API server refuses conditions over 32,768 characters
 
@@ -62,9 +66,14 @@ class State:
             kind: Cache(api, resource, pools.Pool, scope.namespace if resource.namespaced else "")
             for kind, resource in pools.KINDS.items()
         }
+        self.global_pools_closed = ""
+        """Why no global pool can be served, as the rest of a sentence; empty when they can."""
+        self._api = api
         self.claims_of_pool: defaultdict[PoolKey, set[Key]] = defaultdict(set)
         self.claims_of_cluster: defaultdict[Key, set[Key]] = defaultdict(set)
         self.books: dict[PoolKey, Book] = {}
+        self.unsettled: dict[Key, PoolKey] = {}
+        """Claims of which nobody knows whether the IPAddress that was on its way exists."""
         self._ages: dict[Key, Age] = {}
 
     @property
@@ -76,14 +85,50 @@ class State:
         """All of them."""
         return (self.claims, self.addresses, self.clusters, *self.pools.values())
 
+    async def load(self) -> None:
+        """Fill the caches, and start the books from them.
+
+        Raises:
+            KubeError: alone or in a group: a list failed.
+        """
+        if self.scope.namespace:
+            await self._narrow(self.scope.namespace)
+        async with asyncio.TaskGroup() as loading:
+            for cache in self.caches:
+                loading.create_task(cache.load())
+        self.rebuild()
+
+    async def _narrow(self, namespace: str) -> None:
+        """Look at one namespace alone where no more is allowed, and then serve no global pools.
+
+        Their addresses are in use in all namespaces, so who can't see them all may give none.
+        """
+        everywhere = [self.contract.addresses, *(pools.KINDS[kind] for kind in _GLOBAL_KINDS)]
+        closed = [each.plural for each in everywhere if not await may_list(self._api, each)]
+        if not closed:
+            return
+        log.warning("global pools are not served", namespace=namespace, no_list_of=closed)
+        self.global_pools_closed = (
+            f"is a global pool, and the manager (--namespace {namespace}) may not list "
+            f"{', '.join(closed)} in all namespaces: allow its ServiceAccount to list and watch "
+            "them, or use a pool of the namespace"
+        )
+        contract, api = self.contract, self._api
+        self.addresses = Cache(api, contract.addresses, capi.Address, namespace)
+        for kind in _GLOBAL_KINDS:
+            del self.pools[kind]
+
     def pool(self, key: PoolKey) -> pools.Pool | None:
         """Return a pool as last heard of."""
-        return self.pools[key.kind].get(Key(key.namespace, key.name))
+        cache = self.pools.get(key.kind)  # without global kinds where they can't be read
+        return cache.get(Key(key.namespace, key.name)) if cache else None
 
     def book(self, key: PoolKey) -> Book:
         """Return the book of a pool, which may be one that does not exist (yet)."""
         if key not in self.books:
             self.books[key] = Book(key)
+            if key.kind not in self.pools:
+                self.books[key].not_ready = self.global_pools_closed
         return self.books[key]
 
     def deleting_claims(self, key: PoolKey) -> list[Key]:
@@ -159,7 +204,15 @@ class State:
         if claim.pool:
             _discard(self.claims_of_pool, claim.pool, key)
             self.book(claim.pool).forget_claim(key)
+            if key in self.book(claim.pool).pending:
+                self.unsettled[key] = claim.pool
             self._drop_if_idle(claim.pool)
+
+    def settle(self, key: Key) -> None:
+        """Forget what was on its way for a claim: the caller knows that it is seen, or is not."""
+        pool = self.unsettled.pop(key)
+        self.book(pool).cancel(key)
+        self._drop_if_idle(pool)
 
     def _drop_if_idle(self, key: PoolKey) -> None:
         """Forget the book of a pool that is gone, once nothing refers to it."""

@@ -12,7 +12,7 @@ import structlog
 
 from .client import pages
 from .errors import ApiError, GoneError, KubeError, NotFoundError, from_response
-from .objects import Event, Key, Meta, Object, Struct, T
+from .objects import Event, Key, Meta, Object, Same, Struct, T
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -53,9 +53,16 @@ class Cache(Generic[T]):
         self._objects: dict[Key, T] = {}
         self._revision = 0  # up to where the watch has told us everything
         self._lost_history = False  # so only a list can tell what is gone
+        self._gone: set[str] = set()  # uids of which we know that before the watch has told
+        self._same = Same()
 
     def __len__(self) -> int:
         return len(self._objects)
+
+    @property
+    def revision(self) -> int:
+        """The resourceVersion up to which the watch has told everything."""
+        return self._revision
 
     def __iter__(self) -> Iterator[T]:
         return iter(self._objects.values())
@@ -104,7 +111,10 @@ class Cache(Generic[T]):
     def observe(self, answer: bytes) -> T:
         """Take over the object that a write of ours answered, and return it."""
         item = self._decoder.decode(answer)
-        if item.metadata.revision > self._revision:
+        item.share(self._same)
+        if item.metadata.gone:
+            self._forget(item)
+        elif item.metadata.revision > self._revision:
             self._put(item)
         return item
 
@@ -134,7 +144,10 @@ class Cache(Generic[T]):
         """
         meta = known.metadata
         answer = await api.delete(self.resource, meta.namespace, meta.name, meta.uid)
-        return self.observe(answer) if _is_object(answer, meta.uid) else None
+        if _is_object(answer, meta.uid):
+            return self.observe(answer)
+        self._forget(known)
+        return None
 
     async def fetch(self, api: Api, key: Key) -> T | None:
         """Read an object from the API server itself; None is one that does not exist."""
@@ -156,6 +169,7 @@ class Cache(Generic[T]):
             raise _error_in(event, self.resource.plural)
         header = msgspec.json.decode(event.object, type=Object).metadata
         if event.type == "DELETED":
+            self._gone.discard(header.uid)
             if (known := self.get(header.key)) and known.metadata.revision <= header.revision:
                 self._drop(header.key)
         elif event.type != "BOOKMARK" and (item := self._decode(event.object)) is not None:
@@ -165,15 +179,18 @@ class Cache(Generic[T]):
     def _decode(self, raw: msgspec.Raw) -> T | None:
         """Read an object; one that cannot be read is skipped, counted and reported."""
         try:
-            return self._decoder.decode(raw)
+            item = self._decoder.decode(raw)
         except (msgspec.ValidationError, ValueError) as error:
             self.skipped += 1
             log.warning("object skipped", resource=self.resource.plural, error=str(error))
             return None
+        item.share(self._same)
+        return item
 
     def _replace(self, found: dict[Key, T], revision: int) -> None:
         """Make the copy equal a list, but for what a write of ours has answered since."""
         self._revision, self._lost_history = revision, False
+        self._gone.clear()
         for key, known in tuple(self._objects.items()):
             if key not in found and known.metadata.revision <= revision:
                 self._drop(key)
@@ -182,11 +199,20 @@ class Cache(Generic[T]):
 
     def _put(self, item: T) -> None:
         key = item.metadata.key
+        if item.metadata.uid in self._gone:
+            return
         known = self._objects.get(key)
         if known and item.metadata.revision <= known.metadata.revision:
             return
         self._objects[key] = item
         self.on_change(known, item)
+
+    def _forget(self, item: T) -> None:
+        """Drop an object that is gone; the watch may still tell of its last days."""
+        known = self._objects.get(item.metadata.key)
+        if known and known.metadata.uid == item.metadata.uid:
+            self._gone.add(item.metadata.uid)
+            self._drop(item.metadata.key)
 
     def _drop(self, key: Key) -> None:
         self.on_change(self._objects.pop(key), None)

@@ -8,16 +8,28 @@ Source: the CRDs of sigs.k8s.io/cluster-api v1.10.10 and v1.13.6.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+import asyncio
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, ClassVar, NoReturn
 
 import msgspec
+from msgspec.structs import force_setattr
+from typing_extensions import override
 
 from api.resources import GROUP
 
 from .client import decode
-from .errors import NotFoundError
-from .objects import Condition, NameReference, Object, PoolKey, Struct, TypedReference
+from .errors import ContractChangedError, KubeError, NotFoundError
+from .objects import (
+    Condition,
+    NameReference,
+    Object,
+    OwnerReference,
+    PoolKey,
+    Same,
+    Struct,
+    TypedReference,
+)
 from .pools import KINDS
 from .resources import GroupVersionResource
 
@@ -25,6 +37,11 @@ if TYPE_CHECKING:
     from .client import Api
 
 CLUSTER_GROUP = "cluster.x-k8s.io"
+
+_CHECK_SECONDS = 10.0
+"""Between looks at what is served: the older version works on beside a newer one."""
+
+_Kind = tuple[str, str]  # apiVersion and kind
 
 
 class ClaimSpec(Struct, frozen=True):
@@ -57,6 +74,11 @@ class Claim(Object, frozen=True):
     spec: ClaimSpec = ClaimSpec()
     status: ClaimStatus = _NO_STATUS
 
+    @override
+    def share(self, same: Same) -> None:
+        super().share(same)
+        force_setattr(self, "spec", same(self.spec))
+
     @property
     def pool(self) -> PoolKey | None:
         """The pool it asks, where that is one of our kinds; None is somebody else's claim."""
@@ -87,6 +109,15 @@ class Address(Object, frozen=True):
     """An IPAddress."""
 
     spec: AddressSpec = AddressSpec()
+
+    @override
+    def share(self, same: Same) -> None:
+        super().share(same)
+        force_setattr(self.spec, "pool_ref", same(self.spec.pool_ref))
+        force_setattr(self.spec, "gateway", same(self.spec.gateway))
+        owners = self.metadata.owner_references
+        shared = (owner if owner.controller else same(owner) for owner in owners)
+        force_setattr(self.metadata, "owner_references", tuple(shared))
 
     @property
     def pool(self) -> PoolKey | None:
@@ -125,6 +156,8 @@ class Contract:
 
     version: ClassVar[str]
     cluster_version: str
+    kinds: frozenset[_Kind] = field(default_factory=frozenset[_Kind])
+    """All that the IPAM group serves; empty where nobody asked."""
 
     @property
     def claims(self) -> GroupVersionResource:
@@ -140,6 +173,10 @@ class Contract:
     def clusters(self) -> GroupVersionResource:
         """Clusters at the API server."""
         return GroupVersionResource(CLUSTER_GROUP, self.cluster_version, "Cluster", "clusters")
+
+    def served(self, owner: OwnerReference) -> bool:
+        """Say whether the API server still serves the version that an owner reference names."""
+        return not self.kinds or (owner.api_version, owner.kind) in self.kinds
 
     def ready(self, claim: Claim) -> Condition | None:
         """Return a claim's Ready condition in the form of metav1."""
@@ -210,6 +247,7 @@ def replaced(conditions: tuple[Condition, ...], new: Condition) -> tuple[Conditi
 
 
 _NEWEST_FIRST: tuple[type[Contract], ...] = (V1Beta2, V1Beta1)
+_VERSIONS = ("v1beta2", "v1beta1", "v1alpha2", "v1alpha1")  # of the group: CAPI's, and our own
 
 
 async def discover(api: Api) -> Contract | None:
@@ -218,13 +256,32 @@ async def discover(api: Api) -> Contract | None:
     Returns:
         None where CAPI is not installed (yet).
     """
+    kinds = [await _served(api, GROUP, version) for version in _VERSIONS]
+    ipam = frozenset[_Kind]().union(*kinds)
     for contract in _NEWEST_FIRST:
-        ipam = await _served(api, GROUP, contract.version)
-        if {"ipaddressclaims", "ipaddresses"} <= ipam:
+        version = f"{GROUP}/{contract.version}"
+        if {(version, "IPAddressClaim"), (version, "IPAddress")} <= ipam:
             for cluster_version in ("v1beta2", "v1beta1"):
-                if "clusters" in await _served(api, CLUSTER_GROUP, cluster_version):
-                    return contract(cluster_version)
+                clusters = await _served(api, CLUSTER_GROUP, cluster_version)
+                if (f"{CLUSTER_GROUP}/{cluster_version}", "Cluster") in clusters:
+                    return contract(cluster_version, ipam)
     return None
+
+
+async def until_changed(api: Api, contract: Contract) -> NoReturn:
+    """Look now and then whether another contract is to be used by now.
+
+    Raises:
+        ContractChangedError: it is: CAPI was upgraded, or taken away.
+    """
+    while True:
+        await asyncio.sleep(_CHECK_SECONDS)
+        try:
+            found = await discover(api)
+        except KubeError:
+            continue  # an outage says nothing about versions
+        if found != contract:
+            raise ContractChangedError(contract.version, found.version if found else "none")
 
 
 async def discover_addresses(api: Api) -> GroupVersionResource | None:
@@ -234,25 +291,26 @@ async def discover_addresses(api: Api) -> GroupVersionResource | None:
         None where they are not installed (yet).
     """
     for contract in _NEWEST_FIRST:
-        if "ipaddresses" in await _served(api, GROUP, contract.version):
+        served = await _served(api, GROUP, contract.version)
+        if (f"{GROUP}/{contract.version}", "IPAddress") in served:
             return _addresses(contract.version)
     return None
 
 
 class _ServedResource(Struct, frozen=True):
-    name: str = ""
+    kind: str = ""
 
 
 class _ResourceList(Struct, frozen=True):
     resources: tuple[_ServedResource, ...] = ()
 
 
-async def _served(api: Api, group: str, version: str) -> set[str]:
-    """Return the plural names that are served in a version of a group."""
+async def _served(api: Api, group: str, version: str) -> frozenset[_Kind]:
+    """Return the kinds that are served in a version of a group."""
     discovery = GroupVersionResource(group, version, "APIResourceList", "")
     try:
         answer = await api.list(discovery)
     except NotFoundError:
-        return set()
+        return frozenset()
     found = decode(answer, _ResourceList, f"GET {discovery.path()}")
-    return {resource.name for resource in found.resources}
+    return frozenset((discovery.api_version, resource.kind) for resource in found.resources)

@@ -4,12 +4,15 @@
 from __future__ import annotations
 
 import asyncio
+import time
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import aiohttp
 import msgspec
 
-from .errors import UnreachableError, from_response
+from . import metrics
+from .errors import ApiError, UnreachableError, from_response
 from .objects import RawList, Struct
 
 if TYPE_CHECKING:
@@ -108,6 +111,21 @@ async def pages(
         params = {"limit": _PAGE, "continue": page.metadata.continue_, **selector}
 
 
+async def may_list(api: Api, resource: GroupVersionResource) -> bool:
+    """Tell whether we are allowed to list a collection in all namespaces, by asking for one item.
+
+    Raises:
+        KubeError: the API server refused for another reason, or could not be reached.
+    """
+    try:
+        await api.list(resource, "", {"limit": "1"})
+    except ApiError as error:
+        if error.status == HTTPStatus.FORBIDDEN:
+            return False
+        raise
+    return True
+
+
 def decode(answer: bytes, kind: type[S], request: str) -> S:
     """Read what a request answered.
 
@@ -198,20 +216,25 @@ class Client:
         if body is not None:
             seconds = self._write_seconds()  # nothing may take time between this and the request
             params = {**(params or {}), "timeout": f"{int(seconds)}s"}
+        host, began = self._connection.host, time.perf_counter()
+        code: int | str = metrics.NO_ANSWER
         try:
             async with self._connection.session.request(
                 method,
-                self._connection.host + path,
+                host + path,
                 data=body,
                 params=params,
                 headers=headers,
                 timeout=aiohttp.ClientTimeout(total=seconds),
             ) as response:
-                answer = await response.read()
+                answer, code = await response.read(), response.status
         except TimeoutError as error:
             raise UnreachableError(request, f"no answer in {seconds:g} s") from error
         except (aiohttp.ClientError, OSError) as error:
             raise UnreachableError(request, str(error) or type(error).__name__) from error
+        finally:
+            metrics.count_request(host, method, code)
+            metrics.time_request(host, method, time.perf_counter() - began)
         if response.status >= _ERRORS:
             raise from_response(response.status, answer, request)
         if response.content_type != _JSON:
@@ -229,14 +252,7 @@ class Client:
         query = {"watch": "true", "timeoutSeconds": str(WATCH_SECONDS), **(params or {})}
         request = f"WATCH {path}"
         try:
-            async with self._connection.session.get(
-                self._connection.host + path,
-                params=query,
-                headers=await self._connection.authorization(),
-                timeout=aiohttp.ClientTimeout(
-                    total=None, connect=REQUEST_SECONDS, sock_read=_WATCH_SILENCE_SECONDS
-                ),
-            ) as response:
+            async with await self._open(path, query) as response:
                 if response.status >= _ERRORS:
                     raise from_response(response.status, await response.read(), request)
                 if response.content_type != _JSON:
@@ -247,6 +263,24 @@ class Client:
             raise UnreachableError(request, "nothing heard, not even a bookmark") from error
         except (aiohttp.ClientError, OSError) as error:
             raise UnreachableError(request, str(error) or type(error).__name__) from error
+
+    async def _open(self, path: str, query: Mapping[str, str]) -> aiohttp.ClientResponse:
+        """Begin a watch, which is counted when it is answered, and not timed."""
+        host, headers = self._connection.host, await self._connection.authorization()
+        code: int | str = metrics.NO_ANSWER
+        try:
+            response = await self._connection.session.get(
+                host + path,
+                params=query,
+                headers=headers,
+                timeout=aiohttp.ClientTimeout(
+                    total=None, connect=REQUEST_SECONDS, sock_read=_WATCH_SILENCE_SECONDS
+                ),
+            )
+            code = response.status
+        finally:
+            metrics.count_request(host, "GET", code)
+        return response
 
 
 async def _lines(content: aiohttp.StreamReader) -> AsyncIterator[bytes]:

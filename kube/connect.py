@@ -10,8 +10,10 @@ Its `kubernetes.aio` gives configuration, authentication, TLS and the connection
 # pyright: reportUnknownArgumentType=false
 
 import os
+import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import aiohttp
 from kubernetes.aio.client import ApiClient, Configuration
@@ -20,6 +22,7 @@ from kubernetes.aio.config import (
     load_incluster_config,
     load_kube_config,
 )
+from yaml import YAMLError
 
 from .errors import ConfigError
 
@@ -62,8 +65,12 @@ async def connect(kubeconfig: str | None, user_agent: str) -> Connection:
     """
     configuration = Configuration()
     configuration.connection_pool_maxsize = _CONNECTIONS
-    configuration.client_session_kwargs = {"headers": {"User-Agent": user_agent}}
     await _configure(configuration, kubeconfig or os.environ.get("KUBECONFIG"))
+    configuration.client_session_kwargs = {
+        "headers": {"User-Agent": user_agent},
+        "proxy": configuration.proxy or _proxy_for(configuration.host),
+        "trust_env": False,  # or aiohttp reads the environment anew, in a thread, for each request
+    }
     try:
         client = ApiClient(configuration=configuration)
         session = _session(client)
@@ -78,10 +85,18 @@ async def _configure(configuration: Configuration, kubeconfig: str | None) -> No
             await load_kube_config(kubeconfig, client_configuration=configuration)
         else:
             load_incluster_config(configuration)
-    except (ConfigException, OSError, ValueError, TypeError, AttributeError) as error:
+    except (ConfigException, OSError, ValueError, TypeError, AttributeError, YAMLError) as error:
         where = f"kubeconfig {kubeconfig}" if kubeconfig else "service account"
         hint = "pass --kubeconfig FILE, set KUBECONFIG, or run in a pod"
         raise ConfigError(f"{where}: {error}; {hint}") from error
+
+
+def _proxy_for(url: str) -> str | None:
+    """Return the proxy that the environment names for a URL (`HTTPS_PROXY`, `NO_PROXY`)."""
+    parts = urlsplit(url)
+    if urllib.request.proxy_bypass(parts.netloc):
+        return None
+    return urllib.request.getproxies().get(parts.scheme)
 
 
 def _session(client: ApiClient) -> aiohttp.ClientSession:

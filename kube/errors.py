@@ -8,6 +8,7 @@
     * ConflictError (409): somebody else wrote first, or the object exists
     * GoneError (410): the history asked for is compacted away
   * UnreachableError: no answer, or one that leaves open whether the write was applied
+  * ContractChangedError: Cluster API serves its types in other versions than before
   * NotLeaderError: the write was not sent, because this process may not be the leader any more
 """
 
@@ -58,6 +59,13 @@ class UnreachableError(KubeError):
     def __init__(self, request: str, problem: str) -> None:
         super().__init__(f"{request}: {problem}")
         self.problem = problem
+
+
+class ContractChangedError(KubeError):
+    """Work goes on in another version of Cluster API's types, from new lists."""
+
+    def __init__(self, old: str, new: str) -> None:
+        super().__init__(f"Cluster API's IPAM types: {old} was in use, {new} is to be used now")
 
 
 class NotLeaderError(KubeError):

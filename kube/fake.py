@@ -2,9 +2,10 @@
 """An API server in memory, for tests of what uses `client.Api`.
 
 Keeps the rules that the runtime relies on: one growing revision, merge patches that fail on another
-resourceVersion, finalizers that hold a deletion, uids, watches that tell every change, lists in
-pages that all show one moment.  It has no schemas, no generations and no status subresource of its
-own (a patch of `status` goes to the same object).
+resourceVersion and that change nothing where they say nothing new, finalizers that hold a deletion
+and are not added during one, uids, watches that tell every change, lists in pages that all show one
+moment.  It has no schemas, no generations and no status subresource of its own (a patch of `status`
+goes to the same object).
 """
 
 from __future__ import annotations
@@ -13,10 +14,10 @@ import asyncio
 import json
 from typing import TYPE_CHECKING, Any, cast
 
-from .errors import ConflictError, KubeError, NotFoundError
+from .errors import ApiError, ConflictError, KubeError, NotFoundError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Mapping
+    from collections.abc import AsyncGenerator, Iterator, Mapping
 
     from .resources import GroupVersionResource
 
@@ -28,8 +29,11 @@ class FakeApi:
     """Objects by resource, namespace and name.
 
     `writes` lists what was done, as `(verb, plural, name)`.  An error in `fail` is raised by the
-    next write instead of doing it; one in `refusals`, by every write of an object of that name.
+    next write instead of doing it; one in `refusals`, by every write of an object of that name or
+    plural.  `now` is what a deletion is stamped with.
     """
+
+    now = "2026-01-01T00:00:01Z"
 
     def __init__(self) -> None:
         self.writes: list[tuple[str, str, str]] = []
@@ -53,7 +57,7 @@ class FakeApi:
     def remove(self, resource: GroupVersionResource, namespace: str, name: str) -> None:
         """Take an object away, whatever finalizers it has."""
         place = (resource.plural, namespace, name)
-        gone = {"deletionTimestamp": "2026-01-01T00:00:01Z", "finalizers": None}
+        gone = {"deletionTimestamp": self.now, "finalizers": None}
         self._store(place, _merged(self._known(place), {"metadata": gone}))
 
     def read(self, resource: GroupVersionResource, namespace: str, name: str) -> Json | None:
@@ -101,12 +105,17 @@ class FakeApi:
         seen = int((params or {}).get("resourceVersion", "0"))
         while True:
             changed = self._changed
-            for (plural, where, _), kind, item in tuple(self._history):
-                revision = int(item["metadata"]["resourceVersion"])
-                if revision > seen and plural == resource.plural and namespace in ("", where):
-                    yield json.dumps({"type": kind, "object": item}).encode()
+            for event in tuple(self.changes(resource, namespace, seen)):
+                yield event
             seen = self._revision
             await changed.wait()
+
+    def changes(self, resource: GroupVersionResource, namespace: str, seen: int) -> Iterator[bytes]:
+        """Yield each change after a revision until now, as a watch does."""
+        for (plural, where, _), kind, item in self._history:
+            revision = int(item["metadata"]["resourceVersion"])
+            if revision > seen and plural == resource.plural and namespace in ("", where):
+                yield json.dumps({"type": kind, "object": item}).encode()
 
     async def create(self, resource: GroupVersionResource, namespace: str, body: bytes) -> bytes:
         """Write a new object."""
@@ -133,7 +142,12 @@ class FakeApi:
         version = changes["metadata"].pop("resourceVersion")
         if version != known["metadata"]["resourceVersion"]:
             raise ConflictError(409, "Conflict", f"{name} has changed", f"PATCH {place}")
-        return json.dumps(self._store(place, _merged(known, changes))).encode()
+        merged = _merged(known, changes)
+        if _finalizers(merged) - _finalizers(known) and known["metadata"].get("deletionTimestamp"):
+            text = f"{name} is being deleted, so no finalizers can be added"
+            raise ApiError(422, "Invalid", text, f"PATCH {place}")
+        left = known if merged == known else self._store(place, merged)
+        return json.dumps(left).encode()
 
     async def delete(
         self, resource: GroupVersionResource, namespace: str, name: str, uid: str
@@ -144,16 +158,18 @@ class FakeApi:
         known = self._known(place)
         if known["metadata"]["uid"] != uid:
             raise ConflictError(409, "Conflict", f"{name} has another uid", f"DELETE {place}")
-        stamp = {"metadata": {"deletionTimestamp": "2026-01-01T00:00:01Z"}}
-        left = self._store(place, _merged(known, stamp))
+        if known["metadata"].get("deletionTimestamp"):
+            return json.dumps(known).encode()
+        left = self._store(place, _merged(known, {"metadata": {"deletionTimestamp": self.now}}))
         return json.dumps(left if place in self._objects else {"kind": "Status"}).encode()
 
     def _write(self, verb: str, place: _Place) -> None:
         if self.fail:
             error, self.fail = self.fail, None
             raise error
-        if place[2] in self.refusals:
-            raise self.refusals[place[2]]
+        for known in (place[0], place[2]):
+            if known in self.refusals:
+                raise self.refusals[known]
         self.writes.append((verb, place[0], place[2]))
 
     def _known(self, place: _Place) -> Json:
@@ -180,6 +196,10 @@ class FakeApi:
         self._history.append((place, kind, item))
         changed, self._changed = self._changed, asyncio.Event()
         changed.set()
+
+
+def _finalizers(item: Json) -> set[str]:
+    return set(item["metadata"].get("finalizers") or ())
 
 
 def _merged(known: Json, changes: Json) -> Json:

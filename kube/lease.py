@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 import msgspec
 import structlog
 
+from . import metrics
 from .client import REQUEST_SECONDS
 from .errors import ConflictError, KubeError, NotFoundError, NotLeaderError
 from .objects import Meta, Struct
@@ -74,6 +75,7 @@ class Lease:
         self._lease: _Lease | None = None
         self._seen: tuple[str, float] = ("", 0.0)  # revision of somebody's lease, and since when
         self._until = 0.0
+        self._leading = metrics.LEADING.labels(name)
 
     def remaining(self) -> float:
         """Return for how many seconds nobody else can be the leader; 0 or less is unsure."""
@@ -94,6 +96,7 @@ class Lease:
         """Wait until this process is the leader."""
         while not await self._try():
             await self._wait_for_change()
+        self._leading.set(1)
         log.info("leading", lease=self._name, identity=self.identity)
 
     async def renew(self) -> None:
@@ -110,6 +113,7 @@ class Lease:
     async def release(self) -> None:
         """Let others lead at once.  Failures are no harm: the lease ends by itself."""
         self._until = 0.0
+        self._leading.set(0)
         try:
             try:
                 await self._give_up()

@@ -7,9 +7,11 @@ field has a default: a cache must take whatever is stored.
 
 from __future__ import annotations
 
-from typing import NamedTuple, TypeVar
+from collections.abc import Hashable
+from typing import NamedTuple, TypeVar, cast
 
 import msgspec
+from msgspec.structs import force_setattr
 
 PAUSED_ANNOTATION = "cluster.x-k8s.io/paused"
 """CAPI: whoever reconciles the object shall leave it alone, whatever the value."""
@@ -24,6 +26,11 @@ CLUSTER_NAME_LABEL = "cluster.x-k8s.io/cluster-name"
 WATCH_LABEL = "cluster.x-k8s.io/watch-filter"
 MOVE_LABEL = "clusterctl.cluster.x-k8s.io/move"
 """`clusterctl move` takes the object along though no Cluster owns it."""
+
+
+_MOST_PARTS = 10_000  # about 1 MB
+
+H = TypeVar("H", bound=Hashable)
 
 
 class Key(NamedTuple):
@@ -120,6 +127,11 @@ class Meta(Struct, frozen=True):
         return self.deletion_timestamp is not None
 
     @property
+    def gone(self) -> bool:
+        """Whether nothing holds its deletion any more: who is answered this saw the last of it."""
+        return self.deleting and not self.finalizers
+
+    @property
     def paused(self) -> bool:
         """Whether the paused annotation is there, whatever its value."""
         return self.annotations.paused is not None
@@ -130,10 +142,30 @@ class Meta(Struct, frozen=True):
         return self.creation_timestamp, self.revision
 
 
+class Same:
+    """Parts that many objects have alike, each kept once."""
+
+    def __init__(self) -> None:
+        self._parts: dict[Hashable, Hashable] = {}
+
+    def __call__(self, part: H) -> H:
+        """Return the part that is kept and equals this one."""
+        if len(self._parts) > _MOST_PARTS:
+            self._parts.clear()  # so they were not so alike; nothing breaks by it
+        return cast("H", self._parts.setdefault(part, part))
+
+
 class Object(Struct, frozen=True):
     """Any object."""
 
     metadata: Meta
+
+    def share(self, same: Same) -> None:
+        """Keep once what many objects have alike; equal it stays."""
+        meta = self.metadata
+        force_setattr(meta, "namespace", same(meta.namespace))
+        force_setattr(meta, "finalizers", same(meta.finalizers))
+        force_setattr(meta, "labels", same(meta.labels))
 
 
 T = TypeVar("T", bound=Object)

@@ -4,16 +4,37 @@
 from __future__ import annotations
 
 import asyncio
-from collections import OrderedDict, deque
-from typing import TYPE_CHECKING, Generic, TypeVar
+import itertools
+import time
+from collections import OrderedDict
+from heapq import heappop, heappush
+from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
+
+from . import metrics, report
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
 
 K = TypeVar("K", bound="Hashable")
+Order = tuple[str | int, ...]
+"""Sorts keys; lower ones come first."""
 
 _FIRST_RETRY_SECONDS = 0.05  # a conflict is solved as soon as the watch has caught up
 _LAST_RETRY_SECONDS = 30.0  # a broken object costs two requests a minute
+
+
+class _Waiting(NamedTuple):
+    """In which group a key waits, and since when by the clock."""
+
+    group: Hashable
+    since: float
+
+
+class _Timer(NamedTuple):
+    """When a key will be added, by the clock."""
+
+    handle: asyncio.TimerHandle
+    due: float
 
 
 class Queue(Generic[K]):
@@ -21,34 +42,56 @@ class Queue(Generic[K]):
 
     Flow:
         `add` -> `get` -> work -> `done`.  A key added while a worker has it is handed out again
-        after `done`.  Within a group keys come in the order of their adding; groups take turns, so
-        that a long one delays no other.
+        after `done`.  Within a group keys come by `order_of`, which is asked when a key lines up,
+        and those of one order as they were added; groups take turns, so that a long one delays no
+        other.
 
-    `later(seconds, call)` starts a timer; the event loop's own unless a test passes time in.
+    `name` is that of its metrics.  `later(seconds, call)` starts a timer, the event loop's own
+    unless a test passes time in; `clock` tells seconds.
     """
 
-    def __init__(self, later: Callable[[float, Callable[[], None]], asyncio.TimerHandle]) -> None:
+    def __init__(
+        self,
+        name: str,
+        later: Callable[[float, Callable[[], None]], asyncio.TimerHandle],
+        clock: Callable[[], float] = time.monotonic,
+        order_of: Callable[[K], Order] = lambda _: (),
+    ) -> None:
+        self.name = name
+        self._order_of = order_of
+        self._numbers = itertools.count()
         self._later = later
-        self._groups: OrderedDict[Hashable, deque[K]] = OrderedDict()
-        self._group_of: dict[K, Hashable] = {}  # of all that are waiting in a group
-        self._working: set[K] = set()
-        self._again: dict[K, Hashable] = {}  # added while a worker had it
-        self._timers: dict[K, asyncio.TimerHandle] = {}
+        self._clock = clock
+        self._metrics = metrics.QueueMetrics(name)
+        self._groups: OrderedDict[Hashable, list[tuple[Order, int, K]]] = OrderedDict()  # heaps
+        self._waiting: dict[K, _Waiting] = {}
+        self._working: dict[K, float] = {}  # since when
+        self._again: dict[K, _Waiting] = {}  # added while a worker had it
+        self._timers: dict[K, _Timer] = {}
         self._failures: dict[K, int] = {}
         self._wakeup = asyncio.Semaphore(0)
 
     def __len__(self) -> int:
-        return len(self._group_of)
+        return len(self._waiting)
+
+    @property
+    def depth(self) -> int:
+        """How many keys have work to be done that nobody has begun, also where it can't begin."""
+        return len(self._waiting) + len(self._again)
+
+    def working_seconds(self) -> list[float]:
+        """Return for how long each key has been worked on that workers have now."""
+        now = self._clock()
+        return [now - since for since in self._working.values()]
 
     def add(self, key: K, group: Hashable = None) -> None:
         """Hand a key to the next free worker; a timer for it is no longer needed."""
         self._stop_timer(key)
         if key in self._working:
-            self._again[key] = group
-        elif key not in self._group_of:
-            self._group_of[key] = group
-            self._groups.setdefault(group, deque()).append(key)
-            self._wakeup.release()
+            since = self._again[key].since if key in self._again else self._entered()
+            self._again[key] = _Waiting(group, since)
+        elif key not in self._waiting:
+            self._line_up(key, _Waiting(group, self._entered()))
 
     def add_after(self, seconds: float, key: K, group: Hashable = None) -> None:
         """Add a key in a while; of several such wishes the last one counts."""
@@ -56,7 +99,9 @@ class Queue(Generic[K]):
         if seconds <= 0:
             self.add(key, group)
             return
-        self._timers[key] = self._later(seconds, lambda: self.add(key, group))
+        handle = self._later(seconds, lambda: self.add(key, group))
+        self._timers[key] = _Timer(handle, self._clock() + seconds)
+        self._metrics.retries.inc()
 
     def retry(self, key: K, group: Hashable = None) -> float:
         """Add a key whose work failed; returns after how many seconds, more each time."""
@@ -74,21 +119,58 @@ class Queue(Generic[K]):
         """Wait for a key and return it; the caller must call `done` with it."""
         await self._wakeup.acquire()
         group, keys = next(iter(self._groups.items()))
-        key = keys.popleft()
+        *_, key = heappop(keys)
         if keys:
             self._groups.move_to_end(group)
         else:
             del self._groups[group]
-        del self._group_of[key]
-        self._working.add(key)
+        now = self._working[key] = self._clock()
+        self._metrics.queued.observe(now - self._waiting.pop(key).since)
         return key
 
-    def done(self, key: K) -> None:
-        """Say that a worker has finished with a key."""
-        self._working.discard(key)
-        if key in self._again:
-            self.add(key, self._again.pop(key))
+    def done(self, key: K) -> float:
+        """Say that a worker has finished with a key; returns how many seconds it had it."""
+        seconds = self._clock() - self._working.pop(key)
+        self._metrics.worked.observe(seconds)
+        if waiting := self._again.pop(key, None):
+            self._stop_timer(key)
+            self._line_up(key, waiting)
+        return seconds
+
+    def report(self) -> dict[str, object]:
+        """Return what is in it, for people; the first few of each sort."""
+        now = self._clock()
+        waiting = (
+            {"key": str(key), "group": str(group), "seconds": report.seconds(now - since)}
+            for key, (group, since) in self._waiting.items()
+        )
+        working = (
+            {"key": str(key), "seconds": report.seconds(now - since), "again": key in self._again}
+            for key, since in self._working.items()
+        )
+        delayed = (
+            {"key": str(key), "inSeconds": report.seconds(timer.due - now)}
+            for key, timer in self._timers.items()
+        )
+        failing = ({"key": str(key), "failures": n} for key, n in self._failures.items())
+        return {
+            "waiting": report.some(waiting, len(self._waiting)),
+            "working": report.some(working, len(self._working)),
+            "delayed": report.some(delayed, len(self._timers)),
+            "failing": report.some(failing, len(self._failures)),
+        }
+
+    def _entered(self) -> float:
+        """Count a key that has work to be done, and return since when."""
+        self._metrics.adds.inc()
+        return self._clock()
+
+    def _line_up(self, key: K, waiting: _Waiting) -> None:
+        self._waiting[key] = waiting
+        place = self._order_of(key), next(self._numbers), key
+        heappush(self._groups.setdefault(waiting.group, []), place)
+        self._wakeup.release()
 
     def _stop_timer(self, key: K) -> None:
         if timer := self._timers.pop(key, None):
-            timer.cancel()
+            timer.handle.cancel()

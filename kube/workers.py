@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NoReturn, TypeVar
 
 import structlog
 
+from . import metrics
 from .errors import ConflictError, KubeError, NotLeaderError
 
 if TYPE_CHECKING:
@@ -47,9 +48,11 @@ async def run(
     Raises:
         NotLeaderError: a write was not safe any more, so all work ends here.
     """
-    async with asyncio.TaskGroup() as group:
-        for _ in range(workers):
-            group.create_task(_work(queue, reconcile, group_of))
+    counts = metrics.ReconcileMetrics(queue.name)
+    with metrics.SERVED.showing(queue, workers):
+        async with asyncio.TaskGroup() as group:
+            for _ in range(workers):
+                group.create_task(_work(queue, reconcile, group_of, counts))
     raise AssertionError("workers never end")  # pragma: no cover - the group only ends by an error
 
 
@@ -57,6 +60,7 @@ async def _work(
     queue: Queue[K],
     reconcile: Callable[[K], Awaitable[Outcome]],
     group_of: Callable[[K], Hashable],
+    counts: metrics.ReconcileMetrics,
 ) -> NoReturn:
     while True:
         key = await queue.get()
@@ -65,16 +69,22 @@ async def _work(
         except NotLeaderError:
             raise
         except KubeError as error:
+            counts.failed()
             _retry(queue, key, group_of(key), error)
         except Exception:  # a defect of ours must not end the work on all other objects
+            counts.failed()
+            counts.panics.inc()
             log.exception("reconcile failed", object=str(key))
             queue.retry(key, group_of(key))
         else:
             queue.succeeded(key)
             if isinstance(outcome, Again):
+                counts.requeue_after.inc()
                 queue.add_after(outcome.seconds, key, group_of(key))
+            else:
+                counts.success.inc()
         finally:
-            queue.done(key)
+            counts.seconds.observe(queue.done(key))
 
 
 def _retry(queue: Queue[K], key: K, group: Hashable, error: KubeError) -> None:

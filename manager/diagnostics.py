@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`/metrics`, for Prometheus: only for those whom the API server allows to get that path."""
+"""`/metrics`, for Prometheus, and `/debug`, for people.
+
+Only for those whom the API server allows to get (or put) that very path.
+"""
 
 from __future__ import annotations
 
@@ -7,21 +10,34 @@ import asyncio
 from http import HTTPStatus
 from typing import TYPE_CHECKING, NamedTuple
 
+import structlog
 from prometheus_client import REGISTRY, exposition
+from prometheus_client.registry import Collector
+from typing_extensions import override
 
 from kube import access
 from kube.errors import KubeError
 
+from . import debug, logs
+
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from prometheus_client.core import Metric
     from starlette.types import Receive, Scope, Send
 
     from kube.client import Api
 
-PATH = "/metrics"
+log = structlog.get_logger(__name__)
+
+METRICS = "/metrics"
+PATHS = (METRICS, *debug.PATHS, debug.LEVEL)
 
 _ASKED_AT_ONCE = 4  # strangers must not make us a burden to the API server
+_BODY_BYTES = 16  # of a number
 _BEARER = "bearer"
 _TEXT = "text/plain; charset=utf-8"
+_JSON = "application/json"
 _READING = ("GET", "HEAD")  # the server leaves the body of the latter out
 
 
@@ -31,10 +47,14 @@ class _Answer(NamedTuple):
     content_type: str = _TEXT
 
 
+_CLOSED = _Answer(HTTPStatus.FORBIDDEN, b"nothing is changed here with --insecure-diagnostics\n")
+
+
 class Diagnostics:
     """A small ASGI application.
 
-    `api` is asked who may read; None lets everybody (`--insecure-diagnostics`).
+    `api` is asked who may read; None lets everybody read, and nobody change anything
+    (`--insecure-diagnostics`).
     """
 
     def __init__(self, api: Api | None) -> None:
@@ -43,39 +63,99 @@ class Diagnostics:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
-        del receive  # no request has a body that matters
         found = {name.decode("latin-1"): text.decode("latin-1") for name, text in scope["headers"]}
-        answer = await self._answer(scope["method"], scope["path"], found)
+        answer = await self._answer(scope["method"], scope["path"], found, receive)
         headers = [(b"content-type", answer.content_type.encode())]
         if answer.status == HTTPStatus.UNAUTHORIZED:
             headers.append((b"www-authenticate", b"Bearer"))
         await send({"type": "http.response.start", "status": answer.status, "headers": headers})
         await send({"type": "http.response.body", "body": answer.body})
 
-    async def _answer(self, method: str, path: str, headers: dict[str, str]) -> _Answer:
-        if path != PATH:
-            return _Answer(HTTPStatus.NOT_FOUND, b"paths: /metrics\n")
-        if method not in _READING:
-            return _Answer(HTTPStatus.METHOD_NOT_ALLOWED, b"only GET and HEAD\n")
-        if self._api is not None:
-            async with self._turns:
-                refused = await _refusal(self._api, headers.get("authorization", ""))
-            if refused:
-                return refused
-        return _exposed(headers.get("accept", ""))
+    async def _answer(
+        self, method: str, path: str, headers: dict[str, str], receive: Receive
+    ) -> _Answer:
+        if path not in PATHS:
+            return _Answer(HTTPStatus.NOT_FOUND, f"paths: {' '.join(PATHS)}\n".encode())
+        methods = (*_READING, "PUT") if path == debug.LEVEL else _READING
+        if method not in methods:
+            allowed = f"only {', '.join(methods)}\n"
+            return _Answer(HTTPStatus.METHOD_NOT_ALLOWED, allowed.encode())
+        verb = "get" if method in _READING else "put"
+        if refused := await self._refusal(verb, path, headers.get("authorization", "")):
+            return refused
+        if verb == "put":
+            return _level_set(await _body(receive))
+        return await _page(path, headers.get("accept", ""))
+
+    async def _refusal(self, verb: str, path: str, authorization: str) -> _Answer | None:
+        if self._api is None:
+            return _CLOSED if verb == "put" else None
+        async with self._turns:
+            return await _refusal(self._api, verb, path, authorization)
 
 
-def _exposed(accept: str) -> _Answer:
-    """Return all metrics, as plain text where `accept` names a version that is no version."""
+async def _page(path: str, accept: str) -> _Answer:
+    if path == METRICS:
+        return await _exposed(accept)
+    if path == debug.LEVEL:
+        return _Answer(HTTPStatus.OK, b"%d\n" % logs.verbosity())
+    return _Answer(HTTPStatus.OK, debug.page(path), _JSON)
+
+
+class _Moment(Collector):
+    """All metrics as they are now."""
+
+    def __init__(self) -> None:
+        self._found = tuple(REGISTRY.collect())
+
+    @override
+    def collect(self) -> Iterable[Metric]:
+        return self._found
+
+
+async def _exposed(accept: str) -> _Answer:
+    """Return all metrics, as plain text where `accept` names a version that is no version.
+
+    Flow:
+        Figures are read here, where nothing changes meanwhile, and written down in a thread: a
+        thousand pools take a tenth of a second, for which no webhook shall wait.
+    """
     try:
         encode, content_type = exposition.choose_encoder(accept)
     except TypeError:  # prometheus_client compares such a version's text with numbers
         encode, content_type = exposition.choose_encoder("")
-    return _Answer(HTTPStatus.OK, encode(REGISTRY), content_type)
+    body = await asyncio.to_thread(encode, _Moment())
+    return _Answer(HTTPStatus.OK, body, content_type)
 
 
-async def _refusal(api: Api, authorization: str) -> _Answer | None:
-    """Return why the bearer of a token may not read; None if they may."""
+def _level_set(body: bytes) -> _Answer:
+    """Tell more or less from now on, as the body says."""
+    text = body.strip()
+    if not text.isdigit() or int(text) > logs.MOST:
+        return _Answer(HTTPStatus.BAD_REQUEST, b"the body is no number such as 4\n")
+    logs.set_verbosity(int(text))
+    log.info("verbosity is set", verbosity=logs.verbosity())
+    return _Answer(HTTPStatus.OK, b"successfully set verbosity to %d\n" % logs.verbosity())
+
+
+async def _body(receive: Receive) -> bytes:
+    """Read a body; nothing is what goes on after all that can be a number.
+
+    Caveats:
+        The server's protocol limits the time.
+    """
+    body, more = b"", True
+    while more and len(body) <= _BODY_BYTES:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            return b""  # half a number is another number
+        body += message.get("body", b"")
+        more = message.get("more_body", False)
+    return body if len(body) <= _BODY_BYTES else b""
+
+
+async def _refusal(api: Api, verb: str, path: str, authorization: str) -> _Answer | None:
+    """Return why the bearer of a token may not do this; None if they may."""
     scheme, _, token = authorization.partition(" ")
     token = token.strip()
     if scheme.lower() != _BEARER or not token:
@@ -84,9 +164,9 @@ async def _refusal(api: Api, authorization: str) -> _Answer | None:
         user = await access.authenticate(api, token)
         if user is None:
             return _Answer(HTTPStatus.UNAUTHORIZED, b"the API server does not know this token\n")
-        if await access.authorize(api, user, "get", PATH):
+        if await access.authorize(api, user, verb, path):
             return None
     except KubeError:
         return _Answer(HTTPStatus.SERVICE_UNAVAILABLE, b"the API server does not say who may\n")
-    text = f"{user.username} may not get {PATH}: bind a ClusterRole with that nonResourceURL\n"
+    text = f"{user.username} may not {verb} {path}: bind a ClusterRole with that nonResourceURL\n"
     return _Answer(HTTPStatus.FORBIDDEN, text.encode())

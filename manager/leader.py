@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NoReturn, cast
 
 import structlog
 
+from controller import metrics
 from controller.controller import Controller
 from controller.migration import Migration
 from controller.state import Scope
@@ -114,7 +115,9 @@ async def _control(api: Client, flags: Flags) -> NoReturn:
         try:
             if contract := await capi.discover(api):
                 log.info("controller starts", contract=contract.version)
-                await Controller(api, contract, scope).run()
+                controller = Controller(api, contract, scope)
+                with metrics.SHOWN.showing(controller.state):
+                    await controller.run()
             log.warning("Cluster API's IPAM types are not installed; waiting for them")
         except* NotLeaderError:
             raise

@@ -1,17 +1,48 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One JSON object per line on standard error, from us and from the libraries below."""
+"""One JSON object per line on standard error, from us and from the libraries below.
+
+How much is told may change while the process runs.  Loggers are cached, and structlog's filtering
+loggers are classes without a test for the level, so the methods of the one class that all of them
+have are exchanged: what is not told costs a call of nothing, as before.
+"""
 
 import logging
 import sys
 
 import structlog
 
+MOST = 2**31 - 1
+"""The highest verbosity: Kubernetes' `-v` is an int32."""
+
 _DEBUG_VERBOSITY = 4  # -v=4 is where Kubernetes programs start to tell each step
 
+_Logger: type[structlog.typing.FilteringBoundLogger] = type(
+    "_Logger", (structlog.make_filtering_bound_logger(logging.INFO),), {}
+)
+_OURS = logging.getLogger("webhook")  # though it logs by the standard library
 
-def configure(verbosity: int) -> None:
-    """Set up logging for the process; `verbosity` is that of Kubernetes' `-v`."""
-    level = logging.DEBUG if verbosity >= _DEBUG_VERBOSITY else logging.INFO
+
+class _Present:
+    verbosity = 0
+
+
+def verbosity() -> int:
+    """Return how much is told now, as Kubernetes' `-v` counts."""
+    return _Present.verbosity
+
+
+def set_verbosity(value: int) -> None:
+    """Tell more or less from now on, by all loggers that there are."""
+    _Present.verbosity = value
+    level = logging.DEBUG if value >= _DEBUG_VERBOSITY else logging.INFO
+    for name, method in vars(structlog.make_filtering_bound_logger(level)).items():
+        if callable(method):
+            setattr(_Logger, name, method)
+    _OURS.setLevel(level)
+
+
+def configure(value: int) -> None:
+    """Set up logging for the process; `value` is the verbosity to begin with."""
     shared: list[structlog.typing.Processor] = [
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
@@ -21,7 +52,7 @@ def configure(verbosity: int) -> None:
     ]
     structlog.configure(
         processors=[*shared, structlog.processors.JSONRenderer()],
-        wrapper_class=structlog.make_filtering_bound_logger(level),
+        wrapper_class=_Logger,
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
         cache_logger_on_first_use=True,
     )
@@ -34,4 +65,4 @@ def configure(verbosity: int) -> None:
         )
     )
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
-    logging.getLogger("webhook").setLevel(level)  # ours, though it logs by the standard library
+    set_verbosity(value)

@@ -18,7 +18,7 @@ from typing import NamedTuple
 import pytest
 import urllib3
 
-from controller import claims, migration, state
+from controller import claims, migration, orphans, state
 from envtest import client, errors, install, manager, manifests, plugin, ports, provider, tenants
 from envtest.client import Json
 from envtest.pki import LOOPBACK
@@ -241,8 +241,8 @@ async def release(api: kube.Client, orphan: objects.Key) -> None:
     known = state.State(api, contract, state.Scope())
     for cache in known.caches:
         await cache.load()
-    times = iter((0.0, 0.0, claims.ORPHAN_SECONDS, claims.ORPHAN_SECONDS))
-    reconciler = claims.Claims(api, known, lambda: next(times))
+    times = iter((0.0, 0.0, orphans.ORPHAN_SECONDS, orphans.ORPHAN_SECONDS))
+    reconciler = claims.Claims(api, known, clock=lambda: next(times))
     for _ in range(2):
         await reconciler.reconcile(orphan)
 

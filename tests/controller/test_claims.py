@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from controller import events
 from controller.claims import Claims
 from controller.state import Scope, State
 from kube import capi, pools
@@ -27,6 +28,7 @@ class World:
     def __init__(self, scope: Scope | None = None) -> None:
         self.api = FakeApi()
         self.scope = scope or Scope()
+        self.contract: capi.Contract = CONTRACT
 
     def pool(self, *addresses: str, **spec: object) -> None:
         body = {"addresses": list(addresses), "prefix": 24, **spec}
@@ -42,11 +44,23 @@ class World:
         return await (await self.claims()).reconcile(key)
 
     async def claims(self, clock: Callable[[], float] = time.monotonic) -> Claims:
-        state = State(self.api, CONTRACT, self.scope)
-        for cache in state.caches:
-            await cache.load()
-        state.rebuild()
-        return Claims(self.api, state, clock)
+        state = State(self.api, self.contract, self.scope)
+        await state.load()
+        state.addresses.on_change, state.claims.on_change = state.set_address, state.set_claim
+        return Claims(self.api, state, clock=clock)
+
+    async def news_of(self, name: str) -> list[str]:
+        """Reconcile a claim, and return the reasons of the Events that were written about it."""
+        state = State(self.api, self.contract, self.scope)
+        await state.load()
+        news = events.Recorder(self.api, state.pool)
+        before = len(self.api.writes)
+        await Claims(self.api, state, news).reconcile(Key("default", name))
+        await news.flush()
+        written = [what for _, plural, what in self.api.writes[before:] if plural == "events"]
+        told = [self.api.read(events.EVENTS, "default", event) or {} for event in written]
+        assert {event["regarding"]["name"] for event in told} <= {name}
+        return [event["reason"] for event in told]
 
     def read(self, name: str = "web") -> Json:
         return self.api.read(CONTRACT.claims, "default", name) or {}
@@ -483,3 +497,197 @@ async def test_conditions_of_others_are_written_back_whole(world: World) -> None
     await world.reconcile()
 
     assert world.read()["status"]["conditions"][0] == theirs
+
+
+def owners_of(world: World) -> list[tuple[str, str, str]]:
+    owners = world.address()["metadata"]["ownerReferences"]
+    return [(owner["kind"], owner["apiVersion"], owner["uid"]) for owner in owners]
+
+
+async def with_owner_version(world: World, version: str) -> list[tuple[str, str, str]]:
+    """Bind a claim, let its address name its owner in a version, reconcile; return the owners."""
+    world.claim()
+    await world.reconcile()
+    address = world.address()
+    address["metadata"]["ownerReferences"][0]["apiVersion"] = version
+    world.api.put(CONTRACT.addresses, address)
+    world.api.writes.clear()
+
+    await world.reconcile()
+    return owners_of(world)
+
+
+GROUP = "ipam.cluster.x-k8s.io"
+
+
+async def test_an_owner_in_a_version_that_is_gone_is_renewed_in_its_place(world: World) -> None:
+    world.contract = capi.V1Beta2("v1beta2", frozenset({(f"{GROUP}/v1beta2", "IPAddressClaim")}))
+
+    owners = await with_owner_version(world, f"{GROUP}/v1alpha1")
+
+    assert world.api.writes == [("patch", "ipaddresses", "web")]
+    assert [(kind, version) for kind, version, _ in owners] == [
+        ("IPAddressClaim", f"{GROUP}/v1beta2"),
+        ("InClusterIPPool", f"{GROUP}/v1alpha2"),
+    ]
+
+
+async def test_an_owner_in_a_version_that_is_served_is_left(world: World) -> None:
+    versions = ("v1alpha1", "v1beta2")
+    kinds = frozenset((f"{GROUP}/{version}", "IPAddressClaim") for version in versions)
+    world.contract = capi.V1Beta2("v1beta2", kinds)
+
+    owners = await with_owner_version(world, f"{GROUP}/v1alpha1")
+
+    assert world.api.writes == []
+    assert owners[0][:2] == ("IPAddressClaim", f"{GROUP}/v1alpha1")
+
+
+async def test_owners_of_others_stay_where_they_are(world: World) -> None:
+    world.claim()
+    await world.reconcile()
+    address = world.address()
+    other = {"apiVersion": "example.com/v1", "kind": "Rack", "name": "r1", "uid": "rack-1"}
+    address["metadata"]["ownerReferences"] = [other]
+    world.api.put(CONTRACT.addresses, address)
+
+    await world.reconcile()
+
+    assert [kind for kind, *_ in owners_of(world)] == ["Rack", "IPAddressClaim", "InClusterIPPool"]
+
+
+async def bound_by_another_provider(world: World, *names: str) -> None:
+    """Make bound claims as a provider leaves them that records nothing."""
+    for name in names:
+        world.claim(name)
+        await world.reconcile(Key("default", name))
+        claim = world.read(name)
+        del claim["metadata"]["annotations"], claim["metadata"]["labels"]
+        world.api.put(CONTRACT.claims, claim)
+    world.api.writes.clear()
+
+
+async def test_claims_that_were_bound_by_another_get_their_record_in_turn(world: World) -> None:
+    await bound_by_another_provider(world, "a", "b")
+    clock = Clock()
+    claims = await world.claims(clock)
+
+    assert await claims.reconcile(Key("default", "a")) == Done()
+    assert await claims.reconcile(Key("default", "b")) == Again(0.05)
+    clock.seconds = 0.06
+    assert await claims.reconcile(Key("default", "b")) == Done()
+
+    assert world.api.writes == [
+        ("patch", "ipaddressclaims", "a"),
+        ("patch", "ipaddressclaims", "b"),
+    ]
+    assert world.read("b")["metadata"]["annotations"]["ipam.cluster.x-k8s.io/address"] == "10.0.0.6"
+
+
+async def test_new_claims_do_not_wait_for_those_that_are_taken_over(world: World) -> None:
+    await bound_by_another_provider(world, "a")
+    world.claim("b")
+    claims = await world.claims(Clock())
+
+    await claims.reconcile(Key("default", "a"))
+
+    assert await claims.reconcile(Key("default", "b")) == Done()
+    assert world.address("b")["spec"]["address"] == "10.0.0.6"
+
+
+async def test_news_of_a_claim_are_told_when_something_changes_and_only_then(world: World) -> None:
+    for name in ("a", "b", "web"):
+        world.claim(name)
+    assert await world.news_of("a") == ["AddressAllocated"]
+    assert await world.news_of("b") == ["AddressAllocated"]
+    assert await world.news_of("web") == ["PoolExhausted"]
+    assert await world.news_of("web") == []
+
+    await delete(world, "b")
+
+    assert await world.news_of("b") == ["AddressReleased"]
+    assert await world.news_of("web") == ["AddressAllocated"]
+
+
+async def test_a_grace_period_counts_from_the_deletion_and_not_from_when_it_was_seen() -> None:
+    world = World()
+    world.pool("10.0.0.5", addressReuseGracePeriodSeconds=60)
+    world.claim()
+    await world.reconcile()
+    await delete(world, at="2026-01-01T00:00:00Z")
+
+    assert await world.reconcile() == Done()
+
+    assert (world.address(), world.read()) == ({}, {})
+
+
+async def test_an_orphan_of_a_paused_cluster_is_left_alone_until_that_runs_again(
+    world: World,
+) -> None:
+    cluster = {"metadata": {"name": "c", "namespace": "default"}, "spec": {}}
+    world.api.put(CONTRACT.clusters, cluster)
+    world.claim(labels={"cluster.x-k8s.io/cluster-name": "c"})
+    await world.reconcile()
+    abandon(world)
+    world.api.put(CONTRACT.clusters, cluster | {"spec": {"paused": True}})
+
+    assert isinstance(await release_orphan(world, Clock()), Again)
+    assert world.api.writes == []
+    world.api.put(CONTRACT.clusters, cluster)
+    await release_orphan(world, Clock())
+
+    assert world.address() == {}
+
+
+async def test_the_time_of_an_orphan_starts_anew_when_its_claim_was_back(world: World) -> None:
+    world.claim()
+    await world.reconcile()
+    claim = world.read()
+    abandon(world)
+    clock = Clock()
+    claims = await world.claims(clock)
+    await claims.reconcile(WEB)
+    clock.seconds = 200
+    world.api.put(CONTRACT.claims, claim)
+    await claims._state.claims.fetch(world.api, WEB)
+    await claims.reconcile(WEB)
+    abandon(world)
+    await claims._state.claims.load()
+
+    outcome = await claims.reconcile(WEB)
+
+    assert isinstance(outcome, Again)
+    assert outcome.seconds == 300
+
+
+async def test_an_address_without_our_finalizer_is_no_orphan_of_ours(world: World) -> None:
+    reference = {"apiGroup": POOLS.group, "kind": POOLS.kind, "name": "blue"}
+    spec = {"claimRef": {"name": "web"}, "poolRef": reference, "address": "10.0.0.5"}
+    meta = {"name": "web", "namespace": "default"}
+    world.api.put(CONTRACT.addresses, {"metadata": meta, "spec": spec})
+
+    assert await release_orphan(world, Clock()) == Done()
+
+    assert world.api.writes == []
+
+
+async def test_a_waiting_claim_names_the_same_holder_after_a_restart(world: World) -> None:
+    world.claim("holder")
+    claims = await world.claims()
+    await claims.reconcile(Key("default", "holder"))
+    other = json.loads(json.dumps(world.address("holder")))
+    other["metadata"] = {"name": "duplicate", "namespace": "default"}
+    world.api.put(CONTRACT.addresses, other)
+    duplicate = await claims._state.addresses.fetch(world.api, Key("default", "duplicate"))
+    claims._state.set_address(None, duplicate)
+    world.claim(annotations={"ipam.cluster.x-k8s.io/address": "10.0.0.5"})
+    claims._state.set_claim(None, await claims._state.claims.fetch(world.api, WEB))
+    await claims.reconcile(WEB)
+    assert "default/duplicate" in world.ready()["message"]
+    listed, first = world.api._objects, ("ipaddresses", "default", "holder")
+    listed[first] = listed.pop(first)  # in a list they come by name
+    world.api.writes.clear()
+
+    await world.reconcile()
+
+    assert world.api.writes == []

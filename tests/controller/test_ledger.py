@@ -200,6 +200,7 @@ class NoAddressTwice(RuleBasedStateMachine):
     def an_object_appears(self, name: str, address: Address) -> None:
         self.book.set_object(key(name), address)
         self.titles["object"][name] = address
+        self.titles["pending"].pop(name, None)  # what was on its way is here
 
     @rule(name=names)
     def an_object_goes(self, name: str) -> None:
@@ -210,12 +211,15 @@ class NoAddressTwice(RuleBasedStateMachine):
     def a_record_appears(self, name: str, address: Address) -> None:
         self.book.set_reservation(key(name), address)
         self.titles["record"][name] = address
-        self.titles["pending"].pop(name, None)
 
     @rule(name=names)
     def a_claim_goes(self, name: str) -> None:
         self.book.forget_claim(key(name))
         self.titles["record"].pop(name, None)
+
+    @rule(name=names)
+    def what_was_chosen_is_surely_not_there(self, name: str) -> None:
+        self.book.cancel(key(name))
         self.titles["pending"].pop(name, None)
 
     @rule(name=names)
@@ -227,8 +231,7 @@ class NoAddressTwice(RuleBasedStateMachine):
         except AllocationError:
             return
         assert address == mine or address not in others  # who chose first keeps it
-        if self.titles["record"].get(name) != address:
-            self.titles["pending"][name] = address
+        self.titles["pending"][name] = address
 
     def held_by_others(self, name: str) -> set[Address]:
         return {

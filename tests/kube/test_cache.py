@@ -13,7 +13,7 @@ from kube import capi
 from kube.cache import Cache
 from kube.errors import GoneError, NotFoundError
 from kube.fake import FakeApi, Json
-from kube.objects import Key
+from kube.objects import Key, Same
 from kube.resources import GroupVersionResource
 
 CLUSTERS = GroupVersionResource("cluster.x-k8s.io", "v1beta2", "Cluster", "clusters")
@@ -159,3 +159,107 @@ async def test_a_resource_that_is_not_served_any_more_ends_the_following() -> No
 
     with pytest.raises(NotFoundError):
         await cache.follow()
+
+
+async def test_what_a_write_of_ours_removed_is_gone_at_once_and_stays_so() -> None:
+    api = FakeApi()
+    api.put(CLUSTERS, cluster("a", 0) | {"metadata": {**held("a"), "uid": "first"}})
+    cache = Cache(api, CLUSTERS, capi.Cluster)
+    await cache.load()
+    seen = cache.get(Key("default", "a"))
+    assert seen is not None
+    changes: list[tuple[object, object]] = []
+    cache.on_change = lambda old, new: changes.append((old and 1, new and 1))
+
+    await cache.patch(api, seen, {"metadata": {"finalizers": []}})
+
+    assert cache.get(Key("default", "a")) is None
+    late = cluster("a", 900) | {"metadata": {**held("a"), "uid": "first", "resourceVersion": "900"}}
+    cache._apply(event("MODIFIED", late))
+    assert cache.get(Key("default", "a")) is None
+    assert changes == [(1, None)]
+
+
+async def test_a_new_object_of_the_name_of_one_that_is_gone_is_taken_over() -> None:
+    api = FakeApi()
+    api.put(CLUSTERS, cluster("a", 0) | {"metadata": {**held("a"), "uid": "first"}})
+    cache = Cache(api, CLUSTERS, capi.Cluster)
+    await cache.load()
+    seen = cache.get(Key("default", "a"))
+    assert seen is not None
+    await cache.patch(api, seen, {"metadata": {"finalizers": []}})
+
+    cache._apply(event("ADDED", cluster("a", 901)))
+    cache._apply(
+        event("DELETED", {"metadata": {**held("a"), "uid": "first"}})
+    )  # of the first, late
+
+    assert cache.get(Key("default", "a")) is not None
+
+
+async def test_what_a_delete_of_ours_ended_is_gone_at_once() -> None:
+    api = FakeApi()
+    api.put(CLUSTERS, cluster("a", 0))
+    cache = Cache(api, CLUSTERS, capi.Cluster)
+    await cache.load()
+    seen = cache.get(Key("default", "a"))
+    assert seen is not None
+
+    assert await cache.delete(api, seen) is None
+
+    assert cache.get(Key("default", "a")) is None
+
+
+def held(name: str) -> Json:
+    """Return the metadata of an object whose deletion is held up."""
+    meta = {"name": name, "namespace": "default", "resourceVersion": "900"}
+    return meta | {"finalizers": ["x"], "deletionTimestamp": "2026-01-01T00:00:00Z"}
+
+
+async def test_parts_that_objects_have_alike_are_kept_once() -> None:
+    api = FakeApi()
+    reference = {"apiGroup": "ipam.cluster.x-k8s.io", "kind": "InClusterIPPool", "name": "blue"}
+    pool = {"kind": "InClusterIPPool", "name": "blue", "uid": "p"}
+    contract = capi.V1Beta2("v1beta2")
+    for name in "ab":
+        owners = [{"uid": name, "controller": True}, pool]
+        meta = {
+            "name": name,
+            "namespace": "default",
+            "finalizers": ["f"],
+            "ownerReferences": owners,
+        }
+        api.put(contract.addresses, {"metadata": meta, "spec": {"poolRef": reference}})
+        meta = {"name": name, "namespace": "default", "labels": {"x": "y"}}
+        api.put(contract.claims, {"metadata": meta, "spec": {"poolRef": reference}})
+    addresses = Cache(api, contract.addresses, capi.Address)
+    claims = Cache(api, contract.claims, capi.Claim)
+    await addresses.load()
+    await claims.load()
+
+    one, two = addresses
+    assert one.metadata.finalizers is two.metadata.finalizers
+    assert one.metadata.namespace is two.metadata.namespace
+    assert one.metadata.labels is two.metadata.labels
+    assert one.metadata.owner_references[1] is two.metadata.owner_references[1]
+    assert [owner.uid for owner in two.metadata.owner_references] == ["b", "p"]
+    assert one.spec.pool_ref is two.spec.pool_ref
+    first, second = claims
+    assert first.spec is second.spec
+
+
+def test_parts_that_are_not_alike_do_not_pile_up() -> None:
+    same = Same()
+    for number in range(30_000):
+        same(str(number))
+
+    assert len(same._parts) <= 10_001
+
+
+async def test_news_of_an_end_that_is_older_than_what_is_known_end_nothing() -> None:
+    cache = Cache(Scripted([[cluster("a", 20)]], []), CLUSTERS, capi.Cluster)
+    await cache.load()
+
+    cache._apply(event("DELETED", cluster("a", 15)))
+
+    assert cache.get(Key("default", "a")) is not None

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Metrics for everybody; those for a few are in tests/apiserver, where somebody can be asked."""
+"""Metrics over HTTP for everybody; those for a few are in `test_debug.py` and tests/apiserver."""
 
 from collections.abc import AsyncGenerator
 from typing import Any, NoReturn
@@ -97,7 +97,16 @@ async def test_head_is_answered_like_get_without_the_body(url: str) -> None:
 
 @pytest.mark.parametrize(
     ("method", "path", "status"),
-    [("GET", "/", 404), ("HEAD", "/", 404), ("POST", "/metrics", 405)],
+    [
+        ("GET", "/", 404),
+        ("HEAD", "/", 404),
+        ("GET", "/debug/", 404),
+        ("GET", "/debug/pprof", 404),
+        ("POST", "/metrics", 405),
+        ("PUT", "/metrics", 405),
+        ("PUT", "/debug", 405),
+        ("DELETE", "/debug/flags/v", 405),
+    ],
 )
 async def test_there_is_nothing_else(url: str, method: str, path: str, status: int) -> None:
     async with aiohttp.ClientSession(url) as session:

@@ -54,8 +54,8 @@ class Pages:
         if not resource.plural:
             if "ipam" not in resource.group:
                 raise errors.NotFoundError(404, "NotFound", "no clusters here", "GET")
-            names = ("ipaddressclaims", "ipaddresses")
-            return json.dumps({"resources": [{"name": name} for name in names]}).encode()
+            kinds = ("IPAddressClaim", "IPAddress")
+            return json.dumps({"resources": [{"kind": kind} for kind in kinds]}).encode()
         self.asked.append(resource.path(namespace))
         start = int((params or {}).get("continue", "0"))
         following = str(start + 2) if start + 2 < len(STORED) else ""

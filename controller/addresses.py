@@ -1,0 +1,201 @@
+# SPDX-License-Identifier: Apache-2.0
+"""IPAddress objects: how one is made for a claim, kept whole, and let go."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from kube import capi, pools
+from kube.errors import NotFoundError
+from kube.objects import Labels, Meta, NameReference, OwnerReference
+
+from .errors import AllocationError, PoolNotReadyError
+from .state import PROTECT_ADDRESS_FINALIZER, State, parse
+
+if TYPE_CHECKING:
+    from kube.client import Api
+    from kube.objects import Object
+
+_GATEWAY_LENGTH = 39
+"""Characters of an IPAddress's gateway at most; IPv6 with an IPv4 tail may have 45."""
+
+
+class Addresses:
+    """Writes IPAddress objects."""
+
+    def __init__(self, api: Api, state: State) -> None:
+        self._api = api
+        self._state = state
+
+    async def create(self, claim: capi.Claim, given: str) -> capi.Address:
+        """Create the IPAddress; that the claim says so already is what keeps it unique."""
+        assert claim.pool is not None
+        pool = self._state.pool(claim.pool)
+        if pool is None:
+            raise PoolNotReadyError(claim.pool, "has just been deleted")
+        resource = self._state.contract.addresses
+        meta = Meta(
+            name=claim.metadata.name,
+            namespace=claim.metadata.namespace,
+            finalizers=(PROTECT_ADDRESS_FINALIZER,),
+            labels=Labels(cluster_name=claim.metadata.labels.cluster_name),
+            owner_references=self._owners(claim),
+        )
+        spec = capi.AddressSpec(
+            claim_ref=NameReference(name=claim.metadata.name),
+            pool_ref=claim.spec.pool_ref,
+            address=given,
+            prefix=pools.prefix_length(pool),
+            gateway=_gateway(pool),
+        )
+        body = {"apiVersion": resource.api_version, "kind": resource.kind, "metadata": meta}
+        text = msgspec.json.encode({**body, "spec": spec})
+        return self._state.addresses.observe(
+            await self._api.create(resource, claim.metadata.namespace, text)
+        )
+
+    async def repair(self, claim: capi.Claim, address: capi.Address) -> None:
+        """Put back what is missing on the IPAddress of a live claim."""
+        meta, changes = address.metadata, dict[str, object]()
+        if PROTECT_ADDRESS_FINALIZER not in meta.finalizers and not meta.deleting:
+            changes["finalizers"] = (*meta.finalizers, PROTECT_ADDRESS_FINALIZER)
+        cluster = claim.metadata.labels.cluster_name
+        if cluster is not None and meta.labels.cluster_name != cluster:
+            changes["labels"] = Labels(cluster_name=cluster)
+        owners = self._merged(meta.owner_references, self._owners(claim))
+        if owners != meta.owner_references:
+            changes["ownerReferences"] = owners
+        if changes:
+            await self._state.addresses.patch(self._api, address, {"metadata": changes})
+
+    async def let_go(self, address: capi.Address) -> bool:
+        """Delete an IPAddress, then take our finalizer off it: after a crash it still is ours.
+
+        Returns:
+            Whether it is gone; somebody else's finalizer may hold it.
+        """
+        cache = self._state.addresses
+        try:
+            if not address.metadata.deleting:
+                deleted = await cache.delete(self._api, address)
+                if deleted is None:
+                    return True
+                address = deleted
+            if PROTECT_ADDRESS_FINALIZER in address.metadata.finalizers:
+                left = without(address, PROTECT_ADDRESS_FINALIZER)
+                address = await cache.patch(self._api, address, {"metadata": {"finalizers": left}})
+        except NotFoundError:
+            return True
+        return not address.metadata.finalizers
+
+    def _owners(self, claim: capi.Claim) -> tuple[OwnerReference, ...]:
+        """Return the owners an IPAddress shall have: its claim, and its pool where that exists."""
+        contract = self._state.contract
+        owner = OwnerReference(
+            api_version=contract.claims.api_version,
+            kind=contract.claims.kind,
+            name=claim.metadata.name,
+            uid=claim.metadata.uid,
+            controller=True,
+            block_owner_deletion=True,
+        )
+        pool = self._state.pool(claim.pool) if claim.pool else None
+        if pool is None:
+            return (owner,)
+        return (
+            owner,
+            OwnerReference(
+                api_version=pools.KINDS[pool.kind].api_version,
+                kind=pool.kind,
+                name=pool.metadata.name,
+                uid=pool.metadata.uid,
+                controller=False,
+                block_owner_deletion=True,
+            ),
+        )
+
+    def _merged(
+        self, present: tuple[OwnerReference, ...], owners: tuple[OwnerReference, ...]
+    ) -> tuple[OwnerReference, ...]:
+        """Return the owners that an IPAddress shall have, beside those that are not our affair.
+
+        They match by uid.  A reference to a former object of the same name gives way, and one in a
+        version that is not served any more is renewed in its place.
+        """
+        served = self._state.contract.served
+        wanted = {owner.uid: owner for owner in owners}
+        kept = [
+            wanted[known.uid] if known.uid in wanted and not served(known) else known
+            for known in present
+        ]
+        missing = [owner for owner in owners if owner.uid not in {known.uid for known in present}]
+        names = {(owner.kind, owner.name) for owner in missing}
+        return (*(known for known in kept if (known.kind, known.name) not in names), *missing)
+
+
+def _gateway(pool: pools.Pool) -> str:
+    """Return the pool's gateway as it is written, or in short where Cluster API refuses that."""
+    text = pool.spec.gateway if pool.spec else ""
+    return text if len(text) <= _GATEWAY_LENGTH else str(parse(text) or "")
+
+
+def without(item: Object, finalizer: str) -> list[str]:
+    """Return the finalizers of an object but for one."""
+    return [name for name in item.metadata.finalizers if name != finalizer]
+
+
+def refers_to(address: capi.Address, claim: capi.Claim) -> bool:
+    """Say whether an IPAddress was made for a claim of this name and pool."""
+    return address.spec.claim_ref.name == claim.metadata.name and address.pool == claim.pool
+
+
+def owned_by(address: capi.Address, claim: capi.Claim) -> bool:
+    """Say whether an IPAddress belongs to this very claim, not to a former one of its name."""
+    return any(owner.uid == claim.metadata.uid for owner in address.metadata.owner_references)
+
+
+def abandoned(address: capi.Address, claim: capi.Claim | None) -> bool:
+    """Say whether an address of a pool of ours belongs to a claim that is gone.
+
+    A claim of that name and for that pool may adopt it, though it is another one (a restore).
+    """
+    if address.pool is None:
+        return False
+    return claim is None or not (refers_to(address, claim) or owned_by(address, claim))
+
+
+def check_readable(address: capi.Address) -> None:
+    """Refuse to bind a claim to an IPAddress that somebody wrote who does not know what one is.
+
+    Raises:
+        AllocationError: its address is none.
+    """
+    if parse(address.spec.address) is None:
+        raise AllocationError(
+            f"IPAddress {address.metadata.key} has {address.spec.address!r} for an address, which "
+            "is none; delete it, and the claim gets one"
+        )
+
+
+def check_owner(claim: capi.Claim, address: capi.Address) -> None:
+    """Refuse to touch an IPAddress that has the claim's name and is not the claim's.
+
+    Raises:
+        AllocationError: it is somebody else's.
+    """
+    if not refers_to(address, claim):
+        reference = address.spec.pool_ref
+        raise AllocationError(
+            f"IPAddress {address.metadata.key} exists and belongs to claim "
+            f"{address.spec.claim_ref.name} and pool {reference.kind} {reference.name}; "
+            "delete it, or give the claim another name"
+        )
+    owners = () if owned_by(address, claim) else address.metadata.owner_references
+    for owner in owners:
+        if owner.controller and (owner.kind, owner.name) != ("IPAddressClaim", claim.metadata.name):
+            raise AllocationError(
+                f"IPAddress {address.metadata.key} exists and is controlled by {owner.kind} "
+                f"{owner.name}; delete it, or give the claim another name"
+            )

@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Addresses without their claim: released after a time in which one may come back."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import structlog
+
+from kube.objects import Key
+from kube.workers import Again, Done, Outcome
+
+from .addresses import Addresses, abandoned
+from .state import PROTECT_ADDRESS_FINALIZER, State
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from kube import capi
+    from kube.client import Api
+
+log = structlog.get_logger(__name__)
+
+ORPHAN_SECONDS = 300.0
+"""How long an address may be without its claim: a restore may create addresses first."""
+
+
+class Orphans:
+    """Reconciles IPAddress objects whose claim is gone."""
+
+    def __init__(
+        self,
+        api: Api,
+        state: State,
+        addresses: Addresses,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._api = api
+        self._state = state
+        self._addresses = addresses
+        self._clock = clock
+        self._since: dict[Key, float] = {}  # by the clock
+
+    def forget(self, key: Key) -> None:
+        """Start anew should the address of this name lose its claim (again)."""
+        self._since.pop(key, None)
+
+    async def reconcile(self, address: capi.Address) -> Outcome:
+        """Release an address if its claim has been gone for long enough.
+
+        Raises:
+            KubeError: a request failed; the caller retries with backoff.
+        """
+        key = address.metadata.key
+        if PROTECT_ADDRESS_FINALIZER not in address.metadata.finalizers:
+            return Done()  # not ours, or already on its way out
+        if not self._state.selected_address(address):
+            return Done()
+        if self._paused(address):
+            return Again(ORPHAN_SECONDS)
+        left = self._since.setdefault(key, self._clock()) + ORPHAN_SECONDS - self._clock()
+        if left > 0:
+            return Again(left)
+        self.forget(key)
+        if abandoned(address, await self._state.claims.fetch(self._api, key)):
+            await self._addresses.let_go(address)
+            log.info("orphaned address released", object=str(key), address=address.spec.address)
+        return Done()
+
+    def _paused(self, address: capi.Address) -> bool:
+        """Say whether the Cluster or the pool of an address without a claim is to be left alone."""
+        meta = address.metadata
+        cluster = self._state.clusters.get(Key(meta.namespace, meta.labels.cluster_name or ""))
+        pool = self._state.pool(address.pool) if address.pool else None
+        held = pool is not None and pool.metadata.paused
+        return held or (cluster is not None and cluster.paused)

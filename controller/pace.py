@@ -1,0 +1,32 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Turns for work that can wait, so that it never becomes a storm."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Hashable
+
+K = TypeVar("K", bound="Hashable")
+
+
+class Pace(Generic[K]):
+    """Gives each key a turn of its own, so many a second by `clock`."""
+
+    def __init__(self, per_second: float, clock: Callable[[], float]) -> None:
+        self._interval = 1 / per_second
+        self._clock = clock
+        self._turns: dict[K, float] = {}
+        self._next = 0.0
+
+    def seconds_left(self, key: K) -> float:
+        """Return how long until a key's turn; 0 is now, and once."""
+        now = self._clock()
+        if key not in self._turns:
+            self._turns[key] = max(self._next, now)
+            self._next = self._turns[key] + self._interval
+        left = self._turns[key] - now
+        if left <= 0:
+            del self._turns[key]
+        return max(left, 0.0)

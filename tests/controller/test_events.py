@@ -1,0 +1,180 @@
+# SPDX-License-Identifier: Apache-2.0
+"""News become Events: few of them one by one, many as a sum, the same ones once."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from controller import events
+from kube import capi, pools
+from kube.errors import ApiError, NotLeaderError
+from kube.fake import FakeApi, Json
+from kube.objects import Meta, PoolKey
+
+CLAIMS = capi.V1Beta2("v1beta2").claims
+BLUE = PoolKey("InClusterIPPool", "default", "blue")
+POOL = pools.Pool(kind=BLUE.kind, metadata=Meta(name="blue", namespace="default", uid="pool-1"))
+WAITING = events.News("PoolExhausted", "Allocate", "no address is free", warning=True)
+GIVEN = events.News("AddressAllocated", "Allocate", "address 10.0.0.5 was allocated")
+
+
+class Desk:
+    """A recorder and what it wrote."""
+
+    def __init__(self) -> None:
+        self.api = FakeApi()
+        self.seconds = 0.0
+        self.pool: pools.Pool | None = POOL
+        self.recorder = events.Recorder(self.api, lambda _: self.pool, lambda: self.seconds)
+
+    def tell(self, number: int, news: events.News = WAITING) -> None:
+        about = Meta(name=f"claim-{number}", namespace="default", uid=f"uid-{number}")
+        self.recorder.tell(CLAIMS, about, news, BLUE)
+
+    async def written(self) -> list[Json]:
+        """Let everything be written, and return the Events of this time."""
+        before = len(self.api.writes)
+        await self.recorder.flush()
+        names = [name for verb, _, name in self.api.writes[before:] if verb == "create"]
+        return [self.api.read(events.EVENTS, "default", name) or {} for name in names]
+
+
+@pytest.fixture
+def desk() -> Desk:
+    return Desk()
+
+
+async def test_few_news_are_an_event_each_at_their_claims(desk: Desk) -> None:
+    for number in range(5):
+        desk.tell(number)
+
+    written = await desk.written()
+
+    assert [event["regarding"]["name"] for event in written] == [f"claim-{n}" for n in range(5)]
+
+
+async def test_an_event_says_everything_that_kubectl_shows(desk: Desk) -> None:
+    desk.tell(1)
+
+    [event] = await desk.written()
+
+    assert event["type"] == "Warning"
+    assert (event["reason"], event["action"]) == ("PoolExhausted", "Allocate")
+    assert event["note"] == "no address is free"
+    assert event["regarding"] == {
+        "apiVersion": "ipam.cluster.x-k8s.io/v1beta2",
+        "kind": "IPAddressClaim",
+        "name": "claim-1",
+        "namespace": "default",
+        "resourceVersion": "0",
+        "uid": "uid-1",
+    }
+    age = datetime.now(UTC) - datetime.fromisoformat(event["eventTime"])
+    assert abs(age.total_seconds()) < 3600
+
+
+async def test_many_alike_are_one_event_at_their_pool(desk: Desk) -> None:
+    for number in range(10_000):
+        desk.tell(number)
+
+    [event] = await desk.written()
+
+    assert (event["regarding"]["kind"], event["regarding"]["name"]) == ("InClusterIPPool", "blue")
+    assert event["note"] == (
+        "10000 claims, default/claim-0, default/claim-1, default/claim-2 and 9997 more; "
+        "the first: no address is free"
+    )
+    assert event["reason"] == "PoolExhausted"
+
+
+async def test_what_differs_is_not_summed_up_together(desk: Desk) -> None:
+    for number in range(4):
+        desk.tell(number)
+        desk.tell(number, GIVEN)
+
+    assert len(await desk.written()) == 8
+
+
+async def test_without_its_pool_there_is_no_sum_but_an_end(desk: Desk) -> None:
+    desk.pool = None
+    for number in range(100):
+        desk.tell(number)
+
+    assert len(await desk.written()) == 20
+
+
+async def test_warnings_come_first(desk: Desk) -> None:
+    desk.pool = None
+    for number in range(100):
+        desk.tell(number, GIVEN)
+    desk.tell(100)
+
+    assert (await desk.written())[0]["type"] == "Warning"
+
+
+async def test_the_same_news_is_told_again_only_after_ten_minutes(desk: Desk) -> None:
+    desk.tell(1)
+    assert len(await desk.written()) == 1
+    desk.seconds = 599
+    desk.tell(1)
+    assert await desk.written() == []
+    desk.seconds = 601
+    desk.tell(1, GIVEN)
+    desk.tell(2)
+
+    assert len(await desk.written()) == 2
+
+
+async def test_a_note_that_is_too_long_is_cut_between_characters(desk: Desk) -> None:
+    desk.tell(1, events.News("AllocationFailed", "Allocate", "ä" * 2000))
+
+    [event] = await desk.written()
+
+    assert event["note"] == "ä" * 500
+
+
+async def test_a_long_name_leaves_room_for_what_makes_the_events_unique(desk: Desk) -> None:
+    about = Meta(name="a" * 199 + "-" + "b" * 53, namespace="default", uid="1")
+    desk.recorder.tell(CLAIMS, about, GIVEN)
+
+    [event] = await desk.written()
+
+    name, digest = event["metadata"]["name"].rsplit(".", 1)
+    assert (name, len(digest)) == ("a" * 199, 16)
+
+
+async def test_an_event_about_a_cluster_wide_object_is_in_the_default_namespace(
+    desk: Desk,
+) -> None:
+    global_pool = Meta(name="blue", uid="1")
+    desk.recorder.tell(pools.KINDS["GlobalInClusterIPPool"], global_pool, WAITING)
+
+    [event] = await desk.written()
+
+    assert event["metadata"]["namespace"] == "default"
+    assert "namespace" not in event["regarding"]
+
+
+async def test_an_api_server_that_refuses_costs_the_news_alone(desk: Desk) -> None:
+    desk.api.fail = ApiError(403, "Forbidden", "no", "POST events")
+    desk.tell(1)
+    desk.tell(2)
+
+    assert [event["regarding"]["name"] for event in await desk.written()] == ["claim-2"]
+
+
+async def test_a_lost_lease_ends_it(desk: Desk) -> None:
+    desk.api.fail = NotLeaderError("lost")
+    desk.tell(1)
+
+    with pytest.raises(NotLeaderError):
+        await desk.recorder.flush()
+
+
+async def test_news_are_bounded_between_two_gatherings(desk: Desk) -> None:
+    for number in range(100_010):
+        desk.tell(number)
+
+    [event] = await desk.written()
+
+    assert event["note"].startswith("100000 claims")

@@ -1,0 +1,305 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Who comes first: the oldest claim of a pool, and no pool because another has many claims.
+
+Counted in writes and turns, never in time; writes overlap and end in another order than they began.
+"""
+
+import asyncio
+import contextlib
+import itertools
+import random
+from collections.abc import AsyncGenerator, Callable
+
+import pytest
+from typing_extensions import override
+
+from controller.controller import CLAIM_WORKERS, Controller
+from controller.state import Scope
+from kube import capi, pools
+from kube.fake import FakeApi, Json
+from kube.objects import PAUSED_ANNOTATION
+from kube.resources import GroupVersionResource
+
+CONTRACT = capi.V1Beta2("v1beta2")
+BLUE = pools.KINDS["InClusterIPPool"]
+GLOBE = pools.KINDS["GlobalInClusterIPPool"]
+
+STORM = 5_000
+
+
+class Busy(FakeApi):
+    """An API server whose answers to patches of claims overtake one another."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._luck = random.Random(1)  # noqa: S311 - the same order in each run
+
+    @override
+    async def patch(
+        self,
+        resource: GroupVersionResource,
+        namespace: str,
+        name: str,
+        body: bytes,
+        subresource: str = "",
+    ) -> bytes:
+        for _ in range(self._luck.randrange(20) if resource == CONTRACT.claims else 0):
+            await asyncio.sleep(0)
+        return await super().patch(resource, namespace, name, body, subresource)
+
+    def pool(self, resource: GroupVersionResource, addresses: str, **metadata: object) -> None:
+        name, namespace = ("blue", "default") if resource.namespaced else ("globe", "")
+        known = self.read(resource, namespace, name) or {"metadata": {}}
+        meta: Json = {**known["metadata"], "name": name, "namespace": namespace, **metadata}
+        spec = {"addresses": [addresses], "prefix": 16}
+        self.put(resource, {**known, "metadata": meta, "spec": spec})
+
+    def claim(
+        self, name: str, pool: str = "blue", namespace: str = "default", second: int = 0
+    ) -> None:
+        kind = GLOBE.kind if pool == "globe" else BLUE.kind
+        reference = {"apiGroup": BLUE.group, "kind": kind, "name": pool}
+        meta: Json = {"name": name, "namespace": namespace}
+        meta["creationTimestamp"] = f"2026-01-01T00:{second // 60:02}:{second % 60:02}Z"
+        self.put(CONTRACT.claims, {"metadata": meta, "spec": {"poolRef": reference}})
+
+    def reason(self, name: str, namespace: str = "default") -> str:
+        claim = self.read(CONTRACT.claims, namespace, name) or {}
+        conditions = claim.get("status", {}).get("conditions", [])
+        return str(conditions[0]["reason"]) if conditions else ""
+
+    def by_address(self) -> list[str]:
+        """Return the claims that have an address, the lowest first."""
+        found = [item for place, item in self._objects.items() if place[0] == "ipaddresses"]
+        found.sort(key=lambda item: tuple(map(int, item["spec"]["address"].split("."))))
+        return [item["metadata"]["name"] for item in found]
+
+    def release(self, name: str) -> None:
+        """Delete a claim, as its user does."""
+        claim = self.read(CONTRACT.claims, "default", name) or {}
+        meta = {**claim["metadata"], "deletionTimestamp": "2026-01-01T01:00:00Z"}
+        self.put(CONTRACT.claims, {**claim, "metadata": meta})
+
+
+@contextlib.asynccontextmanager
+async def running(api: Busy) -> AsyncGenerator[Controller]:
+    controller = Controller(api, CONTRACT, Scope())
+    task = asyncio.create_task(controller.run())
+    try:
+        yield controller
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+
+
+async def until(what: Callable[[], object]) -> None:
+    """Let the loop turn until something is so; the limit is only for what never will be."""
+    for _ in range(200_000):
+        if what():
+            return
+        await asyncio.sleep(0)
+    raise AssertionError("it never happens")
+
+
+async def at_rest(api: Busy, controller: Controller) -> None:
+    """Wait until nothing has been written or is waiting for a worker for a while."""
+    for _ in range(200):
+        before = len(api.writes)
+        for _ in range(100):
+            await asyncio.sleep(0)
+        if len(api.writes) == before and not controller._claim_queue.depth:
+            return
+    raise AssertionError("it never rests")
+
+
+NAMES = [f"c-{number:03}" for number in range(100)]
+
+
+def storm(api: Busy, *, per_second: int) -> None:
+    for number, name in enumerate(NAMES):
+        api.claim(name, second=number // per_second)
+
+
+@pytest.mark.parametrize("per_second", [1, 100])
+async def test_claims_are_served_in_the_order_of_their_creation(per_second: int) -> None:
+    api = Busy()
+    api.pool(BLUE, "10.0.0.0/16")
+    async with running(api):
+        storm(api, per_second=per_second)
+        await until(lambda: len(api.by_address()) == len(NAMES))
+
+    assert api.by_address() == NAMES
+
+
+@pytest.mark.parametrize("per_second", [1, 100])
+async def test_claims_that_came_before_the_controller_are_served_in_order(per_second: int) -> None:
+    api = Busy()
+    api.pool(BLUE, "10.0.0.0/16")
+    storm(api, per_second=per_second)
+    async with running(api):
+        await until(lambda: len(api.by_address()) == len(NAMES))
+
+    assert api.by_address() == NAMES
+
+
+@pytest.mark.parametrize("per_second", [1, 100])
+async def test_claims_that_waited_for_their_pool_are_served_in_order(per_second: int) -> None:
+    api = Busy()
+    async with running(api) as controller:
+        storm(api, per_second=per_second)
+        await until(lambda: all(api.reason(name) == "PoolNotReady" for name in NAMES))
+        await at_rest(api, controller)
+        api.pool(BLUE, "10.0.0.0/16")
+        await until(lambda: len(api.by_address()) == len(NAMES))
+
+    assert api.by_address() == NAMES
+
+
+@pytest.mark.parametrize("told", [70, 100])  # the others are with a worker just then
+async def test_the_oldest_get_the_addresses_of_a_small_pool_that_comes_in_the_middle(
+    told: int,
+) -> None:
+    api = Busy()
+    async with running(api) as controller:
+        storm(api, per_second=100)
+        await until(lambda: sum(bool(api.reason(name)) for name in NAMES) >= told)
+        api.pool(BLUE, "10.0.0.1-10.0.0.50")
+        await until(lambda: len(api.by_address()) == 50)
+        await at_rest(api, controller)
+
+    assert sorted(api.by_address()) == NAMES[:50]
+    assert {api.reason(name) for name in NAMES[50:]} == {"PoolExhausted"}
+
+
+async def test_a_restart_keeps_the_order_of_seconds() -> None:
+    api = Busy()
+    async with running(api) as controller:
+        storm(api, per_second=1)
+        await until(lambda: all(api.reason(name) == "PoolNotReady" for name in NAMES))
+        await at_rest(api, controller)
+    async with running(api) as controller:
+        await at_rest(api, controller)
+        api.pool(BLUE, "10.0.0.0/16")
+        await until(lambda: len(api.by_address()) == len(NAMES))
+
+    assert api.by_address() == NAMES
+
+
+async def test_claims_of_all_namespaces_stand_in_one_line_for_a_global_pool() -> None:
+    api = Busy()
+    api.pool(GLOBE, "10.0.0.0/16")
+    for number, name in reversed(tuple(enumerate(NAMES))):  # so arrival says the contrary
+        api.claim(name, "globe", namespace=f"tenant-{number % 3}", second=number)
+    async with running(api):
+        await until(lambda: len(api.by_address()) == len(NAMES))
+
+    assert api.by_address() == NAMES
+
+
+async def test_a_released_address_goes_to_who_has_waited_longest() -> None:
+    api = Busy()
+    api.pool(BLUE, "10.0.0.1")
+    async with running(api):
+        storm(api, per_second=10)
+        await until(lambda: all(api.reason(name) for name in NAMES))
+        for holder, heir in itertools.pairwise(NAMES[:6]):
+            api.release(holder)
+            await until(api.by_address)
+            await until(lambda heir=heir: api.by_address() == [heir])
+
+
+async def test_addresses_that_are_added_go_to_who_has_waited_longest() -> None:
+    api = Busy()
+    api.pool(BLUE, "10.0.0.1-10.0.0.10")
+    async with running(api) as controller:
+        storm(api, per_second=10)
+        await until(lambda: all(api.reason(name) for name in NAMES))
+        api.pool(BLUE, "10.0.0.1-10.0.0.40")
+        await until(lambda: len(api.by_address()) == 40)
+        await at_rest(api, controller)
+
+    assert api.by_address() == NAMES[:40]
+
+
+async def test_claims_that_came_while_their_pool_was_paused_are_served_oldest_first() -> None:
+    api = Busy()
+    api.pool(BLUE, "10.0.0.1-10.0.0.40", annotations={PAUSED_ANNOTATION: ""})
+    async with running(api) as controller:
+        for number, name in reversed(tuple(enumerate(NAMES))):
+            api.claim(name, second=number)
+        await at_rest(api, controller)
+        assert not any(api.reason(name) for name in NAMES)
+        api.pool(BLUE, "10.0.0.1-10.0.0.40", annotations={})
+        await until(lambda: all(api.reason(name) for name in NAMES))
+
+    assert api.by_address() == NAMES[:40]
+
+
+async def test_who_comes_last_does_not_overtake_whom_an_address_was_just_promised() -> None:
+    api = Busy()
+    api.pool(BLUE, "10.0.0.1")
+    async with running(api) as controller:
+        for number, name in enumerate(NAMES[:3]):
+            api.claim(name, second=number)
+        await until(lambda: all(api.reason(name) for name in NAMES[:3]))
+        api.release(NAMES[0])
+        api.claim("late", second=10)
+        await until(lambda: api.by_address() == [NAMES[1]])
+        await at_rest(api, controller)
+
+    assert api.reason("late") == "PoolExhausted"
+
+
+@pytest.mark.parametrize("first", [True, False])
+async def test_one_claim_beside_5000_of_another_pool_is_handed_out_in_its_first_turns(
+    first: bool,  # noqa: FBT001 - whether the claims were there before the controller
+) -> None:
+    api = Busy()
+    controller = Controller(api, CONTRACT, Scope())
+    if first:
+        storm_and_one(api)
+    await controller.state.load()
+    controller._watch()
+    controller._start()
+    if not first:
+        storm_and_one(api)
+        for event in api.changes(CONTRACT.claims, "", controller.state.claims._revision):
+            controller.state.claims._apply(event)
+
+    turns = [(await controller._claim_queue.get()).name for _ in range(4)]
+
+    assert "calm" in turns
+
+
+def storm_and_one(api: Busy) -> None:
+    for number in range(STORM):
+        api.claim(f"storm-{number}", "stormy", second=number // 100)
+    api.claim("calm", "calm", second=59)
+
+
+async def test_a_claim_that_comes_in_the_middle_of_a_storm_is_written_almost_at_once() -> None:
+    api = Busy()
+    api.pool(BLUE, "10.0.0.0/16")
+    api.pool(GLOBE, "10.0.0.0/16")
+    async with running(api):
+        for number in range(500):
+            api.claim(f"storm-{number}", second=number // 100)
+        await until(lambda: len(api.by_address()) > 50)
+        api.claim("calm", "globe", second=59)
+        before = len(api.by_address())
+        await until(lambda: api.reason("calm") == "Ready")
+        served_in_between = len(api.by_address()) - before
+
+    assert served_in_between < 4 * CLAIM_WORKERS  # each of which may be at any of three writes
+
+
+@pytest.mark.parametrize("told", [70, 100])  # the others are with a worker just then
+async def test_a_pool_that_comes_while_claims_are_told_that_it_is_missing(told: int) -> None:
+    api = Busy()
+    async with running(api):
+        storm(api, per_second=1)
+        await until(lambda: sum(bool(api.reason(name)) for name in NAMES) >= told)
+        api.pool(BLUE, "10.0.0.0/16")
+        await until(lambda: len(api.by_address()) == len(NAMES))
+    assert api.by_address() == NAMES

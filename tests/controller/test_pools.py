@@ -1,0 +1,169 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a pool says of itself: counts, the Ready condition, and news for people."""
+
+import pytest
+
+from controller import events
+from controller.pools import Pools
+from controller.state import Scope, State
+from kube import capi, pools
+from kube.fake import FakeApi, Json
+from kube.objects import PoolKey
+from kube.workers import Done
+
+CONTRACT = capi.V1Beta2("v1beta2")
+POOLS = pools.KINDS["InClusterIPPool"]
+BLUE = PoolKey(POOLS.kind, "default", "blue")
+PAUSED = {"cluster.x-k8s.io/paused": ""}
+PROTECT = "ipam.cluster.x-k8s.io/ProtectPool"
+
+
+class World:
+    """A pool, blue, and whoever looks after it."""
+
+    def __init__(self) -> None:
+        self.api = FakeApi()
+
+    def pool(self, *addresses: str, **metadata: object) -> None:
+        meta = {"name": "blue", "namespace": "default", "finalizers": [PROTECT], **metadata}
+        spec = {"addresses": list(addresses), "prefix": 24}
+        self.api.put(POOLS, {**self.read(), "metadata": {**self.meta(), **meta}, "spec": spec})
+
+    def address(self, name: str, text: str) -> None:
+        pool = {"apiGroup": POOLS.group, "kind": POOLS.kind, "name": "blue"}
+        spec = {"address": text, "poolRef": pool, "claimRef": {"name": name}}
+        meta = {"name": name, "namespace": "default"}
+        self.api.put(CONTRACT.addresses, {"metadata": meta, "spec": spec})
+
+    async def reconcile(self) -> None:
+        """Run once as a process does that has just started, and write the news."""
+        state = State(self.api, CONTRACT, Scope())
+        await state.load()
+        news = events.Recorder(self.api, state.pool)
+        assert await Pools(self.api, state, news).reconcile(BLUE) == Done()
+        await news.flush()
+
+    def read(self) -> Json:
+        return self.api.read(POOLS, "default", "blue") or {}
+
+    def meta(self) -> Json:
+        meta: Json = self.read().get("metadata", {})
+        return meta
+
+    def ready(self) -> Json:
+        (condition,) = self.read()["status"]["conditions"]
+        found: Json = condition
+        return found
+
+    def news(self) -> list[tuple[str, str]]:
+        names = [name for _, plural, name in self.api.writes if plural == events.EVENTS.plural]
+        told = [self.api.read(events.EVENTS, "default", name) or {} for name in names]
+        return [(event["reason"], event["note"]) for event in told]
+
+
+@pytest.fixture
+def world() -> World:
+    made = World()
+    made.pool("10.0.0.5-10.0.0.6")
+    return made
+
+
+async def test_a_pool_that_can_give_is_ready(world: World) -> None:
+    await world.reconcile()
+
+    assert world.ready()["status"] == "True"
+    assert world.ready()["reason"] == "Ready"
+    assert world.read()["status"]["ipAddresses"] == {
+        "total": 2, "free": 2, "used": 0, "outOfRange": 0,
+    }  # fmt: skip
+    assert world.news() == []
+
+
+async def test_a_second_run_writes_nothing(world: World) -> None:
+    await world.reconcile()
+    world.api.writes.clear()
+
+    await world.reconcile()
+
+    assert world.api.writes == []
+
+
+async def test_a_paused_pool_says_so_and_nothing_else_is_done_to_it(world: World) -> None:
+    world.pool("10.0.0.5", annotations=PAUSED, finalizers=[])
+
+    await world.reconcile()
+
+    assert world.api.writes == [("patch status", "inclusterippools", "blue")]
+    assert (world.ready()["status"], world.ready()["reason"]) == ("False", "Paused")
+    assert "cluster.x-k8s.io/paused" in world.ready()["message"]
+
+
+async def test_a_paused_pool_is_not_let_go(world: World) -> None:
+    world.pool("10.0.0.5", annotations=PAUSED, deletionTimestamp="2026-01-01T00:00:01Z")
+
+    await world.reconcile()
+
+    assert world.meta()["finalizers"] == [PROTECT]
+
+
+async def test_a_pool_that_is_deleted_says_what_it_waits_for(world: World) -> None:
+    world.address("web", "10.0.0.5")
+    world.pool("10.0.0.5", deletionTimestamp="2026-01-01T00:00:01Z")
+
+    await world.reconcile()
+
+    assert world.ready()["reason"] == "Deleting"
+    assert world.ready()["message"] == ("pool is being deleted: claims hold 1 of its addresses")
+
+
+async def test_a_full_pool_is_ready_and_tells_that_it_is_full_once(world: World) -> None:
+    world.address("a", "10.0.0.5")
+    world.address("b", "10.0.0.6")
+
+    await world.reconcile()
+    await world.reconcile()
+
+    assert (world.ready()["status"], world.ready()["reason"]) == ("True", "PoolExhausted")
+    assert world.news() == [("PoolExhausted", world.ready()["message"])]
+
+
+async def test_a_spec_without_sense_is_told_with_its_problem(world: World) -> None:
+    world.pool("10.0.0.900")
+
+    await world.reconcile()
+
+    assert (world.ready()["status"], world.ready()["reason"]) == ("False", "InvalidSpec")
+    assert "10.0.0.900" in world.ready()["message"]
+    assert world.news() == [("InvalidSpec", world.ready()["message"])]
+
+
+async def test_two_addresses_that_are_one_are_told_with_their_names(world: World) -> None:
+    world.address("a", "10.0.0.5")
+    world.address("b", "10.0.0.5")
+
+    await world.reconcile()
+
+    assert (world.ready()["status"], world.ready()["reason"]) == ("True", "DuplicateAddress")
+    assert "10.0.0.5 by default/a, default/b" in world.ready()["message"]
+    assert [reason for reason, _ in world.news()] == ["DuplicateAddress"]
+
+
+async def test_an_address_that_lands_outside_is_told(world: World) -> None:
+    await world.reconcile()
+    world.address("a", "10.0.0.9")
+
+    await world.reconcile()
+
+    assert world.read()["status"]["ipAddresses"]["outOfRange"] == 1
+    [(reason, note)] = world.news()
+    assert reason == "AddressOutOfRange"
+    assert note.startswith("1 IPAddresses in use")
+
+
+async def test_a_broken_address_counts_as_in_use_and_out_of_range(world: World) -> None:
+    world.address("a", "ten")
+
+    await world.reconcile()
+
+    counts = world.read()["status"]["ipAddresses"]
+    assert (counts["used"], counts["outOfRange"], counts["free"]) == (1, 1, 2)

@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The leader shows what its controller knows, for as long as that runs."""
+
+import asyncio
+import contextlib
+import json
+from collections.abc import Mapping
+from types import SimpleNamespace
+from typing import Any
+
+from prometheus_client import REGISTRY
+from typing_extensions import override
+
+from kube import errors, fake, metrics, pools
+from kube.resources import GroupVersionResource
+from manager import leader
+
+SERVED = ("IPAddressClaim", "IPAddress", "Cluster")
+POOLS = pools.KINDS["InClusterIPPool"]
+
+
+class Cluster(fake.FakeApi):
+    """A fake API server on which Cluster API is installed."""
+
+    @override
+    async def list(
+        self,
+        resource: GroupVersionResource,
+        namespace: str = "",
+        params: Mapping[str, str] | None = None,
+    ) -> bytes:
+        if resource.kind != "APIResourceList":
+            return await super().list(resource, namespace, params)
+        if resource.version != "v1beta2":
+            raise errors.NotFoundError(404, "NotFound", "not served", "GET")
+        return json.dumps({"resources": [{"kind": kind} for kind in SERVED]}).encode()
+
+
+def free() -> float | None:
+    labels = {"kind": "InClusterIPPool", "namespace": "default", "name": "blue"}
+    return REGISTRY.get_sample_value("capi_ipam_in_cluster_pool_addresses_free", labels)
+
+
+async def test_pools_are_shown_while_the_controller_runs_and_no_longer() -> None:
+    api: Any = Cluster()
+    meta: fake.Json = {"name": "blue", "namespace": "default"}
+    api.put(POOLS, {"metadata": meta, "spec": {"addresses": ["10.0.0.5"], "prefix": 24}})
+    scope: Any = SimpleNamespace(namespace="", watch_filter="")
+    assert free() is None
+
+    task = asyncio.create_task(leader._control(api, scope))
+    async with asyncio.timeout(10):
+        while not metrics.SERVED.queues:  # noqa: ASYNC110 - what is waited for is no event
+            await asyncio.sleep(0.005)
+    assert free() == 1
+    assert set(metrics.SERVED.queues) == {"ipaddressclaim", "pool"}
+    task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await task
+
+    assert free() is None
+    assert metrics.SERVED.queues == {}
