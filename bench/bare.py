@@ -1,63 +1,143 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The raw limit: the three writes of an allocation for each claim, and nothing else.
+"""The raw limit: the writes that the manager makes for each claim, and nothing else.
 
-usage: bare.py KUBECONFIG NAMESPACE
+usage: bare.py KUBECONFIG NAMESPACE allocate|release
 
-Writes what the manager would write, from bodies made beforehand, with as many requests at a time as
-it has workers.  Prints the seconds that took.  `claims.py` runs it as a process of its own.
+Flow:
+    Reads what is in the namespace and makes all bodies, says `ready`, waits for a line on standard
+    input, sends the writes for as many claims at a time as the manager has workers, says `done`,
+    and waits for the end of its input, so that its CPU time can be read.
+
+Each body is the manager's to the byte, but for the order of its fields; so is each URL.  The client
+is the leanest that aiohttp can be, and none of the manager's code: the limit must not move with it.
 """
 
 import asyncio
+import base64
 import json
+import re
+import ssl
 import sys
-import time
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import aiohttp
 import uvloop
 
 from controller.controller import CLAIM_WORKERS
-from kube.connect import Connection, connect
 
-GROUP = "/apis/ipam.cluster.x-k8s.io/v1beta2"
-MERGE = {"Content-Type": "application/merge-patch+json"}
-CREATE = {"Content-Type": "application/json"}
+Json = dict[str, Any]
+
+GROUP = "ipam.cluster.x-k8s.io"
+ROOT = f"/apis/{GROUP}/v1beta2/namespaces"
+CLUSTER_NAME = "cluster.x-k8s.io/cluster-name"
+
+_TIMEOUT = "?timeout=10s"  # which the manager adds to each write
+_MERGE = "application/merge-patch+json"
+_JSON = "application/json"
+_VERSION = re.compile(rb'"resourceVersion":"(\d+)"')
 
 
-class Writes(NamedTuple):
-    """The bodies for one claim."""
+class Door:
+    """A namespace at the API server, for those who have their bodies ready."""
+
+    def __init__(self, session: aiohttp.ClientSession, server: str, namespace: str) -> None:
+        self._session = session
+        self._url = f"{server}{ROOT}/{namespace}/"
+
+    async def write(self, method: str, path: str, body: bytes, content_type: str = _JSON) -> bytes:
+        """Send one write and return its answer."""
+        headers, url = {"Content-Type": content_type}, self._url + path
+        async with self._session.request(
+            method, url + _TIMEOUT, data=body, headers=headers
+        ) as response:
+            answer = await response.read()
+        if not response.ok:
+            raise SystemExit(f"{method} {url}: {answer.decode()}")
+        return answer
+
+    async def patch(self, path: str, body: bytes) -> bytes:
+        """Send a merge patch."""
+        return await self.write("PATCH", path, body, _MERGE)
+
+    async def items(self, plural: str) -> list[Json]:
+        """Return all objects of a kind of Cluster API."""
+        return await self._list(self._url + plural)
+
+    async def pools(self) -> dict[str, Json]:
+        """Return the namespace's pools by name."""
+        found = await self._list(self._url.replace("v1beta2", "v1alpha2") + "inclusterippools")
+        return {pool["metadata"]["name"]: pool for pool in found}
+
+    async def _list(self, url: str) -> list[Json]:
+        async with self._session.get(url) as response:
+            answer: Json = await response.json()
+        items: list[Json] = answer["items"]
+        return items
+
+
+@asynccontextmanager
+async def door(kubeconfig: str, namespace: str) -> AsyncGenerator[Door]:
+    """Open a door by a kubeconfig with a token, of one cluster and one user."""
+    config = json.loads(Path(kubeconfig).read_bytes())  # noqa: ASYNC240 - nothing else runs yet
+    place, token = config["clusters"][0]["cluster"], config["users"][0]["user"]["token"]
+    authority = base64.b64decode(place["certificate-authority-data"]).decode()
+    tls = ssl.create_default_context(cadata=authority)
+    headers = {"Authorization": f"Bearer {token}"}
+    connector = aiohttp.TCPConnector(ssl=tls, limit=CLAIM_WORKERS)
+    async with aiohttp.ClientSession(connector=connector, headers=headers) as session:
+        yield Door(session, place["server"], namespace)
+
+
+class Allocation(NamedTuple):
+    """The bodies for one claim; `status` lacks the version that the first write answers."""
 
     name: str
     record: bytes
     address: bytes
     status: bytes
 
+    async def send(self, door: Door) -> None:
+        """Send the three writes, one after the other."""
+        answer = await door.patch(f"ipaddressclaims/{self.name}", self.record)
+        await door.write("POST", "ipaddresses", self.address)
+        status = self.status % version(answer)
+        await door.patch(f"ipaddressclaims/{self.name}/status", status)
 
-def prepare(claim: dict[str, Any], number: int) -> Writes:
+
+class Release(NamedTuple):
+    """The bodies for one deleted claim; `address` lacks the version that its deletion answers."""
+
+    name: str
+    options: bytes
+    address: bytes
+    claim: bytes
+
+    async def send(self, door: Door) -> None:
+        """Send the three writes, one after the other."""
+        answer = await door.write("DELETE", f"ipaddresses/{self.name}", self.options)
+        await door.patch(f"ipaddresses/{self.name}", self.address % version(answer))
+        await door.patch(f"ipaddressclaims/{self.name}", self.claim)
+
+
+def version(answer: bytes) -> bytes:
+    """Return the resourceVersion of an object."""
+    found = _VERSION.search(answer)
+    assert found is not None
+    return found[1]
+
+
+def allocation(claim: Json, pool: Json, number: int) -> Allocation:
     """Make the bodies; addresses are any, since nobody checks them here."""
-    meta, pool = claim["metadata"], claim["spec"]["poolRef"]
+    meta = claim["metadata"]
     given = f"10.{number >> 16}.{number >> 8 & 255}.{number & 255}"
     record = {
-        "finalizers": ["ipam.cluster.x-k8s.io/ReleaseAddress"],
-        "annotations": {"ipam.cluster.x-k8s.io/address": given},
+        "finalizers": [f"{GROUP}/ReleaseAddress"],
+        "annotations": {f"{GROUP}/address": given, f"{GROUP}/address-for": meta["uid"]},
         "labels": {"clusterctl.cluster.x-k8s.io/move": ""},
-    }
-    owner = {"apiVersion": claim["apiVersion"], "kind": claim["kind"], "name": meta["name"]}
-    address = {
-        "apiVersion": claim["apiVersion"],
-        "kind": "IPAddress",
-        "metadata": {
-            "name": meta["name"],
-            "finalizers": ["ipam.cluster.x-k8s.io/ProtectAddress"],
-            "ownerReferences": [owner | {"uid": meta["uid"], "blockOwnerDeletion": True}],
-        },
-        "spec": {
-            "claimRef": {"name": meta["name"]},
-            "poolRef": pool,
-            "address": given,
-            "prefix": 8,
-            "gateway": "10.0.0.1",
-        },
+        "resourceVersion": meta["resourceVersion"],
     }
     ready = {
         "type": "Ready",
@@ -68,48 +148,89 @@ def prepare(claim: dict[str, Any], number: int) -> Writes:
         "observedGeneration": 1,
     }
     status = {"addressRef": {"name": meta["name"]}, "conditions": [ready]}
-    bodies = ({"metadata": record}, address, {"status": status})
-    return Writes(meta["name"], *(json.dumps(body).encode() for body in bodies))
+    bodies = (
+        {"metadata": record},
+        _address(claim, pool, given),
+        {"metadata": {"resourceVersion": "%s"}, "status": status},
+    )
+    return Allocation(meta["name"], *(json.dumps(body).encode() for body in bodies))
 
 
-async def allocate(session: aiohttp.ClientSession, url: str, writes: Writes) -> None:
-    """Send the three writes of one claim, one after the other."""
-    claim = f"{url}/ipaddressclaims/{writes.name}"
-    for method, target, body, headers in (
-        ("PATCH", claim, writes.record, MERGE),
-        ("POST", f"{url}/ipaddresses", writes.address, CREATE),
-        ("PATCH", f"{claim}/status", writes.status, MERGE),
-    ):
-        async with session.request(method, target, data=body, headers=headers) as response:
-            answer = await response.read()
-            if not response.ok:
-                raise SystemExit(f"{method} {target}: {answer.decode()}")
+def _address(claim: Json, pool: Json, given: str) -> Json:
+    meta = claim["metadata"]
+    labels = {name: text for name, text in meta.get("labels", {}).items() if name == CLUSTER_NAME}
+    meta = {
+        "name": meta["name"],
+        "namespace": meta["namespace"],
+        "finalizers": [f"{GROUP}/ProtectAddress"],
+        "ownerReferences": [_owner(claim, controller=True), _owner(pool, controller=False)],
+    }
+    return {
+        "apiVersion": claim["apiVersion"],
+        "kind": "IPAddress",
+        "metadata": meta | ({"labels": labels} if labels else {}),
+        "spec": {
+            "claimRef": {"name": meta["name"]},
+            "poolRef": claim["spec"]["poolRef"],
+            "address": given,
+            "prefix": pool["spec"]["prefix"],
+            "gateway": pool["spec"]["gateway"],
+        },
+    }
 
 
-async def work(connection: Connection, namespace: str) -> float:
-    """Allocate for all claims of a namespace; returns seconds."""
-    session, url = connection.session, f"{connection.host}{GROUP}/namespaces/{namespace}"
-    session.headers.update(await connection.authorization())
-    async with session.get(f"{url}/ipaddressclaims") as response:
-        claims = (await response.json())["items"]
-    queue = [prepare(claim, number) for number, claim in enumerate(claims, start=2)]
-
-    async def worker() -> None:
-        while queue:
-            await allocate(session, url, queue.pop())
-
-    began = time.perf_counter()
-    await asyncio.gather(*(worker() for _ in range(CLAIM_WORKERS)))
-    return time.perf_counter() - began
+def _owner(owner: Json, *, controller: bool) -> Json:
+    names = {name: owner["metadata"][name] for name in ("name", "uid")}
+    kind = {"apiVersion": owner["apiVersion"], "kind": owner["kind"]}
+    return kind | names | {"controller": controller, "blockOwnerDeletion": True}
 
 
-async def main(kubeconfig: str, namespace: str) -> None:
-    """Connect, work, print."""
-    connection = await connect(kubeconfig, "bare")
-    try:
-        print(await work(connection, namespace))
-    finally:
-        await connection.close()
+def release(claim: Json, address: Json) -> Release:
+    """Make the bodies that give an address back."""
+    kind = {"kind": "DeleteOptions", "apiVersion": "v1"}
+    preconditions = {"preconditions": {"uid": address["metadata"]["uid"]}}
+    free = {"finalizers": list[str](), "resourceVersion": "%s"}
+    gone = free | {"resourceVersion": claim["metadata"]["resourceVersion"]}
+    bodies = (kind | preconditions, {"metadata": free}, {"metadata": gone})
+    return Release(claim["metadata"]["name"], *(json.dumps(body).encode() for body in bodies))
+
+
+async def allocations(door: Door) -> list[Allocation]:
+    """Make the bodies for all claims of a namespace."""
+    pools = await door.pools()
+    return [
+        allocation(claim, pools[claim["spec"]["poolRef"]["name"]], number)
+        for number, claim in enumerate(await door.items("ipaddressclaims"), start=2)
+    ]
+
+
+async def releases(door: Door) -> list[Release]:
+    """Make the bodies for all claims of a namespace, which must be deleted and bound."""
+    addresses = {item["metadata"]["name"]: item for item in await door.items("ipaddresses")}
+    claims = await door.items("ipaddressclaims")
+    return [release(claim, addresses[claim["metadata"]["name"]]) for claim in claims]
+
+
+PREPARE: dict[str, Callable[[Door], Awaitable[list[Allocation] | list[Release]]]] = {
+    "allocate": allocations,
+    "release": releases,
+}
+
+
+async def main(kubeconfig: str, namespace: str, what: str) -> None:
+    """Connect, prepare, wait for the word, send."""
+    async with door(kubeconfig, namespace) as opened:
+        queue = (await PREPARE[what](opened))[::-1]
+
+        async def worker() -> None:
+            while queue:
+                await queue.pop().send(opened)
+
+        print("ready", flush=True)
+        sys.stdin.readline()
+        await asyncio.gather(*(worker() for _ in range(CLAIM_WORKERS)))
+        print("done", flush=True)
+        sys.stdin.readline()
 
 
 if __name__ == "__main__":

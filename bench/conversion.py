@@ -12,7 +12,6 @@ has each of them converted (v1alpha1) or none (v1alpha2, which is stored).
 """
 
 import json
-import os
 import re
 import shutil
 import statistics
@@ -28,6 +27,7 @@ from pathlib import Path
 from typing import Any
 
 import urllib3
+import usage
 
 from envtest.client import Resource
 from envtest.errors import RefusedError
@@ -43,7 +43,6 @@ CONNECTIONS = 8
 START_SECONDS = 30.0
 GROUP = "ipam.cluster.x-k8s.io"
 KIND = "InClusterIPPool"
-TICKS = os.sysconf("SC_CLK_TCK")  # per second, of the CPU times in /proc
 
 _POST = """wrk.method = "POST"
 wrk.body = io.open("{body}"):read("*a")
@@ -135,7 +134,7 @@ class Service:
         """Send the review for some seconds."""
         script = self._folder / "post.lua"
         script.write_text(_POST.format(body=body))
-        before = self._cpu_seconds()
+        before = usage.cpu_seconds(self.process.pid)
         command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds:g}", "--latency", "-s", script]
         run = subprocess.run(
             [*map(str, command), self.url], check=True, capture_output=True, text=True
@@ -144,17 +143,8 @@ class Service:
         requests = int(re.findall(r"(\d+) requests in", run.stdout)[0])
         times = {p: float(n) * _TO_MS[unit] for p, n, unit in _FIGURES.findall(run.stdout)}
         rate = float(re.findall(r"Requests/sec:\s+([\d.]+)", run.stdout)[0])
-        cpu = (self._cpu_seconds() - before) / (requests * count) * 1000
+        cpu = (usage.cpu_seconds(self.process.pid) - before) / (requests * count) * 1000
         return Figures(rate, times["50"], times["99"], cpu)
-
-    def rss_mib(self) -> float:
-        """Return the resident memory of the server."""
-        status = Path(f"/proc/{self.process.pid}/status").read_text()
-        return int(re.findall(r"VmRSS:\s+(\d+) kB", status)[0]) / 1024
-
-    def _cpu_seconds(self) -> float:
-        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / TICKS
 
 
 @contextmanager
@@ -255,7 +245,8 @@ def compare(seconds: float) -> None:
                         f"{'':9s}one at a time: p50 {alone[1]:.2f} ms, naive {alone[0]:.2f} ms,"
                         f" {alone[0] / alone[1]:.2f} x"
                     )
-        print(f"RSS: ours {ours.rss_mib():.0f} MiB, naive {naive.rss_mib():.0f} MiB")
+        rss = [usage.rss_mib(each.process.pid) for each in (naive, ours)]
+        print(f"RSS: ours {rss[1]:.0f} MiB, naive {rss[0]:.0f} MiB")
 
 
 if __name__ == "__main__":

@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the manager needs for many claims that are bound: memory, and what a restart costs.
+
+CPU seconds of a restart are those of the whole process from exec until it has served a new claim
+and is idle.  Writes are counted in the audit log: all but the lease's, and but those for the new
+claim.
+"""
+
+from collections.abc import Iterator
+
+import fill
+import table
+import usage
+from setting import POOL, PROBE, Crowd, await_serving, cluster, restart
+
+from envtest import manifests
+from envtest.client import Json
+from envtest.provider import Provider
+from envtest.tenants import Tenant
+from envtest.waiting import until
+
+_CPU_SECONDS = 5.0  # for a restart with 10,000 claims
+_IDLE_MIB, _SERVED_MIB, _LARGE_MIB = 100.0, 128.0, 512.0
+_COUNTED_SECONDS = 300.0  # until a pool's status counts 100,000 addresses that came at once
+_WRITES = {"create", "update", "patch", "delete", "deletecollection"}
+
+
+def served(count: int, _turns: int) -> Iterator[table.Figure]:
+    """Yield the figures with claims that the manager has just served, and after a restart."""
+    with cluster(audit=True) as provider:
+        restart(provider)
+        yield table.limited("idle, RSS", usage.rss_mib(provider.manager.pid), _IDLE_MIB, "MiB")
+        yield _cpu("start with nothing, CPU", provider)
+        crowd = Crowd(provider, "served", count)
+        crowd.bind()
+        await_serving(provider)
+        rss = usage.rss_mib(provider.manager.pid)
+        yield table.limited(f"{count} claims served, RSS", rss, _SERVED_MIB, "MiB")
+        yield from _restarted(provider, count, _SERVED_MIB, _CPU_SECONDS)
+
+
+def generated(count: int, _turns: int) -> Iterator[table.Figure]:
+    """Yield the figures with claims that were put into etcd."""
+    with cluster(audit=True) as provider:
+        tenant = Tenant(provider, provider.new_namespace("generated"))
+        tenant.pools().create(manifests.pool("pool", POOL))
+        tenant.add_claim(fill.TEMPLATE, "pool")
+        tenant.bound(fill.TEMPLATE)
+        await_serving(provider)
+        _fill(provider, tenant, count)
+        yield from _restarted(provider, count, _LARGE_MIB, None)
+
+
+def _fill(provider: Provider, tenant: Tenant, count: int) -> None:
+    """Write the copies, and return when the manager has counted them."""
+    store = fill.Store.of(provider.control_plane)
+    made = fill.template(tenant, store)
+    provider.manager.stop()
+    provider.control_plane.apiserver.stop()
+    fill.fill(store, made, count)
+    store.close()
+    provider.control_plane.start()
+    provider.manager.run()
+    until(
+        "the pool counts all addresses",
+        lambda: tenant.counts("pool").get("used"),
+        lambda used: used == count + 1,
+        _COUNTED_SECONDS,
+    )
+    await_serving(provider)
+
+
+def _restarted(
+    provider: Provider, count: int, mib: float, cpu_seconds: float | None
+) -> Iterator[table.Figure]:
+    before = len(provider.requests())
+    restart(provider)
+    writes = [event for event in provider.requests()[before:] if _is_write(event)]
+    for event in writes[:5]:
+        print(f"  written: {event['verb']} {event['requestURI']}")
+    yield table.limited(f"restart with {count} claims, writes", len(writes), 0, "", digits=0)
+    yield _cpu(f"restart with {count} claims, CPU", provider, cpu_seconds)
+    rss = usage.rss_mib(provider.manager.pid)
+    yield table.limited(f"restart with {count} claims, RSS", rss, mib, "MiB")
+
+
+def _cpu(what: str, provider: Provider, most: float | None = None) -> table.Figure:
+    """Return the CPU time of the present manager process."""
+    seconds = usage.cpu_seconds(provider.manager.pid)
+    if most is None:
+        return table.Figure(what, f"{seconds:.1f} s")
+    return table.limited(what, seconds, most, "s")
+
+
+def _is_write(event: Json) -> bool:
+    about: dict[str, str] = event.get("objectRef", {})
+    spared = about.get("resource") == "leases" or about.get("namespace") == PROBE
+    return event["verb"] in _WRITES and not spared
