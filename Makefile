@@ -93,9 +93,14 @@ generate: $(STAMP) ## Write CRDs, RBAC, webhook configurations, API reference an
 	$(BIN)/python -m generator
 
 .PHONY: fuzz
-fuzz: tools ## Test the laws of conversion with 100,000 examples each (hours), or FUZZ_EXAMPLES=N
+fuzz: tools ## Test the laws with 100,000 examples each (hours), or FUZZ_EXAMPLES=N
 	$(BIN)/python -m pytest tests/conversion tests/webhook/test_hostile.py tests/apiserver/test_schema_fuzz.py \
+		tests/controller/test_interleavings.py \
 		--hypothesis-profile=fuzz --numprocesses=auto --dist=worksteal --durations=30
+
+.PHONY: chaos
+chaos: tools ## Break everything around two managers, and check that no address is lost or given twice (SEED=, MINUTES=3)
+	$(BIN)/python -m envtest.chaos $(if $(SEED),--seed=$(SEED)) $(if $(MINUTES),--minutes=$(MINUTES))
 
 .PHONY: bench
 bench: tools ## Run the benchmarks and print their figures

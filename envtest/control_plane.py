@@ -15,6 +15,7 @@ from typing import Self
 
 from . import binaries
 from .client import Client, Json
+from .etcd import Etcd
 from .pki import LIFETIME, LOOPBACK, Authority, replace_file, signing_key
 from .ports import free_port
 from .processes import Process
@@ -95,16 +96,23 @@ class ControlPlane:
         """Return a client that is `user`; RBAC decides what it may do."""
         return Client(self.server, self._tls(*self._client_files(user, groups)))
 
+    def etcd_client(self) -> Etcd:
+        """Return a client of etcd itself."""
+        return Etcd(self._etcd_url, self._tls(self.folder / "etcd.crt", self.folder / "etcd.key"))
+
     def kubeconfig(self, user: str, groups: Sequence[str] = (), namespace: str = "default") -> Path:
         """Write a kubeconfig for any user with a client certificate; return its path."""
         certificate, key = self._client_files(user, groups)
         files = {"client-certificate": str(certificate), "client-key": str(key)}
         return self._write_kubeconfig(user, files, namespace)
 
-    def service_account_kubeconfig(self, namespace: str, name: str) -> Path:
-        """Write a kubeconfig with a token of a service account, which must exist."""
+    def service_account_kubeconfig(self, namespace: str, name: str, server: str = "") -> Path:
+        """Write a kubeconfig with a token of a service account, which must exist.
+
+        `server` is the URL of what stands in front of the API server; each has a file of its own.
+        """
         token = self.service_account_token(namespace, name)
-        return self._write_kubeconfig(name, {"token": token}, namespace)
+        return self._write_kubeconfig(name, {"token": token}, namespace, server)
 
     def service_account_token(self, namespace: str, name: str) -> str:
         """Return a token of a service account, which must exist."""
@@ -134,9 +142,11 @@ class ControlPlane:
         context.load_cert_chain(certificate, key)
         return context
 
-    def _write_kubeconfig(self, user: str, credentials: Json, namespace: str) -> Path:
+    def _write_kubeconfig(
+        self, user: str, credentials: Json, namespace: str, server: str = ""
+    ) -> Path:
         authority = base64.b64encode(self.authority.pem).decode()
-        cluster = {"server": self.server, "certificate-authority-data": authority}
+        cluster = {"server": server or self.server, "certificate-authority-data": authority}
         context = {"cluster": "envtest", "user": user, "namespace": namespace}
         config = {
             "apiVersion": "v1",
@@ -146,7 +156,8 @@ class ControlPlane:
             "contexts": [{"name": "envtest", "context": context}],
             "current-context": "envtest",
         }
-        path = self.folder / f"{_file_name(user)}.kubeconfig"
+        port = server.rpartition(":")[2]
+        path = self.folder / f"{_file_name(user)}{port and '-'}{port}.kubeconfig"
         replace_file(path, json.dumps(config, indent=2).encode())
         return path
 

@@ -7,6 +7,8 @@
   * StartError: a process ended before it was ready, or never became ready
   * NotReachedError: something that was waited for did not happen in time
   * RefusedError: the API server answered with a Status that is a failure
+  * EtcdError: etcd did not answer, or not what it was asked for
+    * LostHistoryError: what was asked for is compacted away
 """
 
 from collections.abc import Mapping
@@ -71,3 +73,20 @@ class RefusedError(EnvtestError):
         details: dict[str, Any] = status.get("details") or {}
         causes: list[dict[str, str]] = details.get("causes") or []
         self.causes = [(cause.get("field", ""), cause.get("message", "")) for cause in causes]
+
+
+class EtcdError(EnvtestError):
+    """What etcd said, or that it said nothing."""
+
+    def __init__(self, request: str, problem: str) -> None:
+        super().__init__(f"etcd, {request}: {problem}")
+        self.request = request
+        self.problem = problem
+
+
+class LostHistoryError(EtcdError):
+    """Changes from revision `start` on can't be had any more."""
+
+    def __init__(self, start: int, answer: Mapping[str, Any]) -> None:
+        super().__init__("watch", f"history from {start} on is lost: {answer}")
+        self.start = start

@@ -27,6 +27,7 @@ class Provider:
     `capi_series` chooses the contract of Cluster API.  `flags` go to the manager in addition to
     where everything is.  `audit` records the manager's requests (`requests`).
     `self_signed` installs what is shipped for clusters without cert-manager.
+    `webhook_port` is where the API server finds the webhooks, should that not be the manager.
     """
 
     def __init__(  # noqa: PLR0913 - all but the first by their names
@@ -38,11 +39,12 @@ class Provider:
         audit: bool = False,
         detached: bool = False,
         self_signed: bool = False,
+        webhook_port: int | None = None,
     ) -> None:
         self.folder = folder
         self.capi_series = capi_series
         self.control_plane = ControlPlane(folder, audit=audit, detached=detached)
-        self._webhook_port = free_port()
+        self._webhook_port = webhook_port or free_port()
         self._flags = flags
         self._detached = detached
         self._self_signed = self_signed
@@ -86,9 +88,13 @@ class Provider:
             manager.kill()
         self.control_plane.stop()
 
-    def new_manager(self, name: str, *, webhook_port: int = 0) -> Manager:
-        """Return another manager of the same cluster, not yet started; it ends with this."""
-        kubeconfig = self.control_plane.service_account_kubeconfig(NAMESPACE, SERVICE_ACCOUNT)
+    def new_manager(self, name: str, *, webhook_port: int = 0, server: str = "") -> Manager:
+        """Return another manager of the same cluster, not yet started; it ends with this.
+
+        `server` is the URL at which it finds the API server, should something be in between.
+        """
+        plane = self.control_plane
+        kubeconfig = plane.service_account_kubeconfig(NAMESPACE, SERVICE_ACCOUNT, server)
         options = Options(name, webhook_port, self._flags, self._detached, self._self_signed)
         manager = Manager(self.folder, kubeconfig, self.control_plane.authority, options)
         self._managers.append(manager)

@@ -2,13 +2,15 @@
 """A TCP relay in front of a server on loopback, which can hold back what clients send.
 
 It passes bytes on as they are, TLS included, and ends a connection when either side does: its
-clients meet a server that dies as if there were no relay.
+clients meet a server that dies as if there were no relay.  With several targets it is to them what
+a Service is to its pods.
 """
 
 import socket
 import socketserver
 import threading
-from contextlib import suppress
+from collections.abc import Generator
+from contextlib import contextmanager, suppress
 from typing import Self
 
 from .pki import LOOPBACK
@@ -17,12 +19,16 @@ _CHUNK_BYTES = 4096  # two or three ConversionReviews: a hold comes close to whe
 
 
 class Relay:
-    """Listens on `port` and passes on to `target`, another port, for the length of a block."""
+    """Listens on `port` and passes on to one of `targets`, other ports, for the length of a block.
 
-    def __init__(self, target: int) -> None:
-        self.target = target
+    The first target that accepts a connection gets it.
+    """
+
+    def __init__(self, *targets: int) -> None:
+        self.targets = targets
         self._allowed: int | None = None
         self._waiting: list[int] = []
+        self._upstream: dict[socket.socket, int] = {}
         self._changed = threading.Condition()
         self._server = _Server(self)
         self.port: int = self._server.server_address[1]
@@ -35,6 +41,28 @@ class Relay:
         self.release()
         self._server.shutdown()
         self._server.server_close()
+
+    def route(self, *targets: int) -> None:
+        """Pass on to these from now on, and end the connections to all others."""
+        self.targets = targets
+        with self._changed:
+            gone = [side for side, target in self._upstream.items() if target not in targets]
+        for side in gone:
+            with suppress(OSError):
+                side.shutdown(socket.SHUT_RDWR)
+
+    @contextmanager
+    def connected(self) -> Generator[socket.socket]:
+        """Connect to a target that accepts."""
+        side, target = _first(self.targets)
+        with side:
+            with self._changed:
+                self._upstream[side] = target
+            try:
+                yield side
+            finally:
+                with self._changed:
+                    del self._upstream[side]
 
     def hold_after(self, size: int) -> None:
         """Pass on about so many bytes more, of all clients together, then nothing."""
@@ -87,7 +115,7 @@ class _Connection(socketserver.BaseRequestHandler):
         relay = self.server.relay
         with (
             suppress(OSError),  # an end of either side, by whatever means, ends both
-            socket.create_connection((LOOPBACK, relay.target)) as upstream,
+            relay.connected() as upstream,
         ):
             for side in (self.request, upstream):  # or each review waits 40 ms for a delayed ACK
                 side.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -102,3 +130,10 @@ class _Connection(socketserver.BaseRequestHandler):
                 self.request.sendall(chunk)
         with suppress(OSError):
             self.request.shutdown(socket.SHUT_RDWR)
+
+
+def _first(targets: tuple[int, ...]) -> tuple[socket.socket, int]:
+    for target in targets:
+        with suppress(ConnectionRefusedError):
+            return socket.create_connection((LOOPBACK, target)), target
+    raise ConnectionRefusedError

@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`python -m envtest.chaos`: one run, its figures, and status 1 where a law was broken."""
+
+import random
+import shutil
+import signal
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import NoReturn
+
+import click
+
+from ..errors import EnvtestError
+from .run import Report, run
+
+FOLDER = Path("out/chaos")
+SECONDS = 60  # in a minute
+
+
+@click.command()
+@click.option("--seed", type=int, default=None, help="Decides everything but time.")
+@click.option("--minutes", type=float, default=3.0, show_default=True, help="Of faults.")
+def main(seed: int | None, minutes: float) -> None:
+    """Break everything around two managers, and prove that no address is lost or given twice."""
+    signal.signal(signal.SIGTERM, _end)
+    seed = random.randrange(10**6) if seed is None else seed  # noqa: S311 - not a secret
+    shutil.rmtree(FOLDER, ignore_errors=True)
+    FOLDER.mkdir(parents=True)
+    click.echo(f"chaos: seed {seed}")
+    try:
+        report = run(FOLDER.resolve(), seed, minutes * SECONDS, click.echo)
+    except EnvtestError as error:
+        sys.exit(f"chaos: seed {seed}: {error}")
+    show(report)
+    sys.exit(1 if report.violations else 0)
+
+
+def show(report: Report) -> None:
+    """Print a report."""
+    _table("operations", report.operations)
+    _table("faults", report.faults)
+    click.echo(f"addresses given: {report.allocated}")
+    click.echo(f"writes in the history: {report.events}")
+    click.echo(f"told that history is gone (410): {report.expired}")
+    click.echo(f"claims that the API server removed past their finalizer: {report.slipped}")
+    click.echo(f"violations: {len(report.violations)}")
+    for violation in report.violations:
+        click.echo(f"  {violation}")
+    click.echo(f"seed: {report.seed}")
+
+
+def _table(title: str, counts: Counter[str]) -> None:
+    click.echo(f"{title}: {sum(n for what, n in counts.items() if not what.startswith('='))}")
+    for what, count in sorted(counts.items()):
+        click.echo(f"  {count:6} {what}")
+
+
+def _end(_signal: int, _frame: object) -> NoReturn:
+    """End as by Ctrl-C: every block is left, and every process ended."""
+    sys.exit("chaos: terminated")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,212 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The laws of allocation, held against each step of a history.
+
+* Of one pool, no two IPAddresses that exist at the same time have the same address.
+* An IPAddress is made for a claim that exists, with the address that its user asked for if any.
+* A claim keeps the first address that it was given, and its status names an IPAddress of its own.
+* No IPAddress goes before its claim is being deleted and the pool's grace period is over.
+* No claim goes before its IPAddress.
+
+One thing is the API server's own doing: a DELETE that found no finalizer yet removes the claim
+though one was added in the meantime.  What such a claim (`slipped`) was given is rightly an orphan.
+"""
+
+import ipaddress
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from ..client import Json
+from ..manifests import KINDS
+from .history import Event
+
+CLAIMS, ADDRESSES = "ipaddressclaims", "ipaddresses"
+ADDRESS_ANNOTATION = "ipam.cluster.x-k8s.io/address"
+ADDRESS_FOR_ANNOTATION = "ipam.cluster.x-k8s.io/address-for"  # whom the provider chose it for
+RELEASE = "ipam.cluster.x-k8s.io/ReleaseAddress"
+PROTECTION = "ipam.cluster.x-k8s.io/ProtectAddress"
+
+Place = tuple[str, str]
+"""Namespace and name."""
+
+Pool = tuple[str, str, str]
+"""Plural, namespace (empty for global ones) and name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """A law that was broken, and by which write."""
+
+    law: str
+    revision: int
+    what: str
+
+    def __str__(self) -> str:
+        return f"{self.law} (revision {self.revision}): {self.what}"
+
+
+def check(events: Iterable[Event]) -> list[Violation]:
+    """Return all violations in a history, in its order."""
+    return judged(events).violations
+
+
+def judged(events: Iterable[Event]) -> "Checker":
+    """Return a checker that has taken a history."""
+    checker = Checker()
+    for event in events:
+        checker.take(event)
+    return checker
+
+
+class Checker:
+    """The state of the objects after the events taken so far."""
+
+    def __init__(self) -> None:
+        self.violations: list[Violation] = []
+        self.slipped: set[str] = set()
+        """Uids of claims that the API server removed past the finalizer."""
+        self._claims: dict[Place, Json] = {}
+        self._addresses: dict[Place, Json] = {}
+        self._holders: defaultdict[tuple[Pool, int], set[Place]] = defaultdict(set)
+        self._given: dict[str, str] = {}  # by the claim's uid, the first address
+        self._grace: dict[Pool, int] = {}  # the shortest that a pool ever had
+
+    def take(self, event: Event) -> None:
+        """Judge the next event."""
+        place = (event.namespace, event.name)
+        if event.plural == ADDRESSES:
+            self._take_address(event, place, self._addresses.get(place))
+            _replace(self._addresses, place, event.body)
+        elif event.plural == CLAIMS:
+            self._take_claim(event, place, self._claims.get(place))
+            _replace(self._claims, place, event.body)
+        elif event.body is not None:
+            pool = (event.plural, *place)
+            seconds = event.body["spec"].get("addressReuseGracePeriodSeconds", 0)
+            self._grace[pool] = min(seconds, self._grace.get(pool, seconds))
+
+    def _broken(self, law: str, event: Event, what: str) -> None:
+        where = f"{event.plural} {event.namespace}/{event.name}: {what}"
+        self.violations.append(Violation(law, event.revision, where))
+
+    def _take_address(self, event: Event, place: Place, old: Json | None) -> None:
+        new = event.body
+        if old is not None and (new is None or not _same(old, new)):
+            self._released(event, place, old)
+            self._holders[_held(old)].discard(place)
+            old = None
+        if new is None:
+            return
+        if old is None:
+            self._made(event, place, new)
+        elif _held(old) != _held(new):
+            self._broken("an address never changes", event, f"{_held(old)} -> {_held(new)}")
+        elif _protected(old) and not _protected(new):
+            self._released(event, place, old)
+
+    def _made(self, event: Event, place: Place, address: Json) -> None:
+        pool, number = held = _held(address)
+        text = address["spec"]["address"]
+        others = self._holders[held]
+        if others:
+            self._broken("no address twice", event, f"{text} of {pool}: also of {sorted(others)}")
+        others.add(place)
+        claim = self._claims.get((event.namespace, address["spec"]["claimRef"]["name"]))
+        if _owner(address) in self.slipped:
+            return
+        if claim is None or _uid(claim) != _owner(address):
+            self._broken("made for a claim that exists", event, f"{text} for {_owner(address)}")
+            return
+        if (first := self._given.setdefault(_uid(claim), text)) != text:
+            self._broken("a claim keeps its address", event, f"{first} -> {text}")
+        asked = _asked(claim)
+        if asked is not None and int(ipaddress.ip_address(asked)) != number:
+            self._broken("what was asked for", event, f"{text} instead of {asked}")
+
+    def _released(self, event: Event, place: Place, address: Json) -> None:
+        """Judge an IPAddress that goes, or loses the finalizer that protects it."""
+        claim = self._claims.get((place[0], address["spec"]["claimRef"]["name"]))
+        if claim is None or _uid(claim) != _owner(address):
+            return
+        text, since = address["spec"]["address"], claim["metadata"].get("deletionTimestamp")
+        if since is None:
+            self._broken("held while its claim lives", event, text)
+            return
+        held_for = event.seen - datetime.fromisoformat(since).timestamp()
+        grace = self._grace.get(_pool(address), 0)
+        if held_for < grace:
+            self._broken("held for its grace", event, f"{text} for {held_for:.1f} of {grace} s")
+
+    def _take_claim(self, event: Event, place: Place, old: Json | None) -> None:
+        new, address = event.body, self._addresses.get(place)
+        if old is not None and _slips(old, new):
+            self.slipped.add(_uid(old))
+        owned = address is not None and old is not None and _owner(address) == _uid(old)
+        goes = new is None or not _same(old or new, new)
+        if owned and goes and _uid(old or {}) not in self.slipped:
+            self._broken("the address goes first", event, "still has its IPAddress")
+        if new is None:
+            return
+        named = _named(new)
+        if named is None and old is not None and _same(old, new) and _named(old) is not None:
+            self._broken("a claim keeps its address", event, "its status forgot it")
+        if named is None or (old is not None and named == _named(old)):
+            return
+        address = self._addresses.get((event.namespace, named))
+        if address is None or _owner(address) != _uid(new):
+            self._broken("bound to its own", event, f"its status names {named}")
+
+
+def _replace(objects: dict[Place, Json], place: Place, body: Json | None) -> None:
+    if body is None:
+        objects.pop(place, None)
+    else:
+        objects[place] = body
+
+
+def _uid(body: Json) -> str:
+    return str(body["metadata"]["uid"])
+
+
+def _same(old: Json, new: Json) -> bool:
+    return _uid(old) == _uid(new)
+
+
+def _slips(old: Json, new: Json | None) -> bool:
+    """Tell whether a claim goes that has our finalizer and was never marked as being deleted."""
+    goes = new is None or not _same(old, new)
+    meta = old["metadata"]
+    return goes and RELEASE in meta.get("finalizers", ()) and "deletionTimestamp" not in meta
+
+
+def _pool(address: Json) -> Pool:
+    reference = address["spec"]["poolRef"]
+    scope = "" if reference["kind"].startswith("Global") else address["metadata"]["namespace"]
+    return KINDS[reference["kind"]], scope, reference["name"]
+
+
+def _held(address: Json) -> tuple[Pool, int]:
+    return _pool(address), int(ipaddress.ip_address(address["spec"]["address"]))
+
+
+def _protected(address: Json) -> bool:
+    return PROTECTION in address["metadata"].get("finalizers", ())
+
+
+def _owner(address: Json) -> str | None:
+    """Return the uid of the claim that an IPAddress belongs to."""
+    owners = address["metadata"].get("ownerReferences", ())
+    return next((owner["uid"] for owner in owners if owner["kind"] == "IPAddressClaim"), None)
+
+
+def _named(claim: Json) -> str | None:
+    reference = claim.get("status", {}).get("addressRef", {})
+    return reference.get("name") or None
+
+
+def _asked(claim: Json) -> str | None:
+    """Return which address the user of a claim asked for."""
+    annotations = claim["metadata"].get("annotations", {})
+    chosen = annotations.get(ADDRESS_FOR_ANNOTATION) == _uid(claim)
+    return None if chosen else annotations.get(ADDRESS_ANNOTATION)

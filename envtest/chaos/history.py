@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Everything that was ever written of pools, claims and addresses, in order."""
+
+import json
+import threading
+import time
+from dataclasses import dataclass
+from typing import Self
+
+from ..client import Json
+from ..errors import EtcdError, LostHistoryError
+from ..etcd import Change, Etcd
+
+PREFIX = "/registry/ipam.cluster.x-k8s.io/"  # Cluster API's kinds and ours have one group
+_AGAIN_SECONDS = 0.1  # before etcd is asked again that did not answer
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One write of one object; `body` is None where it is gone."""
+
+    revision: int
+    plural: str
+    namespace: str
+    name: str
+    body: Json | None
+    seen: float = 0.0
+    """When it was read, by `time.time`: never before it was written."""
+
+
+class History:
+    """Follows etcd for the length of a block."""
+
+    def __init__(self, etcd: Etcd) -> None:
+        self.events: list[Event] = []
+        self.lost: LostHistoryError | None = None
+        """Why the history has a hole, should it have one."""
+        self._etcd = etcd
+        self._next = etcd.revision() + 1
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._follow, daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.join()
+
+    @property
+    def revision(self) -> int:
+        """Up to where all was read; what is older may be compacted away."""
+        return self._next - 1
+
+    def _follow(self) -> None:
+        while not self._over.is_set():
+            try:
+                for change in self._etcd.changes(PREFIX, self._next):
+                    self.events.append(_event(change))
+                    self._next = change.revision + 1
+            except LostHistoryError as error:
+                self.lost = error
+                return
+            except EtcdError:
+                self._over.wait(_AGAIN_SECONDS)
+
+
+def _event(change: Change) -> Event:
+    plural, *namespace, name = change.key.removeprefix(PREFIX).split("/")
+    body: Json | None = json.loads(change.value) if change.value is not None else None
+    return Event(change.revision, plural, "".join(namespace), name, body, time.time())

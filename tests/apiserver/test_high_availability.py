@@ -1,0 +1,224 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Two managers side by side: one leads, and whatever becomes of it, the other takes over."""
+
+import itertools
+import signal
+import time
+from collections.abc import Callable, Generator
+from contextlib import closing
+from dataclasses import dataclass
+
+import pytest
+
+from envtest import errors, plugin, provider, proxy, replicas, tenants, waiting
+from envtest.chaos import checker, history
+
+LEASE_SECONDS = 3  # the managers' own, see envtest.manager
+CLAIMS = 80
+SOME = 10  # addresses, after which the storm is in full swing
+GROUP = "/apis/ipam.cluster.x-k8s.io/"
+NUMBERS = itertools.count(1)
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Both managers, and all that was ever written in their cluster."""
+
+    replicas: replicas.Replicas
+    history: history.History
+
+    def violations(self, sentinel: str) -> list[str]:
+        """Judge the history up to an IPAddress of that name, which is the last thing it has."""
+        waiting.until(
+            "the history is read",
+            lambda: [event.name for event in self.history.events],
+            lambda names: sentinel in names,
+        )
+        return [str(violation) for violation in checker.check(self.history.events)]
+
+
+@pytest.fixture(scope="module")
+def shared_pair(tmp_path_factory: pytest.TempPathFactory) -> Generator[Pair]:
+    with (
+        replicas.Replicas(plugin.log_folder(tmp_path_factory)) as both,
+        closing(both.provider.control_plane.etcd_client()) as etcd,
+        history.History(etcd) as written,
+    ):
+        yield Pair(both, written)
+
+
+@pytest.fixture
+def pair(shared_pair: Pair) -> Pair:
+    """Both up, one of them leading, whatever the test before did to them."""
+    shared_pair.replicas.heal()
+    shared_pair.replicas.leader()
+    return shared_pair
+
+
+@pytest.fixture
+def tenant(pair: Pair) -> tenants.Tenant:
+    own = pair.replicas.provider
+    return tenants.Tenant(own, own.new_namespace(f"ha-{next(NUMBERS)}"))
+
+
+@pytest.fixture
+def took(capsys: pytest.CaptureFixture[str]) -> Callable[[str, float], None]:
+    """Print how long a take-over took, which no test asserts: a busy machine takes longer."""
+
+    def show(what: str, since: float) -> None:
+        with capsys.disabled():
+            seconds = time.monotonic() - since
+            print(f"\n{what}: {seconds:.1f} s (lease {LEASE_SECONDS} s)", end=" ")  # noqa: T201
+
+    return show
+
+
+def storm(tenant: tenants.Tenant) -> list[str]:
+    """Have many claims served at once, and return when some are."""
+    names = [f"claim-{number:03}" for number in range(CLAIMS)]
+    for name in names:
+        tenant.add_claim(name, "blue")
+    tenant.add_pool("blue", "10.0.0.0/16", prefix=16)
+    waiting.until("some are", tenant.addresses.list, lambda found: len(found) >= SOME)
+    return names
+
+
+def lost_the_lead(replica: replicas.Replica, before: int) -> None:
+    """Wait until a manager says that it does not lead any more."""
+    waiting.until("it knows that it lost", lambda: losses(replica), lambda now: now > before)
+
+
+def losses(replica: replicas.Replica) -> int:
+    return replica.manager.log.read_text().count("leadership lost")
+
+
+def writes_since(seconds: float, replica: replicas.Replica) -> list[proxy.Write]:
+    return [
+        write
+        for write in replica.proxy.writes
+        if write.seconds > seconds and write.path.startswith(GROUP)
+    ]
+
+
+def test_who_was_frozen_past_its_lease_never_writes_again(
+    pair: Pair, tenant: tenants.Tenant, took: Callable[[str, float], None]
+) -> None:
+    former = pair.replicas.leader()
+    before = losses(former)
+    names = storm(tenant)
+
+    pair.replicas.freeze(former)
+    frozen = time.monotonic()
+    waiting.until("the other one leads", pair.replicas.leader, lambda now: now is not former)
+    took("after a freeze the other one leads", frozen)
+    addresses = tenant.bound(*names)
+    pair.replicas.thaw(former)
+    thawed = time.monotonic()
+
+    lost_the_lead(former, before)
+    tenant.add_claim("last", "blue")
+    tenant.bound("last")
+    assert len(set(addresses)) == CLAIMS
+    assert writes_since(thawed, former) == []
+    assert pair.violations("last") == []
+
+
+def refusal(tenant: tenants.Tenant) -> str:
+    """Return why a pool that makes no sense is refused."""
+    with pytest.raises(errors.RefusedError) as refused:
+        tenant.add_pool("bad", "10.0.0.300")
+    return refused.value.message
+
+
+def silence(between: proxy.Proxy) -> None:
+    between.silent = True
+
+
+def reset(between: proxy.Proxy) -> None:
+    between.refusing = True
+    between.cut()
+
+
+def slow(between: proxy.Proxy) -> None:
+    between.delay = LEASE_SECONDS + 1.0
+
+
+@pytest.mark.parametrize("cut", [silence, reset, slow], ids=lambda cut: cut.__name__)
+def test_who_is_cut_off_gives_way_and_never_writes_again(
+    pair: Pair,
+    tenant: tenants.Tenant,
+    took: Callable[[str, float], None],
+    cut: Callable[[proxy.Proxy], None],
+) -> None:
+    former = pair.replicas.leader()
+    before = losses(former)
+    names = storm(tenant)
+
+    cut(former.proxy)
+    began = time.monotonic()
+    waiting.until("the other one leads", pair.replicas.leader, lambda now: now is not former)
+    took(f"after a connection that is {cut.__name__} the other one leads", began)
+    addresses = tenant.bound(*names)
+    lost_the_lead(former, before)
+    former.proxy.heal()
+    healed = time.monotonic()
+
+    tenant.add_claim("last", "blue")
+    tenant.bound("last")
+    assert len(set(addresses)) == CLAIMS
+    assert writes_since(healed, former) == []
+    assert pair.violations("last") == []
+
+
+def test_who_is_killed_is_succeeded(
+    pair: Pair, tenant: tenants.Tenant, took: Callable[[str, float], None]
+) -> None:
+    former = pair.replicas.leader()
+    names = storm(tenant)
+
+    former.manager.kill()
+    killed = time.monotonic()
+    addresses = tenant.bound(*names)
+    took("after a kill all is served", killed)
+
+    tenant.add_claim("last", "blue")
+    tenant.bound("last")
+    assert len(set(addresses)) == CLAIMS
+    assert pair.violations("last") == []
+
+
+def test_who_is_asked_to_stop_hands_over_before_its_lease_ends(
+    pair: Pair, tenant: tenants.Tenant, took: Callable[[str, float], None]
+) -> None:
+    own, former = pair.replicas.provider, pair.replicas.leader()
+    tenant.add_pool("blue", "10.0.0.0/24")
+    leases = own.admin.resource("coordination.k8s.io/v1", "leases", provider.NAMESPACE)
+    since, identity = leases.listing()["metadata"]["resourceVersion"], own.holder()
+
+    former.manager.signal(signal.SIGTERM)
+    stopped = time.monotonic()
+    tenant.add_claim("last", "blue")
+    tenant.bound("last")
+    took("after a stop the next claim is served", stopped)
+
+    assert former.manager.wait() == 0
+    with leases.watch(since, seconds=1) as events:
+        holders = [event["object"]["spec"].get("holderIdentity") for event in events]
+    handed_over = [holder for holder in holders if holder != identity]
+    assert handed_over[0] is None  # released, not run out
+    assert set(handed_over[1:]) == {own.holder()}
+    assert pair.violations("last") == []
+
+
+def test_webhooks_answer_where_nobody_leads(pair: Pair, tenant: tenants.Tenant) -> None:
+    standby = pair.replicas.other(pair.replicas.leader())
+    pair.replicas.service.route(standby.webhook_port)
+
+    waiting.until(  # the API server notices at its next request that a connection has ended
+        "admission says why", lambda: refusal(tenant), lambda text: "10.0.0.300" in text
+    )
+    tenant.add_pool("blue", "10.0.0.0/24")
+    old = tenant.pools(version="v1alpha1").get("blue")
+
+    assert old["spec"]["prefix"] == 24
+    assert pair.replicas.leader() is not standby

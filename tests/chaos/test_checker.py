@@ -1,0 +1,233 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Histories that nobody lived through, each with one thing wrong."""
+
+import copy
+import datetime as dt
+from typing import Any
+
+import pytest
+
+from envtest.chaos import checker
+from envtest.chaos.history import Event
+
+GROUP = "ipam.cluster.x-k8s.io"
+DELETED_AT = dt.datetime(2026, 1, 1, 12, tzinfo=dt.UTC)
+LONG_AFTER = DELETED_AT.timestamp() + 60
+Json = dict[str, Any]
+
+
+def claim(name: str = "web", uid: str = "", **more: Any) -> Json:
+    reference = {"apiGroup": GROUP, "kind": "InClusterIPPool", "name": "blue"}
+    metadata = {"namespace": "east", "name": name, "uid": uid or f"uid-of-{name}"}
+    return {"metadata": metadata, "spec": {"poolRef": reference}, **more}
+
+
+def bound(name: str = "web", uid: str = "") -> Json:
+    return claim(name, uid, status={"addressRef": {"name": name}})
+
+
+def deleted(body: Json) -> Json:
+    body = copy.deepcopy(body)
+    body["metadata"]["deletionTimestamp"] = DELETED_AT.strftime("%Y-%m-%dT%H:%M:%SZ")
+    return body
+
+
+def asking(body: Json, address: str, chosen_for: str = "") -> Json:
+    annotations = {checker.ADDRESS_ANNOTATION: address}
+    if chosen_for:
+        annotations[checker.ADDRESS_FOR_ANNOTATION] = chosen_for
+    body["metadata"]["annotations"] = annotations
+    return body
+
+
+def address(
+    name: str = "web", text: str = "10.0.0.1", uid: str = "", pool: str = "blue", made: int = 1
+) -> Json:
+    owner = {"kind": "IPAddressClaim", "name": name, "uid": uid or f"uid-of-{name}"}
+    metadata = {
+        "namespace": "east",
+        "name": name,
+        "uid": f"address-{made}-of-{name}",
+        "finalizers": [checker.PROTECTION],
+        "ownerReferences": [owner],
+    }
+    reference = {"apiGroup": GROUP, "kind": "InClusterIPPool", "name": pool}
+    spec = {"address": text, "poolRef": reference, "claimRef": {"name": name}}
+    return {"metadata": metadata, "spec": spec}
+
+
+def unprotected(body: Json) -> Json:
+    body["metadata"]["finalizers"] = []
+    return body
+
+
+def pool(grace: int) -> Json:
+    return {"spec": {"addressReuseGracePeriodSeconds": grace}}
+
+
+class Story:
+    """A history, told object by object."""
+
+    def __init__(self) -> None:
+        self.events: list[Event] = []
+
+    def _add(self, plural: str, name: str, body: Json | None, seen: float) -> "Story":
+        revision = len(self.events) + 1
+        self.events.append(Event(revision, plural, "east", name, body, seen))
+        return self
+
+    def claim(self, body: Json | None, name: str = "web") -> "Story":
+        return self._add(checker.CLAIMS, body["metadata"]["name"] if body else name, body, 0)
+
+    def address(self, body: Json | None, name: str = "web", seen: float = LONG_AFTER) -> "Story":
+        name = body["metadata"]["name"] if body else name
+        return self._add(checker.ADDRESSES, name, body, seen)
+
+    def pool(self, body: Json) -> "Story":
+        return self._add("inclusterippools", "blue", body, 0)
+
+    @property
+    def laws(self) -> list[str]:
+        """Which laws it breaks, in order."""
+        return [violation.law for violation in checker.check(self.events)]
+
+
+def served() -> Story:
+    """A claim that has its address."""
+    return Story().pool(pool(0)).claim(claim()).address(address()).claim(bound())
+
+
+def test_a_whole_life_breaks_no_law() -> None:
+    story = served().claim(deleted(bound())).address(deleted(address()))
+
+    story = story.address(unprotected(deleted(address()))).address(None).claim(None)
+
+    assert story.claim(claim(uid="next")).address(address(uid="next", made=2)).laws == []
+
+
+def test_an_address_may_move_on_when_its_holder_is_gone() -> None:
+    story = served().claim(deleted(bound())).address(None).claim(None)
+
+    assert story.claim(claim("other")).address(address("other")).laws == []
+
+
+@pytest.mark.parametrize("text", ["10.0.0.1", "::ffff:10.0.0.1"])
+def test_one_address_of_two_pools_is_no_duplicate(text: str) -> None:
+    story = served().claim(claim("other"))
+
+    assert story.address(address("other", text, pool="green")).laws == []
+
+
+def test_two_holders_of_one_address_are_found() -> None:
+    story = served().claim(claim("other")).address(address("other"))
+
+    assert story.laws == ["no address twice"]
+
+
+def test_two_spellings_of_one_address_are_found() -> None:
+    story = Story().claim(claim()).address(address(text="fd00::1")).claim(claim("other"))
+
+    assert story.address(address("other", "FD00:0::0001")).laws == ["no address twice"]
+
+
+def test_a_holder_that_is_being_deleted_still_holds() -> None:
+    story = served().claim(deleted(bound())).address(deleted(address())).claim(claim("other"))
+
+    assert story.address(address("other")).laws == ["no address twice"]
+
+
+def test_an_address_that_goes_while_its_claim_lives_is_found() -> None:
+    assert served().address(None).laws == ["held while its claim lives"]
+
+
+def test_an_address_that_loses_its_protection_while_its_claim_lives_is_found() -> None:
+    story = served().address(deleted(address())).address(unprotected(deleted(address())))
+
+    assert story.laws == ["held while its claim lives"]
+
+
+def test_an_address_that_is_replaced_while_its_claim_lives_is_found() -> None:
+    assert "held while its claim lives" in served().address(address(made=2)).laws
+
+
+@pytest.mark.parametrize(("seconds", "broken"), [(2.5, ["held for its grace"]), (3.5, [])])
+def test_a_grace_period_that_is_cut_short_is_found(seconds: float, broken: list[str]) -> None:
+    story = Story().pool(pool(3)).claim(claim()).address(address()).claim(deleted(claim()))
+
+    assert story.address(None, seen=DELETED_AT.timestamp() + seconds).laws == broken
+
+
+def test_an_address_that_changes_is_found() -> None:
+    assert served().address(address(text="10.0.0.2")).laws == ["an address never changes"]
+
+
+def test_a_claim_that_gets_another_address_is_found() -> None:
+    story = served().address(None).address(address(text="10.0.0.2", made=2))
+
+    assert story.laws == ["held while its claim lives", "a claim keeps its address"]
+
+
+def test_a_status_that_forgets_its_address_is_found() -> None:
+    assert served().claim(claim()).laws == ["a claim keeps its address"]
+
+
+def test_a_status_that_names_what_is_not_there_is_found() -> None:
+    assert Story().claim(claim()).claim(bound()).laws == ["bound to its own"]
+
+
+def test_a_status_that_names_the_address_of_a_former_claim_is_found() -> None:
+    story = Story().claim(claim(uid="old")).address(address(uid="old")).claim(bound(uid="new"))
+
+    assert "bound to its own" in story.laws
+
+
+def test_an_address_for_a_claim_that_is_gone_is_found() -> None:
+    story = Story().claim(claim()).claim(None).address(address())
+
+    assert story.laws == ["made for a claim that exists"]
+
+
+def test_an_address_for_a_former_claim_of_that_name_is_found() -> None:
+    story = Story().claim(claim(uid="new")).address(address(uid="old"))
+
+    assert story.laws == ["made for a claim that exists"]
+
+
+def test_a_claim_that_goes_before_its_address_is_found() -> None:
+    assert served().claim(None).laws == ["the address goes first"]
+
+
+def test_another_address_than_the_one_asked_for_is_found() -> None:
+    story = Story().claim(asking(claim(), "10.0.0.7")).address(address())
+
+    assert story.laws == ["what was asked for"]
+
+
+def test_what_the_provider_chose_itself_was_not_asked_for() -> None:
+    body = asking(claim(), "10.0.0.7", chosen_for="uid-of-web")
+
+    assert Story().claim(body).address(address()).laws == []
+
+
+def test_what_the_api_server_removed_past_its_finalizer_breaks_no_law_of_the_provider() -> None:
+    held = claim()
+    held["metadata"]["finalizers"] = [checker.RELEASE]
+
+    assert Story().claim(claim()).claim(held).claim(None).address(address()).laws == []
+    assert Story().claim(held).address(address()).claim(None).laws == []
+
+
+def test_an_address_twice_is_found_though_the_claim_of_one_was_removed_so() -> None:
+    held = claim()
+    held["metadata"]["finalizers"] = [checker.RELEASE]
+    story = Story().claim(held).claim(None).claim(claim("other")).address(address("other"))
+
+    assert story.address(address()).laws == ["no address twice"]
+
+
+def test_a_violation_says_which_write_broke_the_law() -> None:
+    (violation,) = checker.check(served().address(None).events)
+
+    assert str(violation) == (
+        "held while its claim lives (revision 5): ipaddresses east/web: 10.0.0.1"
+    )
