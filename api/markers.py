@@ -14,6 +14,8 @@ from pydantic import GetJsonSchemaHandler
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
+from . import cel
+
 
 @dataclass(frozen=True, slots=True)
 class CEL:
@@ -63,6 +65,51 @@ IMMUTABLE = CEL("self == oldSelf", "is immutable")
 """A value that never changes once it is there.  A rule of a field does not see the field come or
 go: where that matters, require it or say `has(self.x) == has(oldSelf.x)` in `Model.rules`.
 """
+
+
+class ExactlyOneOf(CEL):
+    """An object in which exactly one of some fields is set, for `rules`; by their JSON names."""
+
+    __slots__ = ()
+
+    def __init__(self, field: str, *more: str) -> None:
+        """Say it in controller-gen's words."""
+        names = (field, *more)
+        super().__init__(
+            f"{_count(names)} == 1", f"exactly one of the fields in [{' '.join(names)}] must be set"
+        )
+
+
+class AtMostOneOf(CEL):
+    """An object in which one of some fields is set, or none."""
+
+    __slots__ = ()
+
+    def __init__(self, field: str, *more: str) -> None:
+        """Say it in controller-gen's words."""
+        names = (field, *more)
+        super().__init__(
+            f"{_count(names)} <= 1", f"at most one of the fields in [{' '.join(names)}] may be set"
+        )
+
+
+class AtLeastOneOf(CEL):
+    """An object in which one of some fields is set, or several."""
+
+    __slots__ = ()
+
+    def __init__(self, field: str, *more: str) -> None:
+        """Say it in controller-gen's words."""
+        names = (field, *more)
+        super().__init__(
+            "||".join(f"has(self.{cel.name(name)})" for name in names),
+            f"at least one of the fields in [{' '.join(names)}] must be set",
+        )
+
+
+def _count(names: tuple[str, ...]) -> str:
+    """Return how many fields are set, in CEL; a sum costs less than a list that is filtered."""
+    return "+".join(f"(has(self.{cel.name(name)})?1:0)" for name in names)
 
 
 @dataclass(frozen=True, slots=True)

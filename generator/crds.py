@@ -53,11 +53,6 @@ class Definition:
     versions: tuple[VersionSchema, ...]
 
     @property
-    def converts(self) -> bool:
-        """Whether objects have to be converted between versions."""
-        return len(self.versions) > 1
-
-    @property
     def storage_version(self) -> str:
         """The version that is stored, which admission sees."""
         return next(item.version.name for item in self.versions if item.version.storage)

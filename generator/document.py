@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Pydantic's JSON schema of a model, which also says what Pydantic's own leaves out.
+"""Pydantic's JSON schema of a model, which says less than Pydantic's own and more.
+
+Titles that only repeat names are left out; those that someone wrote remain.
 
 Two Python types look like others in JSON schema, but do not behave like them on the API server.
 They get a key of their own here, which `structural.py` refuses with what to do instead.
@@ -30,13 +32,38 @@ def of(kind: type[model.Model]) -> dict[str, Any]:
         SchemaError: Pydantic has none for one of its types.
     """
     try:
-        return kind.model_json_schema(mode="validation", schema_generator=_Generator)
+        schema = kind.model_json_schema(mode="validation", schema_generator=_Generator)
     except PydanticUserError as error:
         raise SchemaError(kind.__name__, f"has no JSON schema: {error.message}") from error
+    for definition in schema.get("$defs", {}).values():
+        if "enum" in definition:  # an enumeration has its name as its title, and no other
+            definition.pop("title", None)
+    return schema
+
+
+def _without_name(schema: JsonSchemaValue, kind: type) -> JsonSchemaValue:
+    return {key: value for key, value in schema.items() if (key, value) != ("title", kind.__name__)}
 
 
 class _Generator(GenerateJsonSchema):
-    """Marks what the API server reads in another way than Pydantic."""
+    """Marks what the API server reads in another way than Pydantic, and makes up no titles."""
+
+    @override
+    def field_title_should_be_set(self, schema: object) -> bool:
+        return False
+
+    @override
+    def model_schema(self, schema: core_schema.ModelSchema) -> JsonSchemaValue:
+        return _without_name(super().model_schema(schema), schema["cls"])
+
+    @override
+    def dataclass_schema(self, schema: core_schema.DataclassSchema) -> JsonSchemaValue:
+        return _without_name(super().dataclass_schema(schema), schema["cls"])
+
+    @override
+    def typed_dict_schema(self, schema: core_schema.TypedDictSchema) -> JsonSchemaValue:
+        result = super().typed_dict_schema(schema)
+        return _without_name(result, schema["cls"]) if "cls" in schema else result
 
     @override
     def timedelta_schema(self, schema: core_schema.TimedeltaSchema) -> JsonSchemaValue:

@@ -2,17 +2,17 @@
 """Whether a value is one that a structural schema admits, as the API server would judge it.
 
 Caveats:
-    CEL rules and formats are not looked at.
+    CEL rules are not looked at.
 """
 
 import math
 import sys
 from collections.abc import Iterator, Mapping
-from functools import cache
 from typing import Any
 
 from pydantic import JsonValue
-from pydantic_core import SchemaValidator, ValidationError, core_schema
+
+from . import formats, patterns
 
 Schema = Mapping[str, Any]
 Problems = Iterator[tuple[str, str]]
@@ -26,22 +26,21 @@ _TYPES: Mapping[str, tuple[type, ...]] = {
     "string": (str,),
 }
 
+_EMBEDDED: Mapping[str, Schema] = {
+    "apiVersion": {"type": "string", "minLength": 1},
+    "kind": {"type": "string", "pattern": "^[A-Za-z]([-A-Za-z0-9]{0,61}[A-Za-z0-9])?$"},
+    "metadata": {"type": "object", "x-kubernetes-preserve-unknown-fields": True},
+}
+"""The fields that an embedded object has besides those of its schema; it needs the first two.
+
+Source: k8s.io/apiextensions-apiserver, pkg/apiserver/schema/objectmeta/validation.go
+"""
 
 _ROUNDING = 1e-9
 """By how much, relatively, a quotient may differ from a whole number.
 
 Source: github.com/go-openapi/swag, IsFloat64AJSONInteger
 """
-
-
-@cache
-def matcher(pattern: str) -> SchemaValidator:
-    """Return what matches a pattern as Pydantic does: like Go's, its expressions are those of RE2.
-
-    Raises:
-        pydantic_core.SchemaError: it is no regular expression.
-    """
-    return SchemaValidator(core_schema.str_schema(pattern=pattern))
 
 
 def problems(value: JsonValue, schema: Schema, path: str = "") -> Problems:
@@ -85,16 +84,15 @@ def _beyond(value: JsonValue, schema: Schema) -> Iterator[str]:
         low, high = schema.get(f"min{name}", 0), schema.get(f"max{name}", size)
         if not low <= size <= high:
             yield f"{value!r} is not between min{name} {low} and max{name} {high}"
-    if isinstance(value, str) and "pattern" in schema and not _matches(schema["pattern"], value):
+    if isinstance(value, str):
+        yield from _text(value, schema)
+
+
+def _text(value: str, schema: Schema) -> Iterator[str]:
+    if "pattern" in schema and not patterns.matches(schema["pattern"], value):
         yield f"{value!r} does not match {schema['pattern']}"
-
-
-def _matches(pattern: str, value: str) -> bool:
-    try:
-        matcher(pattern).validate_python(value)
-    except ValidationError:
-        return False
-    return True
+    if "format" in schema and not formats.fits_text(value, schema["format"]):
+        yield f"{value!r} is no {schema['format']}"
 
 
 def _number(value: float, schema: Schema) -> Iterator[str]:
@@ -108,6 +106,9 @@ def _number(value: float, schema: Schema) -> Iterator[str]:
         yield f"{value!r} is above the maximum of {high}"
     if "multipleOf" in schema and not _is_multiple(value, schema["multipleOf"]):
         yield f"{value!r} is no multiple of {schema['multipleOf']}"
+    name = schema.get("format", "int64" if schema.get("type") == "integer" else "double")
+    if not formats.fits_number(value, name):
+        yield f"{value!r} is no {name}"
 
 
 def _is_multiple(value: float, of: float) -> bool:
@@ -119,8 +120,12 @@ def _is_multiple(value: float, of: float) -> bool:
 
 def _fields(value: Mapping[str, JsonValue], schema: Schema, path: str) -> Problems:
     known, others = schema.get("properties", {}), schema.get("additionalProperties")
+    required = list(schema.get("required", []))
     where = f"{path}: " if path else ""
-    for name in schema.get("required", []):
+    if "x-kubernetes-embedded-resource" in schema:
+        known = {**_EMBEDDED, **known}
+        required += ["apiVersion", "kind"]
+    for name in required:
         if name not in value and "default" not in known.get(name, {}):
             yield where, f"{name} is missing"
     for name, item in value.items():

@@ -59,10 +59,7 @@ def schema_files(kinds: Iterable[type[model.Object]], command: str = COMMAND) ->
     Raises:
         GenerationError: a model says what the API server would refuse.
     """
-    return {
-        path.relative_to("schemas"): text.replace(f"`{COMMAND}`", f"`{command}`", 1)
-        for path, text in editor.files(crds.definitions(kinds)).items()
-    }
+    return editor.files(crds.definitions(kinds), command)
 
 
 def reference_page(kinds: Iterable[type[model.Object]], command: str = COMMAND) -> str:

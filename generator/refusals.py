@@ -2,7 +2,7 @@
 """What the API server refuses of a schema although it is structural, said before it is installed.
 
 Each law is a function that yields what is wrong with one schema.  CEL is not evaluated: whether a
-rule compiles, the API server says.
+rule compiles, and whether a default obeys it, the API server says.
 
 Source: k8s.io/apiextensions-apiserver v0.37, pkg/apis/apiextensions/validation/validation.go and
 pkg/apiserver/schema/validation.go
@@ -12,33 +12,16 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-import pydantic_core
+from api import cel
 
-from . import fit, paths
+from . import fit, formats, paths, patterns
 from .errors import SchemaError
 
 Schema = Mapping[str, Any]
 Problems = Iterator[str]
 
-_FORMATS = {
-    "string": frozenset(
-        {
-            "bsonobjectid", "byte", "cidr", "creditcard", "date", "date-time", "duration", "email",
-            "hexcolor", "hostname", "ipv4", "ipv6", "isbn", "isbn10", "isbn13", "k8s-long-name",
-            "k8s-short-name", "mac", "password", "rgbcolor", "ssn", "uri", "uuid", "uuid3",
-            "uuid4", "uuid5",
-        }
-    ),
-    "integer": frozenset({"int32", "int64"}),
-    "number": frozenset({"double", "float"}),
-}  # fmt: skip
-"""The formats that the API server knows; of others it warns, and checks nothing.
-
-Source: pkg/apiserver/validation/formats.go
-"""
-
-_BEYOND_RE2 = re.compile(r"\(\?(=|!|<=|<!)|\\[1-9]")
-"""Looking around, and what was matched before: Go's regular expressions have neither."""
+_ASKED = re.compile(r"\bhas\(self\.(\w+)")
+"""A field of which CEL is asked whether it is set."""
 
 _TEXT = re.compile(r"'(\\.|[^'\\])*'|\"(\\.|[^\"\\])*\"")
 """A string in CEL."""
@@ -47,6 +30,10 @@ _MESSAGES = {"message": "message", "messageExpression": "message_expression"}
 """The texts of a rule for people, by what the marker calls them."""
 
 _RESTRICTABLE = {"generateName", "name"}
+_TYPE_META = {"apiVersion": "string", "kind": "string", "metadata": "object"}
+"""The types of what every object has, at the root and embedded."""
+
+_EMBEDDED = "x-kubernetes-embedded-resource"
 _INT_OR_STRING = "x-kubernetes-int-or-string"
 _KEYS = "x-kubernetes-list-map-keys"
 _LIST = "x-kubernetes-list-type"
@@ -61,7 +48,7 @@ def check(schema: Schema, path: str) -> None:
     Raises:
         SchemaError: the API server would refuse it; the first reason, from the top.
     """
-    for name, problem in _of_the_root(schema):
+    for name, problem in (*_of_the_root(schema), *_of_an_object(schema)):
         raise SchemaError(f"{path}.{name}", problem)
     _check(schema, path, "")
 
@@ -72,6 +59,9 @@ def _check(schema: Schema, path: str, moving: str) -> None:
         raise SchemaError(path, problem)
     for problem in _transitions(schema, moving):
         raise SchemaError(path, problem)
+    if _EMBEDDED in schema:
+        for name, problem in _of_an_object(schema):
+            raise SchemaError(f"{path}.{name}", problem)
     for name, child in schema.get("properties", {}).items():
         _check(child, f"{path}.{name}", moving)
     if "items" in schema:
@@ -107,23 +97,23 @@ def _of_the_root(schema: Schema) -> Iterator[tuple[str, str]]:
         )
 
 
+def _of_an_object(schema: Schema) -> Iterator[tuple[str, str]]:
+    for name, kind in _TYPE_META.items():
+        found = schema.get("properties", {}).get(name, {"type": kind}).get("type", "any")
+        if found != kind:
+            yield name, f"is of type {found}, but every object has it: it has to be of type {kind}"
+
+
 def _formats(schema: Schema) -> Problems:
     name, kind = schema.get("format"), schema.get("type", "")
-    if name is not None and name not in _FORMATS.get(kind, ()):
-        known = ", ".join(sorted(_FORMATS.get(kind, ()))) or "none"
+    if name is not None and name not in formats.KNOWN.get(kind, ()):
+        known = ", ".join(sorted(formats.KNOWN.get(kind, ()))) or "none"
         yield f"the API server knows no format {name!r} of type {kind!r}: choose one of {known}"
 
 
 def _patterns(schema: Schema) -> Problems:
-    pattern: str = schema.get("pattern", "")
-    if beyond := _BEYOND_RE2.search(pattern):
-        yield f"the pattern {pattern!r} has {beyond[0]!r}, which Go does not know: use a CEL rule"
-        return
-    try:
-        fit.matcher(pattern)
-    except pydantic_core.SchemaError as error:
-        reason = str(error).rpartition("error: ")[2]
-        yield f"the pattern {pattern!r} is no regular expression: {reason}"
+    if problem := patterns.problem(schema.get("pattern", "")):
+        yield problem
 
 
 def _lists(schema: Schema) -> Problems:
@@ -179,9 +169,10 @@ def _objects(schema: Schema) -> Problems:
     kind = schema.get("type")
     if _MAP in schema and kind != "object":
         yield f"MapType({schema[_MAP]!r}) stands at a value of type {kind}: it is for objects"
-    if _PRESERVE in schema and kind not in {"object", None}:
-        yield f"PreserveUnknownFields stands at a value of type {kind}: it is for objects"
-    if "x-kubernetes-embedded-resource" not in schema:
+    if _PRESERVE in schema and (_INT_OR_STRING in schema or kind not in {"object", None}):
+        found = "int-or-string" if _INT_OR_STRING in schema else kind
+        yield f"PreserveUnknownFields stands at a value of type {found}: it is for objects"
+    if _EMBEDDED not in schema:
         return
     if kind != "object" or "additionalProperties" in schema:
         yield "Embedded is for a model or for dict[str, Any], not for a map or another type"
@@ -195,13 +186,21 @@ def _defaults(schema: Schema) -> Problems:
             yield f"the default does not fit: {where}{problem}"
 
 
+def _examples(schema: Schema) -> Problems:
+    """Look at the example, which the API server does not; readers would copy a wrong one."""
+    if "example" in schema:
+        for where, problem in fit.problems(schema["example"], schema):
+            yield f"the example does not fit: {where}{problem}"
+
+
 def _rules(schema: Schema) -> Problems:
     for rule in schema.get(_RULES, []):
         yield from _texts(rule)
         if "type" not in schema and _INT_OR_STRING not in schema:
             yield f"the rule {rule['rule']!r} is about a value of any type: give it a type"
+        yield from _absent(rule["rule"], schema)
         field = rule.get("fieldPath", "")
-        if field and not _leads_to_a_field(schema, field):
+        if field and paths.field(schema, field) is None:
             yield (
                 f"the rule {rule['rule']!r} blames {field!r}, which is not in the schema: write "
                 "field_path from here on, with the JSON names of the fields"
@@ -221,10 +220,17 @@ def _texts(rule: Schema) -> Problems:
             yield f"the {key} of the rule {rule['rule']!r} has line breaks: write it in one line"
 
 
-def _leads_to_a_field(schema: Schema, path: str) -> bool:
-    """Tell whether a `fieldPath` is good: names of fields and keys of maps, but no items."""
-    found = paths.find(schema, path)
-    return found is not None and found is not paths.ANYTHING and not re.search(r"\[[^']", path)
+def _absent(rule: str, schema: Schema) -> Problems:
+    """Look for fields of the object itself that a rule asks for by `has`."""
+    if schema.get("type") != "object" or "additionalProperties" in schema:
+        return
+    known = {*schema.get("properties", {}), *(_TYPE_META if _EMBEDDED in schema else ())}
+    for name in _ASKED.findall(_TEXT.sub("''", rule)):
+        if name not in map(cel.name, known):
+            yield (
+                f"the rule {rule!r} asks for self.{name}, which is not in the schema: choose of "
+                f"{', '.join(sorted(known)) or 'none'}"
+            )
 
 
 def _transitions(schema: Schema, moving: str) -> Problems:
@@ -239,4 +245,4 @@ def _transitions(schema: Schema, moving: str) -> Problems:
             yield f"the rule {rule['rule']!r} has optional_old_self, but no oldSelf: take it out"
 
 
-_LAWS = (_formats, _patterns, _lists, _objects, _defaults, _rules)
+_LAWS = (_formats, _patterns, _lists, _objects, _defaults, _examples, _rules)

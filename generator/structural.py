@@ -3,7 +3,7 @@
 
 Flow:
     Pydantic's JSON schema -> references are replaced by what they refer to, `null` goes (absence
-    says it), titles go, one type per value -> a schema with keys in alphabetical order -> what the
+    says it), one type per value -> a schema with keys in alphabetical order -> what the
     API server would refuse all the same is refused here (`refusals.py`, `cel_cost.py`).
 
 Source: https://kubernetes.io/docs/tasks/extend-kubernetes/custom-resources/
@@ -23,23 +23,24 @@ from .errors import SchemaError
 
 _KEPT = frozenset(
     {
-        "anyOf", "description", "enum", "format", "maxItems", "maxLength", "maxProperties",
-        "maximum", "minItems", "minLength", "minProperties", "minimum", "multipleOf", "nullable",
-        "pattern", "type",
+        "anyOf", "description", "enum", "example", "format", "maxItems", "maxLength",
+        "maxProperties", "maximum", "minItems", "minLength", "minProperties", "minimum",
+        "multipleOf", "nullable", "pattern", "title", "type", "x-kubernetes-embedded-resource",
+        "x-kubernetes-int-or-string", "x-kubernetes-list-map-keys", "x-kubernetes-list-type",
+        "x-kubernetes-map-type", "x-kubernetes-preserve-unknown-fields",
+        "x-kubernetes-validations",
     }
 )  # fmt: skip
 """Keys that mean the same to Pydantic and to the API server.  Others are handled or refused; so is
 `anyOf` before it comes here, but for int-or-string, which is said by it.
 """
 
-_DROPPED = frozenset({"$defs", "title"})
-"""Keys that say nothing to the API server."""
-
 _INSTEAD = {
     document.DURATION: (
         'durations are read in the notation of Go, such as 26h: write a str with Format("duration")'
     ),
     document.KEYS: "keys are strings in JSON: write dict[str, X]",
+    "deprecated": "say so in the field's docstring",
     "discriminator": "write one model with the fields of all, and a CEL rule in its `rules`",
     "oneOf": "write one model with the fields of all, and a CEL rule in its `rules`",
     "patternProperties": "a schema can't restrict keys: do it by a CEL rule of the map",
@@ -98,9 +99,9 @@ class _Flattener:
             return self._below(key, schema, path)
         if key in _REWRITTEN:
             return _REWRITTEN[key](key, schema, path)
-        if key in _KEPT or key.startswith("x-kubernetes-"):
+        if key in _KEPT:
             return {key: schema[key]}
-        if key in _DROPPED:
+        if key == "$defs":  # what the references refer to
             return {}
         raise SchemaError(
             path,
@@ -196,6 +197,15 @@ def _present(value: JsonValue) -> JsonValue:
     return value
 
 
+def _examples(key: str, schema: Mapping[str, Any], path: str) -> dict[str, Any]:
+    """Return the only example, in the word for one."""
+    if len(schema[key]) != 1:
+        raise SchemaError(
+            path, f"has {len(schema[key])} examples, but there is room for one: keep one"
+        )
+    return {"example": schema[key][0]}
+
+
 def _required(key: str, schema: Mapping[str, Any], path: str) -> dict[str, Any]:
     del path
     return {key: sorted(schema[key])}
@@ -212,6 +222,7 @@ def _exclusive(key: str, schema: Mapping[str, Any], path: str) -> dict[str, Any]
 _REWRITTEN: Mapping[str, Callable[[str, Mapping[str, Any], str], dict[str, Any]]] = {
     "const": _const,
     "default": _default,
+    "examples": _examples,
     "exclusiveMaximum": _exclusive,
     "exclusiveMinimum": _exclusive,
     "required": _required,

@@ -78,6 +78,38 @@ def test_a_rule_says_everything_that_it_was_told() -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("marker", "rule", "message"),
+    [
+        (
+            markers.ExactlyOneOf("a", "b"),
+            "(has(self.a)?1:0)+(has(self.b)?1:0) == 1",
+            "exactly one of the fields in [a b] must be set",
+        ),
+        (
+            markers.AtMostOneOf("a", "b"),
+            "(has(self.a)?1:0)+(has(self.b)?1:0) <= 1",
+            "at most one of the fields in [a b] may be set",
+        ),
+        (
+            markers.AtLeastOneOf("a", "b"),
+            "has(self.a)||has(self.b)",
+            "at least one of the fields in [a b] must be set",
+        ),
+        (
+            markers.AtLeastOneOf("namespace", "a-b", "c__d.e"),
+            ("has(self.__namespace__)||has(self.a__dash__b)||has(self.c__underscores__d__dot__e)"),
+            "at least one of the fields in [namespace a-b c__d.e] must be set",
+        ),
+    ],
+    ids=["exactly", "at-most", "at-least", "names-that-cel-spells-otherwise"],
+)
+def test_how_many_fields_are_set_is_a_rule_as_controller_gen_words_it(
+    marker: markers.CEL, rule: str, message: str
+) -> None:
+    assert marker.as_schema() == {"message": message, "rule": rule}
+
+
 EITHER = [{"type": "integer"}, {"type": "string"}]
 NAME = {"type": "string", "maxLength": 9}
 

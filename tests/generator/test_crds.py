@@ -49,13 +49,6 @@ def test_the_versions_of_a_kind_stand_together_oldest_first() -> None:
 
     assert [item.version for item in definition.versions] == [old, new]
     assert definition.storage_version == "v2"
-    assert definition.converts
-
-
-def test_a_kind_with_one_version_needs_no_conversion() -> None:
-    (definition,) = crds.definitions([kind(markers.Version("v1", storage=True))])
-
-    assert not definition.converts
 
 
 def test_a_kind_without_a_status_has_no_subresource() -> None:
@@ -227,7 +220,7 @@ def test_a_column_of_another_type_than_its_field_is_refused(
         markers.Column("X", ".spec.list[0].n", "number"),
         markers.Column("X", '.spec.list[?(@.type=="a.b")].n', "integer"),
         markers.Column("X", ".spec.map.key"),
-        markers.Column("X", ".spec.map['a.b']"),
+        markers.Column("X", r".spec.map['a\.b']"),
         markers.Column("X", r".spec.map.a\.b"),
         markers.Column("X", ".spec.any.thing.at.all", "date"),
         markers.Column("X", ".metadata.creationTimestamp", "date"),

@@ -21,10 +21,11 @@ DOCUMENTED = Path(__file__).parent.parent.parent / "docs" / "reference" / "edito
 Json = dict[str, Any]
 
 FILES = {
-    path: json.loads(text) for path, text in editor.files(crds.definitions(kinds.KINDS)).items()
+    path: json.loads(text)
+    for path, text in editor.files(crds.definitions(kinds.KINDS), "x").items()
 }
 VALIDATORS: dict[Path, Any] = {path: Draft7Validator(schema) for path, schema in FILES.items()}
-ALL = Path("schemas", "all.json")
+ALL = Path("all.json")
 GROUP = "ipam.cluster.x-k8s.io"
 POOL: Json = {
     "apiVersion": f"{GROUP}/v1alpha2",
@@ -64,7 +65,7 @@ every_kind = pytest.mark.parametrize(
 
 def file_of(api_version: str, kind: str) -> Path:
     group, version = api_version.split("/")
-    return Path("schemas", group, f"{kind.lower()}_{version}.json")
+    return Path(group, f"{kind.lower()}_{version}.json")
 
 
 def underlined(document: Json, path: Path = ALL) -> list[str]:
@@ -98,9 +99,9 @@ def test_there_is_one_file_for_each_kind_and_version_and_one_for_all() -> None:
 
 
 def test_the_documentation_names_files_that_exist() -> None:
-    named = set(re.findall(r"config/(schemas/[-\w./]+\.json)", DOCUMENTED.read_text()))
+    named = set(re.findall(r"config/schemas/([-\w./]+\.json)", DOCUMENTED.read_text()))
 
-    assert named == {"schemas/all.json", file_of(POOL["apiVersion"], POOL["kind"]).as_posix()}
+    assert named == {"all.json", file_of(POOL["apiVersion"], POOL["kind"]).as_posix()}
     assert {Path(name) for name in named} <= FILES.keys()
 
 
@@ -217,6 +218,17 @@ def test_a_deprecated_version_is_pointed_out() -> None:
     )
 
 
+def test_a_version_that_is_deprecated_without_a_text_is_pointed_out_in_the_servers_words() -> None:
+    class Old(Thing):
+        version: ClassVar = markers.Version("v0", deprecated=True)
+
+    files = editor.files(crds.definitions([Old, Thing]), "make")
+
+    old = json.loads(files[Path("example.com", "thing_v0.json")])
+    warning = old["properties"]["apiVersion"]["deprecationMessage"]
+    assert warning == "example.com/v0 Thing is deprecated"
+
+
 @pytest.mark.parametrize(
     ("schema", "expected"),
     [
@@ -294,20 +306,9 @@ def test_a_deprecated_version_is_pointed_out() -> None:
             id="embedded",
         ),
         pytest.param(
-            {
-                "type": "object",
-                "properties": {"a": {"type": "string"}, "b": {"type": "string"}},
-                "oneOf": [{"required": ["a"]}, {"properties": {"b": {"pattern": "x"}}}],
-                "not": {"properties": {"a": {"maxLength": 1}}},
-            },
-            {
-                "type": "object",
-                "properties": {"a": {"type": "string"}, "b": {"type": "string"}},
-                "oneOf": [{"required": ["a"]}, {"properties": {"b": {"pattern": "x"}}}],
-                "not": {"properties": {"a": {"maxLength": 1}}},
-                "additionalProperties": False,
-            },
-            id="parts-are-not-closed",
+            {"type": "string", "title": "Name", "example": "a"},
+            {"type": "string", "title": "Name", "examples": ["a"]},
+            id="example",
         ),
     ],
 )
@@ -343,7 +344,9 @@ def test_a_version_that_is_not_served_has_no_file() -> None:
     class Old(Thing):
         version: ClassVar = markers.Version("v0", served=False)
 
-    assert editor.files(crds.definitions([Old, Thing])) == editor.files(crds.definitions([Thing]))
+    assert editor.files(crds.definitions([Old, Thing]), "make") == editor.files(
+        crds.definitions([Thing]), "make"
+    )
 
 
 def test_the_files_of_a_small_api() -> None:
@@ -388,10 +391,10 @@ def test_the_files_of_a_small_api() -> None:
     def choice(conditions: Json, then: Json) -> Json:
         return {"if": {"properties": conditions, "required": list(conditions)}, "then": then}
 
-    texts = editor.files(crds.definitions([Thing]))
+    texts = editor.files(crds.definitions([Thing]), "make")
 
     assert {path: json.loads(text) for path, text in texts.items()} == {
-        Path("schemas", "example.com", "thing_v1.json"): head | thing,
+        Path("example.com", "thing_v1.json"): head | thing,
         ALL: {
             **head,
             "type": "object",

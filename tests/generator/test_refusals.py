@@ -27,6 +27,20 @@ class Item(model.Model):
     many: tuple[str, ...]
 
 
+class Kinded(model.Model):
+    kind: int = 1
+
+
+class WithMetadata(model.Model):
+    metadata: str | None = None
+
+
+class Choice(model.Model):
+    a: int | None = None
+    b: int | None = None
+    namespace: int | None = None
+
+
 class Spec(model.Model):
     """Each case adds one field to a model like this."""
 
@@ -166,6 +180,77 @@ REFUSED: dict[str, tuple[type[model.Model], str]] = {
         spec(Leaf, {"x": 1, "y": 2}),
         ".x: the default does not fit: y is no field",
     ),
+    "default against a format": (
+        spec(Annotated[str, markers.Format("date")], "2026-02-30"),
+        ".x: the default does not fit: '2026-02-30' is no date",
+    ),
+    "default in a list against a format": (
+        spec(tuple[Annotated[str, markers.Format("ipv4")], ...], ("10.0.0.7", "10.0.0")),
+        ".x: the default does not fit: [1]: '10.0.0' is no ipv4",
+    ),
+    "default above int32": (
+        spec(Annotated[int, markers.Format("int32")], 2**31),
+        ".x: the default does not fit: 2147483648 is no int32",
+    ),
+    "default above all integers": (
+        spec(int, 2**63),
+        ".x: the default does not fit: 9223372036854775808 is no int64",
+    ),
+    "default of an embedded object without its kind": (
+        spec(Annotated[dict[str, Any], markers.Embedded()], {"apiVersion": "v1"}),
+        ".x: the default does not fit: kind is missing",
+    ),
+    "default of an embedded object with a bad kind": (
+        spec(Annotated[Leaf, markers.Embedded()], {"apiVersion": "v1", "kind": "a b", "x": 1}),
+        (
+            ".x: the default does not fit: kind: 'a b' does not match "
+            "^[A-Za-z]([-A-Za-z0-9]{0,61}[A-Za-z0-9])?$"
+        ),
+    ),
+    "embedded kind of another type": (
+        spec(Annotated[Kinded, markers.Embedded()]),
+        ".x.kind: is of type integer, but every object has it: it has to be of type string",
+    ),
+    "embedded metadata of another type": (
+        spec(Annotated[WithMetadata, markers.Embedded()]),
+        ".x.metadata: is of type string, but every object has it: it has to be of type object",
+    ),
+    "unknown fields of int-or-string": (
+        spec(Annotated[values.IntOrString, markers.PreserveUnknownFields()]),
+        (".x: PreserveUnknownFields stands at a value of type int-or-string: it is for objects"),
+    ),
+    "pattern of many": (
+        spec(Annotated[str, Field(pattern="^a{1001}$")]),
+        (
+            ".x: the pattern '^a{1001}$' repeats a part 1001 times, but Go at most 1000 times: use "
+            "min_length and max_length, or a CEL rule"
+        ),
+    ),
+    "pattern of many, in two steps": (
+        spec(Annotated[str, Field(pattern="([{][x)]{2,11}b?){92}")]),
+        (
+            ".x: the pattern '([{][x)]{2,11}b?){92}' repeats a part 1012 times, but Go at most "
+            "1000 times: use min_length and max_length, or a CEL rule"
+        ),
+    ),
+    "one of fields that are not there": (
+        spec(Annotated[Choice, markers.ExactlyOneOf("a", "c")]),
+        (
+            ".x: the rule '(has(self.a)?1:0)+(has(self.c)?1:0) == 1' asks for self.c, which is not "
+            "in the schema: choose of a, b, namespace"
+        ),
+    ),
+    "rule about a field of anything": (
+        spec(Annotated[dict[str, Any], rule("has(self.y)")]),
+        (".x: the rule 'has(self.y)' asks for self.y, which is not in the schema: choose of none"),
+    ),
+    "one of fields further down": (
+        spec(int, 0, markers.AtLeastOneOf("x.y")),
+        (
+            ": the rule 'has(self.x__dot__y)' asks for self.x__dot__y, which is not in the "
+            "schema: choose of known, x"
+        ),
+    ),
     "default in a map": (
         spec(dict[str, Leaf], {"a": {"x": "1"}}),
         ".x: the default does not fit: a.x: '1' is no integer",
@@ -298,6 +383,10 @@ UNKNOWN = (
                 "IntOrString, or a model with a field for each"
             ),
         ),
+        (
+            spec(Annotated[int, Field(examples=["5"])]),
+            ".x: the example does not fit: '5' is no integer",
+        ),
         (spec(float, float("nan")), ".x: the default does not fit: nan is no number in JSON"),
         (spec(float, float("inf")), ".x: the default does not fit: inf is no number in JSON"),
         (
@@ -369,6 +458,14 @@ ROOTS = {
             "additionalProperties: mark it as Opaque or Named, without a docstring"
         ),
     ),
+    "kind of a number": (
+        refused(kind=(int,)),
+        ".kind: is of type integer, but every object has it: it has to be of type string",
+    ),
+    "API version of any type": (
+        refused(api_version=(Any,)),
+        ".apiVersion: is of type any, but every object has it: it has to be of type string",
+    ),
     "metadata of text": (
         refused(metadata=(str,)),
         (
@@ -395,6 +492,22 @@ class OrNull(model.Model):
 
 
 ACCEPTED: dict[str, type[model.Model]] = {
+    "default of a format": spec(Annotated[str, markers.Format("date")], "2024-02-29"),
+    "default of an embedded object": spec(
+        Annotated[Leaf, markers.Embedded()],
+        {"apiVersion": "v1", "kind": "A", "metadata": {"name": "a"}, "x": 1},
+    ),
+    "title and example": spec(Annotated[int, Field(title="A number", examples=[3])]),
+    "rule about an embedded object": spec(
+        Annotated[Leaf, markers.Embedded(), rule("has(self.metadata) && has(self.x)")]
+    ),
+    "rule that says has": spec(int, 0, rule("'has(self.y)' != '' || has(self.x)")),
+    "pattern of as many as go": spec(
+        Annotated[str, Field(pattern=r"^(a{40}){25}[\]{1001}]a{0,1000}\{2000}$")]
+    ),
+    "exactly one": spec(Annotated[Choice, markers.ExactlyOneOf("a", "namespace")], {"a": 1}),
+    "at most one": spec(Annotated[Choice, markers.AtMostOneOf("a", "b")], {}),
+    "at least one": spec(Annotated[Choice, markers.AtLeastOneOf("a", "b")], {"a": 1, "b": 1}),
     "multiple by rounding": spec(Annotated[float, Field(multiple_of=0.1)], 0.3),
     "rule of two lines": spec(int, 0, rule("true ||\nfalse")),
     "nullable inside of optional": OrNull,
@@ -437,6 +550,30 @@ def test_what_the_generator_refuses_the_api_server_refuses(
     monkeypatch.setattr(cel_cost, "check", nothing)
 
     assert "is invalid" in answer_to(kind, shared_provider)
+
+
+@pytest.mark.parametrize(
+    ("kind", "message"),
+    [
+        (
+            spec(Annotated[Choice, markers.ExactlyOneOf("a", "namespace")], {"b": 1}),
+            "exactly one of the fields in [a namespace] must be set",
+        ),
+        (
+            spec(Annotated[Choice, markers.AtMostOneOf("a", "b")], {"a": 1, "b": 1}),
+            "at most one of the fields in [a b] may be set",
+        ),
+        (
+            spec(Annotated[Choice, markers.AtLeastOneOf("a", "b")], {"namespace": 1}),
+            "at least one of the fields in [a b] must be set",
+        ),
+        (spec(Annotated[int, rule("self > 0")], 0), "is bad"),
+    ],
+)
+def test_whether_a_default_obeys_the_rules_is_left_to_the_api_server(
+    kind: type[model.Model], message: str, shared_provider: Provider
+) -> None:
+    assert message in answer_to(refused(spec=(kind,)), shared_provider)
 
 
 def answer_to(kind: type[model.Object], provider: Provider) -> str:

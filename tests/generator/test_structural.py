@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Each step from Pydantic's schema to a structural one, and each refusal."""
 
+from enum import StrEnum
 from typing import Annotated, Any, ClassVar, Literal
 
 import pytest
@@ -102,6 +103,49 @@ def test_an_exclusive_bound_is_a_flag_as_openapi_has_it() -> None:
     }
 
 
+class Colour(StrEnum):
+    """A colour."""
+
+    RED = "red"
+
+
+class Named(model.Model):
+    model_config = ConfigDict(title="A named thing")
+
+    own: Annotated[int, Field(title="A number", examples=[3])]
+    maybe: Annotated[int | None, Field(title="Maybe a number", examples=[3])] = None
+    inner: Annotated[Inner, Field(title="What is in it", examples=[{"size": 1}])]
+    colour: Annotated[Colour, Field(title="The colour")]
+    bare: Inner
+    bare_colour: Colour
+
+
+@pytest.mark.parametrize(
+    ("name", "schema"),
+    [
+        ("own", {"example": 3, "title": "A number", "type": "integer"}),
+        ("maybe", {"example": 3, "title": "Maybe a number", "type": "integer"}),
+        ("inner", {**INNER, "example": {"size": 1}, "title": "What is in it"}),
+        (
+            "colour",
+            {
+                "description": "A colour.",
+                "enum": ["red"],
+                "title": "The colour",
+                "type": "string",
+            },
+        ),
+        ("bare", INNER),
+        ("bareColour", {"description": "A colour.", "enum": ["red"], "type": "string"}),
+    ],
+)
+def test_titles_and_examples_are_those_that_were_written(name: str, schema: dict[str, Any]) -> None:
+    whole = structural.schema_of(Named)
+
+    assert whole["title"] == "A named thing"
+    assert whole["properties"][name] == schema
+
+
 class Described(model.Model):
     how_many: int = 1
     note: str | None = None
@@ -184,7 +228,15 @@ class Pair(model.Model):
 
 
 class Exampled(model.Model):
-    name: Annotated[str, Field(examples=["x"])]
+    name: Annotated[str, Field(examples=["x", "y"])]
+
+
+class Outdated(model.Model):
+    name: Annotated[str, Field(deprecated=True)]
+
+
+class Extended(model.Model):
+    name: Annotated[str, Field(json_schema_extra={"x-kubernetes-colour": "red"})]
 
 
 class Mixed(model.Model):
@@ -256,10 +308,7 @@ class Extra(model.Model):
         ),
         (
             Exampled,
-            (
-                "Exampled.name: 'examples' (['x']) has no place in a structural schema: take it "
-                "out of the field's type"
-            ),
+            ("Exampled.name: has 2 examples, but there is room for one: keep one"),
         ),
         (Mixed, "Mixed.choice: its values are of several types: choose one type"),
         (Twice, "Twice.size: minimum and exclusiveMinimum are one bound: keep one of them"),
@@ -285,6 +334,8 @@ def test_what_has_no_structural_schema_is_refused_with_its_place(
     [
         (Tagged, "write one model with the fields of all, and a CEL rule in its `rules`"),
         (Pair, "all items of a list are of one type: write tuple[X, ...]"),
+        (Outdated, "say so in the field's docstring"),
+        (Extended, "take it out of the field's type"),
     ],
 )
 def test_a_refusal_says_what_to_write_instead(kind: type[model.Model], message: str) -> None:
