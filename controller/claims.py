@@ -189,13 +189,12 @@ class Claims:
         contract = self._state.contract
         present = contract.ready(claim)
         condition = conditions.ready(present, claim.metadata, reason, message, ok=ok)
-        named = not ok or claim.status.address_ref == NameReference(name=claim.metadata.name)
-        if named and present == condition:
-            return
         status = contract.status(claim, condition)
         if ok:
             reference = NameReference(name=claim.metadata.name)
             status = msgspec.structs.replace(status, address_ref=reference)
+        if status == claim.status:
+            return
         await self._state.claims.patch(self._api, claim, {"status": status}, "status")
         if not ok and (present is None or present.reason != reason):
             self._tell(claim, reason, "Allocate", message, warning=True)

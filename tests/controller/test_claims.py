@@ -691,3 +691,23 @@ async def test_a_waiting_claim_names_the_same_holder_after_a_restart(world: Worl
     await world.reconcile()
 
     assert world.api.writes == []
+
+
+@pytest.mark.parametrize("lost", ["conditions", "v1beta2"])
+async def test_either_form_of_conditions_is_written_again_where_it_is_lost(
+    world: World, lost: str
+) -> None:
+    world.contract = capi.V1Beta1("v1beta1")
+    world.claim()
+    await world.reconcile()
+    claim = world.read()
+    before = set(claim["status"])
+    del claim["status"][lost]
+    world.api.put(CONTRACT.claims, claim)
+    world.api.writes.clear()
+
+    await world.reconcile()
+    await world.reconcile()
+
+    assert set(world.read()["status"]) == before
+    assert world.api.writes == [("patch status", "ipaddressclaims", "web")]
