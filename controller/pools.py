@@ -83,12 +83,12 @@ class Pools:
         log.info("pool released", object=str(pool.key))
 
     async def _write_status(self, pool: pools.Pool) -> Outcome:
+        wait = self._written.get(pool.key, -STATUS_SECONDS) + STATUS_SECONDS - time.monotonic()
+        if wait > 0:
+            return Again(wait)  # before anything is counted: this runs at each change of a claim
         status = self._status(pool)
         if status == pool.status:
             return Done()
-        wait = self._written.get(pool.key, -STATUS_SECONDS) + STATUS_SECONDS - time.monotonic()
-        if wait > 0:
-            return Again(wait)
         self._written[pool.key] = time.monotonic()
         await self._patch(pool, {"status": status}, "status")
         self._tell(pool, status)

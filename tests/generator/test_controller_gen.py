@@ -2,9 +2,10 @@
 """Our CRDs beside those that controller-gen prints for equivalent Go types.
 
 Flow:
-    `gotypes` says in Go what `api` says in Python -> controller-gen prints CRDs -> they are
-    compared with ours as parsed documents, descriptions included -> each difference is intended
-    and stands in `INTENDED` with its reason, or it is a failure.
+    `gotypes` says in Go what `api` says in Python, and in its folder `everything` what the examples
+    say: all that the generator knows -> controller-gen prints CRDs -> they are compared with ours
+    as parsed documents, descriptions included -> each difference is intended and stands in
+    `INTENDED` with its reason, or it is a failure.
 
 controller-gen is built when these tests first ask for it (about 2 minutes, once).
 """
@@ -14,6 +15,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -26,9 +28,13 @@ import yaml
 from pydantic import JsonValue
 
 from envtest import binaries, errors
+from generator import manifests, packages
 
 GOTYPES = Path(__file__).with_name("gotypes")
+EXAMPLE = Path(__file__).with_name("example") / "everything.yaml"
 BASES = Path(__file__).parents[2] / "config/crd/bases"
+ARGUMENTS = ("crd:allowDangerousTypes=true", "paths=./...", "output:crd:stdout")
+"""`allowDangerousTypes` lets floats in, which need not survive a round trip in every language."""
 ABSENT = "(absent)"
 
 How = Literal["only ours", "only theirs", "other order", "other value"]
@@ -64,12 +70,18 @@ REFINED = (
     "a type made from another puts its rules before the other's; ours follow, as the general "
     "question (is it an address at all?) is answered before the special one (of IPv6?)"
 )
+OTHER_BOUND = (
+    "a type made from another has both bounds in Go; in Python its own replaces the other's, which "
+    "Pydantic does not check any more either"
+)
+SIGNATURE = "controller-gen's version: it signs its work"
 INTENDED = (
+    Intended("*/metadata/annotations", "only theirs", SIGNATURE),
     Intended(
-        "*/metadata/annotations", "only theirs", "controller-gen's version: it signs its work"
+        "*/metadata/annotations/controller-gen.kubebuilder.io/version", "only theirs", SIGNATURE
     ),
     Intended(
-        "*ippools.*/spec/conversion",
+        "*/spec/conversion",
         "only ours",
         "controller-gen knows no webhook's address and leaves the stanza to a patch by hand",
     ),
@@ -86,6 +98,33 @@ INTENDED = (
     ),
     Intended(
         "*prefixpools.*/spec/properties/gateway/x-kubernetes-validations", "other order", REFINED
+    ),
+    Intended(
+        "everythings.*/ruled/properties/port/x-kubernetes-validations", "other order", REFINED
+    ),
+    Intended(
+        "everythings.*/spec/versions",
+        "other order",
+        "ours stand as their Resource lists them, controller-gen's by the alphabet; the API server "
+        "orders them by itself",
+    ),
+    Intended(
+        "everythings.*/properties/metadata/properties",
+        "only ours",
+        "controller-gen takes no marker for the name of an object",
+    ),
+    Intended(
+        "rest.*/choice/x-kubernetes-validations/3/rule",
+        "other value",
+        "`namespace` is a word of CEL, and the API server compiles only the escaped name; "
+        "controller-gen writes the plain one",
+    ),
+    Intended("rest.*/properties/part/allOf", "only theirs", OTHER_BOUND),
+    Intended("rest.*/properties/part/maximum", "only ours", OTHER_BOUND),
+    Intended(
+        "rest.*/properties/ratio/default",
+        "other value",
+        "1.0 as Python wrote it; controller-gen writes 1, and JSON has one sort of number",
     ),
 )
 
@@ -105,13 +144,26 @@ def compared(ours: JsonValue, theirs: JsonValue, path: str = "") -> Iterator[Dif
 def compared_lists(
     ours: list[JsonValue], theirs: list[JsonValue], path: str
 ) -> Iterator[Difference]:
-    """Compare item by item, unless both have the same items in another order."""
+    """Compare item by item, unless both have the same items in another order.
+
+    Items that have names, such as versions, are compared with their namesakes.
+    """
     left, right = ([json.dumps(item, sort_keys=True) for item in items] for items in (ours, theirs))
     if left != right and sorted(left) == sorted(right):
         yield Difference(path, "other order", ours, theirs)
         return
+    wanted, found = names(ours), names(theirs)
+    if wanted != found and sorted(wanted) == sorted(found):
+        yield Difference(path, "other order", [*wanted], [*found])
+        theirs = [theirs[found.index(name)] for name in wanted]
     for index, (mine, other) in enumerate(zip_longest(ours, theirs, fillvalue=ABSENT)):
         yield from compared(mine, other, f"{path}/{index}")
+
+
+def names(items: list[JsonValue]) -> list[str]:
+    """Return what the items are called, or nothing where one of them has no name."""
+    found = [item["name"] for item in items if isinstance(item, dict) and "name" in item]
+    return [str(name) for name in found] if len(found) == len(items) else []
 
 
 def how(ours: JsonValue, theirs: JsonValue) -> How:
@@ -137,7 +189,7 @@ def controller_gen(folder: Path) -> str:
     for source in folder.rglob("*.go"):
         source.write_text(re.sub(r"\\\n\s*// ", "", source.read_text()))  # see pools/texts.go
     done = subprocess.run(
-        [binaries.find(binaries.CONTROLLER_GEN), "crd", "paths=./...", "output:crd:stdout"],
+        [binaries.find(binaries.CONTROLLER_GEN), *ARGUMENTS],
         cwd=folder,
         env=os.environ | {"CGO_ENABLED": "0", "GOFLAGS": "-mod=readonly", "GOWORK": "off"},
         capture_output=True,
@@ -150,7 +202,10 @@ def controller_gen(folder: Path) -> str:
 
 @pytest.fixture(scope="module")
 def differences(tmp_path_factory: pytest.TempPathFactory) -> list[Difference]:
-    ours = "".join(path.read_text() for path in sorted(BASES.glob("*.yaml")))
+    ours = "".join(path.read_text() for path in (*sorted(BASES.glob("*.yaml")), EXAMPLE))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "path", [str(GOTYPES / "everything"), *sys.path])
+        ours += "".join(manifests.crd_files(packages.kinds("rest")).values())
     theirs = controller_gen(tmp_path_factory.mktemp("controller-gen") / "gotypes")
     return list(compared(by_name(ours), by_name(theirs)))
 
@@ -196,6 +251,12 @@ def test_without_go_the_error_says_what_to_install(
             {"a": [{"b": 2}, {"c": 3}]},
             [("a/0/b", "other value"), ("a/1/c", "other value")],
             id="each-of-several",
+        ),
+        pytest.param(
+            [{"name": "a", "b": 1}, {"name": "c"}],
+            [{"name": "c"}, {"name": "a", "b": 2}],
+            [("", "other order"), ("/0/b", "other value")],
+            id="namesakes-in-another-order",
         ),
     ],
 )
