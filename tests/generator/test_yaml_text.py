@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """YAML for people: it reads well, and it says what it was told."""
 
+import pytest
 import yaml
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -46,3 +47,8 @@ def test_keys_keep_their_order_and_long_texts_are_blocks() -> None:
         f"  {'w ' * 49}w",
         "  end",
     ]
+
+
+@pytest.mark.parametrize("text", ["y", "N", "1e3", "1.5e3", "0o17", "08", "0X1F", "1_0e3", "-_1"])
+def test_what_only_kubectl_takes_for_something_else_is_quoted(text: str) -> None:
+    assert yaml_text.dump({text: text}) == f"'{text}': '{text}'"
