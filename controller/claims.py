@@ -86,9 +86,25 @@ class Claims:
         Raises:
             KubeError: a write failed; the caller retries with backoff.
         """
-        if key in self._state.unsettled:
-            await self._state.addresses.fetch(self._api, key)
+        left, claim = await self._seconds_unsettled(key), self._state.claims.get(key)
+        if left and (claim is None or claim.metadata.deleting):
+            return Again(left)  # a live one goes on: of one name there is only one IPAddress
+        outcome = await self._reconcile(key)
+        return Again(left) if key in self._state.unsettled else outcome
+
+    async def _seconds_unsettled(self, key: Key) -> float:
+        """Return for how long an IPAddress of a claim may still come to exist that is not there."""
+        unsettled = self._state.unsettled.get(key)
+        if unsettled is None:
+            return 0.0
+        found = await self._state.addresses.fetch(self._api, key)
+        left = unsettled.until - self._state.clock()
+        if found or left <= 0:
             self._state.settle(key)
+            return 0.0
+        return left
+
+    async def _reconcile(self, key: Key) -> Outcome:
         claim, address = self._state.claims.get(key), self._state.addresses.get(key)
         orphan: Outcome = Done()
         if address is not None and abandoned(address, claim):
@@ -96,6 +112,7 @@ class Claims:
         else:
             self._orphans.forget(key)
         if claim is None:
+            self._taken_over.forget(key)
             return orphan
         outcome = await self._reconcile_claim(claim, address)
         return orphan if outcome == Done() else outcome
@@ -133,6 +150,8 @@ class Claims:
             return Again(seconds)
         claim = await self._patch(claim, changes) if changes else claim
         if address is None:
+            if not self._holds_first(claim, given):
+                return Again(0)  # somebody's IPAddress with this address has just come
             address = await self._create(claim, given)
             self._tell(claim, "AddressAllocated", "Allocate", f"address {given} was allocated")
         else:
@@ -168,21 +187,27 @@ class Claims:
     async def _create(self, claim: capi.Claim, given: str) -> capi.Address:
         """Create the IPAddress; until it is seen, or surely does not exist, nobody else gets it."""
         try:
-            return await self._addresses.create(claim, given)
+            address = await self._addresses.create(claim, given)
         except KubeError as error:
             if error.maybe_applied and claim.pool:
-                self._state.unsettled[_key(claim)] = claim.pool
+                self._state.unsettle(_key(claim), claim.pool, _address(given))
             else:
                 self._cancel(claim)
             raise
         except AllocationError:
             self._cancel(claim)
             raise
+        self._state.unsettled.pop(_key(claim), None)
+        return address
+
+    def _holds_first(self, claim: capi.Claim, given: str) -> bool:
+        assert claim.pool is not None
+        return self._state.book(claim.pool).holds_first(_key(claim), _address(given))
 
     def _cancel(self, claim: capi.Claim) -> None:
         """Give up a choice that has surely not become an IPAddress; a record of it still counts."""
-        if claim.pool:
-            self._state.book(claim.pool).cancel(_key(claim))
+        if claim.pool and (book := self._state.books.get(claim.pool)):
+            book.cancel(_key(claim))
 
     async def _report(self, claim: capi.Claim, reason: str, message: str, *, ok: bool) -> None:
         """Write the claim's status if it is not so already."""
@@ -255,6 +280,13 @@ class Claims:
         if self._news:
             news = News(reason, action, note, warning)
             self._news.tell(self._state.contract.claims, claim.metadata, news, claim.pool)
+
+
+def _address(given: str) -> Address:
+    """Return an address that was chosen, from its text."""
+    address = parse(given)
+    assert address is not None
+    return address
 
 
 def _key(claim: capi.Claim) -> Key:

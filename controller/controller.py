@@ -77,6 +77,7 @@ class Controller:
 
     def _watch(self) -> None:
         state = self.state
+        state.on_settled = self._look_at
         state.claims.on_change = self._on_claim
         state.addresses.on_change = self._on_address
         state.clusters.on_change = self._on_cluster

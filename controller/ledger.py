@@ -5,9 +5,11 @@ An address of a pool is taken while any of these is so:
 * an IPAddress object has it;
 * a claim with our finalizer says in its annotation that it was given it (a reservation);
 * it was chosen for a claim, and its IPAddress has not been seen yet (pending): whatever becomes of
-  the claim and its record meanwhile, the write that creates the object may be on its way.
+  the claim and its record meanwhile, the write that creates the object may be on its way;
+* nobody knows whether such a write, of ours or of a former process, was applied (doubted).
 
-Everything but `pending` can be rebuilt from the API server, which is what a restart does.
+All of it can be rebuilt from the API server, which is what a restart does: it doubts every record
+that has no IPAddress.
 """
 
 from __future__ import annotations
@@ -118,6 +120,7 @@ class Book:
         self._objects: dict[Key, Address | None] = {}  # None: does not parse
         self._reserved: dict[Key, Address] = {}
         self._pending: dict[Key, Address] = {}
+        self._doubted: dict[Key, frozenset[Address]] = {}
         self._holders: dict[Address, tuple[Key, ...]] = {}  # the first one has the better right
         self._out_of_range = 0
         self._unreadable: set[Key] = set()
@@ -127,7 +130,12 @@ class Book:
     @property
     def idle(self) -> bool:
         """Whether there is nothing in it that a new book would not know."""
-        return not (self._objects or self._reserved or self._pending or self.line)
+        return not (self._objects or self._reserved or self.awaits or self.line)
+
+    @property
+    def awaits(self) -> bool:
+        """Whether an IPAddress may be on its way."""
+        return bool(self._pending or self._doubted)
 
     @property
     def free(self) -> int:
@@ -160,7 +168,7 @@ class Book:
 
     @property
     def pending(self) -> Mapping[Key, Address]:
-        """Addresses that were chosen and are not recorded yet, by claim."""
+        """Addresses that were chosen and whose IPAddress was not seen yet, by claim."""
         return self._pending
 
     @property
@@ -192,7 +200,9 @@ class Book:
             if address is None:
                 self._unreadable.add(key)
             self._hold(key, address)
-        self.cancel(key)  # what was on its way is here
+            self._put_objects_first(address)
+        self.cancel(key)  # what was on its way is here, or never will be: the name is taken
+        self.settle(key)
 
     def remove_object(self, key: Key) -> None:
         """Forget an IPAddress object."""
@@ -212,6 +222,21 @@ class Book:
         if old != address:
             self._let_go(key, old)
 
+    def doubt(self, key: Key, address: Address) -> None:
+        """Remember that the IPAddress of a claim may come to exist, whatever the claim gets now."""
+        self._doubted[key] = self._doubted.get(key, frozenset()) | {address}
+        self._hold(key, address)
+
+    def settle(self, key: Key) -> None:
+        """Forget all doubts about a claim: its IPAddress exists, or surely does not."""
+        for address in self._doubted.pop(key, ()):
+            self._freed.add(address)  # others may have a title that was not good enough before
+            self._let_go(key, address)
+
+    def holds_first(self, key: Key, address: Address) -> bool:
+        """Say whether nobody has a better right to an address that a claim holds."""
+        return self._holders.get(address, ())[:1] == (key,)
+
     def cancel(self, key: Key) -> None:
         """Forget a choice: its IPAddress exists, or surely does not."""
         self._let_go(key, self._pending.pop(key, None))
@@ -229,7 +254,8 @@ class Book:
 
         Flow:
             The address the claim holds or wants; else the lowest free one, unless older claims wait
-            for all there are.  With `settle`, one that it cannot have (any more) is replaced.
+            for all there are.  With `settle`, one that it cannot have (any more) is replaced.  A
+            wish that has changed counts more than what was chosen before.
 
         Raises:
             AllocationError: there is none for this claim now; it waits from here on.
@@ -237,7 +263,8 @@ class Book:
         try:
             if self.not_ready:
                 raise PoolNotReadyError(self.pool, self.not_ready)
-            address = self._still_pending(key) or self._choose(key, age, wanted, settle=settle)
+            chosen = self._still_pending(key, wanted)
+            address = chosen or self._choose(key, age, wanted, settle=settle)
         except AllocationError:
             self.line.add(key, age, None if settle else wanted)
             raise
@@ -261,10 +288,15 @@ class Book:
         """Return all claims in line, oldest first."""
         return sorted(self.line.ages, key=self.line.ages.__getitem__)
 
-    def _still_pending(self, key: Key) -> Address | None:
-        """Return what was chosen for a claim before, if the pool still offers it."""
+    def _still_pending(self, key: Key, wanted: Address | None) -> Address | None:
+        """Return what was chosen for a claim before, if it may still have it, and wants it."""
         address = self._pending.get(key)
-        if self._slot(address) is None:
+        if (
+            address is None
+            or self._slot(address) is None
+            or not self.holds_first(key, address)
+            or wanted not in (None, address)
+        ):
             self.cancel(key)
             return None
         return address
@@ -273,7 +305,8 @@ class Book:
         if wanted is None:
             return self._lowest(age)
         first, *_ = holders = self._holders.get(wanted, (key,))
-        if self._slot(wanted) is not None and first == key:
+        doubted = any(wanted in self._doubted.get(other, ()) for other in {*holders} - {key})
+        if self._slot(wanted) is not None and first == key and not doubted:
             return wanted
         if settle:
             return self._lowest(age)
@@ -307,18 +340,28 @@ class Book:
             if slot is not None and self._allocator.is_free(slot):
                 self._allocator.take(slot)
 
+    def _put_objects_first(self, address: Address | None) -> None:
+        """Give those with an IPAddress object the better right, as a restart would."""
+        if address is not None:
+            holders = self._holders[address]
+            self._holders[address] = tuple(
+                sorted(holders, key=lambda key: self._objects.get(key) != address)
+            )
+
     def _let_go(self, key: Key, address: Address | None) -> None:
         """Take a holder away unless it has another title; the last one frees the address."""
         titles = (self._objects, self._reserved, self._pending)
         if address is None or any(title.get(key) == address for title in titles):
             return
+        if address in self._doubted.get(key, ()):
+            return
         left = tuple(holder for holder in self._holders.get(address, ()) if holder != key)
+        self._freed.add(address)  # also where somebody is left, who may have it now
         if len(left) <= 1:
             self._contended.discard(address)
         if left:
             self._holders[address] = left
             return
         self._holders.pop(address, None)
-        self._freed.add(address)
         if (slot := self._slot(address)) is not None:
             self._allocator.give_back(slot)

@@ -20,6 +20,10 @@ class Pace(Generic[K]):
         self._turns: dict[K, float] = {}
         self._next = 0.0
 
+    def forget(self, key: K) -> None:
+        """Give up the turn of a key that needs none any more."""
+        self._turns.pop(key, None)
+
     def seconds_left(self, key: K) -> float:
         """Return how long until a key's turn; 0 is now, and once."""
         now = self._clock()

@@ -66,7 +66,8 @@ class Pools:
         if pool.metadata.paused:
             return await self._write_status(pool)
         if pool.metadata.deleting:
-            if not self._state.book(pool.key).used:
+            book = self._state.book(pool.key)
+            if not (book.used or book.awaits):
                 await self._let_go(pool)
                 return Done()
         elif PROTECT_POOL_FINALIZER not in pool.metadata.finalizers:
@@ -89,8 +90,8 @@ class Pools:
         status = self._status(pool)
         if status == pool.status:
             return Done()
-        self._written[pool.key] = time.monotonic()
         await self._patch(pool, {"status": status}, "status")
+        self._written[pool.key] = time.monotonic()
         self._tell(pool, status)
         return Done()
 

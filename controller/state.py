@@ -4,9 +4,10 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import defaultdict
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 import structlog
 
@@ -14,13 +15,13 @@ from ipam.errors import NotationError
 from ipam.notation import Address, parse_address
 from kube import capi, pools
 from kube.cache import Cache
-from kube.client import may_list
+from kube.client import REQUEST_SECONDS, may_list
 from kube.objects import Key, PoolKey
 
 from .ledger import Age, Book
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from ipam.offer import Offer
     from kube.client import Api
@@ -40,6 +41,18 @@ _GLOBAL_KINDS = tuple(kind for kind, resource in pools.KINDS.items() if not reso
 _TOLD_PROBLEMS = 5  # of a spec; the API server refuses conditions over 32,768 characters
 
 
+IN_FLIGHT_SECONDS = 2 * REQUEST_SECONDS
+"""After this, a request that was sent is over: it travels for as long as its client waits, and the
+API server gives up in as much time again."""
+
+
+class Unsettled(NamedTuple):
+    """An IPAddress that may yet come to exist, and until when, by the clock."""
+
+    pool: PoolKey
+    until: float
+
+
 @dataclass(frozen=True, slots=True)
 class Scope:
     """Which claims and pools to act on; the addresses in use are always all of them."""
@@ -56,7 +69,14 @@ class State:
         change; `rebuild` starts them from what the caches hold.
     """
 
-    def __init__(self, api: Api, contract: capi.Contract, scope: Scope) -> None:
+    def __init__(
+        self,
+        api: Api,
+        contract: capi.Contract,
+        scope: Scope,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.clock = clock
         self.contract = contract
         self.scope = scope
         self.claims = Cache(api, contract.claims, capi.Claim, scope.namespace)
@@ -72,8 +92,10 @@ class State:
         self.claims_of_pool: defaultdict[PoolKey, set[Key]] = defaultdict(set)
         self.claims_of_cluster: defaultdict[Key, set[Key]] = defaultdict(set)
         self.books: dict[PoolKey, Book] = {}
-        self.unsettled: dict[Key, PoolKey] = {}
+        self.unsettled: dict[Key, Unsettled] = {}
         """Claims of which nobody knows whether the IPAddress that was on its way exists."""
+        self.on_settled: Callable[[PoolKey], None] = _ignore
+        """Is told of a pool where that is known again."""
         self._ages: dict[Key, Age] = {}
 
     @property
@@ -142,8 +164,8 @@ class State:
 
     def selected(self, claim: capi.Claim) -> bool:
         """Say whether a claim is one to act on: its pool is of our kinds, and it is in scope."""
-        wanted = self.scope.watch_filter
-        return claim.pool is not None and wanted in ("", claim.metadata.labels.watch)
+        value = self.scope.watch_filter
+        return claim.pool is not None and value in ("", claim.metadata.labels.watch)
 
     def selected_address(self, address: capi.Address) -> bool:
         """Say whether an IPAddress without a claim is in scope; it has no labels, its pool has."""
@@ -157,6 +179,7 @@ class State:
 
         Flow:
             Pools first, then IPAddress objects, which are the better title, then what claims say.
+            A former process may have sent for the IPAddress of a claim that has none yet.
         """
         for pool in self._all_pools():
             self.set_pool(None, pool)
@@ -164,6 +187,9 @@ class State:
             self.set_address(None, address)
         for claim in sorted(self.claims, key=lambda item: item.metadata.age_order):
             self.set_claim(None, claim)
+            given = reservation(claim)
+            if claim.pool and given and self.addresses.get(claim.metadata.key) is None:
+                self.unsettle(claim.metadata.key, claim.pool, given)
 
     def set_pool(self, old: pools.Pool | None, new: pools.Pool | None) -> None:
         """Bring the book of a pool up to date."""
@@ -187,6 +213,8 @@ class State:
 
     def set_claim(self, old: capi.Claim | None, new: capi.Claim | None) -> None:
         """Bring the books and the indices up to date with a claim."""
+        if old and (new is None or new.metadata.uid != old.metadata.uid):
+            self._ages.pop(old.metadata.key, None)
         if old and (new is None or _identity(new) != _identity(old)):
             self._forget(old)
         if new and new.pool:
@@ -199,20 +227,28 @@ class State:
 
     def _forget(self, claim: capi.Claim) -> None:
         key = claim.metadata.key
-        self._ages.pop(key, None)
         _discard(self.claims_of_cluster, Key(key.namespace, claim.cluster_name), key)
         if claim.pool:
             _discard(self.claims_of_pool, claim.pool, key)
             self.book(claim.pool).forget_claim(key)
-            if key in self.book(claim.pool).pending:
-                self.unsettled[key] = claim.pool
+            if (chosen := self.book(claim.pool).pending.get(key)) is not None:
+                self.unsettle(key, claim.pool, chosen)
+                self.book(claim.pool).cancel(key)
             self._drop_if_idle(claim.pool)
+
+    def unsettle(self, key: Key, pool: PoolKey, address: Address) -> None:
+        """Remember that the IPAddress of a claim may be on its way, with this address."""
+        if (known := self.unsettled.get(key)) and known.pool != pool:
+            self.settle(key)
+        self.book(pool).doubt(key, address)
+        self.unsettled[key] = Unsettled(pool, self.clock() + IN_FLIGHT_SECONDS)
 
     def settle(self, key: Key) -> None:
         """Forget what was on its way for a claim: the caller knows that it is seen, or is not."""
-        pool = self.unsettled.pop(key)
-        self.book(pool).cancel(key)
+        pool = self.unsettled.pop(key).pool
+        self.book(pool).settle(key)
         self._drop_if_idle(pool)
+        self.on_settled(pool)
 
     def _drop_if_idle(self, key: PoolKey) -> None:
         """Forget the book of a pool that is gone, once nothing refers to it."""
@@ -222,6 +258,10 @@ class State:
     def _all_pools(self) -> Iterator[pools.Pool]:
         for cache in self.pools.values():
             yield from cache
+
+
+def _ignore(_pool: PoolKey) -> None:
+    """Stand in until somebody wants to know."""
 
 
 def _identity(claim: capi.Claim) -> tuple[object, ...]:

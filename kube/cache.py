@@ -10,8 +10,15 @@ from typing import TYPE_CHECKING, Generic, NoReturn
 import msgspec
 import structlog
 
-from .client import pages
-from .errors import ApiError, GoneError, KubeError, NotFoundError, from_response
+from .client import decode, pages
+from .errors import (
+    ApiError,
+    GoneError,
+    KubeError,
+    NotFoundError,
+    UnreachableError,
+    from_response,
+)
 from .objects import Event, Key, Meta, Object, Same, Struct, T
 
 if TYPE_CHECKING:
@@ -21,6 +28,8 @@ if TYPE_CHECKING:
     from .resources import GroupVersionResource
 
 log = structlog.get_logger(__name__)
+
+_SHORT_WATCH_SECONDS = 1.0  # a watch that ends sooner, though without an error, is none
 
 _RETRY_SECONDS = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0)  # between attempts to reach the API server
 
@@ -48,6 +57,7 @@ class Cache(Generic[T]):
         self.skipped = 0
         """Objects that could not be read, since the start."""
         self._api = api
+        self._request = f"{resource.plural} {namespace}".rstrip()
         self._namespace = namespace
         self._decoder = msgspec.json.Decoder(kind)
         self._objects: dict[Key, T] = {}
@@ -97,8 +107,12 @@ class Cache(Generic[T]):
             try:
                 if self._lost_history:
                     await self.load()
+                began = asyncio.get_running_loop().time()
                 await self._watch()
-                failures = 0
+                if asyncio.get_running_loop().time() - began > _SHORT_WATCH_SECONDS:
+                    failures = 0
+                else:
+                    failures = await _pause(failures)
             except GoneError:
                 self._lost_history = True
                 failures = await _pause(failures)
@@ -110,7 +124,11 @@ class Cache(Generic[T]):
 
     def observe(self, answer: bytes) -> T:
         """Take over the object that a write of ours answered, and return it."""
-        item = self._decoder.decode(answer)
+        try:
+            item = self._decoder.decode(answer)
+        except (msgspec.DecodeError, ValueError) as error:
+            problem = f"an answer that cannot be read: {error}"
+            raise UnreachableError(self._request, problem) from error
         item.share(self._same)
         if item.metadata.gone:
             self._forget(item)
@@ -164,10 +182,10 @@ class Cache(Generic[T]):
                 self._apply(line)
 
     def _apply(self, line: bytes) -> None:
-        event = msgspec.json.decode(line, type=Event)
+        event = decode(line, Event, self._request)
         if event.type == "ERROR":
             raise _error_in(event, self.resource.plural)
-        header = msgspec.json.decode(event.object, type=Object).metadata
+        header = decode(event.object, Object, self._request).metadata
         if event.type == "DELETED":
             self._gone.discard(header.uid)
             if (known := self.get(header.key)) and known.metadata.revision <= header.revision:

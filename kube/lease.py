@@ -6,8 +6,9 @@ time is CLOCK_BOOTTIME, which neither jumps nor stops during a suspend; `remaini
 before the request that renewed the lease, so it never says more than other candidates believe; and
 the lease is given up on a normal stop, for which candidates watch.
 
-A client whose `write_seconds` is that of the lease is fenced: each of its writes is over, here and
-at the server, before anybody else can lead.
+A client whose `write_seconds` is that of the lease is fenced: it gives each of its writes up before
+anybody else can lead, and asks the server to.  What is on its way when the lease is given up on a
+stop, or arrives late, is what the successor's rules are for (`controller.state`).
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ import msgspec
 import structlog
 
 from . import metrics
-from .client import REQUEST_SECONDS
+from .client import REQUEST_SECONDS, decode
 from .errors import ConflictError, KubeError, NotFoundError, NotLeaderError
 from .objects import Meta, Struct
 from .resources import GroupVersionResource
@@ -162,7 +163,7 @@ class Lease:
             answer = await self._api.get(LEASES, self._namespace, self._name)
         except NotFoundError:
             return None
-        return msgspec.json.decode(answer, type=_Lease)
+        return decode(answer, _Lease, f"GET lease {self._name}")
 
     async def _write(self, holder: str | None, seconds: int) -> None:
         old = self._lease.spec if self._lease else _LeaseSpec()
@@ -181,7 +182,7 @@ class Lease:
         else:
             patch = msgspec.json.encode(body)
             answer = await self._api.patch(LEASES, self._namespace, self._name, patch)
-        self._lease = msgspec.json.decode(answer, type=_Lease)
+        self._lease = decode(answer, _Lease, f"write of lease {self._name}")
 
     def _identity(self) -> Meta:
         """Return which lease, in which version, is to be written."""

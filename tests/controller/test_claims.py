@@ -14,7 +14,7 @@ from controller.state import Scope, State
 from kube import capi, pools
 from kube.errors import ConflictError, UnreachableError
 from kube.fake import FakeApi, Json
-from kube.objects import Key, PoolKey
+from kube.objects import Key, Meta, PoolKey
 from kube.workers import Again, Done
 
 CONTRACT = capi.V1Beta2("v1beta2")
@@ -711,3 +711,20 @@ async def test_either_form_of_conditions_is_written_again_where_it_is_lost(
 
     assert set(world.read()["status"]) == before
     assert world.api.writes == [("patch status", "ipaddressclaims", "web")]
+
+
+async def test_a_claim_keeps_its_place_in_line_when_its_cluster_is_named_later(
+    world: World,
+) -> None:
+    world.claim()
+    claims = await world.claims()
+    state = claims._state
+    before = state.age(state.claims.get(WEB) or capi.Claim(metadata=Meta()))
+
+    claim = world.read()
+    claim["metadata"]["labels"] = {"cluster.x-k8s.io/cluster-name": "c1"}
+    world.api.put(CONTRACT.claims, claim)
+    await state.claims.fetch(world.api, WEB)
+
+    assert state.age(state.claims.get(WEB) or capi.Claim(metadata=Meta())) == before
+    assert state.claims_of_cluster[Key("default", "c1")] == {WEB}

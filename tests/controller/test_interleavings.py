@@ -11,6 +11,7 @@ import json
 import sys
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any, NamedTuple, NoReturn, TypeVar, cast
@@ -87,6 +88,7 @@ OFFERS = {
 CLAIM_WORKERS, POOL_WORKERS = 2, 1
 START = datetime(2026, 1, 1, tzinfo=UTC).timestamp()
 GRACE_SECONDS = 30
+LATEST_SECONDS = 20.0  # a client waits for 10, and then the server may work for 10
 HORIZON_SECONDS = 1000.0  # by then the slowest thing is over: five minutes, and a retry or two
 MANY = 2000  # steps in which everything comes to rest, or never does
 
@@ -194,6 +196,10 @@ class HandQueue(Queue[K]):
         return await super().get()
 
 
+class DelayedError(UnreachableError):
+    """A request is given up that is still on its way."""
+
+
 class Server(FakeApi):
     """The API server, which also sees that none of our writes does what must never happen."""
 
@@ -203,6 +209,8 @@ class Server(FakeApi):
         self.ours: set[str] = set()
         """uids of the IPAddress objects that we made."""
         self.violations: list[str] = []
+        self.delayed: list[tuple[float, Callable[[], Awaitable[bytes]]]] = []
+        """Requests of which nobody has heard yet, and until when they may still arrive."""
 
     @property
     def now(self) -> str:  # type: ignore[override]
@@ -235,6 +243,8 @@ class Wire:
 
     async def _send(self, text: str, call: Callable[[], Awaitable[bytes]]) -> bytes:
         if error := await Stop("request", text):
+            if isinstance(error, DelayedError):
+                self.server.delayed.append((self.server.clock() + LATEST_SECONDS, call))
             raise error
         if self.lease_is_lost and not text.startswith("patch"):
             raise NotLeaderError(text)  # a patch may have been on its way: its version protects us
@@ -398,6 +408,7 @@ def hand_made(wire: Wire, clock: Clock) -> Controller:
     controller = asyncio.run(made())
     controller._claim_queue = HandQueue("test", clock.later, clock, controller._age_of)
     controller._pool_queue = HandQueue("test", clock.later, clock)
+    controller.state.clock = clock
     controller._claims = Claims(wire, controller.state, controller._news, clock)
     return controller
 
@@ -645,6 +656,20 @@ class Interleavings(RuleBasedStateMachine):
         worker = self.process.workers[number]
         if worker.at.kind == "request":
             worker.go(FAILURES[failure]())
+
+    @rule(number=WORKERS)
+    def a_create_is_given_up_while_it_is_on_its_way(self, number: int) -> None:
+        worker = self.process.workers[number]
+        if worker.at.kind == "request" and worker.at.text.startswith("create ipaddresses"):
+            worker.go(DelayedError("WRITE", "no answer"))
+
+    @rule()
+    def what_was_on_its_way_arrives(self) -> None:
+        delayed, self.server.delayed = self.server.delayed, []
+        for until, call in delayed:
+            if self.clock() < until:
+                with suppress(KubeError):
+                    finished(cast("Coroutine[Any, Any, bytes]", call()))
 
     @rule(number=WORKERS)
     def an_answer_is_lost(self, number: int) -> None:
@@ -1049,3 +1074,87 @@ def test_a_conflict_with_our_own_record_keeps_it(story: Interleavings) -> None:
         story.a_worker_finishes_what_it_has(number)
 
     assert (recorded(story, A), given(story, B)) == ("10.0.0.1", "10.0.0.2")
+
+
+def sends_a_create_that_is_delayed(story: Interleavings) -> None:
+    story.process.hear(BLUE.resource.plural)
+    story.process.hear(CLAIMS.plural)
+    story.a_worker_goes_some_steps(0, 3)
+    story.a_create_is_given_up_while_it_is_on_its_way(0)
+
+
+@pytest.mark.parametrize("replaced", [False, True])
+@pytest.mark.parametrize("gone", [False, True])
+def test_what_a_deleted_claim_has_sent_for_is_nobody_elses_until_it_cannot_arrive(
+    story: Interleavings, *, replaced: bool, gone: bool
+) -> None:
+    sends_a_create_that_is_delayed(story)
+    if gone:
+        story.a_claim_is_lost(A)
+    else:
+        story.a_claim_is_deleted(A)
+    if replaced:
+        story.the_controller_is_replaced()
+    story.clock.pass_(0.1)
+    story.everything_comes_to_rest()
+    assert given(story, B) == ("10.0.0.1" if gone and replaced else "10.0.0.2")
+
+    if not (gone and replaced):  # nothing is left that a new process could know of
+        story.what_was_on_its_way_arrives()
+    story.settle()
+
+    assert given(story, B)
+
+
+def test_a_wish_that_changes_while_a_create_is_on_its_way_counts(story: Interleavings) -> None:
+    sends_a_create_that_is_delayed(story)
+    story.a_claim_is_deleted(B)
+    story.a_claim_asks_for_something_else(A, "10.0.0.2")
+    story.clock.pass_(0.1)
+    story.everything_comes_to_rest()
+    assert given(story, A) == "10.0.0.2"
+
+    story.what_was_on_its_way_arrives()
+    story.settle()
+
+    assert (given(story, A), recorded(story, A)) == ("10.0.0.2", "10.0.0.2")
+
+
+def test_an_address_that_somebody_makes_by_hand_meanwhile_is_theirs(story: Interleavings) -> None:
+    story.process.hear(BLUE.resource.plural)
+    story.process.hear(CLAIMS.plural)
+    story.a_worker_goes_some_steps(0, 1)  # a: chosen, and its record fails
+    story.a_request_fails(0, "500")
+    story.somebody_makes_an_address(Key("one", "by-hand"), BLUE, "10.0.0.1", adoptable=False)
+    story.process.hear(ADDRESSES.plural)
+
+    story.settle()
+
+    assert sorted((given(story, A), given(story, B))) == ["", "10.0.0.2"]
+
+
+def test_a_claim_that_waits_for_what_another_holds_is_called_when_that_goes(
+    story: Interleavings,
+) -> None:
+    story.everything_comes_to_rest()
+    story.a_claim_is_deleted(A)
+    story.everything_comes_to_rest()
+    story.server.put(
+        CLAIMS,
+        {
+            "metadata": {
+                "name": "a",
+                "namespace": "one",
+                "annotations": {ADDRESS_ANNOTATION: given(story, B)},
+                "finalizers": [RELEASE_FINALIZER],
+            },
+            "spec": {"poolRef": BLUE.reference},
+        },
+    )
+    story.everything_comes_to_rest()
+    assert given(story, A) == ""
+
+    story.a_claim_is_deleted(B)
+    story.everything_comes_to_rest()
+
+    assert given(story, A) == "10.0.0.2"

@@ -229,7 +229,10 @@ class NoAddressTwice(RuleBasedStateMachine):
         try:
             address = self.book.choose(key(name), age(ord(name)), None, settle=False)
         except AllocationError:
+            if mine in self.titles["object"].values():
+                self.titles["pending"].pop(name, None)
             return
+        assert address not in self.titles["object"].values() or self.titles["object"].get(name)
         assert address == mine or address not in others  # who chose first keeps it
         self.titles["pending"][name] = address
 

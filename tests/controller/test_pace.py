@@ -24,3 +24,14 @@ def test_time_without_work_is_not_saved_up() -> None:
 
     assert pace.seconds_left("a") == 0
     assert round(pace.seconds_left("b"), 6) == 0.1
+
+
+def test_who_gives_up_is_not_remembered() -> None:
+    pace = Pace[str](10, lambda: 0.0)
+    for number in range(100):
+        pace.seconds_left(str(number))
+
+    for number in range(100):
+        pace.forget(str(number))
+
+    assert pace._turns == {}

@@ -6,9 +6,11 @@ import pytest
 from controller import events
 from controller.pools import Pools
 from controller.state import Scope, State
+from ipam.notation import Address
 from kube import capi, pools
+from kube.errors import ApiError
 from kube.fake import FakeApi, Json
-from kube.objects import PoolKey
+from kube.objects import Key, PoolKey
 from kube.workers import Done
 
 CONTRACT = capi.V1Beta2("v1beta2")
@@ -167,3 +169,33 @@ async def test_a_broken_address_counts_as_in_use_and_out_of_range(world: World) 
 
     counts = world.read()["status"]["ipAddresses"]
     assert (counts["used"], counts["outOfRange"], counts["free"]) == (1, 1, 2)
+
+
+async def test_a_status_that_is_refused_is_tried_again_as_a_failure(world: World) -> None:
+    state = State(world.api, CONTRACT, Scope())
+    await state.load()
+    pools = Pools(world.api, state)
+    for _ in range(2):  # the second attempt fails like the first: it is no question of pace
+        world.api.fail = ApiError(422, "Invalid", "no", "PATCH")
+        with pytest.raises(ApiError):
+            await pools.reconcile(BLUE)
+
+    assert await pools.reconcile(BLUE) == Done()
+
+
+async def test_a_pool_is_not_let_go_while_an_address_of_it_may_be_on_its_way(world: World) -> None:
+    world.pool("10.0.0.5", deletionTimestamp="2026-01-01T00:00:01Z")
+    state = State(world.api, CONTRACT, Scope())
+    await state.load()
+    told: list[PoolKey] = []
+    state.on_settled = told.append
+    claim = Key("default", "web")
+    state.unsettle(claim, BLUE, Address(4, 167772165))
+    await Pools(world.api, state).reconcile(BLUE)
+    assert world.meta()["finalizers"] == [PROTECT]
+
+    state.settle(claim)
+
+    assert told == [BLUE]
+    await Pools(world.api, state).reconcile(BLUE)
+    assert world.read() == {}

@@ -11,7 +11,7 @@ from typing_extensions import override
 
 from kube import capi
 from kube.cache import Cache
-from kube.errors import GoneError, NotFoundError
+from kube.errors import GoneError, NotFoundError, UnreachableError
 from kube.fake import FakeApi, Json
 from kube.objects import Key, Same
 from kube.resources import GroupVersionResource
@@ -263,3 +263,29 @@ async def test_news_of_an_end_that_is_older_than_what_is_known_end_nothing() -> 
     cache._apply(event("DELETED", cluster("a", 15)))
 
     assert cache.get(Key("default", "a")) is not None
+
+
+async def test_a_line_that_cannot_be_read_ends_the_watch_and_no_more() -> None:
+    lines: list[list[bytes | Exception]] = [[b"<html>"], [event("ADDED", cluster("b", 11))]]
+
+    cache, told = await followed(Scripted([[]], lines))
+
+    assert told == ["added b"]
+    assert cache.skipped == 0
+
+
+async def test_an_answer_to_a_write_that_cannot_be_read_may_have_been_applied() -> None:
+    cache = Cache(FakeApi(), CLUSTERS, capi.Cluster)
+
+    with pytest.raises(UnreachableError, match="clusters: an answer that cannot be read") as caught:
+        cache.observe(b"<html>")
+
+    assert caught.value.maybe_applied
+
+
+async def test_a_watch_that_ends_at_once_is_not_begun_anew_at_once() -> None:
+    api = Scripted([[]], [[] for _ in range(50)])
+
+    await followed(api)
+
+    assert len(api.watches) > 40

@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which of Cluster API's versions is used, and when that changes."""
+
+import json
+from collections.abc import Iterator, Mapping
+
+import pytest
+from typing_extensions import override
+
+from kube import capi
+from kube.errors import ContractChangedError, NotFoundError, UnreachableError
+from kube.fake import FakeApi
+from kube.objects import OwnerReference
+from kube.resources import GroupVersionResource
+
+OLD = {"ipam.cluster.x-k8s.io/v1beta1", "cluster.x-k8s.io/v1beta1"}
+NEW = {*OLD, "ipam.cluster.x-k8s.io/v1beta2", "cluster.x-k8s.io/v1beta2"}
+KINDS = ("IPAddressClaim", "IPAddress", "Cluster")
+
+
+class Discovery(FakeApi):
+    """Serves versions that change from one look to the next; None is an outage."""
+
+    def __init__(self, *looks: set[str] | None) -> None:
+        super().__init__()
+        self.looks: Iterator[set[str] | None] = iter(looks)
+        self.now = next(self.looks)
+
+    @override
+    async def list(
+        self,
+        resource: GroupVersionResource,
+        namespace: str = "",
+        params: Mapping[str, str] | None = None,
+    ) -> bytes:
+        if self.now is None:
+            raise UnreachableError("GET", "cut off")
+        if resource.api_version not in self.now:
+            raise NotFoundError(404, "NotFound", "not served", "GET")
+        return json.dumps({"resources": [{"kind": kind} for kind in KINDS]}).encode()
+
+
+async def found(*versions: str) -> capi.Contract | None:
+    return await capi.discover(Discovery(set(versions)))
+
+
+async def test_the_newest_version_that_is_served_is_used() -> None:
+    newest, oldest = await found(*NEW), await found(*OLD)
+
+    assert newest is not None
+    assert oldest is not None
+    assert (newest.version, newest.cluster_version) == ("v1beta2", "v1beta2")
+    assert (oldest.version, oldest.cluster_version) == ("v1beta1", "v1beta1")
+
+
+async def test_without_clusters_there_is_no_contract() -> None:
+    assert await found("ipam.cluster.x-k8s.io/v1beta2") is None
+
+
+async def test_owners_in_versions_that_are_not_served_are_known() -> None:
+    contract = await found(*OLD)
+    assert contract is not None
+
+    kind = "IPAddressClaim"
+    group = "ipam.cluster.x-k8s.io"
+    assert contract.served(OwnerReference(api_version=f"{group}/v1beta1", kind=kind))
+    assert not contract.served(OwnerReference(api_version=f"{group}/v1alpha1", kind=kind))
+
+
+async def looked_at(monkeypatch: pytest.MonkeyPatch, *looks: set[str] | None) -> str:
+    """Return why the work in a version ends, or how it went on until the last look."""
+    api = Discovery(*looks)
+    contract = await capi.discover(api)
+    assert contract is not None
+
+    async def next_look(_seconds: float) -> None:
+        api.now = next(api.looks)
+
+    monkeypatch.setattr(capi.asyncio, "sleep", next_look)
+    try:
+        await capi.until_changed(api, contract)
+    except ContractChangedError as error:
+        return str(error)
+    except RuntimeError:  # no look is left
+        return "goes on"
+    raise AssertionError
+
+
+async def test_two_looks_that_agree_on_another_version_end_the_work(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert await looked_at(monkeypatch, OLD, NEW, NEW) == (
+        "Cluster API's IPAM types: v1beta1 was in use, v1beta2 is to be used now"
+    )
+    assert "none is to be used now" in await looked_at(monkeypatch, OLD, set(), set())
+
+
+async def test_one_look_or_an_outage_ends_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert await looked_at(monkeypatch, OLD, NEW, OLD, None, None, NEW, OLD) == "goes on"
