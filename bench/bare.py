@@ -8,8 +8,9 @@ Flow:
     input, sends the writes for as many claims at a time as the manager has workers, says `done`,
     and waits for the end of its input, so that its CPU time can be read.
 
-Each body is the manager's to the byte, but for the order of its fields; so is each URL.  The client
-is the leanest that aiohttp can be, and none of the manager's code: the limit must not move with it.
+Each body has the fields of the manager's, in JSON as compact, and each URL is the manager's.  That
+is kept so by hand.  The client is the leanest that aiohttp can be, and none of the manager's code:
+the limit must not move with it.
 """
 
 import asyncio
@@ -153,7 +154,7 @@ def allocation(claim: Json, pool: Json, number: int) -> Allocation:
         _address(claim, pool, given),
         {"metadata": {"resourceVersion": "%s"}, "status": status},
     )
-    return Allocation(meta["name"], *(json.dumps(body).encode() for body in bodies))
+    return Allocation(meta["name"], *(_encoded(body) for body in bodies))
 
 
 def _address(claim: Json, pool: Json, given: str) -> Json:
@@ -192,7 +193,11 @@ def release(claim: Json, address: Json) -> Release:
     free = {"finalizers": list[str](), "resourceVersion": "%s"}
     gone = free | {"resourceVersion": claim["metadata"]["resourceVersion"]}
     bodies = (kind | preconditions, {"metadata": free}, {"metadata": gone})
-    return Release(claim["metadata"]["name"], *(json.dumps(body).encode() for body in bodies))
+    return Release(claim["metadata"]["name"], *(_encoded(body) for body in bodies))
+
+
+def _encoded(body: Json) -> bytes:
+    return json.dumps(body, separators=(",", ":")).encode()
 
 
 async def allocations(door: Door) -> list[Allocation]:

@@ -28,7 +28,7 @@ def _many_pools(count: int, turns: int) -> Iterator[table.Figure]:
 
 PARTS: dict[str, tuple[Part, int, int]] = {
     "pool": (_one_pool, 2000, 3),
-    "big-pool": (_one_pool, 10_000, 1),
+    "big-pool": (_one_pool, 10_000, 2),
     "pools": (_many_pools, 2000, 3),
     "latency": (latency.figures, 200, 1),
     "release": (throughput.release, 2000, 3),

@@ -6,14 +6,11 @@ and address.  The API server must not run meanwhile: so many writes share a revi
 could not tell them apart.
 """
 
-import base64
-import ssl
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
-from envtest.control_plane import ControlPlane
 from envtest.etcd import Etcd
 from envtest.provider import GROUP
 from envtest.tenants import Tenant
@@ -25,7 +22,6 @@ TEMPLATE = "the-template"
 
 _FIRST = (10 << 24) + 256  # 10.0.1.0: the template's address and the gateway are below
 _BATCH = 50  # claims in a transaction, two writes each: etcd takes 128 writes
-_URL = "--advertise-client-urls="
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,29 +44,7 @@ class Template:
             yield key, value
 
 
-class Store(Etcd):
-    """etcd, for reading and writing whole objects as it has them."""
-
-    @classmethod
-    def of(cls, plane: ControlPlane) -> Self:
-        """Return the store of a control plane."""
-        url = next(word for word in plane.etcd.command if word.startswith(_URL))
-        tls = ssl.create_default_context(cafile=plane.folder / "ca.crt")
-        tls.load_cert_chain(plane.folder / "etcd.crt", plane.folder / "etcd.key")
-        return cls(url.removeprefix(_URL), tls)
-
-    def get(self, key: str) -> str:
-        """Return the value of a key, which must exist."""
-        answer = self._post("/v3/kv/range", {"key": _coded(key)})
-        return base64.b64decode(answer["kvs"][0]["value"]).decode()
-
-    def put(self, pairs: list[tuple[str, str]]) -> None:
-        """Write some keys at once."""
-        puts = [{"requestPut": {"key": _coded(k), "value": _coded(v)}} for k, v in pairs]
-        self._post("/v3/kv/txn", {"success": puts})
-
-
-def template(tenant: Tenant, store: Store) -> Template:
+def template(tenant: Tenant, store: Etcd) -> Template:
     """Read the claim `TEMPLATE` and its address, which must be there."""
     objects: tuple[Json, Json] = (tenant.claims.get(TEMPLATE), tenant.addresses.get(TEMPLATE))
     keys = [
@@ -82,12 +56,8 @@ def template(tenant: Tenant, store: Store) -> Template:
     return Template({key: store.get(key) for key in keys}, marks)
 
 
-def fill(store: Store, made: Template, count: int) -> None:
+def fill(store: Etcd, made: Template, count: int) -> None:
     """Write so many copies."""
     for start in range(0, count, _BATCH):
         numbers = range(start, min(start + _BATCH, count))
         store.put([pair for number in numbers for pair in made.copies(number)])
-
-
-def _coded(text: str) -> str:
-    return base64.b64encode(text.encode()).decode()

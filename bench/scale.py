@@ -53,7 +53,7 @@ def generated(count: int, _turns: int) -> Iterator[table.Figure]:
 
 def _fill(provider: Provider, tenant: Tenant, count: int) -> None:
     """Write the copies, and return when the manager has counted them."""
-    store = fill.Store.of(provider.control_plane)
+    store = provider.control_plane.etcd_client()
     made = fill.template(tenant, store)
     provider.manager.stop()
     provider.control_plane.apiserver.stop()

@@ -34,13 +34,19 @@ class Answer:
 
 
 class Client:
-    """Requests by path, in the name of one user."""
+    """Requests by path, in the name of one user, who waits so many seconds for each answer."""
 
-    def __init__(self, server: str, tls: ssl.SSLContext, token: str | None = None) -> None:
+    def __init__(
+        self,
+        server: str,
+        tls: ssl.SSLContext,
+        token: str | None = None,
+        seconds: float = REQUEST_SECONDS,
+    ) -> None:
         self.server = server
         self._headers = {"Authorization": f"Bearer {token}"} if token else {}
         self._pool = urllib3.PoolManager(
-            maxsize=16, retries=False, timeout=REQUEST_SECONDS, ssl_context=tls
+            maxsize=16, retries=False, timeout=seconds, ssl_context=tls
         )
 
     def close(self) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Self
 
 from . import binaries
-from .client import Client, Json
+from .client import REQUEST_SECONDS, Client, Json
 from .etcd import Etcd
 from .pki import LIFETIME, LOOPBACK, Authority, replace_file, signing_key
 from .ports import free_port
@@ -92,9 +92,12 @@ class ControlPlane:
         """Tell whether the API server says that it is ready."""
         return self.admin.answers("/readyz")
 
-    def client(self, user: str, groups: Sequence[str] = ()) -> Client:
-        """Return a client that is `user`; RBAC decides what it may do."""
-        return Client(self.server, self._tls(*self._client_files(user, groups)))
+    def client(
+        self, user: str, groups: Sequence[str] = (), seconds: float = REQUEST_SECONDS
+    ) -> Client:
+        """Return a client that is `user` and waits so long; RBAC decides what it may do."""
+        tls = self._tls(*self._client_files(user, groups))
+        return Client(self.server, tls, seconds=seconds)
 
     def etcd_client(self) -> Etcd:
         """Return a client of etcd itself."""

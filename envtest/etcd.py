@@ -47,6 +47,18 @@ class Etcd:
         answer = self._post("/v3/kv/range", {"key": _coded("/"), "count_only": True})
         return int(answer["header"]["revision"])
 
+    def get(self, key: str) -> str:
+        """Return the value of a key, which must exist."""
+        answer = self._post("/v3/kv/range", {"key": _coded(key)})
+        if not answer.get("kvs"):
+            raise EtcdError("get", f"there is no key {key}")
+        return base64.b64decode(answer["kvs"][0]["value"]).decode()
+
+    def put(self, pairs: list[tuple[str, str]]) -> None:
+        """Write some keys (at most 128) at once, in one revision."""
+        puts = [{"requestPut": {"key": _coded(k), "value": _coded(v)}} for k, v in pairs]
+        self._post("/v3/kv/txn", {"success": puts})
+
     def compact(self, revision: int) -> None:
         """Forget what was before a revision."""
         self._post("/v3/kv/compaction", {"revision": str(revision), "physical": True})
@@ -63,8 +75,10 @@ class Etcd:
         body = {"create_request": {**keys, "start_revision": str(start)}}
         with closing(self._request("/v3/watch", body, SILENCE_SECONDS)) as response:
             try:
+                if response.status != HTTPStatus.OK:
+                    raise EtcdError("watch", response.read().decode(errors="replace"))
                 for line in _lines(response):
-                    result = json.loads(line)["result"]
+                    result = _result(line)
                     if result.get("canceled"):
                         raise LostHistoryError(start, result)
                     yield from map(_change, result.get("events", ()))
@@ -98,6 +112,14 @@ def _lines(response: urllib3.BaseHTTPResponse) -> Generator[bytes]:
     for chunk in response.stream(None):
         *whole, rest = (rest + chunk).split(b"\n")
         yield from whole
+
+
+def _result(line: bytes) -> Json:
+    answer: Json = json.loads(line)
+    if "result" not in answer:
+        raise EtcdError("watch", line.decode(errors="replace"))
+    result: Json = answer["result"]
+    return result
 
 
 def _change(event: Json) -> Change:

@@ -11,6 +11,7 @@ import ssl
 import threading
 import time
 from collections.abc import Callable, Coroutine
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -62,19 +63,31 @@ class Proxy:
         self._tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         self._tls.load_cert_chain(*plane.authority.server("proxy").write(folder, name))
         self._open: dict[Request, web.BaseRequest] = {}
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
-        self._thread.start()
+        self._stack = ExitStack()
 
     def __enter__(self) -> Self:
-        self._run(self._start())
+        with ExitStack() as stack:
+            self._loop = asyncio.new_event_loop()
+            stack.callback(self._loop.close)
+            thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+            thread.start()
+            stack.callback(thread.join)
+            stack.callback(self._loop.call_soon_threadsafe, self._loop.stop)
+            self._run(self._start())
+            stack.callback(self._run_stop)
+            self._stack = stack.pop_all()
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    def _run_stop(self) -> None:
         self._run(self._stop())
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
-        self._loop.close()
+
+    @property
+    def open(self) -> tuple[Request, ...]:
+        """The requests that are neither answered nor given up, watches included."""
+        return tuple(self._open)
 
     def heal(self) -> None:
         """Let everything through from now on."""
@@ -143,6 +156,7 @@ class Proxy:
             if outcome.status is None:
                 await asyncio.Event().wait()  # until the client goes
             return web.json_response(outcome.body, status=outcome.status or 0)
+        began = time.monotonic()
         async with self._session.request(
             request.method,
             URL(self._target + request.path, encoded=True),
@@ -150,15 +164,15 @@ class Proxy:
             data=body,
             allow_redirects=False,
         ) as answer:
-            self._note(request, answer.status)
+            self._note(request, began, answer.status)
             if isinstance(outcome, Lost):
                 await answer.read()  # so it was applied
                 raise ConnectionResetError
             return await self._answer(incoming, request, answer)
 
-    def _note(self, request: Request, status: int) -> None:
+    def _note(self, request: Request, began: float, status: int) -> None:
         if request.writes:
-            self.writes.append(Write(time.monotonic(), request.method, request.path, status))
+            self.writes.append(Write(began, request.method, request.path, status))
         self.expired += status == web.HTTPGone.status_code
 
     async def _answer(

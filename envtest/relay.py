@@ -30,10 +30,10 @@ class Relay:
         self._waiting: list[int] = []
         self._upstream: dict[socket.socket, int] = {}
         self._changed = threading.Condition()
-        self._server = _Server(self)
-        self.port: int = self._server.server_address[1]
 
     def __enter__(self) -> Self:
+        self._server = _Server(self)
+        self.port: int = self._server.server_address[1]
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
         return self
 

@@ -45,15 +45,14 @@ class Replicas:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        ports = [free_port() for _ in NAMES]
-        self.service = Relay(*ports)
-        self.provider = Provider(folder, flags=LEASE_FLAGS, webhook_port=self.service.port)
-        self._ports = ports
+        self._ports = [free_port() for _ in NAMES]
         self._stack = ExitStack()
 
     def __enter__(self) -> Self:
         with ExitStack() as stack:
-            stack.enter_context(self.service)
+            self.service = stack.enter_context(Relay(*self._ports))
+            port = self.service.port
+            self.provider = Provider(self.folder, flags=LEASE_FLAGS, webhook_port=port)
             stack.callback(self.provider.stop)
             self.provider.control_plane.start()
             self.provider.install()

@@ -6,15 +6,17 @@ import shutil
 import signal
 import sys
 from collections import Counter
+from functools import partial
 from pathlib import Path
 from typing import NoReturn
 
 import click
 
 from ..errors import EnvtestError
+from .faults import Faults
 from .run import Report, run
 
-FOLDER = Path("out/chaos")
+FOLDER = Path("out/chaos")  # a run's evidence is in the folder of its seed
 SECONDS = 60  # in a minute
 
 
@@ -25,11 +27,13 @@ def main(seed: int | None, minutes: float) -> None:
     """Break everything around two managers, and prove that no address is lost or given twice."""
     signal.signal(signal.SIGTERM, _end)
     seed = random.randrange(10**6) if seed is None else seed  # noqa: S311 - not a secret
-    shutil.rmtree(FOLDER, ignore_errors=True)
-    FOLDER.mkdir(parents=True)
-    click.echo(f"chaos: seed {seed}")
+    folder = FOLDER / str(seed)
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    click.echo(f"chaos: seed {seed}, {minutes:g} minutes of faults, evidence in {folder}")
+    schedule = partial(Faults.at_random, seconds=minutes * SECONDS)
     try:
-        report = run(FOLDER.resolve(), seed, minutes * SECONDS, click.echo)
+        report = run(folder.resolve(), seed, schedule, click.echo)
     except EnvtestError as error:
         sys.exit(f"chaos: seed {seed}: {error}")
     show(report)

@@ -2,7 +2,8 @@
 """The laws of allocation, held against each step of a history.
 
 * Of one pool, no two IPAddresses that exist at the same time have the same address.
-* An IPAddress is made for a claim that exists, with the address that its user asked for if any.
+* An IPAddress is made for a claim that exists, of that claim's pool, protected by its finalizer,
+  with an address that the pool offers or once offered, the one that its user asked for if any.
 * A claim keeps the first address that it was given, and its status names an IPAddress of its own.
 * No IPAddress goes before its claim is being deleted and the pool's grace period is over.
 * No claim goes before its IPAddress.
@@ -20,6 +21,7 @@ from datetime import datetime
 from ..client import Json
 from ..manifests import KINDS
 from .history import Event
+from .recount import offered
 
 CLAIMS, ADDRESSES = "ipaddressclaims", "ipaddresses"
 ADDRESS_ANNOTATION = "ipam.cluster.x-k8s.io/address"
@@ -68,9 +70,12 @@ class Checker:
         """Uids of claims that the API server removed past the finalizer."""
         self._claims: dict[Place, Json] = {}
         self._addresses: dict[Place, Json] = {}
+        self._owners: dict[Place, str | None] = {}  # the uid of whose address it is, see `_adopted`
         self._holders: defaultdict[tuple[Pool, int], set[Place]] = defaultdict(set)
         self._given: dict[str, str] = {}  # by the claim's uid, the first address
+        self._specs: dict[Pool, Json] = {}
         self._grace: dict[Pool, int] = {}  # the shortest that a pool ever had
+        self._offers: defaultdict[Pool, set[int]] = defaultdict(set)  # all that it ever offered
 
     def take(self, event: Event) -> None:
         """Judge the next event."""
@@ -82,13 +87,21 @@ class Checker:
             self._take_claim(event, place, self._claims.get(place))
             _replace(self._claims, place, event.body)
         elif event.body is not None:
-            pool = (event.plural, *place)
-            seconds = event.body["spec"].get("addressReuseGracePeriodSeconds", 0)
-            self._grace[pool] = min(seconds, self._grace.get(pool, seconds))
+            self._take_pool((event.plural, *place), event.body)
 
     def _broken(self, law: str, event: Event, what: str) -> None:
         where = f"{event.plural} {event.namespace}/{event.name}: {what}"
         self.violations.append(Violation(law, event.revision, where))
+
+    def _take_pool(self, pool: Pool, body: Json) -> None:
+        """Add to what the provider may do: a manager's cache may be older than the pool."""
+        spec = body["spec"]
+        if self._specs.get(pool) == spec:
+            return  # most writes are of the status, and counting one by one is slow
+        self._specs[pool] = spec
+        seconds = spec.get("addressReuseGracePeriodSeconds", 0)
+        self._grace[pool] = min(seconds, self._grace.get(pool, seconds))
+        self._offers[pool] |= offered(body)
 
     def _take_address(self, event: Event, place: Place, old: Json | None) -> None:
         new = event.body
@@ -97,13 +110,12 @@ class Checker:
             self._holders[_held(old)].discard(place)
             old = None
         if new is None:
-            return
-        if old is None:
+            self._owners.pop(place, None)
+        elif old is None:
+            self._owners[place] = _owner(new)
             self._made(event, place, new)
-        elif _held(old) != _held(new):
-            self._broken("an address never changes", event, f"{_held(old)} -> {_held(new)}")
-        elif _protected(old) and not _protected(new):
-            self._released(event, place, old)
+        else:
+            self._changed(event, place, old, new)
 
     def _made(self, event: Event, place: Place, address: Json) -> None:
         pool, number = held = _held(address)
@@ -112,22 +124,58 @@ class Checker:
         if others:
             self._broken("no address twice", event, f"{text} of {pool}: also of {sorted(others)}")
         others.add(place)
-        claim = self._claims.get((event.namespace, address["spec"]["claimRef"]["name"]))
-        if _owner(address) in self.slipped:
+        if number not in self._offers[pool]:
+            self._broken("of what the pool ever offered", event, f"{text} of {pool}")
+        if not _protected(address):
+            self._broken("protected at birth", event, f"{text} without {PROTECTION}")
+        if (owner := _owner(address)) in self.slipped:
             return
-        if claim is None or _uid(claim) != _owner(address):
-            self._broken("made for a claim that exists", event, f"{text} for {_owner(address)}")
+        claim = self._claim_of(address)
+        if claim is None or _uid(claim) != owner:
+            self._broken("made for a claim that exists", event, f"{text} for {owner}")
             return
-        if (first := self._given.setdefault(_uid(claim), text)) != text:
-            self._broken("a claim keeps its address", event, f"{first} -> {text}")
+        self._given_to(event, claim, text)
+        if claim["spec"]["poolRef"] != address["spec"]["poolRef"]:
+            self._broken("of its claim's pool", event, f"{text} of {pool}")
         asked = _asked(claim)
         if asked is not None and int(ipaddress.ip_address(asked)) != number:
             self._broken("what was asked for", event, f"{text} instead of {asked}")
 
+    def _changed(self, event: Event, place: Place, old: Json, new: Json) -> None:
+        if _held(old) != _held(new):
+            self._broken("an address never changes", event, f"{_held(old)} -> {_held(new)}")
+        elif _protected(old) and not _protected(new):
+            self._released(event, place, old)
+        self._adopted(event, place, new)
+
+    def _adopted(self, event: Event, place: Place, address: Json) -> None:
+        """Let an IPAddress pass on to another claim of its name, if that lives, and to none else.
+
+        Whoever merely strips its owner does not set it free.
+        """
+        owner, claim = _owner(address), self._claim_of(address)
+        if owner == self._owners[place] or claim is None or _uid(claim) != owner:
+            return
+        self._owners[place] = owner
+        self._given_to(event, claim, address["spec"]["address"])
+
+    def _given_to(self, event: Event, claim: Json, text: str) -> None:
+        if (first := self._given.setdefault(_uid(claim), text)) != text:
+            self._broken("a claim keeps its address", event, f"{first} -> {text}")
+
+    def _claim_of(self, address: Json) -> Json | None:
+        """Return the claim that has the name in an IPAddress, be it the one it was made for."""
+        place = (address["metadata"]["namespace"], address["spec"]["claimRef"]["name"])
+        return self._claims.get(place)
+
+    def _owned(self, place: Place, claim: Json) -> bool:
+        """Tell whether there is an IPAddress, and it is this claim's."""
+        return place in self._owners and self._owners[place] == _uid(claim)
+
     def _released(self, event: Event, place: Place, address: Json) -> None:
         """Judge an IPAddress that goes, or loses the finalizer that protects it."""
-        claim = self._claims.get((place[0], address["spec"]["claimRef"]["name"]))
-        if claim is None or _uid(claim) != _owner(address):
+        claim = self._claim_of(address)
+        if claim is None or not self._owned(place, claim):
             return
         text, since = address["spec"]["address"], claim["metadata"].get("deletionTimestamp")
         if since is None:
@@ -139,12 +187,11 @@ class Checker:
             self._broken("held for its grace", event, f"{text} for {held_for:.1f} of {grace} s")
 
     def _take_claim(self, event: Event, place: Place, old: Json | None) -> None:
-        new, address = event.body, self._addresses.get(place)
+        new = event.body
         if old is not None and _slips(old, new):
             self.slipped.add(_uid(old))
-        owned = address is not None and old is not None and _owner(address) == _uid(old)
-        goes = new is None or not _same(old or new, new)
-        if owned and goes and _uid(old or {}) not in self.slipped:
+        goes = old is not None and (new is None or not _same(old, new))
+        if old and goes and self._owned(place, old) and _uid(old) not in self.slipped:
             self._broken("the address goes first", event, "still has its IPAddress")
         if new is None:
             return
@@ -153,8 +200,7 @@ class Checker:
             self._broken("a claim keeps its address", event, "its status forgot it")
         if named is None or (old is not None and named == _named(old)):
             return
-        address = self._addresses.get((event.namespace, named))
-        if address is None or _owner(address) != _uid(new):
+        if not self._owned((event.namespace, named), new):
             self._broken("bound to its own", event, f"its status names {named}")
 
 

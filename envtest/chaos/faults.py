@@ -2,18 +2,20 @@
 """What breaks: managers, their networks, answers, the API server, etcd and its history.
 
 Each fault has a subject and is over after some seconds; one subject has one fault at a time.
+Which kinds of faults come, and in which order, is a schedule: `at_random` or `each_once`.
 """
 
 import random
 import signal
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 
 from ..errors import EtcdError
 from ..etcd import Etcd
+from ..manager import Manager
 from ..outcomes import PASS, Lost, Outcome, Refuse, Request, passing
 from ..proxy import Proxy
 from ..replicas import Replica, Replicas
@@ -21,8 +23,10 @@ from .history import History
 
 _SHORT = (0.2, 1.5)  # seconds; within a lease of 3
 _LONG = (1.0, 8.0)  # seconds; often longer than a lease
+_TRIES = 40  # of a kind whose subject is broken already: about a minute, a fault takes 8 s at most
 _ON_LEADER = 0.7  # of the faults of managers: the one that leads has more to lose
 _BETWEEN_SECONDS = (0.5, 3.0)  # so that two or three faults are about, and now and then none
+_STOPPED = (0, -signal.SIGTERM)  # the second one before it listens to signals
 _REFUSALS = (
     Refuse(429, "TooManyRequests"),
     Refuse(500, "InternalError"),
@@ -72,22 +76,60 @@ class Faults:
             "history compacted": (2, self._compact),
         }
 
-    def run(self, seconds: float) -> None:
-        """Break things for so long, then mend everything."""
+    def at_random(self, seconds: float) -> Iterator[str]:
+        """Choose kinds for so long."""
         deadline = time.monotonic() + seconds
-        while time.monotonic() < deadline:
-            self._mend(time.monotonic())
-            self.step()
-            time.sleep(self._random.uniform(*_BETWEEN_SECONDS))
-        self._mend(float("inf"))
-        self._replicas.heal()
-
-    def step(self) -> None:
-        """Break one more thing."""
         weights = [weight for weight, _ in self._kinds.values()]
-        (kind,) = self._random.choices([*self._kinds], weights)
+        while time.monotonic() < deadline:
+            yield from self._random.choices([*self._kinds], weights)
+
+    def each_once(self) -> Iterator[str]:
+        """Choose each kind, in any order, until it was done."""
+        for kind in self._random.sample([*self._kinds], len(self._kinds)):
+            for _ in range(_TRIES):
+                if self.done[kind]:
+                    break
+                yield kind
+
+    @property
+    def missing(self) -> list[str]:
+        """The kinds that were never done."""
+        return [kind for kind in self._kinds if not self.done[kind]]
+
+    def run(self, kinds: Iterable[str]) -> None:
+        """Break one thing after the other, then mend everything.
+
+        Whatever ends this early, nothing stays frozen: who waits for it would wait for long.
+        """
+        try:
+            for kind in kinds:
+                self._mend(time.monotonic())
+                self.step(kind)
+                time.sleep(self._random.uniform(*_BETWEEN_SECONDS))
+            self._mend(float("inf"))
+            self._replicas.heal()
+        finally:
+            self._go_on()
+
+    def step(self, kind: str) -> None:
+        """Break one more thing, where its subject is whole."""
         if self._kinds[kind][1](kind):
             self.done[kind] += 1
+
+    def look(self) -> None:
+        """Note which managers have ended; everything must be mended."""
+        for replica in self._replicas.all:
+            if not replica.manager.running:
+                self._crashed(replica.manager, replica.manager.wait())
+
+    def _crashed(self, manager: Manager, status: int) -> None:
+        self.crashes.append(f"{manager.name} ended by itself, with {status}")
+
+    def _go_on(self) -> None:
+        managers = [replica.manager for replica in self._replicas.all]
+        for process in (self._plane.apiserver, *managers):
+            if process.running:
+                process.signal(signal.SIGCONT)
 
     def _mend(self, now: float) -> None:
         for subject, fault in tuple(self._running.items()):
@@ -102,7 +144,7 @@ class Faults:
             self._plane.apiserver.start()
         for manager in (replica.manager for replica in self._replicas.all):
             if manager not in self._running and not manager.running:
-                self.crashes.append(f"{manager.name} ended by itself, with {manager.wait()}")
+                self._crashed(manager, manager.wait())
                 manager.start()
 
     def _begin(self, subject: object, length: tuple[float, float], start: Heal, heal: Heal) -> bool:
@@ -134,7 +176,10 @@ class Faults:
                 manager.signal(signal.SIGTERM)
 
         def heal() -> None:
-            manager.stop()  # as the kubelet does when the time to end is over
+            if manager.running:
+                manager.kill()  # as the kubelet does when the time to end is over
+            elif (status := manager.wait()) not in _STOPPED:
+                self._crashed(manager, status)
             manager.start()
 
         return self._begin(manager, _LONG, start, heal)

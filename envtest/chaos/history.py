@@ -33,8 +33,8 @@ class History:
 
     def __init__(self, etcd: Etcd) -> None:
         self.events: list[Event] = []
-        self.lost: LostHistoryError | None = None
-        """Why the history has a hole, should it have one."""
+        self.lost: Exception | None = None
+        """Why the history has a hole or an early end, should it have one."""
         self._etcd = etcd
         self._next = etcd.revision() + 1
         self._over = threading.Event()
@@ -64,6 +64,9 @@ class History:
                 return
             except EtcdError:
                 self._over.wait(_AGAIN_SECONDS)
+            except Exception as error:  # noqa: BLE001 - or the thread ends and nobody hears of it
+                self.lost = error
+                return
 
 
 def _event(change: Change) -> Event:

@@ -19,7 +19,7 @@ class Plan:
     namespace: str
     """Empty for a global one."""
     specs: tuple[Json, ...]
-    """The first one at the start and in the end, any of them in between."""
+    """The first one whenever it is created, any of them after an edit."""
     claims: int
     """How many names its claims have in each namespace."""
     users: tuple[str, ...]

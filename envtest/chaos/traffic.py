@@ -10,12 +10,15 @@ from typing import Self
 import urllib3
 
 from .. import manifests
+from ..client import Resource
+from ..control_plane import ADMIN_GROUP
 from ..errors import RefusedError
 from ..provider import Provider
 from .checker import ADDRESS_ANNOTATION
 from .pools import PLANS, Plan
 
 _PAUSE_SECONDS = (0.02, 0.12)  # between a user's requests: two busy users are about 30 a second
+_ANSWER_SECONDS = 5.0  # an API server that is frozen takes longer; a busy one does not
 _OUTAGE_SECONDS = 0.3  # before the next request after one that found no API server
 _BURST = 8  # claims at once, more than the small pools have addresses
 _ASKING = 0.3  # of the claims of pools in which addresses are asked for
@@ -28,6 +31,9 @@ class Traffic:
         self.done: Counter[str] = Counter()
         self._mine: list[tuple[str, str]] = []  # claims that this user created and did not delete
         self._provider = provider
+        self._client = provider.control_plane.client(
+            f"chaos-{seed}".replace(" ", "-"), [ADMIN_GROUP], _ANSWER_SECONDS
+        )
         self._random = random.Random(seed)  # noqa: S311 - not a secret
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
@@ -39,6 +45,7 @@ class Traffic:
     def __exit__(self, *_: object) -> None:
         self._over.set()
         self._thread.join()
+        self._client.close()
 
     def _actions(self) -> dict[Callable[[Plan], None], int]:
         """Return what users do, and how often each."""
@@ -70,7 +77,7 @@ class Traffic:
         if plan.asked and self._random.random() < _ASKING:
             asked = self._random.choice(plan.asked)
             body["metadata"]["annotations"] = {ADDRESS_ANNOTATION: asked}
-        self._provider.claims(namespace).create(body)
+        self._own(self._provider.claims(namespace)).create(body)
         self._mine.append((namespace, name))
         self.done["claims created"] += 1
 
@@ -82,13 +89,13 @@ class Traffic:
         if not self._mine:
             return
         namespace, name = self._mine.pop(self._random.randrange(len(self._mine)))
-        self._provider.claims(namespace).delete(name)
+        self._own(self._provider.claims(namespace)).delete(name)
         self.done["claims deleted"] += 1
 
     def _give_up_asking(self, plan: Plan) -> None:
         """Take the annotation off a claim that has no address."""
         namespace, name = self._claim(plan)
-        claims = self._provider.claims(namespace)
+        claims = self._own(self._provider.claims(namespace))
         claim = claims.get(name)
         if plan.asked and "addressRef" not in claim.get("status", {}):
             version = claim["metadata"]["resourceVersion"]
@@ -100,19 +107,19 @@ class Traffic:
     def _delete_address(self, plan: Plan) -> None:
         """Delete an IPAddress by hand, which its finalizer must hold until its claim goes."""
         namespace, name = self._claim(plan)
-        self._provider.addresses(namespace).delete(name)
+        self._own(self._provider.addresses(namespace)).delete(name)
         self.done["addresses deleted by hand"] += 1
 
     def _edit(self, plan: Plan) -> None:
         if len(plan.specs) > 1:
-            pools = self._provider.pools(manifests.KINDS[plan.kind], plan.namespace or None)
+            pools = self._own(_pools(self._provider, plan))
             pools.edit(plan.name, lambda pool: pool.update(spec=self._random.choice(plan.specs)))
             self.done["pools edited"] += 1
 
     def _come_or_go(self, plan: Plan) -> None:
         if not plan.leaves:
             return
-        pools = self._provider.pools(manifests.KINDS[plan.kind], plan.namespace or None)
+        pools = self._own(_pools(self._provider, plan))
         if pools.find(plan.name) is None:
             pools.create(manifests.pool(plan.name, plan.specs[0], plan.kind))
             self.done["pools created"] += 1
@@ -120,14 +127,22 @@ class Traffic:
             pools.delete(plan.name)
             self.done["pools deleted"] += 1
 
+    def _own(self, objects: Resource) -> Resource:
+        """Return the same objects, reached as this user."""
+        return Resource(self._client, objects.path)
+
     def _claim(self, plan: Plan) -> tuple[str, str]:
         namespace = self._random.choice(plan.users)
         return namespace, f"{plan.name}-{self._random.randrange(plan.claims)}"
 
 
 def restore(provider: Provider) -> None:
-    """Have every pool there, as it was in the beginning or in what admission lets it be."""
+    """Create the pools that are not there; one that is there stays as it is."""
     for plan in PLANS:
-        pools = provider.pools(manifests.KINDS[plan.kind], plan.namespace or None)
+        pools = _pools(provider, plan)
         if pools.find(plan.name) is None:
             pools.create(manifests.pool(plan.name, plan.specs[0], plan.kind))
+
+
+def _pools(provider: Provider, plan: Plan) -> Resource:
+    return provider.pools(manifests.KINDS[plan.kind], plan.namespace or None)

@@ -17,54 +17,59 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Generator[provider.Prov
         yield started
 
 
-def test_claims_keep_their_addresses_and_new_ones_are_served_in_the_new_version(
+def test_claims_keep_their_addresses_while_a_newer_version_appears_and_the_older_one_goes(
     cluster: provider.Provider,
 ) -> None:
-    tenant = tenants.Tenant(cluster, cluster.new_namespace("team"))
-    tenant.add_pool("blue", "10.0.0.10-10.0.0.20")
-    tenant.add_claim("old", "blue")
-    before = tenant.address("old")
+    team = tenants.Tenant(cluster, cluster.new_namespace("team"))
+    team.add_claim("waiting", "none")
+    team.not_ready("waiting", "PoolNotReady")
+    team.add_pool("blue", "10.0.0.10-10.0.0.20")
+    team.add_claim("old", "blue")
+    before = team.address("old")
     assert owner_version(before) == "ipam.cluster.x-k8s.io/v1beta1"
 
-    install.crds(cluster.admin, capi.crds(capi.NEWEST))
-    cluster.capi_series = capi.NEWEST
-    tenant = tenants.Tenant(cluster, "team")
+    team = appears(cluster, capi.NEWEST)
+    is_used_though_the_older_one_is_still_served(team)
     stop_serving(cluster.admin, "v1beta1")
-    tenant.add_claim("new", "blue")
+    claims_are_served_in_it_alone(team)
+    belongs_in_it_to_whom_it_belonged(team, before)
 
-    assert tenant.bound("new") == ["10.0.0.11"]
-    conditions = tenant.status("new")["conditions"]
+
+def appears(cluster: provider.Provider, series: str) -> tenants.Tenant:
+    """Upgrade Cluster API; return the same user, who speaks its version from now on."""
+    install.crds(cluster.admin, capi.crds(series))
+    cluster.capi_series = series
+    return tenants.Tenant(cluster, "team")
+
+
+def is_used_though_the_older_one_is_still_served(team: tenants.Tenant) -> None:
+    waiting.until(
+        "the condition is written in the new form",
+        lambda: team.ready("waiting"),
+        lambda ready: bool(ready.get("observedGeneration")),
+    )
+
+
+def claims_are_served_in_it_alone(team: tenants.Tenant) -> None:
+    team.add_claim("new", "blue")
+    assert team.bound("new") == ["10.0.0.11"]
+    conditions = team.status("new")["conditions"]
     assert [condition["type"] for condition in conditions] == ["Ready"]
+
+
+def belongs_in_it_to_whom_it_belonged(team: tenants.Tenant, before: client.Json) -> None:
     after = waiting.until(
         "the owner is renewed in the version that is served",
-        lambda: tenant.addresses.get("old"),
+        lambda: team.addresses.get("old"),
         lambda address: owner_version(address) == "ipam.cluster.x-k8s.io/v1beta2",
     )
     assert after["spec"] == before["spec"]
     assert [owner["uid"] for owner in after["metadata"]["ownerReferences"]] == [
         owner["uid"] for owner in before["metadata"]["ownerReferences"]
     ]
-    tenant.release("old")
-    tenant.add_claim("next", "blue")
-    assert tenant.bound("next") == ["10.0.0.10"]
-
-
-def test_a_newer_version_is_used_though_the_older_one_is_still_served(
-    cluster: provider.Provider,
-) -> None:
-    tenant = tenants.Tenant(cluster, cluster.new_namespace("team"))
-    tenant.add_claim("web", "blue")
-    tenant.not_ready("web", "PoolNotReady")
-
-    install.crds(cluster.admin, capi.crds(capi.NEWEST))
-
-    cluster.capi_series = capi.NEWEST
-    tenant = tenants.Tenant(cluster, "team")
-    waiting.until(
-        "the condition is written in the new form",
-        lambda: tenant.ready("web"),
-        lambda ready: bool(ready.get("observedGeneration")),
-    )
+    team.release("old")
+    team.add_claim("next", "blue")
+    assert team.bound("next") == ["10.0.0.10"]
 
 
 def owner_version(address: client.Json) -> str:

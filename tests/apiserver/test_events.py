@@ -2,12 +2,14 @@
 """What `kubectl describe` tells the owner of a claim or of a pool, on a real API server."""
 
 import os
+import re
 import subprocess
 
 from envtest import binaries, control_plane, tenants, waiting
 from envtest.client import Json
 
 STORM = 200
+SUM = re.compile(r"(\d+) claims, ")
 
 
 def describe(tenant: tenants.Tenant, kind: str, name: str) -> str:
@@ -85,7 +87,25 @@ def test_many_waiting_claims_are_few_events(tenant: tenants.Tenant) -> None:
     tenant.not_ready(f"claim-{STORM - 1}", "PoolNotReady")
     tenant.add_pool("blue", "10.0.0.10")
 
-    sums = told_at(tenant, "InClusterIPPool", "PoolExhausted")
+    events = waiting.until(
+        "each waiting claim is told of",
+        lambda: told_of_waiting(tenant),
+        lambda events: sum(map(claims_in, events)) >= STORM - 1,
+    )
 
-    assert any("claims, " in event["note"] for event in sums)
-    assert len(sums) + len(told(tenant, "IPAddressClaim", "PoolExhausted")) < STORM // 4
+    assert any(claims_in(event) > 1 for event in events)
+    assert sum(map(claims_in, events)) == STORM - 1
+    assert len(events) < STORM // 4
+
+
+def told_of_waiting(tenant: tenants.Tenant) -> list[Json]:
+    """Return Events at single claims, and sums at their pool."""
+    at_pool = told(tenant, "InClusterIPPool", "PoolExhausted")
+    sums = [event for event in at_pool if SUM.match(event["note"])]
+    return told(tenant, "IPAddressClaim", "PoolExhausted") + sums
+
+
+def claims_in(event: Json) -> int:
+    """Tell of how many claims an Event tells."""
+    found = SUM.match(event["note"])
+    return int(found[1]) if found else 1

@@ -62,15 +62,14 @@ def tenant(pair: Pair) -> tenants.Tenant:
 
 
 @pytest.fixture
-def took(capsys: pytest.CaptureFixture[str]) -> Callable[[str, float], None]:
-    """Print how long a take-over took, which no test asserts: a busy machine takes longer."""
+def took(record_property: Callable[[str, object], None]) -> Callable[[str, float], None]:
+    """Record how long a take-over took, which no test asserts: a busy machine takes longer."""
 
-    def show(what: str, since: float) -> None:
-        with capsys.disabled():
-            seconds = time.monotonic() - since
-            print(f"\n{what}: {seconds:.1f} s (lease {LEASE_SECONDS} s)", end=" ")  # noqa: T201
+    def record(what: str, since: float) -> None:
+        seconds = time.monotonic() - since
+        record_property(what, f"{seconds:.1f} s (lease {LEASE_SECONDS} s)")
 
-    return show
+    return record
 
 
 def storm(tenant: tenants.Tenant) -> list[str]:
@@ -90,6 +89,15 @@ def lost_the_lead(replica: replicas.Replica, before: int) -> None:
 
 def losses(replica: replicas.Replica) -> int:
     return replica.manager.log.read_text().count("leadership lost")
+
+
+def nothing_is_held_back(between: proxy.Proxy) -> None:
+    """Wait until no write is on its way any more that was sent while nothing got through."""
+    waiting.until(
+        "no write is open",
+        lambda: [each.path for each in between.open if each.writes and each.path.startswith(GROUP)],
+        lambda paths: not paths,
+    )
 
 
 def writes_since(seconds: float, replica: replicas.Replica) -> list[proxy.Write]:
@@ -160,6 +168,7 @@ def test_who_is_cut_off_gives_way_and_never_writes_again(
     took(f"after a connection that is {cut.__name__} the other one leads", began)
     addresses = tenant.bound(*names)
     lost_the_lead(former, before)
+    nothing_is_held_back(former.proxy)
     former.proxy.heal()
     healed = time.monotonic()
 

@@ -16,8 +16,8 @@ LONG_AFTER = DELETED_AT.timestamp() + 60
 Json = dict[str, Any]
 
 
-def claim(name: str = "web", uid: str = "", **more: Any) -> Json:
-    reference = {"apiGroup": GROUP, "kind": "InClusterIPPool", "name": "blue"}
+def claim(name: str = "web", uid: str = "", pool: str = "blue", **more: Any) -> Json:
+    reference = {"apiGroup": GROUP, "kind": "InClusterIPPool", "name": pool}
     metadata = {"namespace": "east", "name": name, "uid": uid or f"uid-of-{name}"}
     return {"metadata": metadata, "spec": {"poolRef": reference}, **more}
 
@@ -61,8 +61,15 @@ def unprotected(body: Json) -> Json:
     return body
 
 
-def pool(grace: int) -> Json:
-    return {"spec": {"addressReuseGracePeriodSeconds": grace}}
+def stripped(body: Json) -> Json:
+    body["metadata"]["ownerReferences"] = []
+    return body
+
+
+def pool(grace: int = 0, *addresses: str, prefix: int = 24, **more: Any) -> Json:
+    listed = list(addresses) or ["10.0.0.1-10.0.0.9"]
+    spec = {"addresses": listed, "prefix": prefix, "addressReuseGracePeriodSeconds": grace}
+    return {"spec": spec | more}
 
 
 class Story:
@@ -83,8 +90,8 @@ class Story:
         name = body["metadata"]["name"] if body else name
         return self._add(checker.ADDRESSES, name, body, seen)
 
-    def pool(self, body: Json) -> "Story":
-        return self._add("inclusterippools", "blue", body, 0)
+    def pool(self, body: Json, name: str = "blue") -> "Story":
+        return self._add("inclusterippools", name, body, 0)
 
     @property
     def laws(self) -> list[str]:
@@ -94,7 +101,12 @@ class Story:
 
 def served() -> Story:
     """A claim that has its address."""
-    return Story().pool(pool(0)).claim(claim()).address(address()).claim(bound())
+    return began().claim(claim()).address(address()).claim(bound())
+
+
+def began() -> Story:
+    """There is a pool."""
+    return Story().pool(pool())
 
 
 def test_a_whole_life_breaks_no_law() -> None:
@@ -113,9 +125,35 @@ def test_an_address_may_move_on_when_its_holder_is_gone() -> None:
 
 @pytest.mark.parametrize("text", ["10.0.0.1", "::ffff:10.0.0.1"])
 def test_one_address_of_two_pools_is_no_duplicate(text: str) -> None:
-    story = served().claim(claim("other"))
+    offer = pool(0, text, prefix=128 if ":" in text else 32, allocateReservedIPAddresses=True)
+    story = served().pool(offer, "green").claim(claim("other", pool="green"))
 
     assert story.address(address("other", text, pool="green")).laws == []
+
+
+@pytest.mark.parametrize("text", ["10.0.0.5", "10.0.0.10", "10.0.0.0", "10.9.9.9"])
+def test_an_address_that_the_pool_never_offered_is_found(text: str) -> None:
+    story = Story().pool(pool(gateway="10.0.0.5")).claim(claim())
+
+    assert story.address(address(text=text)).laws == ["of what the pool ever offered"]
+
+
+def test_an_address_that_the_pool_offered_before_an_edit_is_no_wrong_one() -> None:
+    story = began().pool(pool(0, "10.0.0.5-10.0.0.9")).claim(claim())
+
+    assert story.address(address(text="10.0.0.1")).laws == []
+
+
+def test_an_address_of_another_pool_than_the_claims_is_found() -> None:
+    story = began().pool(pool(), "green").claim(claim())
+
+    assert story.address(address(pool="green")).laws == ["of its claim's pool"]
+
+
+def test_an_address_that_is_made_without_protection_is_found() -> None:
+    story = began().claim(claim()).address(unprotected(address()))
+
+    assert story.laws == ["protected at birth"]
 
 
 def test_two_holders_of_one_address_are_found() -> None:
@@ -125,7 +163,8 @@ def test_two_holders_of_one_address_are_found() -> None:
 
 
 def test_two_spellings_of_one_address_are_found() -> None:
-    story = Story().claim(claim()).address(address(text="fd00::1")).claim(claim("other"))
+    story = Story().pool(pool(0, "fd00::1", prefix=64)).claim(claim())
+    story = story.address(address(text="fd00::1")).claim(claim("other"))
 
     assert story.address(address("other", "FD00:0::0001")).laws == ["no address twice"]
 
@@ -144,6 +183,34 @@ def test_an_address_that_loses_its_protection_while_its_claim_lives_is_found() -
     story = served().address(deleted(address())).address(unprotected(deleted(address())))
 
     assert story.laws == ["held while its claim lives"]
+
+
+def test_an_address_that_lost_its_owner_is_still_its_claims() -> None:
+    story = served().address(stripped(address()))
+
+    assert story.laws == []
+    assert story.address(None).laws == ["held while its claim lives"]
+
+
+def test_an_address_that_lost_its_owner_goes_before_its_claim_all_the_same() -> None:
+    assert served().address(stripped(address())).claim(None).laws == ["the address goes first"]
+
+
+def test_an_address_that_a_living_claim_took_over_is_that_claims() -> None:
+    held = claim()
+    held["metadata"]["finalizers"] = [checker.RELEASE]
+    story = began().claim(held).address(address()).claim(None)  # past its finalizer
+
+    story = story.claim(claim(uid="new")).address(address(uid="new")).claim(bound(uid="new"))
+
+    assert story.laws == []
+    assert story.address(None).laws == ["held while its claim lives"]
+
+
+def test_an_address_that_is_given_to_nobody_alive_is_still_its_claims() -> None:
+    story = served().address(address(uid="of-nobody"))
+
+    assert story.address(None).laws == ["held while its claim lives"]
 
 
 def test_an_address_that_is_replaced_while_its_claim_lives_is_found() -> None:
@@ -172,23 +239,23 @@ def test_a_status_that_forgets_its_address_is_found() -> None:
 
 
 def test_a_status_that_names_what_is_not_there_is_found() -> None:
-    assert Story().claim(claim()).claim(bound()).laws == ["bound to its own"]
+    assert began().claim(claim()).claim(bound()).laws == ["bound to its own"]
 
 
 def test_a_status_that_names_the_address_of_a_former_claim_is_found() -> None:
-    story = Story().claim(claim(uid="old")).address(address(uid="old")).claim(bound(uid="new"))
+    story = began().claim(claim(uid="old")).address(address(uid="old")).claim(bound(uid="new"))
 
     assert "bound to its own" in story.laws
 
 
 def test_an_address_for_a_claim_that_is_gone_is_found() -> None:
-    story = Story().claim(claim()).claim(None).address(address())
+    story = began().claim(claim()).claim(None).address(address())
 
     assert story.laws == ["made for a claim that exists"]
 
 
 def test_an_address_for_a_former_claim_of_that_name_is_found() -> None:
-    story = Story().claim(claim(uid="new")).address(address(uid="old"))
+    story = began().claim(claim(uid="new")).address(address(uid="old"))
 
     assert story.laws == ["made for a claim that exists"]
 
@@ -198,7 +265,7 @@ def test_a_claim_that_goes_before_its_address_is_found() -> None:
 
 
 def test_another_address_than_the_one_asked_for_is_found() -> None:
-    story = Story().claim(asking(claim(), "10.0.0.7")).address(address())
+    story = began().claim(asking(claim(), "10.0.0.7")).address(address())
 
     assert story.laws == ["what was asked for"]
 
@@ -206,21 +273,21 @@ def test_another_address_than_the_one_asked_for_is_found() -> None:
 def test_what_the_provider_chose_itself_was_not_asked_for() -> None:
     body = asking(claim(), "10.0.0.7", chosen_for="uid-of-web")
 
-    assert Story().claim(body).address(address()).laws == []
+    assert began().claim(body).address(address()).laws == []
 
 
 def test_what_the_api_server_removed_past_its_finalizer_breaks_no_law_of_the_provider() -> None:
     held = claim()
     held["metadata"]["finalizers"] = [checker.RELEASE]
 
-    assert Story().claim(claim()).claim(held).claim(None).address(address()).laws == []
-    assert Story().claim(held).address(address()).claim(None).laws == []
+    assert began().claim(claim()).claim(held).claim(None).address(address()).laws == []
+    assert began().claim(held).address(address()).claim(None).laws == []
 
 
 def test_an_address_twice_is_found_though_the_claim_of_one_was_removed_so() -> None:
     held = claim()
     held["metadata"]["finalizers"] = [checker.RELEASE]
-    story = Story().claim(held).claim(None).claim(claim("other")).address(address("other"))
+    story = began().claim(held).claim(None).claim(claim("other")).address(address("other"))
 
     assert story.address(address()).laws == ["no address twice"]
 

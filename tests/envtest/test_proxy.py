@@ -2,7 +2,6 @@
 """What the proxy does to a client, seen from that client and at the API server itself."""
 
 import ssl
-import time
 from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,9 +39,7 @@ def door(
     provider: provider.Provider,
     namespace: str,
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> Generator[Door]:
-    monkeypatch.setattr(client, "REQUEST_SECONDS", PATIENCE_SECONDS)
     claims = provider.claims(namespace)
     body: dict[str, Any] = manifests.claim("web", "pool", version=provider.ipam_version)
     body["spec"]["poolRef"]["apiGroup"] = "example.com"
@@ -57,7 +54,7 @@ def behind(between: proxy.Proxy, own: provider.Provider) -> client.Client:
     plane = own.control_plane
     tls = ssl.create_default_context(cafile=plane.folder / "ca.crt")
     token = plane.service_account_token(provider.NAMESPACE, provider.SERVICE_ACCOUNT)
-    return client.Client(between.server, tls, token)
+    return client.Client(between.server, tls, token, PATIENCE_SECONDS)
 
 
 def test_requests_and_watches_go_through_in_the_name_of_the_client(door: Door) -> None:
@@ -110,7 +107,7 @@ def test_what_a_silent_network_held_back_is_not_passed_on_after_its_client_has_g
     with pytest.raises(urllib3.exceptions.ReadTimeoutError):
         door.mark()
     door.through.client.close()
-    time.sleep(PATIENCE_SECONDS)  # nothing tells when a connection's end has arrived
+    waiting.until("the proxy noticed", lambda: door.proxy.open, lambda requests: not requests)
     door.proxy.heal()
 
     door.through.get("web")
