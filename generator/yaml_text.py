@@ -35,7 +35,7 @@ def _text(_dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
 
 
 _Dumper.add_representer(str, _text)
-_Dumper.add_implicit_resolver(  # a text that would be taken for something else is quoted
+_Dumper.add_implicit_resolver(  # pyright: ignore[reportUnknownMemberType] - quotes such a text
     "tag:yaml.org,2002:go", _GO, list("yYnN+-._0123456789")
 )
 

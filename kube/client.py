@@ -32,6 +32,10 @@ WATCH_SECONDS = 290
 
 _WATCH_SILENCE_SECONDS = 95.0  # bookmarks come about once a minute, so then the connection is dead
 _PAGE = "500"  # objects per page: what kubectl asks for, about 0.5 MB
+_NO_TIMEOUT = aiohttp.ClientTimeout(total=None)
+"""asyncio's own is used: aiohttp's, which nests, takes a cancellation of the task that comes at the
+same moment for its own, and the task then waits for ever for work that nobody gives it."""
+
 _MERGE_PATCH = "application/merge-patch+json"
 _JSON = "application/json"
 S = TypeVar("S", bound=Struct)
@@ -219,14 +223,17 @@ class Client:
         host, began = self._connection.host, time.perf_counter()
         code: int | str = metrics.NO_ANSWER
         try:
-            async with self._connection.session.request(
-                method,
-                host + path,
-                data=body,
-                params=params,
-                headers=headers,
-                timeout=aiohttp.ClientTimeout(total=seconds),
-            ) as response:
+            async with (
+                asyncio.timeout(seconds),
+                self._connection.session.request(
+                    method,
+                    host + path,
+                    data=body,
+                    params=params,
+                    headers=headers,
+                    timeout=_NO_TIMEOUT,
+                ) as response,
+            ):
                 answer, code = await response.read(), response.status
         except TimeoutError as error:
             raise UnreachableError(request, f"no answer in {seconds:g} s") from error
