@@ -149,6 +149,7 @@ class Claims:
         if taken_over and (seconds := self._taken_over.seconds_left(_key(claim))):
             return Again(seconds)
         claim = await self._patch(claim, changes) if changes else claim
+        self._taken_over.forget(_key(claim))
         if address is None:
             if not self._holds_first(claim, given):
                 return Again(0)  # somebody's IPAddress with this address has just come

@@ -12,7 +12,10 @@ K = TypeVar("K", bound="Hashable")
 
 
 class Pace(Generic[K]):
-    """Gives each key a turn of its own, so many a second by `clock`."""
+    """Gives each key a turn of its own, so many a second by `clock`.
+
+    A turn that has come stays until it is given up: work that fails is tried again at once.
+    """
 
     def __init__(self, per_second: float, clock: Callable[[], float]) -> None:
         self._interval = 1 / per_second
@@ -21,16 +24,13 @@ class Pace(Generic[K]):
         self._next = 0.0
 
     def forget(self, key: K) -> None:
-        """Give up the turn of a key that needs none any more."""
+        """Give up the turn of a key: its work is done, or not needed any more."""
         self._turns.pop(key, None)
 
     def seconds_left(self, key: K) -> float:
-        """Return how long until a key's turn; 0 is now, and once."""
+        """Return how long until a key's turn; 0 is now."""
         now = self._clock()
         if key not in self._turns:
             self._turns[key] = max(self._next, now)
             self._next = self._turns[key] + self._interval
-        left = self._turns[key] - now
-        if left <= 0:
-            del self._turns[key]
-        return max(left, 0.0)
+        return max(self._turns[key] - now, 0.0)

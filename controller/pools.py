@@ -14,10 +14,11 @@ from kube.workers import Again, Done, Outcome
 
 from . import conditions
 from .events import News
+from .pace import Pace
 from .state import PROTECT_POOL_FINALIZER, State
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from ipam.notation import Address
     from kube.client import Api
@@ -31,6 +32,9 @@ log = structlog.get_logger(__name__)
 STATUS_SECONDS = 1.0
 """At most one status write per pool in this time: a storm of claims must not double itself."""
 
+STATUS_PER_SECOND = 10.0
+"""At most so many status writes of all pools together: a storm over many pools must not, either."""
+
 READY = "Ready"
 PAUSED = "Paused"
 
@@ -42,11 +46,19 @@ _INT64_MAX = 2**63 - 1  # what a status can say; an IPv6 pool is often larger
 class Pools:
     """Reconciles pools of all kinds."""
 
-    def __init__(self, api: Api, state: State, news: Recorder | None = None) -> None:
+    def __init__(
+        self,
+        api: Api,
+        state: State,
+        news: Recorder | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._api = api
         self._state = state
         self._news = news
-        self._written: dict[PoolKey, float] = {}  # when the status was, by time.monotonic()
+        self._clock = clock
+        self._not_before: dict[PoolKey, float] = {}  # when a status may be written next
+        self._pace: Pace[PoolKey] = Pace(STATUS_PER_SECOND, clock)
 
     async def reconcile(self, key: PoolKey) -> Outcome:
         """Make one pool's finalizer and status match its addresses.
@@ -59,7 +71,8 @@ class Pools:
         """
         pool = self._state.pool(key)
         if pool is None:
-            self._written.pop(key, None)
+            self._not_before.pop(key, None)
+            self._pace.forget(key)
             return Done()
         if not self._selected(pool):
             return Done()
@@ -84,16 +97,24 @@ class Pools:
         log.info("pool released", object=str(pool.key))
 
     async def _write_status(self, pool: pools.Pool) -> Outcome:
-        wait = self._written.get(pool.key, -STATUS_SECONDS) + STATUS_SECONDS - time.monotonic()
-        if wait > 0:
+        if wait := self._seconds_to_wait(pool.key):
             return Again(wait)  # before anything is counted: this runs at each change of a claim
         status = self._status(pool)
         if status == pool.status:
+            self._pace.forget(pool.key)
             return Done()
+        if wait := self._pace.seconds_left(pool.key):
+            self._not_before[pool.key] = self._clock() + wait
+            return Again(wait)
         await self._patch(pool, {"status": status}, "status")
-        self._written[pool.key] = time.monotonic()
+        self._pace.forget(pool.key)
+        self._not_before[pool.key] = self._clock() + STATUS_SECONDS
         self._tell(pool, status)
         return Done()
+
+    def _seconds_to_wait(self, key: PoolKey) -> float:
+        now = self._clock()
+        return max(self._not_before.get(key, now) - now, 0.0)
 
     def _tell(self, pool: pools.Pool, status: pools.PoolStatus) -> None:
         """Leave news of what has changed for the worse since the last status."""

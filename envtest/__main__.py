@@ -33,9 +33,11 @@ def main() -> None:
 
 
 @main.command()
-def build() -> None:
+@click.option("--e2e", is_flag=True, help="What the end-to-end tests run, too.")
+def build(*, e2e: bool) -> None:
     """Find or build etcd, kube-apiserver and kubectl, and print where they are."""
-    for tool in (*binaries.CONTROL_PLANE, binaries.KUBECTL):
+    tools = binaries.END_TO_END if e2e else (*binaries.CONTROL_PLANE, binaries.KUBECTL)
+    for tool in tools:
         click.echo(f"{tool.name} {tool.version}: {binaries.find(tool)}")
 
 

@@ -32,7 +32,11 @@ GO_REMEDY = (
     "install Go 1.26 or later (https://go.dev/dl), so that it can be built, "
     "or set KUBEBUILDER_ASSETS to a folder that holds it"
 )
-_KUBERNETES_VERSION = "k8s.io/component-base/version"
+_VERSION_PACKAGES = {
+    "k8s.io/kubernetes": "k8s.io/component-base/version",
+    "sigs.k8s.io/cluster-api": "sigs.k8s.io/cluster-api/version",
+}
+"""Where a program looks for its own version, by the module path that pins it."""
 _BUILD_FLAGS = ("-trimpath", "-buildvcs=false", "-mod=readonly")
 
 
@@ -66,12 +70,12 @@ class Tool:
 
     @property
     def linker_flags(self) -> str:
-        """`-ldflags`: without a version linked in, Kubernetes' own tools refuse an API server."""
+        """`-ldflags`: without a version linked in, clusterctl refuses an API server, and itself."""
         flags = ["-s", "-w"]
-        if self.module == "kubernetes":
+        if package := _VERSION_PACKAGES.get(self.requirement):
             major, minor, _ = self.version.removeprefix("v").split(".")
             stamps = {"gitVersion": self.version, "gitMajor": major, "gitMinor": minor}
-            flags += [f"-X {_KUBERNETES_VERSION}.{key}={value}" for key, value in stamps.items()]
+            flags += [f"-X {package}.{key}={value}" for key, value in stamps.items()]
         return " ".join(flags)
 
 
@@ -99,7 +103,61 @@ KUBECTL = Tool(
     version_arguments=("version", "--client"),
     minutes=1,
 )
+KUBE_CONTROLLER_MANAGER = Tool(
+    name="kube-controller-manager",
+    module="kubernetes",
+    package="k8s.io/kubernetes/cmd/kube-controller-manager",
+    requirement="k8s.io/kubernetes",
+    version_arguments=("--version",),
+    minutes=3,
+)
+CERT_MANAGER = Tool(
+    name="cert-manager-lab",
+    module="certmanager",
+    package=".",
+    requirement="github.com/cert-manager/cert-manager",
+    version_arguments=(),
+    minutes=5,
+)
 CONTROL_PLANE = (ETCD, KUBE_APISERVER)
+
+
+def _clusterctl(series: str) -> Tool:
+    return Tool(
+        name=f"clusterctl-{series}",
+        module=f"clusterapi/{series}",
+        package="sigs.k8s.io/cluster-api/cmd/clusterctl",
+        requirement="sigs.k8s.io/cluster-api",
+        version_arguments=("version", "--output=short"),
+        minutes=3,
+    )
+
+
+def _capi_manager(series: str) -> Tool:
+    return Tool(
+        name=f"capi-manager-{series}",
+        module=f"clusterapi/{series}",
+        package="sigs.k8s.io/cluster-api",
+        requirement="sigs.k8s.io/cluster-api",
+        version_arguments=("--version",),
+        minutes=3,
+    )
+
+
+CLUSTERCTL = {series: _clusterctl(series) for series in ("v1.13", "v1.10")}
+CAPI_MANAGER = {series: _capi_manager(series) for series in ("v1.13", "v1.10")}
+"""Cluster API's programs by the series of its releases."""
+
+END_TO_END = (
+    *CONTROL_PLANE,
+    KUBECTL,
+    KUBE_CONTROLLER_MANAGER,
+    CERT_MANAGER,
+    *CLUSTERCTL.values(),
+    *CAPI_MANAGER.values(),
+)
+"""What `make e2e` runs."""
+
 CONTROLLER_GEN = Tool(  # in no list: built by the one test that compares our CRDs with its own
     name="controller-gen",
     module="controllertools",

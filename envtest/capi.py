@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Cluster API's own CRDs, straight from its Go module; no copy of them is kept here.
+"""Cluster API's own CRDs, and cert-manager's, straight from Go modules; no copy is kept here.
 
 `go mod download` verifies the module against the go.sum beside the pin and fetches nothing else.
 Caveat: the CRDs are those of `config/crd/bases`, so conversion between Cluster API's own versions
@@ -18,7 +18,6 @@ from .errors import BuildError
 
 NEWEST = "v1.13"  # serves IPAM v1beta2 (stored), v1beta1 and v1alpha1
 OLDEST = "v1.10"  # serves IPAM v1beta1 (stored) and v1alpha1: the contract before v1beta2
-_MODULE = "sigs.k8s.io/cluster-api"
 _FILES = (
     "ipam.cluster.x-k8s.io_ipaddresses.yaml",
     "ipam.cluster.x-k8s.io_ipaddressclaims.yaml",
@@ -28,17 +27,25 @@ _FILES = (
 
 def crds(series: str) -> list[Json]:
     """Return the CRDs of claims, addresses and Clusters of a series such as `v1.13`."""
-    bases = _source(series) / "config" / "crd" / "bases"
+    bases = source(series) / "config" / "crd" / "bases"
     return [yaml.safe_load((bases / name).read_text()) for name in _FILES]
 
 
-def _source(series: str) -> Path:
-    """Return the module's folder in Go's cache; fetch it first where it isn't there."""
-    folder = TOOLS / "clusterapi" / series
-    command = [require_go(f"Cluster API {series}"), "-C", str(folder)]
-    command += ["mod", "download", "-json", _MODULE]
+def source(series: str) -> Path:
+    """Return the folder of Cluster API's module."""
+    return _module(f"clusterapi/{series}", "sigs.k8s.io/cluster-api")
+
+
+def cert_manager_crds() -> Path:
+    """Return the folder of cert-manager's CRDs."""
+    return _module("certmanager", "github.com/cert-manager/cert-manager") / "deploy" / "crds"
+
+
+def _module(folder: str, module: str) -> Path:
+    """Return a module's folder in Go's cache; fetch it first where it isn't there."""
+    command = [require_go(module), "-C", str(TOOLS / folder), "mod", "download", "-json", module]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         problem = done.stdout + done.stderr
-        raise BuildError(f"go mod download {_MODULE} in {folder}", done.returncode, problem)
+        raise BuildError(f"go mod download {module} in {folder}", done.returncode, problem)
     return Path(json.loads(done.stdout)["Dir"])

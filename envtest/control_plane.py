@@ -2,8 +2,8 @@
 """etcd and kube-apiserver, real, on loopback, in one scratch folder.
 
 Everything speaks TLS with certificates of an authority made for this control plane alone, so other
-users of the machine can't reach it.  There is no controller manager, no scheduler and no kubelet:
-owner references are not garbage collected and namespaces don't go away.
+users of the machine can't reach it.  There is no controller manager, no scheduler and no kubelet
+(`lab` has them): owner references are not garbage collected and namespaces don't go away.
 """
 
 import base64
@@ -37,14 +37,23 @@ class ControlPlane:
     """One etcd and one kube-apiserver; ports and data survive a stop and start of either.
 
     `audit` has every request of service accounts written to `audit_log`, one JSON event per line.
-    `detached` leaves both running when this interpreter ends.
+    `detached` leaves both running when this interpreter ends.  `address` is where the API server
+    listens; anywhere but on loopback it expects a kube-controller-manager and pods.
     """
 
-    def __init__(self, folder: Path, *, audit: bool = False, detached: bool = False) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        audit: bool = False,
+        detached: bool = False,
+        address: str = LOOPBACK,
+    ) -> None:
         self.folder = folder
         self.audit_log = folder / "audit.jsonl"
         self.authority = Authority.new()
-        self.server = f"https://{LOOPBACK}:{free_port()}"
+        self._address = address
+        self.server = f"https://{address}:{free_port()}"
         self._etcd_url = f"https://{LOOPBACK}:{free_port()}"
         self._write_credentials()
         self.etcd = Process(
@@ -133,7 +142,8 @@ class ControlPlane:
         (self.folder / "ca.crt").write_bytes(self.authority.pem)
         (self.folder / "service-account.key").write_bytes(signing_key())
         (self.folder / "audit-policy.json").write_text(json.dumps(_AUDIT_POLICY))
-        self.authority.server("kube-apiserver").write(self.folder, "kube-apiserver")
+        server = self.authority.server("kube-apiserver", self._address)
+        server.write(self.folder, "kube-apiserver")
         self.authority.server("etcd").write(self.folder, "etcd")
 
     def _client_files(self, user: str, groups: Sequence[str]) -> tuple[Path, Path]:
@@ -188,8 +198,8 @@ class ControlPlane:
             "etcd-cafile": folder / "ca.crt",
             "etcd-certfile": folder / "etcd.crt",
             "etcd-keyfile": folder / "etcd.key",
-            "bind-address": LOOPBACK,
-            "advertise-address": LOOPBACK,
+            "bind-address": self._address,
+            "advertise-address": self._address,
             "secure-port": self.server.rpartition(":")[2],
             "endpoint-reconciler-type": "none",  # it refuses to advertise a loopback address
             "service-cluster-ip-range": "10.0.0.0/24",  # must be set; no service is ever reached
@@ -197,12 +207,15 @@ class ControlPlane:
             "tls-private-key-file": folder / "kube-apiserver.key",
             "client-ca-file": folder / "ca.crt",
             "authorization-mode": "RBAC",
-            "disable-admission-plugins": "ServiceAccount",  # nobody creates the default accounts
             "enable-admission-plugins": ADMISSION,
             "service-account-issuer": self.server,
             "service-account-key-file": folder / "service-account.key",
             "service-account-signing-key-file": folder / "service-account.key",
         }
+        if self._address == LOOPBACK:  # nobody creates the default accounts
+            flags["disable-admission-plugins"] = "ServiceAccount"
+        else:  # Services lead to pods without a kube-proxy
+            flags["enable-aggregator-routing"] = "true"
         if audit:
             flags["audit-policy-file"] = folder / "audit-policy.json"
             flags["audit-log-path"] = self.audit_log

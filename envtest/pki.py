@@ -83,9 +83,9 @@ class Authority:
         """The authority's certificate, which is all that others need to trust it."""
         return self._certificate.public_bytes(serialization.Encoding.PEM)
 
-    def server(self, name: str = "localhost") -> Pair:
-        """Issue a certificate for servers (and their peers) on loopback."""
-        names = [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address(LOOPBACK))]
+    def server(self, name: str = "localhost", address: str = LOOPBACK) -> Pair:
+        """Issue a certificate for a server (and its peers) at an address."""
+        names = [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address(address))]
         uses = [ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]
         return self._issue(_name(name, ()), uses, x509.SubjectAlternativeName(names))
 

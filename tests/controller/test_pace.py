@@ -14,7 +14,18 @@ def test_each_key_has_its_turn_in_the_order_of_asking() -> None:
     assert round(pace.seconds_left("b"), 6) == 0.1  # asking again changes nothing
     now[0] += 0.15
     assert pace.seconds_left("b") == 0
+    pace.forget("b")
     assert round(pace.seconds_left("b"), 6) == 0.15  # after c, who asked before
+
+
+def test_a_turn_stays_until_it_is_given_up() -> None:
+    pace = Pace[str](10, lambda: 0.0)
+    pace.seconds_left("a")
+    pace.seconds_left("b")
+
+    assert pace.seconds_left("a") == 0
+    pace.forget("a")
+    assert round(pace.seconds_left("a"), 6) == 0.2
 
 
 def test_time_without_work_is_not_saved_up() -> None:

@@ -183,6 +183,24 @@ async def test_a_status_that_is_refused_is_tried_again_as_a_failure(world: World
     assert await pools.reconcile(BLUE) == Done()
 
 
+async def test_of_many_pools_so_many_statuses_a_second_are_written(world: World) -> None:
+    now = [100.0]
+    names = [f"pool-{number}" for number in range(30)]
+    for name in names:
+        world.pool("10.0.0.5", name=name)
+    state = State(world.api, CONTRACT, Scope())
+    await state.load()
+    pools = Pools(world.api, state, clock=lambda: now[0])
+
+    waiting = {PoolKey(POOLS.kind, "default", name) for name in names}
+    for _ in range(10):
+        outcomes = {key: await pools.reconcile(key) for key in waiting}
+        waiting = {key for key, outcome in outcomes.items() if outcome != Done()}
+        now[0] += 0.2
+
+    assert len(names) - len(waiting) == 1 + 9 * 2
+
+
 async def test_a_pool_is_not_let_go_while_an_address_of_it_may_be_on_its_way(world: World) -> None:
     world.pool("10.0.0.5", deletionTimestamp="2026-01-01T00:00:01Z")
     state = State(world.api, CONTRACT, Scope())

@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One cluster of a lab: control plane, kube-controller-manager, and a node that runs its pods."""
+
+from pathlib import Path
+from typing import Self
+
+from .. import binaries
+from ..client import Client
+from ..control_plane import ADMIN_GROUP, ControlPlane
+from ..pki import LOOPBACK
+from ..ports import free_port
+from ..processes import Process
+from . import network
+from .images import Images
+from .kubelet import Kubelet
+
+CONTROLLERS = (  # what clusterctl and the pods' Services need; the rest would only cost time
+    "clusterrole-aggregation-controller",
+    "deployment-controller",
+    "endpointslice-controller",
+    "garbage-collector-controller",
+    "namespace-controller",
+    "replicaset-controller",
+    "root-ca-certificate-publisher-controller",
+    "serviceaccount-controller",
+    "serviceaccount-token-controller",
+)
+KCM = "system:kube-controller-manager"  # the API server's own roles are bound to this name
+
+
+class Cluster:
+    """A cluster by its number in the lab; starts and ends with its `with` block."""
+
+    def __init__(self, folder: Path, number: int, pods: network.PodNetwork, images: Images) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.folder = folder
+        address = network.control_plane_address(number)
+        self.control_plane = ControlPlane(folder, address=address)
+        self.kubelet = Kubelet(self.control_plane, folder / "pods", pods, images)
+        self._controllers = Process(
+            "kube-controller-manager",
+            [binaries.find(binaries.KUBE_CONTROLLER_MANAGER), *self._flags()],
+            folder / "kube-controller-manager.log",
+        )
+
+    def __enter__(self) -> Self:
+        try:
+            self.control_plane.start()
+            self._controllers.start()
+            self.kubelet.start()
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        """End everything, pods first."""
+        self.kubelet.stop()
+        self._controllers.kill()
+        self.control_plane.stop()
+
+    @property
+    def admin(self) -> Client:
+        """A client that may do everything."""
+        return self.control_plane.admin
+
+    @property
+    def kubeconfig(self) -> Path:
+        """The kubeconfig of somebody who may do everything."""
+        return self.control_plane.kubeconfig("lab-admin", [ADMIN_GROUP])
+
+    def _flags(self) -> list[str]:
+        key = self.folder / "service-account.key"
+        flags = {
+            "kubeconfig": self.control_plane.kubeconfig(KCM),
+            "controllers": ",".join(CONTROLLERS),
+            "use-service-account-credentials": "true",
+            "service-account-private-key-file": key,
+            "root-ca-file": self.folder / "ca.crt",
+            "bind-address": LOOPBACK,
+            "secure-port": free_port(),
+            "leader-elect": "false",
+        }
+        return [f"--{name}={value}" for name, value in flags.items()]

@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A lab: the network and images that its clusters share, and the releases that clusterctl finds."""
+
+import os
+import time
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from .. import binaries, capi
+from ..errors import EnvtestError
+from . import MARK, releases
+from .cluster import Cluster
+from .clusterctl import Clusterctl, Repository
+from .images import Image, Images
+from .network import PodNetwork
+
+IMAGE = "cluster-api-ipam-provider-in-cluster"
+
+
+@dataclass
+class Lab:
+    """Everything that clusters of one lab share; one for a test run."""
+
+    folder: Path
+    network: PodNetwork = field(default_factory=PodNetwork)
+    images: Images = field(default_factory=Images)
+    steps: list[tuple[str, float]] = field(default_factory=list[tuple[str, float]])
+    """What was done, and how many seconds it took, for the table at the end."""
+
+    @property
+    def repository(self) -> Repository:
+        """Where clusterctl finds releases."""
+        return Repository(self.folder / "repository")
+
+    def publish(self, manager: Image) -> None:
+        """Publish cert-manager, Cluster API's core, and this provider run from an image."""
+        folder = self.folder / "images"
+        releases.publish_cert_manager(self.repository, self.images, folder)
+        releases.publish_core(self.repository, self.images, folder, capi.OLDEST)
+        releases.publish_core(self.repository, self.images, folder, capi.NEWEST)
+        self.images.put(f"{IMAGE}:v.*", manager)
+        for version in releases.VERSIONS:
+            releases.publish_ours(self.repository, version, IMAGE)
+
+    def cluster(self, number: int) -> Cluster:
+        """Return a cluster, not yet started."""
+        return Cluster(self.folder / f"cluster-{number}", number, self.network, self.images)
+
+    def clusterctl(self, series: str = capi.NEWEST) -> Clusterctl:
+        """Return clusterctl of a series."""
+        tool = binaries.CLUSTERCTL[series]
+        return Clusterctl(tool, self.repository, self.folder / f"clusterctl-{series}")
+
+    @contextmanager
+    def step(self, what: str) -> Generator[None]:
+        """Measure what a block takes."""
+        began = time.monotonic()
+        yield
+        self.steps.append((what, time.monotonic() - began))
+
+
+def scratch() -> Path:
+    """Return the lab's folder.
+
+    Raises:
+        EnvtestError: this process is not in a lab's namespaces.
+    """
+    folder = os.environ.get(MARK)
+    if not folder:
+        raise EnvtestError("not in a lab: run `make e2e`, or python -m envtest.lab COMMAND")
+    return Path(folder)

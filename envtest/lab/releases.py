@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the lab's repository offers to clusterctl: cert-manager, Cluster API's core, and ours."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import yaml
+
+from .. import binaries, capi
+from ..errors import BuildError
+from . import images
+from .clusterctl import Repository
+from .images import Images
+
+PROJECT = Path(__file__).parent.parent.parent
+CERT_MANAGER_IMAGE = "cert-manager-lab:lab"
+VERSIONS = ("v2.0.0", "v2.1.0", "v2.1.1")
+"""Releases of this provider: for Cluster API's older contract, for the newer, and the next one."""
+
+
+def publish_cert_manager(repository: Repository, known: Images, folder: Path) -> None:
+    """Publish cert-manager as the lab runs it."""
+    crds = sorted(capi.cert_manager_crds().glob("*.yaml"))
+    documents = [path.read_text() for path in crds]
+    documents.append(Path(__file__).with_name("cert-manager.yaml").read_text())
+    version = binaries.CERT_MANAGER.version
+    repository.put("cert-manager", version, "\n---\n".join(documents))
+    program = binaries.find(binaries.CERT_MANAGER)
+    known.put(CERT_MANAGER_IMAGE, images.of_program(folder / "cert-manager", program))
+
+
+def publish_core(repository: Repository, known: Images, folder: Path, series: str) -> str:
+    """Publish Cluster API's core of a series such as v1.13; return its version."""
+    tool, source = binaries.CAPI_MANAGER[series], capi.source(series)
+    components = kustomized(source / "config" / "default")
+    image = next(
+        document["spec"]["template"]["spec"]["containers"][0]["image"]
+        for document in yaml.safe_load_all(components)
+        if document["kind"] == "Deployment"
+    )
+    mine = f"cluster-api-controller:{tool.version}"
+    components = components.replace(image, mine)
+    metadata = (source / "metadata.yaml").read_text()
+    repository.put("cluster-api", tool.version, components, metadata)
+    known.put(mine, images.of_program(folder / tool.version, binaries.find(tool)))
+    return tool.version
+
+
+def publish_ours(repository: Repository, version: str, image: str) -> None:
+    """Publish a release of this provider, as `make release` writes it."""
+    script = PROJECT / "hack" / "release.py"
+    out = repository.folder
+    command = [sys.executable, str(script), version, "--image", image, "--out", str(out)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=PROJECT)
+    if done.returncode != 0:
+        raise BuildError(f"hack/release.py {version}", done.returncode, done.stdout + done.stderr)
+
+
+def kustomized(folder: Path) -> str:
+    """Return what kustomize makes of a folder."""
+    command = [str(binaries.find(binaries.KUBECTL)), "kustomize", str(folder)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise BuildError(f"kubectl kustomize {folder}", done.returncode, done.stderr)
+    return done.stdout

@@ -1,0 +1,161 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`make release VERSION=v2.0.0`: everything that a release publishes, below one folder.
+
+    OUT/ipam-in-cluster/VERSION/ipam-components.yaml   what `clusterctl init` installs
+                                metadata.yaml          the contract of each release series
+                                ipam-components-*.yaml variants, for kubectl
+                                release-notes.md       from the fragments in changelog.d
+                                SHA256SUMS             for `sha256sum --check`
+
+OUT is a repository as clusterctl reads it from a folder.  The same commit gives the same bytes.
+"""
+
+import hashlib
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+import yaml
+
+from envtest import binaries, errors
+
+ROOT = Path(__file__).parent.parent
+CONFIG = ROOT / "config"
+METADATA = ROOT / "metadata.yaml"
+LABEL = "ipam-in-cluster"
+VERSION = re.compile(r"v(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)(-[0-9A-Za-z.-]+)?")
+IMAGE = "cluster-api-ipam-provider-in-cluster"
+PLACEHOLDER = "controller"
+"""The image in config/manager, which kustomize replaces."""
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """What is installed: a folder of config, and components on top of it."""
+
+    base: str = "default"
+    components: tuple[str, ...] = ()
+
+
+VARIANTS = {
+    "ipam-components.yaml": Variant(),
+    "ipam-components-high-availability.yaml": Variant(components=("high-availability",)),
+    "ipam-components-namespaced.yaml": Variant(components=("namespaced",)),
+    "ipam-components-prometheus.yaml": Variant(components=("prometheus",)),
+    "ipam-components-self-signed.yaml": Variant("self-signed"),
+}
+
+
+class ReleaseError(Exception):
+    """The release can't be made; the text says why and what to do."""
+
+
+def release(version: str, image: str, out: Path) -> Path:
+    """Write the release and return its folder.
+
+    `image` is the name without a tag: the tag is the version.
+
+    Raises:
+        ReleaseError: the version is none, or none of the series in metadata.yaml.
+        EnvtestError: kubectl is missing, or kustomize failed.
+    """
+    check_version(version)
+    folder = out / LABEL / version
+    folder.mkdir(parents=True, exist_ok=True)
+    files = {name: components(variant, version, image) for name, variant in VARIANTS.items()}
+    files["metadata.yaml"] = METADATA.read_text()
+    files["release-notes.md"] = _notes(version)
+    sums = {name: hashlib.sha256(text.encode()).hexdigest() for name, text in files.items()}
+    files["SHA256SUMS"] = "".join(f"{sums[name]}  {name}\n" for name in sorted(sums))
+    for name, text in files.items():
+        (folder / name).write_text(text)
+    return folder
+
+
+def check_version(version: str) -> None:
+    """Refuse what clusterctl could not install.
+
+    Raises:
+        ReleaseError: see `release`.
+    """
+    found = VERSION.fullmatch(version)
+    if found is None:
+        raise ReleaseError(f"{version!r} is no version: write vMAJOR.MINOR.PATCH, such as v2.0.0")
+    series = int(found[1]), int(found[2])
+    known = [(item["major"], item["minor"]) for item in _metadata()["releaseSeries"]]
+    if series not in known:
+        raise ReleaseError(
+            f"{version} is of no release series in metadata.yaml: add major {series[0]}, "
+            f"minor {series[1]} with the contract that it speaks"
+        )
+
+
+def components(variant: Variant, version: str, image: str) -> str:
+    """Return one variant's objects, as kustomize builds them.
+
+    Raises:
+        ReleaseError: clusterctl would read a part of it as a variable.
+    """
+    with tempfile.TemporaryDirectory() as scratch:
+        above = os.path.relpath(CONFIG, Path(scratch).resolve())
+        name = f"{image}:{version}"
+        kustomization = {
+            "resources": [f"{above}/{variant.base}"],
+            "components": [f"{above}/components/{part}" for part in variant.components],
+            "images": [{"name": PLACEHOLDER, **_split(name)}],
+        }
+        (Path(scratch) / "kustomization.yaml").write_text(yaml.safe_dump(kustomization))
+        text = _output([str(binaries.find(binaries.KUBECTL)), "kustomize", scratch])
+    if variable := re.search(r"\$\{[^}\n]*\}?", text):
+        raise ReleaseError(
+            f"clusterctl would replace {variable[0]} in the components: write $${variable[0][1:]}"
+        )
+    return text
+
+
+def _split(image: str) -> dict[str, str]:
+    """Split NAME:TAG as kustomize wants it; the name may have a registry with a port."""
+    name, _, tag = image.rpartition(":")
+    return {"newName": name, "newTag": tag}
+
+
+def _metadata() -> dict[str, Any]:
+    found: dict[str, Any] = yaml.safe_load(METADATA.read_text())
+    return found
+
+
+def _notes(version: str) -> str:
+    """Return the release notes, with the date of the commit: a rebuild gives the same."""
+    date = _output(["git", "-C", str(ROOT), "log", "-1", "--format=%cs"]).strip()
+    towncrier = Path(sys.executable).with_name("towncrier")
+    command = [str(towncrier), "build", "--draft", "--version", version, "--date", date]
+    return _output([*command, "--dir", str(ROOT)])
+
+
+def _output(command: list[str]) -> str:
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise errors.BuildError(" ".join(command), done.returncode, done.stderr)
+    return done.stdout
+
+
+@click.command()
+@click.argument("version")
+@click.option("--image", default=IMAGE, show_default=True, help="Where the image is; no tag.")
+@click.option("--out", type=click.Path(path_type=Path), default=Path("out"), show_default=True)
+def main(version: str, image: str, out: Path) -> None:
+    """Write everything that the release VERSION publishes."""
+    try:
+        click.echo(release(version, image, out))
+    except (ReleaseError, errors.EnvtestError) as error:
+        sys.exit(f"release: {error}")
+
+
+if __name__ == "__main__":
+    main()
