@@ -16,7 +16,7 @@ COMPILE := uv pip compile --quiet --universal --python-version 3.11 --generate-h
 
 .PHONY: help
 help: ## Print this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 
 .PHONY: install
@@ -60,6 +60,14 @@ dev-down: $(STAMP) ## End what `make dev` started
 .PHONY: test
 test: tools ## Run all tests; set-up included
 	$(BIN)/python -m pytest
+
+.PHONY: e2e
+e2e: e2e-tools image-rootfs ## Test installation, upgrades and moves with the real clusterctl (as root; 30 minutes to build, once)
+	$(BIN)/python -m envtest.lab $(BIN)/python -m pytest tests/e2e -rs
+
+.PHONY: e2e-tools
+e2e-tools: $(STAMP)
+	@$(BIN)/python -m envtest build --e2e
 
 .PHONY: lint
 lint: $(STAMP) ## Check style
@@ -108,6 +116,15 @@ bench: tools ## Run the benchmarks and print their figures
 	$(BIN)/python bench/conversion.py
 	$(BIN)/python bench/allocator.py
 	$(BIN)/python bench/claims.py
+
+
+.PHONY: release
+release: $(STAMP) ## Write a release's manifests, notes and checksums into out (VERSION=v2.0.0, IMAGE=registry/name)
+	@$(BIN)/python hack/release.py $(VERSION) $(if $(IMAGE),--image=$(IMAGE))
+
+.PHONY: image-rootfs
+image-rootfs: $(STAMP) ## Build the image's root file system and an OCI layout into out/image (as root, on Debian)
+	@$(BIN)/python hack/image.py
 
 
 .PHONY: clean

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import TYPE_CHECKING, NoReturn
 
 import structlog
@@ -17,7 +18,7 @@ from .pools import Pools
 from .state import Scope, State
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from kube import pools
     from kube.client import Api
@@ -40,15 +41,21 @@ class Controller:
         A change of an object -> the books (`State`) -> the keys it concerns -> a worker.
     """
 
-    def __init__(self, api: Api, contract: capi.Contract, scope: Scope) -> None:
+    def __init__(
+        self,
+        api: Api,
+        contract: capi.Contract,
+        scope: Scope,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._api = api
-        self.state = State(api, contract, scope)
+        self.state = State(api, contract, scope, clock)
         later = asyncio.get_running_loop().call_later
         self._claim_queue: Queue[Key] = Queue("ipaddressclaim", later, order_of=self._age_of)
         self._pool_queue: Queue[PoolKey] = Queue("pool", later)
         self._news = Recorder(api, self.state.pool)
-        self._claims = Claims(api, self.state, self._news)
-        self._pools = Pools(api, self.state, self._news)
+        self._claims = Claims(api, self.state, self._news, clock)
+        self._pools = Pools(api, self.state, self._news, clock)
 
     async def run(self) -> NoReturn:
         """Work until cancelled.

@@ -25,6 +25,9 @@ log = structlog.get_logger(__name__)
 ORPHAN_SECONDS = 300.0
 """How long an address may be without its claim: a restore may create addresses first."""
 
+PAUSED_SECONDS = 10.0
+"""When to look again at one whose Cluster or pool is paused, as they are during a move."""
+
 
 class Orphans:
     """Reconciles IPAddress objects whose claim is gone."""
@@ -58,15 +61,23 @@ class Orphans:
         if not self._state.selected_address(address):
             return Done()
         if self._paused(address):
-            return Again(ORPHAN_SECONDS)
+            return Again(PAUSED_SECONDS)
         left = self._since.setdefault(key, self._clock()) + ORPHAN_SECONDS - self._clock()
-        if left > 0:
+        if left > 0 and not self._moved(address):
             return Again(left)
         self.forget(key)
         if abandoned(address, await self._state.claims.fetch(self._api, key)):
             await self._addresses.let_go(address)
             log.info("orphaned address released", object=str(key), address=address.spec.address)
         return Done()
+
+    def _moved(self, address: capi.Address) -> bool:
+        """Say whether the claim of an address is in another cluster, so that nobody brings it back.
+
+        `clusterctl move` deletes the addresses of namespaced pools itself, those of global pools
+        it leaves behind.  By now the garbage collector may have taken the claim off their owners.
+        """
+        return self._state.moved.get(address.metadata.key) == address.metadata.uid
 
     def _paused(self, address: capi.Address) -> bool:
         """Say whether the Cluster or the pool of an address without a claim is to be left alone."""

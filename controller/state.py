@@ -96,6 +96,8 @@ class State:
         """Claims of which nobody knows whether the IPAddress that was on its way exists."""
         self.on_settled: Callable[[PoolKey], None] = _ignore
         """Is told of a pool where that is known again."""
+        self.moved: dict[Key, str] = {}
+        """Uids of IPAddresses that are still here though their claim is in another cluster."""
         self._ages: dict[Key, Age] = {}
 
     @property
@@ -208,6 +210,8 @@ class State:
         if old and old.pool and (new is None or new.pool != old.pool):
             self.book(old.pool).remove_object(old.metadata.key)
             self._drop_if_idle(old.pool)
+        if old and new is None:
+            self.moved.pop(old.metadata.key, None)
         if new and new.pool:
             self.book(new.pool).set_object(new.metadata.key, parsed(new))
 
@@ -215,6 +219,9 @@ class State:
         """Bring the books and the indices up to date with a claim."""
         if old and (new is None or new.metadata.uid != old.metadata.uid):
             self._ages.pop(old.metadata.key, None)
+            left = self.addresses.get(old.metadata.key)
+            if left and old.metadata.annotations.moved is not None:
+                self.moved[old.metadata.key] = left.metadata.uid
         if old and (new is None or _identity(new) != _identity(old)):
             self._forget(old)
         if new and new.pool:

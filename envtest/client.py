@@ -150,13 +150,13 @@ class Resource:
         path = self._one(body["metadata"]["name"], subresource)
         return self.client.request("PUT", path, body).body
 
-    def edit(self, name: str, change: Callable[[Json], None]) -> Json:
+    def edit(self, name: str, change: Callable[[Json], None], subresource: str = "") -> Json:
         """Read, change in place and write back; again where somebody else wrote in between."""
         while True:
             body = self.get(name)
             change(body)
             try:
-                return self.replace(body)
+                return self.replace(body, subresource)
             except RefusedError as error:
                 if error.reason != "Conflict":
                     raise

@@ -62,12 +62,16 @@ class Webhooks:
 
 def shipped(overlay: str = "default") -> list[Json]:
     """Return the objects of `config/default` or another overlay, as kustomize builds them."""
-    kubectl = str(binaries.find(binaries.KUBECTL))
-    command = [kubectl, "kustomize", str(CONFIG / overlay)]
+    return [found for found in yaml.safe_load_all(kustomized(CONFIG / overlay)) if found]
+
+
+def kustomized(folder: Path) -> str:
+    """Return what kustomize makes of a folder."""
+    command = [str(binaries.find(binaries.KUBECTL)), "kustomize", str(folder)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode != 0:
-        raise BuildError(f"kubectl kustomize config/{overlay}", done.returncode, done.stderr)
-    return [document for document in yaml.safe_load_all(done.stdout) if document]
+        raise BuildError(f"kubectl kustomize {folder}", done.returncode, done.stderr)
+    return done.stdout
 
 
 def provider(admin: Client, webhooks: Webhooks) -> None:

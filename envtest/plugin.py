@@ -67,8 +67,13 @@ def tenant(provider: Provider, namespace: str) -> Tenant:
 def log_folder(factory: pytest.TempPathFactory) -> Path:
     """Return a new scratch folder; a failed test shows the ends of the logs in it."""
     folder = factory.mktemp("control-plane")
-    _FOLDERS.append(folder)
+    show_logs_of(folder)
     return folder
+
+
+def show_logs_of(folder: Path) -> None:
+    """Let failed tests show the ends of the logs in a folder and below."""
+    _FOLDERS.append(folder)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
@@ -95,4 +100,4 @@ def pytest_runtest_makereport(
 
 
 def _logs() -> list[Path]:
-    return [log for folder in _FOLDERS for log in sorted(folder.glob("*.log"))]
+    return [log for folder in _FOLDERS for log in sorted(folder.rglob("*.log"))]

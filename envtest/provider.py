@@ -3,6 +3,7 @@
 
 import json
 import ssl
+from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import Self
 
@@ -21,7 +22,53 @@ LEASE = "7bb7acb4.ipam.cluster.x-k8s.io"
 IPAM_VERSION = {capi.NEWEST: "v1beta2", capi.OLDEST: "v1beta1"}
 
 
-class Provider:
+class Ipam(ABC):
+    """The IPAM objects of a cluster, in the versions that its Cluster API stores."""
+
+    def __init__(self, capi_series: str) -> None:
+        self.capi_series = capi_series
+
+    @property
+    @abstractmethod
+    def admin(self) -> Client:
+        """A client that may do everything."""
+
+    @property
+    def ipam_version(self) -> str:
+        """The version in which Cluster API stores claims and addresses here."""
+        return IPAM_VERSION[self.capi_series]
+
+    def new_namespace(self, name: str) -> str:
+        """Create a namespace and return its name."""
+        body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
+        self.admin.resource("v1", "namespaces").create(body)
+        return name
+
+    def holder(self) -> str:
+        """Return the identity of the manager that leads; empty while none does."""
+        leases = self.admin.resource("coordination.k8s.io/v1", "leases", NAMESPACE)
+        lease = leases.find(LEASE) or {"spec": {}}
+        return str(lease["spec"].get("holderIdentity") or "")
+
+    def claims(self, namespace: str | None = None) -> Resource:
+        """IPAddressClaims in Cluster API's stored version."""
+        return self._ipam("ipaddressclaims", namespace)
+
+    def addresses(self, namespace: str | None = None) -> Resource:
+        """IPAddresses in Cluster API's stored version."""
+        return self._ipam("ipaddresses", namespace)
+
+    def pools(
+        self, plural: str, namespace: str | None = None, version: str = "v1alpha2"
+    ) -> Resource:
+        """Pools of one kind, by its plural."""
+        return self.admin.resource(f"{GROUP}/{version}", plural, namespace)
+
+    def _ipam(self, plural: str, namespace: str | None) -> Resource:
+        return self.admin.resource(f"{GROUP}/{self.ipam_version}", plural, namespace)
+
+
+class Provider(Ipam):
     """A cluster in which the provider runs.
 
     `capi_series` chooses the contract of Cluster API.  `flags` go to the manager in addition to
@@ -41,8 +88,8 @@ class Provider:
         self_signed: bool = False,
         webhook_port: int | None = None,
     ) -> None:
+        super().__init__(capi_series)
         self.folder = folder
-        self.capi_series = capi_series
         self.control_plane = ControlPlane(folder, audit=audit, detached=detached)
         self._webhook_port = webhook_port or free_port()
         self._flags = flags
@@ -100,44 +147,10 @@ class Provider:
         self._managers.append(manager)
         return manager
 
-    def new_namespace(self, name: str) -> str:
-        """Create a namespace and return its name."""
-        body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
-        self.admin.resource("v1", "namespaces").create(body)
-        return name
-
     @property
     def admin(self) -> Client:
         """A client that may do everything."""
         return self.control_plane.admin
-
-    @property
-    def ipam_version(self) -> str:
-        """The version in which Cluster API stores claims and addresses here."""
-        return IPAM_VERSION[self.capi_series]
-
-    def holder(self) -> str:
-        """Return the identity of the manager that leads; empty while none does."""
-        leases = self.admin.resource("coordination.k8s.io/v1", "leases", NAMESPACE)
-        lease = leases.find(LEASE) or {"spec": {}}
-        return str(lease["spec"].get("holderIdentity") or "")
-
-    def claims(self, namespace: str | None = None) -> Resource:
-        """IPAddressClaims in Cluster API's stored version."""
-        return self._ipam("ipaddressclaims", namespace)
-
-    def addresses(self, namespace: str | None = None) -> Resource:
-        """IPAddresses in Cluster API's stored version."""
-        return self._ipam("ipaddresses", namespace)
-
-    def pools(
-        self, plural: str, namespace: str | None = None, version: str = "v1alpha2"
-    ) -> Resource:
-        """Pools of one kind, by its plural."""
-        return self.admin.resource(f"{GROUP}/{version}", plural, namespace)
-
-    def _ipam(self, plural: str, namespace: str | None) -> Resource:
-        return self.admin.resource(f"{GROUP}/{self.ipam_version}", plural, namespace)
 
     def serving_certificate(self) -> str:
         """Return the certificate (PEM) that the manager's webhooks present now."""

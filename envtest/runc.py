@@ -63,7 +63,7 @@ class Container(Process):
         self._spec = spec
         self._folder = folder
         self._merged = folder / "merged"
-        command = ["runc", "--root", folder / "state", "run", "--bundle", folder, name]
+        command = ["runc", "--root", str(folder / "state"), "run", "--bundle", str(folder), name]
         super().__init__(name, command, log)
 
     def __enter__(self) -> Self:

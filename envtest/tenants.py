@@ -2,19 +2,23 @@
 """One namespace of a cluster, seen as its user sees it: pools, claims and their addresses."""
 
 from functools import partial
+from typing import Generic
+
+from typing_extensions import TypeVar
 
 from . import manifests
 from .client import Json, Resource
-from .provider import Provider
+from .provider import Ipam, Provider
 from .waiting import until
 
 POOL = "InClusterIPPool"
+P = TypeVar("P", bound=Ipam, default=Provider)
 
 
-class Tenant:
+class Tenant(Generic[P]):
     """The pools, claims and addresses of one namespace."""
 
-    def __init__(self, provider: Provider, namespace: str) -> None:
+    def __init__(self, provider: P, namespace: str) -> None:
         self.provider = provider
         self.namespace = namespace
         self.claims = provider.claims(namespace)

@@ -23,14 +23,15 @@ from typing import Any
 import click
 import yaml
 
-from envtest import binaries, errors
+from envtest import errors, install
 
 ROOT = Path(__file__).parent.parent
 CONFIG = ROOT / "config"
 METADATA = ROOT / "metadata.yaml"
 LABEL = "ipam-in-cluster"
 VERSION = re.compile(r"v(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)(-[0-9A-Za-z.-]+)?")
-IMAGE = "cluster-api-ipam-provider-in-cluster"
+IMAGE = "localhost/cluster-api-ipam-provider-in-cluster"
+"""Where the image is unless somebody says so: on the machine that built it."""
 PLACEHOLDER = "controller"
 """The image in config/manager, which kustomize replaces."""
 
@@ -62,10 +63,12 @@ def release(version: str, image: str, out: Path) -> Path:
     `image` is the name without a tag: the tag is the version.
 
     Raises:
-        ReleaseError: the version is none, or none of the series in metadata.yaml.
+        ReleaseError: the version is none, or none of the series in metadata.yaml; the image names
+            no registry.
         EnvtestError: kubectl is missing, or kustomize failed.
     """
     check_version(version)
+    check_image(image)
     folder = out / LABEL / version
     folder.mkdir(parents=True, exist_ok=True)
     files = {name: components(variant, version, image) for name, variant in VARIANTS.items()}
@@ -96,6 +99,20 @@ def check_version(version: str) -> None:
         )
 
 
+def check_image(image: str) -> None:
+    """Refuse an image without a registry: clusterctl can't override its place, and gives up.
+
+    Raises:
+        ReleaseError: see `release`.
+    """
+    registry, slash, _ = image.partition("/")
+    if not slash or not (set(".:") & set(registry) or registry == "localhost"):
+        raise ReleaseError(
+            f"the image {image!r} names no registry, which clusterctl refuses: "
+            "write REGISTRY/NAME, such as registry.example/ipam-in-cluster"
+        )
+
+
 def components(variant: Variant, version: str, image: str) -> str:
     """Return one variant's objects, as kustomize builds them.
 
@@ -111,7 +128,7 @@ def components(variant: Variant, version: str, image: str) -> str:
             "images": [{"name": PLACEHOLDER, **_split(name)}],
         }
         (Path(scratch) / "kustomization.yaml").write_text(yaml.safe_dump(kustomization))
-        text = _output([str(binaries.find(binaries.KUBECTL)), "kustomize", scratch])
+        text = install.kustomized(Path(scratch))
     if variable := re.search(r"\$\{[^}\n]*\}?", text):
         raise ReleaseError(
             f"clusterctl would replace {variable[0]} in the components: write $${variable[0][1:]}"

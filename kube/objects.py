@@ -26,6 +26,8 @@ CLUSTER_NAME_LABEL = "cluster.x-k8s.io/cluster-name"
 WATCH_LABEL = "cluster.x-k8s.io/watch-filter"
 MOVE_LABEL = "clusterctl.cluster.x-k8s.io/move"
 """`clusterctl move` takes the object along though no Cluster owns it."""
+MOVED_ANNOTATION = "clusterctl.cluster.x-k8s.io/delete-for-move"
+"""What `clusterctl move` leaves of an object's annotations before it deletes the object."""
 
 
 _MOST_PARTS = 10_000  # about 1 MB
@@ -90,6 +92,7 @@ class Annotations(Struct, frozen=True, rename=None):
     paused: str | None = msgspec.field(default=None, name=PAUSED_ANNOTATION)
     address: str | None = msgspec.field(default=None, name=ADDRESS_ANNOTATION)
     address_for: str | None = msgspec.field(default=None, name=ADDRESS_FOR_ANNOTATION)
+    moved: str | None = msgspec.field(default=None, name=MOVED_ANNOTATION)
 
 
 _NO_LABELS = Labels()

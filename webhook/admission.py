@@ -13,14 +13,13 @@ from dataclasses import dataclass, field
 from conversion import registry, values
 from ipam import offer
 from kube import pools
+from kube.objects import MOVED_ANNOTATION
 
 from . import applied, neighbours, statuses
 from .inuse import InUse
 from .pool import Pool, adding, can_strand, stranded
 
 SKIP_DELETE_ANNOTATION = "ipam.cluster.x-k8s.io/skip-validate-delete-webhook"
-MOVE_ANNOTATION = "clusterctl.cluster.x-k8s.io/delete-for-move"
-"""What `clusterctl move` leaves of an object's annotations before it deletes the object."""
 
 _TOLD_ADDRESSES = 10  # of those in the way; the message has to stay readable
 _TOLD_WARNINGS = 10  # the API server cuts them at 4096 characters together
@@ -134,7 +133,7 @@ def _length(obj: values.JsonObject) -> object:
 
 
 async def _judge_delete(pool: Pool, in_use: InUse) -> Verdict:
-    if pool.annotations.keys() & {SKIP_DELETE_ANNOTATION, MOVE_ANNOTATION}:
+    if pool.annotations.keys() & {SKIP_DELETE_ANNOTATION, MOVED_ANNOTATION}:
         return Verdict()
     addresses = await in_use.addresses_of(pool.key)
     if not addresses:

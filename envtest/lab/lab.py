@@ -1,22 +1,23 @@
 # SPDX-License-Identifier: Apache-2.0
 """A lab: the network and images that its clusters share, and the releases that clusterctl finds."""
 
+import itertools
 import os
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from .. import binaries, capi
 from ..errors import EnvtestError
-from . import MARK, releases
+from . import MARK, predecessor, releases
 from .cluster import Cluster
 from .clusterctl import Clusterctl, Repository
 from .images import Image, Images
 from .network import PodNetwork
 
-IMAGE = "cluster-api-ipam-provider-in-cluster"
+IMAGE = "localhost/cluster-api-ipam-provider-in-cluster"
 
 
 @dataclass
@@ -28,6 +29,7 @@ class Lab:
     images: Images = field(default_factory=Images)
     steps: list[tuple[str, float]] = field(default_factory=list[tuple[str, float]])
     """What was done, and how many seconds it took, for the table at the end."""
+    _clusters: Iterator[int] = field(default_factory=lambda: itertools.count(1))
 
     @property
     def repository(self) -> Repository:
@@ -41,12 +43,15 @@ class Lab:
         releases.publish_core(self.repository, self.images, folder, capi.OLDEST)
         releases.publish_core(self.repository, self.images, folder, capi.NEWEST)
         self.images.put(f"{IMAGE}:v.*", manager)
+        self.images.put(f"{predecessor.IMAGE}:v.*", manager)
+        releases.publish_predecessors(self.repository)
         for version in releases.VERSIONS:
             releases.publish_ours(self.repository, version, IMAGE)
 
     def cluster(self, number: int) -> Cluster:
-        """Return a cluster, not yet started."""
-        return Cluster(self.folder / f"cluster-{number}", number, self.network, self.images)
+        """Return a new cluster, not yet started, in the place of that number in the network."""
+        folder = self.folder / f"cluster-{next(self._clusters)}"
+        return Cluster(folder, number, self.network, self.images)
 
     def clusterctl(self, series: str = capi.NEWEST) -> Clusterctl:
         """Return clusterctl of a series."""
@@ -58,7 +63,11 @@ class Lab:
         """Measure what a block takes."""
         began = time.monotonic()
         yield
-        self.steps.append((what, time.monotonic() - began))
+        self.note(what, time.monotonic() - began)
+
+    def note(self, what: str, seconds: float) -> None:
+        """Add a line to the table at the end."""
+        self.steps.append((what, seconds))
 
 
 def scratch() -> Path:

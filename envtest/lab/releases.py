@@ -7,14 +7,14 @@ from pathlib import Path
 
 import yaml
 
-from .. import binaries, capi
+from .. import binaries, capi, install
 from ..errors import BuildError
-from . import images
+from . import images, predecessor
 from .clusterctl import Repository
 from .images import Images
 
 PROJECT = Path(__file__).parent.parent.parent
-CERT_MANAGER_IMAGE = "cert-manager-lab:lab"
+CERT_MANAGER_IMAGE = "localhost/cert-manager-lab:lab"
 VERSIONS = ("v2.0.0", "v2.1.0", "v2.1.1")
 """Releases of this provider: for Cluster API's older contract, for the newer, and the next one."""
 
@@ -30,21 +30,32 @@ def publish_cert_manager(repository: Repository, known: Images, folder: Path) ->
     known.put(CERT_MANAGER_IMAGE, images.of_program(folder / "cert-manager", program))
 
 
-def publish_core(repository: Repository, known: Images, folder: Path, series: str) -> str:
-    """Publish Cluster API's core of a series such as v1.13; return its version."""
+def core_version(series: str) -> str:
+    """Return the release of Cluster API that stands for a series such as v1.13."""
+    return binaries.CAPI_MANAGER[series].version
+
+
+def publish_core(repository: Repository, known: Images, folder: Path, series: str) -> None:
+    """Publish Cluster API's core of a series."""
     tool, source = binaries.CAPI_MANAGER[series], capi.source(series)
-    components = kustomized(source / "config" / "default")
+    components = install.kustomized(source / "config" / "default")
     image = next(
         document["spec"]["template"]["spec"]["containers"][0]["image"]
         for document in yaml.safe_load_all(components)
         if document["kind"] == "Deployment"
     )
-    mine = f"cluster-api-controller:{tool.version}"
+    mine = f"localhost/cluster-api-controller:{tool.version}"
     components = components.replace(image, mine)
     metadata = (source / "metadata.yaml").read_text()
     repository.put("cluster-api", tool.version, components, metadata)
     known.put(mine, images.of_program(folder / tool.version, binaries.find(tool)))
-    return tool.version
+
+
+def publish_predecessors(repository: Repository) -> None:
+    """Publish releases in the shape of the Go provider's; our metadata names their contracts."""
+    metadata = (PROJECT / "metadata.yaml").read_text()
+    for version in predecessor.CONTRACTS:
+        repository.put("ipam-in-cluster", version, predecessor.components(version), metadata)
 
 
 def publish_ours(repository: Repository, version: str, image: str) -> None:
@@ -55,12 +66,3 @@ def publish_ours(repository: Repository, version: str, image: str) -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=PROJECT)
     if done.returncode != 0:
         raise BuildError(f"hack/release.py {version}", done.returncode, done.stdout + done.stderr)
-
-
-def kustomized(folder: Path) -> str:
-    """Return what kustomize makes of a folder."""
-    command = [str(binaries.find(binaries.KUBECTL)), "kustomize", str(folder)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        raise BuildError(f"kubectl kustomize {folder}", done.returncode, done.stderr)
-    return done.stdout

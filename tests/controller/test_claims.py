@@ -364,6 +364,25 @@ async def test_a_release_of_an_orphan_that_fails_halfway_is_finished_later(world
     assert world.address() == {}
 
 
+async def test_an_address_whose_claim_was_moved_to_another_cluster_is_released_at_once(
+    world: World,
+) -> None:
+    world.claim()
+    claims = await world.claims()
+    await claims.reconcile(WEB)
+    claim = world.read()
+    claim["metadata"]["annotations"] = {"clusterctl.cluster.x-k8s.io/delete-for-move": ""}
+    world.api.put(CONTRACT.claims, claim)
+    await claims._state.claims.load()
+    abandon(world)
+    await claims._state.claims.load()
+
+    assert await claims.reconcile(WEB) == Done()
+
+    assert world.address() == {}
+    assert claims._state.moved == {}
+
+
 async def test_a_claim_that_came_back_unseen_keeps_its_address(world: World) -> None:
     world.claim()
     await world.reconcile()

@@ -22,7 +22,6 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from typing_extensions import override
 
-from controller.claims import Claims
 from controller.controller import Controller
 from controller.state import (
     PROTECT_ADDRESS_FINALIZER,
@@ -403,13 +402,11 @@ class Process:
 
 def hand_made(wire: Wire, clock: Clock) -> Controller:
     async def made() -> Controller:
-        return Controller(wire, CONTRACT, Scope())
+        return Controller(wire, CONTRACT, Scope(), clock)
 
     controller = asyncio.run(made())
     controller._claim_queue = HandQueue("test", clock.later, clock, controller._age_of)
     controller._pool_queue = HandQueue("test", clock.later, clock)
-    controller.state.clock = clock
-    controller._claims = Claims(wire, controller.state, controller._news, clock)
     return controller
 
 

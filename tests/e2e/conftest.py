@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from envtest import plugin
 from envtest.lab import MARK
 from envtest.lab.images import Image
 from envtest.lab.lab import Lab, scratch
@@ -29,6 +30,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def lab() -> Generator[Lab]:
     """The run's lab, with everything published; its steps are printed at the end."""
     lab = Lab(scratch())
+    plugin.show_logs_of(lab.folder)
     with lab.step("publish releases"):
         lab.publish(Image(ROOTFS, ("/manager",), {"PYTHONUNBUFFERED": "1"}))
     yield lab

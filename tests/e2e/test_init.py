@@ -1,23 +1,36 @@
 # SPDX-License-Identifier: Apache-2.0
 """`clusterctl init --ipam in-cluster`, and what then works."""
 
+from collections.abc import Generator
+
+import pytest
+
 from envtest.lab.lab import Lab
+from envtest.lab.management import Management
+from envtest.tenants import Tenant
 
 
-def test_init(lab: Lab) -> None:
-    with lab.step("start a control plane"):
-        cluster = lab.cluster(1)
-        cluster.__enter__()
-    try:
-        clusterctl = lab.clusterctl()
-        with lab.step("clusterctl init"):
-            done = clusterctl(
-                "init", f"--kubeconfig={cluster.kubeconfig}", "--core=cluster-api:v1.13.6",
-                "--bootstrap=-", "--control-plane=-", "--ipam=in-cluster:v2.1.0", "--wait-providers",
-            )
-        print(done.output)
-        print(cluster.admin.resource("apps/v1", "deployments").list())
-    finally:
-        import subprocess
-        print(subprocess.run("tail -n 15 /mnt/cluster-1/*.log /mnt/cluster-1/pods/*.log", shell=True, capture_output=True, text=True).stdout[-6000:])
-        cluster.stop()
+@pytest.fixture(scope="module")
+def management(lab: Lab) -> Generator[Management]:
+    with Management(lab, 1) as management:
+        management.init("v2.1.0")
+        management.prepare_clusters()
+        yield management
+
+
+def test_claims_of_both_versions_of_pools_are_served(management: Management) -> None:
+    tenant = Tenant(management, management.new_namespace("team"))
+    tenant.add_pool("blue", "10.0.0.10-10.0.0.20")
+    tenant.pools(version="v1alpha1").create(
+        {
+            "apiVersion": "ipam.cluster.x-k8s.io/v1alpha1",
+            "kind": "InClusterIPPool",
+            "metadata": {"name": "old"},
+            "spec": {"subnet": "10.9.0.0/24", "gateway": "10.9.0.1"},
+        }
+    )
+    tenant.add_claim("web", "blue")
+    tenant.add_claim("db", "old")
+
+    assert tenant.bound("web", "db") == ["10.0.0.10", "10.9.0.2"]
+    management.add_cluster("team", "prod")

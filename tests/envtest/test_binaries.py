@@ -1,12 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
+import re
+import shutil
 import stat
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
-from envtest import binaries, errors
+from envtest import __main__ as command_line
+from envtest import binaries, capi, errors
 
 TOOL = binaries.ETCD
+ALL = (*binaries.END_TO_END, binaries.CONTROLLER_GEN)
+SERIES = (capi.NEWEST, capi.OLDEST)
 GO = """#!/bin/sh
 echo "go: downloading example.com/a v1" >&2
 echo example.com/a >&2
@@ -126,13 +132,124 @@ def test_a_long_build_shows_that_it_lives(
     assert any(shown in line for line in printed)
 
 
-def test_every_pin_is_a_version() -> None:
-    for tool in (*binaries.CONTROL_PLANE, binaries.KUBECTL, binaries.CONTROLLER_GEN):
-        assert tool.version.startswith("v")
+@pytest.mark.parametrize("series", SERIES)
+def test_the_one_clusterctl_on_the_path_serves_the_series_that_it_is_of(
+    path: Path, cache: Path, series: str
+) -> None:
+    version = binaries.CLUSTERCTL[series].version
+    expected = install(path, "clusterctl", f'#!/bin/sh\n[ "$1" = version ] && echo {version}\n')
+    other = next(tool for key, tool in binaries.CLUSTERCTL.items() if key != series)
+
+    assert binaries.find(binaries.CLUSTERCTL[series], cache=cache) == expected
+    with pytest.raises(errors.MissingToolError, match=other.name):
+        binaries.find(other, cache=cache)
 
 
-def test_kubernetes_programs_are_linked_with_their_version() -> None:
-    flags = binaries.KUBE_APISERVER.linker_flags
+def test_clusterctl_is_asked_for_its_version_without_asking_the_network(
+    path: Path, cache: Path
+) -> None:
+    tool = binaries.CLUSTERCTL[capi.NEWEST]
+    script = f'[ "$CLUSTERCTL_DISABLE_VERSIONCHECK" = true ] && echo {tool.version}'
+    expected = install(path, "clusterctl", f"#!/bin/sh\n{script}\n")
 
-    assert f"gitVersion={binaries.KUBE_APISERVER.version}" in flags
-    assert "gitMajor=1" in flags
+    assert binaries.find(tool, cache=cache) == expected
+
+
+@pytest.mark.parametrize(
+    "tool", [binaries.CERT_MANAGER, binaries.CAPI_MANAGER[capi.NEWEST]], ids=lambda tool: tool.name
+)
+def test_a_program_on_the_path_that_cannot_say_its_version_is_not_even_run(
+    tmp_path: Path, path: Path, cache: Path, tool: binaries.Tool
+) -> None:
+    trace = tmp_path / "was-run"
+    install(path, tool.name, f"#!/bin/sh\necho {tool.version} | /usr/bin/tee {trace}\n")
+
+    with pytest.raises(errors.MissingToolError):
+        binaries.find(tool, cache=cache)
+
+    assert not trace.exists()
+
+
+def test_versions_of_one_program_are_kept_side_by_side(path: Path, cache: Path) -> None:
+    install(path, "go", GO)
+
+    built = {binaries.find(tool, cache=cache) for tool in binaries.CLUSTERCTL.values()}
+
+    assert len(built) == len(SERIES)
+    assert len({program.parent for program in built}) == len(SERIES)
+
+
+@pytest.mark.parametrize("file", ["go.mod", "go.sum"])
+def test_what_decides_the_program_decides_its_entry(
+    tmp_path: Path, path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch, file: str
+) -> None:
+    tool = binaries.CERT_MANAGER
+    install(path, "go", GO)
+    before = binaries.find(tool, cache=cache)
+    module = shutil.copytree(tool.folder, tmp_path / "tools" / tool.module)
+    monkeypatch.setattr(binaries, "TOOLS", tmp_path / "tools")
+    assert binaries.find(tool, cache=cache) == before
+
+    (module / file).write_text((module / file).read_text() + "// changed\n")
+
+    assert binaries.find(tool, cache=cache).parent != before.parent
+    assert before.exists()
+
+
+@pytest.mark.parametrize("tool", ALL, ids=lambda tool: tool.name)
+def test_every_pin_is_a_release(tool: binaries.Tool) -> None:
+    assert re.fullmatch(r"v\d+\.\d+\.\d+", tool.version)
+
+
+def test_a_series_pins_a_release_of_its_own() -> None:
+    for series in SERIES:
+        for tool in (binaries.CLUSTERCTL[series], binaries.CAPI_MANAGER[series]):
+            assert tool.version.startswith(f"{series}.")
+
+
+@pytest.mark.parametrize("tool", ALL, ids=lambda tool: tool.name)
+def test_go_mod_names_what_is_built_so_that_tidying_keeps_its_pins(tool: binaries.Tool) -> None:
+    ours = tool.package == "."
+    named = rf"^(?:tool |\t){re.escape(tool.package)}$"
+
+    assert ours or re.search(named, (tool.folder / "go.mod").read_text(), re.MULTILINE)
+
+
+@pytest.mark.parametrize(
+    ("tool", "package"),
+    [
+        (binaries.KUBE_APISERVER, "k8s.io/component-base/version"),
+        (binaries.KUBE_CONTROLLER_MANAGER, "k8s.io/component-base/version"),
+        (binaries.CLUSTERCTL[capi.OLDEST], "sigs.k8s.io/cluster-api/version"),
+        (binaries.CAPI_MANAGER[capi.NEWEST], "sigs.k8s.io/cluster-api/version"),
+    ],
+    ids=lambda value: getattr(value, "name", ""),
+)
+def test_a_program_is_linked_with_its_version(tool: binaries.Tool, package: str) -> None:
+    major, minor, _ = tool.version.removeprefix("v").split(".")
+
+    for stamp in (f"gitVersion={tool.version}", f"gitMajor={major}", f"gitMinor={minor}"):
+        assert f"-X {package}.{stamp}" in tool.linker_flags
+
+
+@pytest.mark.parametrize(
+    ("arguments", "tools"),
+    [
+        pytest.param([], (*binaries.CONTROL_PLANE, binaries.KUBECTL), id="plain"),
+        pytest.param(["--e2e"], binaries.END_TO_END, id="end to end"),
+    ],
+)
+def test_build_finds_each_once_and_says_where_it_is(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: list[str],
+    tools: tuple[binaries.Tool, ...],
+) -> None:
+    assets = tmp_path / "assets"
+    expected = [f"{tool.name} {tool.version}: {install(assets, tool.name, '')}" for tool in tools]
+    monkeypatch.setenv("KUBEBUILDER_ASSETS", str(assets))
+
+    done = CliRunner().invoke(command_line.main, ["build", *arguments])
+
+    assert done.output.splitlines() == expected
+    assert len({tool.name for tool in tools}) == len(tools)

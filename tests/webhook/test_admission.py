@@ -524,9 +524,7 @@ async def test_a_pool_in_use_cannot_be_deleted() -> None:
     )
 
 
-@pytest.mark.parametrize(
-    "annotation", [admission.SKIP_DELETE_ANNOTATION, admission.MOVE_ANNOTATION]
-)
+@pytest.mark.parametrize("annotation", [admission.SKIP_DELETE_ANNOTATION, objects.MOVED_ANNOTATION])
 async def test_clusterctl_can_delete_a_pool_in_use(annotation: str) -> None:
     in_use = inuse.FakeInUse({KEY: ["10.0.0.1"]})
 

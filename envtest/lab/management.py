@@ -1,0 +1,175 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A management cluster: a cluster of the lab, and clusterctl that looks after it."""
+
+from functools import partial
+from pathlib import Path
+from typing import Self
+
+import yaml
+
+from .. import capi, install, manifests
+from ..client import Client, Json, Resource
+from ..errors import RefusedError
+from ..provider import NAMESPACE, Ipam
+from ..waiting import until
+from . import releases
+from .clusterctl import Done
+from .lab import Lab
+
+DEPLOYMENT = "capi-ipam-in-cluster-controller-manager"
+INFRASTRUCTURE = Path(__file__).with_name("infrastructure.yaml")
+INFRASTRUCTURE_VERSION = "infrastructure.cluster.x-k8s.io/v1beta1"
+
+
+class Management(Ipam):
+    """The lab's cluster of that number, managed by clusterctl of a series."""
+
+    def __init__(self, lab: Lab, number: int, series: str = capi.NEWEST) -> None:
+        super().__init__(series)
+        self.lab = lab
+        self.cluster = lab.cluster(number)
+        self.series = series
+
+    def __enter__(self) -> Self:
+        self.cluster.__enter__()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.cluster.stop()
+
+    @property
+    def admin(self) -> Client:
+        """A client that may do everything."""
+        return self.cluster.admin
+
+    @property
+    def kubeconfig(self) -> Path:
+        """The kubeconfig of somebody who may do everything."""
+        return self.cluster.kubeconfig
+
+    def clusterctl(self, *command: str) -> Done:
+        """Run a command of clusterctl on this cluster, and note how long it took."""
+        done = self.lab.clusterctl(self.series)(*command, f"--kubeconfig={self.kubeconfig}")
+        self.lab.note(f"clusterctl {' '.join(command)}", done.seconds)
+        return done
+
+    def init(self, version: str) -> Done:
+        """Install Cluster API's core and this provider; return when both are available."""
+        core = releases.core_version(self.series)
+        none = ("--bootstrap=-", "--control-plane=-")
+        what = (f"--core=cluster-api:{core}", f"--ipam=in-cluster:{version}")
+        done = self.clusterctl("init", *none, *what, "--wait-providers")
+        self.await_webhooks()
+        return done
+
+    def await_webhooks(self) -> None:
+        """Return when the webhooks are trusted: the CA comes shortly after the Deployments."""
+        spec: Json = {"subnet": "192.0.2.0/24"}  # needs conversion and passes admission
+        pool = manifests.pool("probe", spec, version="v1alpha1")
+        pools = self.pools("inclusterippools", "default", "v1alpha1")
+        until("the webhooks answer", partial(_admitted, pools.path, self.admin, pool), bool)
+        for version in ("v1alpha1", "v1alpha2"):  # the API server keeps a copy of each
+            path = self.pools("inclusterippools", version=version).path
+            until(f"stored pools can be read as {version}", partial(self.admin.answers, path), bool)
+
+    def available(self) -> bool:
+        """Tell whether the provider's Deployment is available."""
+        deployments = self.admin.resource("apps/v1", "deployments", NAMESPACE)
+        found = deployments.find(DEPLOYMENT) or {}
+        conditions: list[Json] = found.get("status", {}).get("conditions", [])
+        return any(it["type"] == "Available" and it["status"] == "True" for it in conditions)
+
+    def running_version(self) -> str:
+        """Return the version in the image of the provider's Deployment."""
+        deployment = self.admin.resource("apps/v1", "deployments", NAMESPACE).get(DEPLOYMENT)
+        image: str = deployment["spec"]["template"]["spec"]["containers"][0]["image"]
+        return image.rpartition(":")[2]
+
+    def snapshot(self, namespace: str) -> dict[str, Json]:
+        """Return what must not change of pools, claims and addresses, by kind and name."""
+        found = [
+            *self.pools("inclusterippools", namespace).list(),
+            *self.pools("globalinclusterippools").list(),
+            *self.claims(namespace).list(),
+            *self.addresses(namespace).list(),
+        ]
+        return {f"{it['kind']}/{it['metadata']['name']}": _lasting(it) for it in found}
+
+    def prepare_clusters(self) -> None:
+        """Install the infrastructure provider that `add_cluster` needs."""
+        for document in yaml.safe_load_all(INFRASTRUCTURE.read_text()):
+            install.apply(self.admin, document)
+
+    def add_cluster(self, namespace: str, name: str) -> Json:
+        """Create a Cluster and return it when clusterctl would move it."""
+        metadata: Json = {"name": name, "namespace": namespace}
+        spec: Json = {"controlPlaneEndpoint": {"host": "192.0.2.250", "port": 6443}}
+        body = {"apiVersion": INFRASTRUCTURE_VERSION, "kind": "LabCluster", "metadata": metadata}
+        self.infrastructure(namespace).create({**body, "spec": spec})
+        reference = {"kind": "LabCluster", "name": name}
+        if self.ipam_version == "v1beta2":
+            reference["apiGroup"] = INFRASTRUCTURE_VERSION.partition("/")[0]
+        else:
+            reference |= {"apiVersion": INFRASTRUCTURE_VERSION, "namespace": namespace}
+        clusters = self.clusters(namespace)
+        body = {"apiVersion": self._cluster_version, "kind": "Cluster", "metadata": metadata}
+        clusters.create({**body, "spec": {**spec, "infrastructureRef": reference}})
+        self.provision(namespace, name)
+        return clusters.get(name)
+
+    def provision(self, namespace: str, name: str) -> None:
+        """Say that a Cluster's machines run, which nothing in the lab finds out."""
+        provisioned = {"ready": True, "initialization": {"provisioned": True}}
+        self.infrastructure(namespace).merge(name, {"status": provisioned}, "status")
+        clusters = self.clusters(namespace)
+        until(f"Cluster {name} is provisioned", lambda: clusters.get(name), _provisioned, 60)
+        clusters.edit(name, _initialize, "status")
+
+    def infrastructure(self, namespace: str) -> Resource:
+        """Infrastructure objects of Clusters."""
+        return self.admin.resource(INFRASTRUCTURE_VERSION, "labclusters", namespace)
+
+    def clusters(self, namespace: str) -> Resource:
+        """Clusters in Cluster API's stored version."""
+        return self.admin.resource(self._cluster_version, "clusters", namespace)
+
+    @property
+    def _cluster_version(self) -> str:
+        return f"cluster.x-k8s.io/{self.ipam_version}"
+
+
+def _lasting(found: Json) -> Json:
+    meta = found["metadata"]
+    kept = ("uid", "finalizers", "ownerReferences")
+    return {"spec": found["spec"], **{name: meta.get(name) for name in kept}}
+
+
+def _admitted(path: str, admin: Client, body: Json) -> bool:
+    """Tell whether a write passes the webhooks, without writing."""
+    try:
+        admin.request("POST", path, body, query={"dryRun": "All"})
+    except RefusedError:
+        return False
+    return True
+
+
+def _provisioned(cluster: Json) -> bool:
+    status: Json = cluster.get("status", {})
+    return bool(
+        status.get("infrastructureReady")
+        or status.get("initialization", {}).get("infrastructureProvisioned")
+    )
+
+
+def _initialize(cluster: Json) -> None:
+    """Say in a Cluster's status that its control plane is there."""
+    condition = {
+        "type": "ControlPlaneInitialized",
+        "status": "True",
+        "reason": "Initialized",
+        "message": "",
+        "lastTransitionTime": "2026-01-01T00:00:00Z",
+    }
+    old: list[Json] = cluster["status"].get("conditions", [])
+    others = [item for item in old if item["type"] != condition["type"]]
+    cluster["status"]["conditions"] = [*others, condition]
