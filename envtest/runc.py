@@ -70,6 +70,12 @@ class Container(Process):
         self.start()
         return self
 
+    def rss_bytes(self) -> int:
+        """Return how much memory its first process holds now."""
+        state = json.loads(_run("runc", "--root", str(self._folder / "state"), "state", self.name))
+        status = Path(f"/proc/{state['pid']}/status").read_text()
+        return int(status.partition("VmRSS:")[2].split()[0]) * 1024
+
     def start(self) -> None:
         """Start it from a fresh layer; does nothing while it runs."""
         if self.running:
@@ -150,7 +156,8 @@ def _memory(spec: Spec) -> Json:
     return {} if spec.memory_bytes is None else {"memory": {"limit": spec.memory_bytes}}
 
 
-def _run(*command: str) -> None:
+def _run(*command: str) -> str:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise BuildError(" ".join(command), done.returncode, done.stderr)
+    return done.stdout

@@ -51,6 +51,16 @@ NOT_NEEDED = (
     "usr/lib/python3.11/idlelib",
     "usr/lib/python3.11/lib2to3",
     "usr/lib/python3.11/pydoc_data",
+    "usr/libexec",
+    "etc/alternatives",
+    "etc/apt",
+    "etc/cron.*",
+    "etc/dpkg",
+    "etc/fstab",
+    "etc/hostname",  # of the machine that builds it
+    "etc/resolv.conf",  # likewise
+    "etc/rmt",
+    "etc/logrotate.d",
     "var/cache/*",
     "var/lib/apt",
     "var/log/*",

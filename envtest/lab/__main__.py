@@ -8,6 +8,7 @@ it ends; the network and the file system on `SCRATCH` go with the last process.
 import os
 import shutil
 import sys
+from pathlib import Path
 
 from ..errors import EnvtestError, MissingToolError
 from . import MARK
@@ -25,7 +26,9 @@ def main(command: list[str]) -> None:
     """Replace this process by the command, inside the namespaces."""
     if command[:1] == [INSIDE]:
         prepare(SCRATCH)
-        os.environ[MARK] = SCRATCH
+        temporary = Path(SCRATCH, "tmp")
+        temporary.mkdir(mode=0o777)
+        os.environ |= {MARK: SCRATCH, "TMPDIR": str(temporary)}
         os.execvp(command[1], command[1:])  # noqa: S606 - no shell is the point
     _require()
     again = [sys.executable, "-m", "envtest.lab", INSIDE, *command]

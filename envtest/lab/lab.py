@@ -27,8 +27,8 @@ class Lab:
     folder: Path
     network: PodNetwork = field(default_factory=PodNetwork)
     images: Images = field(default_factory=Images)
-    steps: list[tuple[str, float]] = field(default_factory=list[tuple[str, float]])
-    """What was done, and how many seconds it took, for the table at the end."""
+    figures: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
+    """What was measured, for the table at the end."""
     _clusters: Iterator[int] = field(default_factory=lambda: itertools.count(1))
 
     @property
@@ -65,9 +65,9 @@ class Lab:
         yield
         self.note(what, time.monotonic() - began)
 
-    def note(self, what: str, seconds: float) -> None:
+    def note(self, what: str, value: float, unit: str = "s") -> None:
         """Add a line to the table at the end."""
-        self.steps.append((what, seconds))
+        self.figures.append((what, f"{value:6.1f} {unit}"))
 
 
 def scratch() -> Path:

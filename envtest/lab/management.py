@@ -50,7 +50,7 @@ class Management(Ipam):
     def clusterctl(self, *command: str) -> Done:
         """Run a command of clusterctl on this cluster, and note how long it took."""
         done = self.lab.clusterctl(self.series)(*command, f"--kubeconfig={self.kubeconfig}")
-        self.lab.note(f"clusterctl {' '.join(command)}", done.seconds)
+        self.lab.note(f"clusterctl {' '.join(map(_short, command))}", done.seconds)
         return done
 
     def init(self, version: str) -> Done:
@@ -61,6 +61,15 @@ class Management(Ipam):
         done = self.clusterctl("init", *none, *what, "--wait-providers")
         self.await_webhooks()
         return done
+
+    def reinstall(self, version: str) -> None:
+        """Install this provider alone, where the core is already."""
+        self.clusterctl("init", f"--ipam=in-cluster:{version}", "--wait-providers")
+        self.await_webhooks()
+
+    def use(self, series: str) -> None:
+        """Go on with clusterctl of another series, and the versions of objects that it brings."""
+        self.series = self.capi_series = series
 
     def await_webhooks(self) -> None:
         """Return when the webhooks are trusted: the CA comes shortly after the Deployments."""
@@ -136,6 +145,11 @@ class Management(Ipam):
     @property
     def _cluster_version(self) -> str:
         return f"cluster.x-k8s.io/{self.ipam_version}"
+
+
+def _short(argument: str) -> str:
+    """Return an argument for the table: paths are of this run alone."""
+    return argument.partition("=/")[0]
 
 
 def _lasting(found: Json) -> Json:

@@ -58,6 +58,9 @@ class Pod(threading.Thread):
         self._over = threading.Event()
         self._grace = 0.0
         self._restarts = 0
+        self.container: runc.Container | None = None
+        self.ready_seconds = 0.0
+        """What its last start took, until it was ready."""
 
     def end(self, grace: float) -> None:
         """Ask the pod to end within so many seconds; once is enough."""
@@ -107,17 +110,18 @@ class Pod(threading.Thread):
             volumes.fill(folder, volume, self._manifest, self._node.admin)
 
     def _run_container(self, namespace: Path) -> None:
-        process = self._new_container(namespace)
-        process.start()
+        began = time.monotonic()
+        self.container = container = self._new_container(namespace)
+        container.start()
         try:
-            self._look_after(process)
+            self._look_after(container, began)
         finally:
-            process.stop(self._grace)
+            container.stop(self._grace)
         self._report(ready=False)
         self._restarts += 1
         self._over.wait(RESTART_SECONDS)
 
-    def _look_after(self, process: Process) -> None:
+    def _look_after(self, process: Process, began: float) -> None:
         """Probe and follow Secrets until the process or the pod ends."""
         self._report(ready=False)
         probe, ready = _Probe(self._container, self._manifest["status"]["podIP"]), False
@@ -125,6 +129,7 @@ class Pod(threading.Thread):
         while process.running and not self._over.wait(TICK_SECONDS):
             if probe.due() and probe.passes() is not ready:
                 ready = not ready
+                self.ready_seconds = time.monotonic() - began
                 self._report(ready=ready)
             if time.monotonic() > follow:
                 follow = time.monotonic() + FOLLOW_SECONDS

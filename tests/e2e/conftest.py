@@ -28,12 +28,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def lab() -> Generator[Lab]:
-    """The run's lab, with everything published; its steps are printed at the end."""
+    """The run's lab, with everything published; its figures are printed at the end."""
     lab = Lab(scratch())
     plugin.show_logs_of(lab.folder)
     with lab.step("publish releases"):
         lab.publish(Image(ROOTFS, ("/manager",), {"PYTHONUNBUFFERED": "1"}))
     yield lab
+    width = max(len(what) for what, _ in lab.figures)
     print()  # noqa: T201 - figures are for people
-    for what, seconds in lab.steps:
-        print(f"{what:60} {seconds:6.1f} s")  # noqa: T201 - as above
+    for what, figure in lab.figures:
+        print(f"{what:{width}} {figure}")  # noqa: T201 - as above

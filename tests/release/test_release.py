@@ -140,10 +140,10 @@ def test_a_version_that_clusterctl_could_not_install_is_refused(
 def test_an_image_without_a_registry_is_refused(tmp_path: Path) -> None:
     done = release(tmp_path, VERSION, "--image=team/ipam")
 
-    assert (done.returncode, done.stderr) == (
-        1,
+    assert done.returncode == 1
+    assert done.stderr == (
         "release: the image 'team/ipam' names no registry, which clusterctl refuses: "
-        "write REGISTRY/NAME, such as registry.example/ipam-in-cluster\n",
+        "write REGISTRY/NAME, such as registry.example/ipam-in-cluster\n"
     )
 
 

@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One image serves both contracts of Cluster API; clusterctl is told of two release series."""
+
+from collections.abc import Generator
+
+import pytest
+
+from envtest import capi
+from envtest.lab.clusterctl import ClusterctlError
+from envtest.lab.lab import Lab
+from envtest.lab.management import Management
+from envtest.lab.releases import core_version
+from envtest.tenants import Tenant
+
+TEAM = "team"
+OLD, NEW = "v2.0.0", "v2.1.0"
+
+
+@pytest.fixture(scope="module")
+def management(lab: Lab) -> Generator[Management]:
+    """A cluster on the older contract."""
+    with Management(lab, 1, capi.OLDEST) as management:
+        management.init(OLD)
+        management.new_namespace(TEAM)
+        yield management
+
+
+def test_claims_are_served_under_the_older_contract(management: Management) -> None:
+    tenant = Tenant(management, TEAM)
+    tenant.add_pool("blue", "10.0.0.10-10.0.0.40")
+    claim = tenant.add_claim("web", "blue")
+
+    assert claim["apiVersion"] == "ipam.cluster.x-k8s.io/v1beta1"
+    assert tenant.bound("web") == ["10.0.0.10"]
+
+
+def test_its_clusterctl_takes_no_release_of_the_newer_contract(management: Management) -> None:
+    refused = r"supports the v1beta2 API Version .* while the management cluster is using v1beta1"
+    with pytest.raises(ClusterctlError, match=refused):
+        management.clusterctl("upgrade", "apply", f"--ipam=in-cluster:{NEW}")
+
+
+def test_both_are_upgraded_to_the_newer_contract_in_one_command(management: Management) -> None:
+    before = Tenant(management, TEAM).addresses.get("web")["spec"]["address"]
+    management.use(capi.NEWEST)
+    core = core_version(capi.NEWEST)
+
+    management.clusterctl(
+        "upgrade", "apply", f"--core=cluster-api:{core}", f"--ipam=in-cluster:{NEW}"
+    )
+
+    management.await_webhooks()
+    tenant = Tenant(management, TEAM)
+    claim = tenant.add_claim("new", "blue")
+    assert claim["apiVersion"] == "ipam.cluster.x-k8s.io/v1beta2"
+    assert tenant.bound("web", "new") == [before, "10.0.0.11"]
+
+
+def test_the_older_series_works_under_the_newer_contract_but_is_not_proposed(
+    management: Management,
+) -> None:
+    management.clusterctl("upgrade", "apply", f"--ipam=in-cluster:{OLD}")
+    management.await_webhooks()
+    tenant = Tenant(management, TEAM)
+    tenant.add_claim("last", "blue")
+    assert tenant.bound("last") == ["10.0.0.12"]
+
+    plan = management.clusterctl("upgrade", "plan").output
+
+    (line,) = [line for line in plan.splitlines() if line.startswith("ipam-in-cluster")]
+    assert line.split()[-2:] == [OLD, "v2.1.1"]
