@@ -32,11 +32,14 @@ GO_REMEDY = (
     "install Go 1.26 or later (https://go.dev/dl), so that it can be built, "
     "or set KUBEBUILDER_ASSETS to a folder that holds it"
 )
-_VERSION_PACKAGES = {
-    "k8s.io/kubernetes": "k8s.io/component-base/version",
-    "sigs.k8s.io/cluster-api": "sigs.k8s.io/cluster-api/version",
+_VERSION_PACKAGES: dict[str, tuple[str, dict[str, str]]] = {
+    "k8s.io/kubernetes": ("k8s.io/component-base/version", {}),
+    "sigs.k8s.io/cluster-api": (
+        "sigs.k8s.io/cluster-api/version",
+        {"gitTreeState": "clean"},  # `clusterctl version` shows it; a module is as it was tagged
+    ),
 }
-"""Where a program looks for its own version, by the module path that pins it."""
+"""Where a program looks for its own version, and for what else, by the module path that pins it."""
 _BUILD_FLAGS = ("-trimpath", "-buildvcs=false", "-mod=readonly")
 _QUIET = {"CLUSTERCTL_DISABLE_VERSIONCHECK": "true"}
 """Asked for its version, clusterctl would else ask the network for a newer one."""
@@ -79,9 +82,10 @@ class Tool:
     def linker_flags(self) -> str:
         """`-ldflags`: without a version linked in, clusterctl refuses an API server, and itself."""
         flags = ["-s", "-w"]
-        if package := _VERSION_PACKAGES.get(self.requirement):
+        if self.requirement in _VERSION_PACKAGES:
+            package, more = _VERSION_PACKAGES[self.requirement]
             major, minor, _ = self.version.removeprefix("v").split(".")
-            stamps = {"gitVersion": self.version, "gitMajor": major, "gitMinor": minor}
+            stamps = {"gitVersion": self.version, "gitMajor": major, "gitMinor": minor, **more}
             flags += [f"-X {package}.{key}={value}" for key, value in stamps.items()]
         return " ".join(flags)
 
@@ -213,7 +217,8 @@ def cache_folder() -> Path:
 
 def _digest(tool: Tool) -> str:
     digest = hashlib.sha256()
-    for name in ("go.mod", "go.sum"):
+    ours = sorted(path.name for path in tool.folder.glob("*.go"))
+    for name in ("go.mod", "go.sum", *ours):
         digest.update((tool.folder / name).read_bytes())
     how = (tool.package, tool.linker_flags, *_BUILD_FLAGS, platform.system(), platform.machine())
     digest.update("\0".join(how).encode())

@@ -69,7 +69,7 @@ class Clusterctl:
 
     def __init__(self, tool: binaries.Tool, repository: Repository, home: Path) -> None:
         home.mkdir(parents=True, exist_ok=True)
-        self._program = binaries.find(tool)
+        self.program = binaries.find(tool)
         self._repository = repository
         self._home = home
 
@@ -80,10 +80,10 @@ class Clusterctl:
             ClusterctlError: it failed.
         """
         config = self._home / "clusterctl.yaml"
-        config.write_text(yaml.safe_dump(self._config()))
+        config.write_text(yaml.safe_dump(self.config()))
         began = time.monotonic()
         done = subprocess.run(
-            [self._program, "--config", str(config), *arguments],
+            [self.program, "--config", str(config), *arguments],
             env=self._environment(),
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -103,7 +103,8 @@ class Clusterctl:
             "CLUSTERCTL_DISABLE_VERSIONCHECK": "true",
         }
 
-    def _config(self) -> dict[str, object]:
+    def config(self) -> dict[str, object]:
+        """Return its settings: where releases are."""
         return {
             "providers": [
                 {"name": "cluster-api", "type": "CoreProvider", "url": self._url("cluster-api")},

@@ -42,7 +42,7 @@ class Lab:
         releases.publish_cert_manager(self.repository, self.images, folder)
         releases.publish_core(self.repository, self.images, folder, capi.OLDEST)
         releases.publish_core(self.repository, self.images, folder, capi.NEWEST)
-        self.images.put(f"{IMAGE}:v.*", manager)
+        self.images.put(r"\S+/(cluster-api-ipam-provider|ipam)-in-cluster:v.*", manager)
         self.images.put(f"{predecessor.IMAGE}:v.*", manager)
         releases.publish_predecessors(self.repository)
         for version in releases.VERSIONS:

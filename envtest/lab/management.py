@@ -55,12 +55,17 @@ class Management(Ipam):
 
     def init(self, version: str) -> Done:
         """Install Cluster API's core and this provider; return when both are available."""
-        core = releases.core_version(self.series)
-        none = ("--bootstrap=-", "--control-plane=-")
-        what = (f"--core=cluster-api:{core}", f"--ipam=in-cluster:{version}")
-        done = self.clusterctl("init", *none, *what, "--wait-providers")
+        done = self.init_core(f"--ipam=in-cluster:{version}")
         self.await_webhooks()
         return done
+
+    def init_core(self, *more: str) -> Done:
+        """Install Cluster API's core, and what else is said."""
+        core = releases.core_version(self.series)
+        none = ("--bootstrap=-", "--control-plane=-")
+        return self.clusterctl(
+            "init", *none, f"--core=cluster-api:{core}", *more, "--wait-providers"
+        )
 
     def reinstall(self, version: str) -> None:
         """Install this provider alone, where the core is already."""

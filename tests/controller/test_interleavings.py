@@ -43,6 +43,7 @@ from kube.fake import FakeApi, Json
 from kube.objects import (
     ADDRESS_ANNOTATION,
     ADDRESS_FOR_ANNOTATION,
+    MOVED_ANNOTATION,
     PAUSED_ANNOTATION,
     Key,
     PoolKey,
@@ -532,6 +533,12 @@ class Interleavings(RuleBasedStateMachine):
             claim["metadata"]["creationTimestamp"] = self.clock.stamp
             claim.pop("status", None)
             self.server.put(CLAIMS, claim)
+
+    @rule(key=claim_keys)
+    def a_claim_is_moved_to_another_cluster(self, key: Key) -> None:
+        if self.server.find(CLAIMS, key):
+            self.turn(CLAIMS, key, MOVED_ANNOTATION, "true")
+            self.server.remove(CLAIMS, *key)
 
     @rule(key=claim_keys, paused=st.booleans())
     def a_claim_is_paused_or_resumed(self, key: Key, *, paused: bool) -> None:

@@ -179,7 +179,7 @@ def test_versions_of_one_program_are_kept_side_by_side(path: Path, cache: Path) 
     assert len({program.parent for program in built}) == len(SERIES)
 
 
-@pytest.mark.parametrize("file", ["go.mod", "go.sum"])
+@pytest.mark.parametrize("file", ["go.mod", "go.sum", "main.go"])
 def test_what_decides_the_program_decides_its_entry(
     tmp_path: Path, path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch, file: str
 ) -> None:
@@ -194,6 +194,12 @@ def test_what_decides_the_program_decides_its_entry(
 
     assert binaries.find(tool, cache=cache).parent != before.parent
     assert before.exists()
+
+
+def test_clusterctl_says_that_its_tree_was_clean() -> None:
+    flags = binaries.CLUSTERCTL[capi.NEWEST].linker_flags
+
+    assert "-X sigs.k8s.io/cluster-api/version.gitTreeState=clean" in flags
 
 
 @pytest.mark.parametrize("tool", ALL, ids=lambda tool: tool.name)
