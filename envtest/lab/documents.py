@@ -50,14 +50,14 @@ class Reader:
             "CLUSTERCTL_DISABLE_VERSIONCHECK": "true",
         }
 
-    def follow(self, page: Path) -> list[str]:
-        """Do what a page says, from top to bottom; return what each block of commands printed.
+    def follow(self, page: Path, section: str = "") -> list[str]:
+        """Do what a page says, or one section of it; return what each block of commands printed.
 
         Raises:
             BuildError: a command failed; it names the block.
         """
         printed: list[str] = []
-        for kind, text in _BLOCK.findall(page.read_text()):
+        for kind, text in _BLOCK.findall(sections(page)[section]):
             if kind == "bash":
                 printed.append(self._run(text))
             elif found := _FILE.match(text):
@@ -77,6 +77,13 @@ class Reader:
         if done.returncode != 0:
             raise BuildError(commands, done.returncode, done.stdout)
         return done.stdout
+
+
+def sections(page: Path) -> dict[str, str]:
+    """Return the text of each section by its heading; that of the whole page has none."""
+    text = page.read_text()
+    _, *found = re.split(r"^## ", text, flags=re.MULTILINE)
+    return {"": text} | {section.partition("\n")[0]: section for section in found}
 
 
 def merge(theirs: Path, ours: Path) -> None:

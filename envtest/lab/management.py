@@ -63,14 +63,22 @@ class Management(Ipam):
         """Install Cluster API's core, and what else is said."""
         core = releases.core_version(self.series)
         none = ("--bootstrap=-", "--control-plane=-")
-        return self.clusterctl(
-            "init", *none, f"--core=cluster-api:{core}", *more, "--wait-providers"
-        )
+        what = (f"--core=cluster-api:{core}", *more)
+        done = self.clusterctl("init", *none, *what, "--wait-providers")
+        self._await_rest()
+        return done
 
     def reinstall(self, version: str) -> None:
         """Install this provider alone, where the core is already."""
         self.clusterctl("init", f"--ipam=in-cluster:{version}", "--wait-providers")
+        self._await_rest()
         self.await_webhooks()
+
+    def _await_rest(self) -> None:
+        """Return when clusterctl's try of cert-manager is cleared away: the next would stumble."""
+        spaces = self.admin.resource("v1", "namespaces")
+        name = "cert-manager-test"
+        until(f"namespace {name} is gone", partial(spaces.find, name), lambda it: it is None)
 
     def use(self, series: str) -> None:
         """Go on with clusterctl of another series, and the versions of objects that it brings."""

@@ -330,6 +330,8 @@ def test_a_restart_writes_nothing_that_is_as_it_should_be(tenant: tenants.Tenant
     tenant.counts("blue", used=3)
     await_reason(tenant, "blue", "DuplicateAddress")
     await_reason(tenant, "resting", "Paused")
+    tenant.counts(global_pool, "GlobalInClusterIPPool", used=1)
+    tenant.counts("prefixes", prefixes, used=1)
     before = len(tenant.provider.requests())
 
     restart(tenant)
