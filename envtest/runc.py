@@ -6,11 +6,11 @@ need are made on a layer above the root file system (overlayfs), which itself is
 """
 
 import json
+import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Self
 
 from .client import Json
 from .errors import BuildError
@@ -52,8 +52,6 @@ class Spec:
     """A network namespace; None is the one of whoever starts the container."""
     read_only: bool = True
     """Whether its root is; where not, what it writes goes with the container."""
-    memory_bytes: int | None = None
-    """The most that it may use; None is as much as there is."""
 
 
 class Container(Process):
@@ -65,10 +63,6 @@ class Container(Process):
         self._merged = folder / "merged"
         command = ["runc", "--root", str(folder / "state"), "run", "--bundle", str(folder), name]
         super().__init__(name, command, log)
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
 
     def rss_bytes(self) -> int:
         """Return how much memory its first process holds now."""
@@ -98,7 +92,8 @@ class Container(Process):
     def _mount(self) -> None:
         layers = {name: self._folder / name for name in ("upper", "work")}
         for folder in (*layers.values(), self._merged):
-            folder.mkdir(parents=True, exist_ok=True)
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir(parents=True)
         options = f"lowerdir={self._spec.root},upperdir={layers['upper']},workdir={layers['work']}"
         _run("mount", "-t", "overlay", "-o", options, "overlay", str(self._merged))
 
@@ -129,7 +124,7 @@ def config(spec: Spec, root: Path) -> Json:
         "root": {"path": str(root), "readonly": spec.read_only},
         "mounts": [*_SYSTEM_MOUNTS, *_volumes(spec)],
         "linux": {
-            "resources": {"devices": _NO_DEVICES, **_memory(spec)},
+            "resources": {"devices": _NO_DEVICES},
             "namespaces": [
                 *({"type": kind} for kind in kinds),
                 *([network] if spec.network else []),
@@ -150,10 +145,6 @@ def _volumes(spec: Spec) -> list[Json]:
         }
         for path, (source, writable) in spec.volumes.items()
     ]
-
-
-def _memory(spec: Spec) -> Json:
-    return {} if spec.memory_bytes is None else {"memory": {"limit": spec.memory_bytes}}
 
 
 def _run(*command: str) -> str:

@@ -40,6 +40,12 @@ _LIST = "x-kubernetes-list-type"
 _MAP = "x-kubernetes-map-type"
 _PRESERVE = "x-kubernetes-preserve-unknown-fields"
 _RULES = "x-kubernetes-validations"
+_BOUNDS = (
+    ("minimum", "maximum"),
+    ("minLength", "maxLength"),
+    ("minItems", "maxItems"),
+    ("minProperties", "maxProperties"),
+)
 
 
 def check(schema: Schema, path: str) -> None:
@@ -102,6 +108,17 @@ def _of_an_object(schema: Schema) -> Iterator[tuple[str, str]]:
         found = schema.get("properties", {}).get(name, {"type": kind}).get("type", "any")
         if found != kind:
             yield name, f"is of type {found}, but every object has it: it has to be of type {kind}"
+
+
+def _types(schema: Schema) -> Problems:
+    if schema.get("type") == "null":
+        yield "None is its only value, and the API server has no type for that: give it another"
+
+
+def _bounds(schema: Schema) -> Problems:
+    for least, most in _BOUNDS:
+        if least in schema and most in schema and schema[least] > schema[most]:
+            yield f"no value fits: its {least} is {schema[least]}, its {most} {schema[most]}"
 
 
 def _formats(schema: Schema) -> Problems:
@@ -245,4 +262,7 @@ def _transitions(schema: Schema, moving: str) -> Problems:
             yield f"the rule {rule['rule']!r} has optional_old_self, but no oldSelf: take it out"
 
 
-_LAWS = (_formats, _patterns, _lists, _objects, _defaults, _examples, _rules)
+_LAWS = (
+    *(_types, _bounds, _formats, _patterns, _lists),
+    *(_objects, _defaults, _examples, _rules),
+)

@@ -22,8 +22,6 @@ class Outage:
         self._thread = threading.Thread(target=self._run)
         self.seconds = 0.0
         """For how long there was no answer, all in all."""
-        self.reasons: set[str] = set()
-        """What was said instead."""
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -46,8 +44,7 @@ class Outage:
     def _fails(self) -> bool:
         try:
             self._ask()
-        except RefusedError as error:
-            self.reasons.add(error.message)
+        except RefusedError:
             return True
         return False
 

@@ -384,6 +384,18 @@ UNKNOWN = (
             ),
         ),
         (
+            spec(None),
+            ".x: None is its only value, and the API server has no type for that: give it another",
+        ),
+        (
+            spec(Annotated[int, Field(ge=5, le=3)]),
+            ".x: no value fits: its minimum is 5, its maximum 3",
+        ),
+        (
+            spec(Annotated[tuple[str, ...], Field(min_length=3, max_length=1)]),
+            ".x: no value fits: its minItems is 3, its maxItems 1",
+        ),
+        (
             spec(Annotated[int, Field(examples=["5"])]),
             ".x: the example does not fit: '5' is no integer",
         ),

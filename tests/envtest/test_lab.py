@@ -1,0 +1,152 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The parts of a lab that need no namespaces; tests/e2e shows the rest at work."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from envtest import errors, runc
+from envtest.lab import MARK, documents, lab, pod, volumes, watching
+from envtest.lab.clusterctl import Repository
+from envtest.lab.images import Image, Images, NoImageError
+
+PAGE = """\
+# Title
+
+```bash
+echo whole
+```
+
+## First
+
+```bash
+echo first > first.txt
+```
+
+```yaml
+# pool.yaml
+kind: Pool
+```
+
+## Second
+
+```console
+false
+```
+"""
+
+
+def test_an_image_is_known_by_its_whole_name() -> None:
+    images, image = Images(), Image(Path("/root"), ("/manager",))
+    images.put(r"\S+/ipam:v.*", image)
+
+    assert images.find("registry.example/ipam:v1") is image
+    with pytest.raises(NoImageError, match=r"no image registry\.example/ipam-two:v1"):
+        images.find("registry.example/ipam-two:v1")
+
+
+def test_a_container_may_do_nothing_but_run() -> None:
+    volumes = {"/in": (Path("/host"), False), "/out": (Path("/other"), True)}
+    network = Path("/run/netns/pod")
+    spec = runc.Spec(Path("/root"), ["/manager"], 65532, {"A": "1"}, volumes, network)
+
+    config = runc.config(spec, Path("/merged"))
+
+    process = config["process"]
+    assert process["user"] == {"uid": 65532, "gid": 65532}
+    assert not any(process["capabilities"].values())
+    assert process["noNewPrivileges"] is True
+    assert config["root"] == {"path": "/merged", "readonly": True}
+    assert {"type": "network", "path": str(network)} in config["linux"]["namespaces"]
+    writable = {it["destination"]: "rw" in it["options"] for it in config["mounts"][-2:]}
+    assert writable == {"/in": False, "/out": True}
+
+
+def test_arguments_are_expanded_where_the_name_is_known() -> None:
+    assert pod._expanded("--at=$(IP):$(PORT)", {"IP": "192.0.2.9"}) == "--at=192.0.2.9:$(PORT)"
+
+
+def test_a_field_of_the_pod_is_found_by_its_path() -> None:
+    manifest = {"metadata": {"namespace": "team"}}
+
+    assert volumes.field(manifest, "metadata.namespace") == "team"
+    assert volumes.field(manifest, "status.podIP") == ""
+
+
+def test_the_release_published_last_is_the_latest(tmp_path: Path) -> None:
+    repository = Repository(tmp_path)
+    repository.put("cluster-api", "v1.10.0", "old", "metadata")
+    os.utime(tmp_path / "cluster-api" / "v1.10.0", (0, 0))
+    repository.put("cluster-api", "v1.9.0", "new")
+
+    assert repository.latest("cluster-api") == "v1.9.0"
+    assert (tmp_path / "cluster-api" / "v1.10.0" / "core-components.yaml").read_text() == "old"
+
+
+def test_a_page_has_sections_and_a_whole(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text(PAGE)
+
+    sections = documents.sections(page)
+
+    assert list(sections) == ["", "First", "Second"]
+    assert documents._BLOCK.findall(sections["First"]) == [
+        ("bash", "echo first > first.txt\n"),
+        ("yaml", "# pool.yaml\nkind: Pool\n"),
+    ]
+    assert documents._BLOCK.findall(sections["Second"]) == []
+
+
+def test_a_readers_settings_come_before_the_labs(tmp_path: Path) -> None:
+    theirs, ours = tmp_path / "theirs.yaml", tmp_path / "ours.yaml"
+    core, lab_ipam = {"name": "cluster-api", "url": "core"}, {"name": "in-cluster", "url": "lab"}
+    ours.write_text(yaml.safe_dump({"providers": [core, lab_ipam]}))
+    theirs.write_text(yaml.safe_dump({"providers": [lab_ipam | {"url": "mine"}], "images": {}}))
+
+    documents.merge(theirs, ours)
+
+    assert yaml.safe_load(ours.read_text()) == {
+        "providers": [core, {"name": "in-cluster", "url": "mine"}],
+        "images": {},
+    }
+
+
+def test_a_duplicate_and_a_deletion_are_seen() -> None:
+    ledger = watching.Ledger()
+    for kind, name, address in (
+        ("ADDED", "a", "10.0.0.1"),
+        ("ADDED", "b", "10.0.0.1"),
+        ("DELETED", "a", "10.0.0.1"),
+        ("BOOKMARK", "", ""),
+    ):
+        found = {"metadata": {"name": name}, "spec": {"address": address}}
+        ledger.note({"type": kind, "object": found})
+
+    assert ledger.duplicates == ["10.0.0.1 of b is that of a"]
+    assert ledger.deleted == ["a"]
+    assert ledger.seen == {"b": "10.0.0.1"}
+
+
+def test_outside_of_namespaces_there_is_no_lab(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(MARK, raising=False)
+
+    with pytest.raises(errors.EnvtestError, match="run `make e2e`"):
+        lab.scratch()
+
+
+def test_what_is_missing_is_said(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "envtest.lab", "true"],
+        env={"PATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.returncode == 1
+    assert done.stderr.startswith("lab: ")
+    assert "Traceback" not in done.stderr
