@@ -2,6 +2,8 @@
 """The parts of a lab that need no namespaces; tests/e2e shows the rest at work."""
 
 import os
+import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -9,8 +11,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from envtest import errors, runc
+from envtest import errors, runc, waiting
 from envtest.lab import MARK, documents, lab, pod, volumes, watching
+from envtest.lab.__main__ import PROGRAMS, SCRATCH
 from envtest.lab.clusterctl import Repository
 from envtest.lab.images import Image, Images, NoImageError
 
@@ -150,3 +153,35 @@ def test_what_is_missing_is_said(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert done.stderr.startswith("lab: ")
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.skipif(
+    os.geteuid() != 0 or not all(map(shutil.which, PROGRAMS)),
+    reason=f"needs root, and on PATH {', '.join(PROGRAMS)}",
+)
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_nothing_is_left_of_a_lab_whose_starter_is_ended(number: signal.Signals) -> None:
+    mark = f"{os.getpid()}{int(number)}"  # a length of sleep that nobody else chooses
+    file = Path(SCRATCH, f"left-{mark}")
+    script = f"touch {file}; sleep {mark} & echo ready; sleep {mark}"
+    command = [sys.executable, "-m", "envtest.lab", "sh", "-c", script]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as started:
+        assert started.stdout is not None
+        assert started.stdout.readline() == "ready\n"
+        assert sleepers(mark)
+        started.send_signal(number)
+
+    waiting.until("nobody sleeps", lambda: sleepers(mark), lambda found: not found)
+    assert not file.exists()
+
+
+def sleepers(mark: str) -> list[Path]:
+    found: list[Path] = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            words = path.read_bytes().split(b"\0")
+        except OSError:
+            continue  # it has just ended
+        if words[:2] == [b"sleep", mark.encode()]:
+            found.append(path)
+    return found
