@@ -62,8 +62,8 @@ test: tools ## Run all tests; set-up included
 	$(BIN)/python -m pytest
 
 .PHONY: e2e
-e2e: e2e-tools image-rootfs ## Test installation, upgrades and moves with the real clusterctl (as root; 30 minutes to build, once)
-	$(BIN)/python -m envtest.lab $(BIN)/python -m pytest tests/e2e --capture=no
+e2e: e2e-tools image-rootfs ## Test installation, upgrades and moves with the real clusterctl (as root; 30 minutes to build, once; E2E= for pytest)
+	$(BIN)/python -m envtest.lab $(BIN)/python -m pytest tests/e2e --capture=no $(E2E)
 
 .PHONY: e2e-packages
 e2e-packages: ## Install what e2e and image-rootfs run that pip and Go don't bring (as root, on Debian)
