@@ -27,7 +27,6 @@ from envtest.provider import Provider
 
 LEAST = 0.9  # of the raw limit
 _CPU = "~ 2 ms"  # of the manager, per claim, on an idle machine: no verdict, since few are
-_SERVER_SHARE = 0.1  # of a core: an API server that only holds watches
 _END_SECONDS = 30.0  # for `bare.py` to end when all is done
 
 
@@ -161,7 +160,7 @@ def _bare(provider: Provider, job: Job, crowd: Crowd) -> Run:
 def _timed(provider: Provider, job: Job, crowd: Crowd, go: Callable[[], None], pid: int) -> Run:
     plane = provider.control_plane
     server = plane.apiserver.pid, plane.etcd.pid
-    usage.settle(plane.apiserver.pid, _SERVER_SHARE)
+    usage.settle(plane.apiserver.pid, usage.SERVER_SHARE)
     since, before, server_before = crowd.since, usage.cpu_seconds(pid), usage.cpu_seconds(*server)
     began = time.perf_counter()
     go()

@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 TICKS = os.sysconf("SC_CLK_TCK")  # per second, of the CPU times in /proc
+SERVER_SHARE = 0.1  # of a core: an API server that only holds watches
 
 _QUIET_SECONDS = 1.0  # what is not at work for so long has nothing left to do
 _QUIET_SHARE = 0.03  # of a core: renewing a lease takes a tick or two

@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A controller whose workers and caches go on step by step."""
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable, Iterator
+from typing import Any, TypeVar, cast
+
+import pytest
+
+from controller.controller import Controller
+from controller.state import Scope
+from kube import metrics, workers
+from kube.cache import Cache
+from kube.errors import GoneError, KubeError
+from kube.queue import Queue
+
+from .steps import Clock, HandQueue, Worker, finished
+from .wire import CONTRACT, Server, Wire
+
+CLAIM_WORKERS, POOL_WORKERS = 2, 1
+MANY = 2000  # steps in which everything comes to rest, or never does
+
+K = TypeVar("K")
+
+
+class Process:
+    """A controller as `Controller.run` makes it, but that the machine moves it."""
+
+    def __init__(self, server: Server, clock: Clock) -> None:
+        self.server = server
+        self.wire = Wire(server)
+        self.defects: list[Exception] = []
+        self.controller = made = hand_made(self.wire, clock)
+        self.state = made.state
+        self.caches: dict[str, Cache[Any]] = {
+            cache.resource.plural: cache for cache in self.state.caches
+        }
+        for cache in self.caches.values():
+            finished(cache.load())
+        self.state.rebuild()
+        made._watch()
+        made._start()
+        self.workers = [
+            *(
+                self._worker(made._claim_queue, made._reconcile, made._pool_of)
+                for _ in range(CLAIM_WORKERS)
+            ),
+            *(
+                self._worker(made._pool_queue, made._pools.reconcile, lambda _: None)
+                for _ in range(POOL_WORKERS)
+            ),
+        ]
+
+    def _worker(
+        self,
+        queue: Queue[K],
+        reconcile: Callable[[K], Awaitable[workers.Outcome]],
+        group: Callable[[K], Any],
+    ) -> Worker:
+        async def watched(key: K) -> workers.Outcome:
+            try:
+                return await reconcile(key)
+            except KubeError:
+                raise
+            except Exception as error:
+                self.defects.append(error)
+                raise
+
+        return Worker(
+            cast("Any", workers._work(queue, watched, group, metrics.ReconcileMetrics("test")))
+        )
+
+    def hear(self, plural: str, most: int = MANY) -> int:
+        """Let one cache hear of so many changes; returns of how many it did."""
+        cache = self.caches[plural]
+        heard = 0
+        for event in self._unheard(cache):
+            if heard == most:
+                break
+            cache._apply(event)
+            heard += 1
+        return heard
+
+    def _unheard(self, cache: Cache[Any]) -> Iterator[bytes]:
+        return iter(tuple(self.server.changes(cache.resource, "", cache._revision)))
+
+    def lose_history(self, plural: str) -> None:
+        cache = self.caches[plural]
+        expired = {"type": "ERROR", "object": {"code": 410, "reason": "Expired", "message": "old"}}
+        with pytest.raises(GoneError):
+            cache._apply(json.dumps(expired).encode())
+        finished(cache.load())
+
+    @property
+    def waiting(self) -> int:
+        """How many keys wait for a worker."""
+        return len(self.controller._claim_queue) + len(self.controller._pool_queue)
+
+    def rest(self) -> None:
+        """Hear everything and finish everything, but for what waits for time to pass."""
+        for _ in range(MANY):
+            heard = sum(self.hear(plural) for plural in self.caches)
+            for worker in self.workers:
+                worker.go()
+            idle = all(worker.at.kind in ("idle", "ended") for worker in self.workers)
+            if idle and not heard and not self.waiting:
+                return
+        raise AssertionError("the controller does not come to rest")
+
+    def end(self) -> None:
+        for worker in self.workers:
+            worker.end()
+
+
+def hand_made(wire: Wire, clock: Clock) -> Controller:
+    async def made() -> Controller:
+        return Controller(wire, CONTRACT, Scope(), clock)
+
+    controller = asyncio.run(made())
+    controller._claim_queue = HandQueue("test", clock.later, clock, controller._age_of)
+    controller._pool_queue = HandQueue("test", clock.later, clock)
+    return controller

@@ -1,0 +1,178 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The contract, said once more and slowly."""
+
+import json
+from typing import NamedTuple
+
+from controller.state import PROTECT_ADDRESS_FINALIZER, PROTECT_POOL_FINALIZER, RELEASE_FINALIZER
+from kube import pools
+from kube.fake import Json
+from kube.objects import ADDRESS_ANNOTATION, PAUSED_ANNOTATION, Key, PoolKey
+from kube.resources import GroupVersionResource
+
+from .process import Process
+from .wire import ADDRESSES, CLAIMS, CLUSTERS, Server, key_of
+
+
+class Pool(NamedTuple):
+    """One of the pools of which the rules tell."""
+
+    kind: str
+    namespace: str
+    name: str
+
+    @property
+    def resource(self) -> GroupVersionResource:
+        return pools.KINDS[self.kind]
+
+    @property
+    def reference(self) -> Json:
+        return {"apiGroup": self.resource.group, "kind": self.kind, "name": self.name}
+
+
+BLUE = Pool("InClusterIPPool", "one", "blue")
+GLOBE = Pool("GlobalInClusterIPPool", "", "globe")
+CLAIM_KEYS = [Key("one", "a"), Key("one", "b"), Key("one", "c"), Key("two", "a")]
+OFFERS = {
+    "10.0.0.1": {"10.0.0.1"},
+    "10.0.0.1-10.0.0.2": {"10.0.0.1", "10.0.0.2"},
+    "10.0.0.2-10.0.0.4": {"10.0.0.2", "10.0.0.3", "10.0.0.4"},
+    "none of it": set[str](),
+}
+"""What may stand in a spec, and what that offers."""
+
+
+def pool_namespace(item: Json) -> str:
+    return item["metadata"]["namespace"] if item["spec"]["poolRef"]["kind"] == BLUE.kind else ""
+
+
+class World:
+    """What is stored, and what that should have led to: the contract, said once more and slowly."""
+
+    def __init__(self, server: Server, process: Process) -> None:
+        self.server = server
+        self.process = process
+
+    @property
+    def shared(self) -> bool:
+        """Whether anybody's hands have made an address that another one has."""
+        have = [
+            (json.dumps(item["spec"]["poolRef"]), pool_namespace(item), item["spec"]["address"])
+            for item in self.server.all(ADDRESSES)
+        ]
+        return len(set(have)) < len(have)
+
+    def pool(self, item: Json) -> Json | None:
+        reference = item["spec"]["poolRef"]
+        resource = pools.KINDS[reference["kind"]]
+        return self.server.find(resource, Key(pool_namespace(item), reference["name"]))
+
+    def cluster(self, claim: Json) -> Json | None:
+        name = claim["spec"].get("clusterName", "")
+        return self.server.find(CLUSTERS, Key(claim["metadata"]["namespace"], name))
+
+    def left_alone(self, claim: Json) -> bool:
+        """Say whether nothing at all is to be done to a claim."""
+        cluster, deleting = self.cluster(claim), "deletionTimestamp" in claim["metadata"]
+        missing = bool(claim["spec"].get("clusterName")) and not cluster
+        paused = is_paused(claim) or is_paused(self.pool(claim))
+        return paused or (missing and not deleting) or bool(cluster and cluster["spec"]["paused"])
+
+    def verdict(self, claim: Json) -> str:
+        """Say what has become of a claim: nothing, why it waits, or Ready if all of it is."""
+        conditions = claim.get("status", {}).get("conditions", [])
+        reason = conditions[0]["reason"] if conditions else "nothing"
+        if reason != "Ready":
+            return str(reason)
+        address = self.server.find(ADDRESSES, key_of(claim))
+        assert address
+        meta = claim["metadata"]
+        assert claim["status"]["addressRef"]["name"] == meta["name"]
+        assert RELEASE_FINALIZER in meta["finalizers"]
+        assert meta["annotations"][ADDRESS_ANNOTATION] == address["spec"]["address"]
+        owners = {owner["uid"] for owner in address["metadata"]["ownerReferences"]}
+        assert meta["uid"] in owners
+        if pool := self.pool(claim):
+            assert pool["metadata"]["uid"] in owners
+        if "deletionTimestamp" not in address["metadata"]:
+            assert PROTECT_ADDRESS_FINALIZER in address["metadata"]["finalizers"]
+        return "Ready"
+
+    def expected(self, claim: Json) -> str:
+        assert "deletionTimestamp" not in claim["metadata"], "a claim is stuck in its deletion"
+        address = self.server.find(ADDRESSES, key_of(claim))
+        if address:
+            mine = address["spec"]["claimRef"]["name"] == claim["metadata"]["name"]
+            return "Ready" if mine and self.same_pool(address, claim) else "AllocationFailed"
+        return self.reason_to_wait(claim)
+
+    def reason_to_wait(self, claim: Json) -> str:
+        pool = self.pool(claim)
+        offered = OFFERS[pool["spec"]["addresses"][0]] if pool else set[str]()
+        asked = claim["metadata"].get("annotations", {}).get(ADDRESS_ANNOTATION)
+        if asked == "web.local":
+            return "AllocationFailed"
+        if not pool or "deletionTimestamp" in pool["metadata"] or not offered:
+            return "PoolNotReady"
+        if asked and not self.chosen_by_us(claim):
+            held = asked in self.holders(claim, but=key_of(claim))
+            assert asked not in offered or held, "a claim does not get the free address it asks for"
+            return "AllocationFailed"
+        assert offered <= self.holders(claim, but=key_of(claim)), (
+            "a claim waits though there is room"
+        )
+        return "PoolExhausted"
+
+    def chosen_by_us(self, claim: Json) -> bool:
+        made_for = claim["metadata"]["annotations"].get("ipam.cluster.x-k8s.io/address-for")
+        bound = claim.get("status", {}).get("addressRef", {}).get("name")
+        return made_for == claim["metadata"]["uid"] and not bound
+
+    def holders(self, of: Json, but: Key | None = None) -> set[str]:
+        """Return the addresses of the same pool that somebody has, or has on record."""
+        held = {
+            item["spec"]["address"]
+            for item in self.server.all(ADDRESSES)
+            if self.same_pool(item, of)
+        }
+        book = self.process.state.book(self.pool_key(of))
+        unsure = {str(address) for key, address in book._pending.items() if key != but}
+        """What may have been recorded on claims that are paused by now."""
+        return held | unsure | {
+            claim["metadata"].get("annotations", {}).get(ADDRESS_ANNOTATION, "")
+            for claim in self.server.all(CLAIMS)
+            if self.same_pool(claim, of) and key_of(claim) != but
+            and RELEASE_FINALIZER in claim["metadata"].get("finalizers", ())
+        }  # fmt: skip
+
+    def pool_key(self, item: Json) -> PoolKey:
+        reference = item["spec"]["poolRef"]
+        return PoolKey(reference["kind"], pool_namespace(item), reference["name"])
+
+    def same_pool(self, one: Json, other: Json) -> bool:
+        references = one["spec"]["poolRef"], other["spec"]["poolRef"]
+        return references[0] == references[1] and pool_namespace(one) == pool_namespace(other)
+
+    def check_counts(self, key: Pool) -> None:
+        if not (pool := self.server.find(key.resource, Key(key.namespace, key.name))):
+            return
+        of: Json = {"spec": {"poolRef": key.reference}, "metadata": {"namespace": key.namespace}}
+        offered = OFFERS[pool["spec"]["addresses"][0]]
+        have = [
+            item["spec"]["address"]
+            for item in self.server.all(ADDRESSES)
+            if self.same_pool(item, of)
+        ]
+        assert pool["status"]["ipAddresses"] == {
+            "total": len(offered),
+            "free": len(offered - self.holders(of)),
+            "used": len(have),
+            "outOfRange": sum(address not in offered for address in have),
+        }
+        if "deletionTimestamp" in pool["metadata"] and not is_paused(pool):
+            assert have, "a pool is stuck in its deletion"
+            assert PROTECT_POOL_FINALIZER in pool["metadata"]["finalizers"]
+
+
+def is_paused(item: Json | None) -> bool:
+    return bool(item) and PAUSED_ANNOTATION in item["metadata"].get("annotations", {})
