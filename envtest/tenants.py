@@ -12,6 +12,7 @@ from .provider import Ipam, Provider
 from .waiting import until
 
 POOL = "InClusterIPPool"
+PREFIX_POOL = "InClusterPrefixPool"
 P = TypeVar("P", bound=Ipam, default=Provider)
 
 
@@ -35,6 +36,11 @@ class Tenant(Generic[P]):
         """Create an IP pool in the hub version; `more` are fields of its spec."""
         spec = {"addresses": list(addresses), "prefix": prefix, **more}
         return self.pools(kind).create(manifests.pool(name, spec, kind))
+
+    def add_prefix_pool(self, name: str, *prefixes: str) -> Json:
+        """Create a namespaced prefix pool."""
+        spec = {"prefixes": list(prefixes)}
+        return self.pools(PREFIX_POOL).create(manifests.pool(name, spec, PREFIX_POOL))
 
     def add_claim(self, name: str, pool: str, kind: str = POOL, **metadata: object) -> Json:
         """Create a claim on a pool; `metadata` adds labels or annotations."""

@@ -4,6 +4,7 @@
 import os
 import subprocess
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -79,21 +80,41 @@ class Clusterctl:
         Raises:
             ClusterctlError: it failed.
         """
+        began = time.monotonic()
+        with self._start(arguments) as process:
+            try:
+                output, _ = process.communicate(timeout=COMMAND_SECONDS)
+            finally:
+                process.kill()
+        if process.returncode != 0:
+            raise ClusterctlError(arguments, process.returncode, output)
+        return Done(output, time.monotonic() - began)
+
+    def interrupted(self, *arguments: str, when: Callable[[], bool]) -> None:
+        """Run a command and kill it as soon as something is so.
+
+        Raises:
+            ClusterctlError: it ended before that.
+        """
+        with self._start(arguments) as process:
+            try:
+                while not when():
+                    if process.poll() is not None:
+                        output, _ = process.communicate()
+                        raise ClusterctlError(arguments, process.returncode, output)
+            finally:
+                process.kill()
+
+    def _start(self, arguments: tuple[str, ...]) -> subprocess.Popen[str]:
         config = self._home / "clusterctl.yaml"
         config.write_text(yaml.safe_dump(self.config()))
-        began = time.monotonic()
-        done = subprocess.run(
+        return subprocess.Popen(
             [self.program, "--config", str(config), *arguments],
             env=self._environment(),
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            timeout=COMMAND_SECONDS,
-            check=False,
         )
-        if done.returncode != 0:
-            raise ClusterctlError(arguments, done.returncode, done.stdout)
-        return Done(done.stdout, time.monotonic() - began)
 
     def _environment(self) -> dict[str, str]:
         return {

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """A management cluster: a cluster of the lab, and clusterctl that looks after it."""
 
+import itertools
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Self
@@ -53,6 +55,11 @@ class Management(Ipam):
         self.lab.note(f"clusterctl {' '.join(map(_short, command))}", done.seconds)
         return done
 
+    def interrupted(self, *command: str, when: Callable[[], bool]) -> None:
+        """Run a command of clusterctl on this cluster, and kill it as soon as something is so."""
+        command = (*command, f"--kubeconfig={self.kubeconfig}")
+        self.lab.clusterctl(self.series).interrupted(*command, when=when)
+
     def init(self, version: str) -> Done:
         """Install Cluster API's core and this provider; return when both are available."""
         done = self.init_core(f"--ipam=in-cluster:{version}")
@@ -94,24 +101,34 @@ class Management(Ipam):
             path = self.pools("inclusterippools", version=version).path
             until(f"stored pools can be read as {version}", partial(self.admin.answers, path), bool)
 
+    @property
+    def _deployments(self) -> Resource:
+        return self.admin.resource("apps/v1", "deployments", NAMESPACE)
+
+    def installed(self) -> bool:
+        """Tell whether the provider's Deployment is there."""
+        return self._deployments.find(DEPLOYMENT) is not None
+
     def available(self) -> bool:
         """Tell whether the provider's Deployment is available."""
-        deployments = self.admin.resource("apps/v1", "deployments", NAMESPACE)
-        found = deployments.find(DEPLOYMENT) or {}
+        found = self._deployments.find(DEPLOYMENT) or {}
         conditions: list[Json] = found.get("status", {}).get("conditions", [])
         return any(it["type"] == "Available" and it["status"] == "True" for it in conditions)
 
     def running_version(self) -> str:
         """Return the version in the image of the provider's Deployment."""
-        deployment = self.admin.resource("apps/v1", "deployments", NAMESPACE).get(DEPLOYMENT)
+        deployment = self._deployments.get(DEPLOYMENT)
         image: str = deployment["spec"]["template"]["spec"]["containers"][0]["image"]
         return image.rpartition(":")[2]
 
     def snapshot(self, namespace: str) -> dict[str, Json]:
         """Return what must not change of pools, claims and addresses, by kind and name."""
+        pools = [
+            self.pools(plural, None if kind.startswith("Global") else namespace).list()
+            for kind, plural in manifests.KINDS.items()
+        ]
         found = [
-            *self.pools("inclusterippools", namespace).list(),
-            *self.pools("globalinclusterippools").list(),
+            *itertools.chain.from_iterable(pools),
             *self.claims(namespace).list(),
             *self.addresses(namespace).list(),
         ]

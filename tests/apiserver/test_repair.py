@@ -302,18 +302,16 @@ def owners_by_hand(claim: Json, pool: Json, version: str) -> list[Json]:
 
 
 def test_a_restart_writes_nothing_that_is_as_it_should_be(tenant: tenants.Tenant) -> None:
-    global_pool, prefixes = f"global-{tenant.namespace}", "InClusterPrefixPool"
+    global_pool = f"global-{tenant.namespace}"
     tenant.add_pool("blue", "10.0.0.10-10.0.0.11")
     tenant.add_pool(global_pool, "10.1.0.10", kind="GlobalInClusterIPPool")
-    tenant.pools(prefixes).create(
-        manifests.pool("prefixes", {"prefixes": ["2001:db8::/48"]}, prefixes)
-    )
+    tenant.add_prefix_pool("prefixes", "2001:db8::/48")
     tenant.add_pool("resting", "10.3.0.10")
     tenant.add_claim("rests", "resting")
     add_cluster(tenant, "c")
     tenant.add_claim("web", "blue", labels={CLUSTER: "c"})
     tenant.add_claim("global", global_pool, "GlobalInClusterIPPool")
-    tenant.add_claim("prefix", "prefixes", prefixes)
+    tenant.add_claim("prefix", "prefixes", tenants.PREFIX_POOL)
     tenant.bound("web", "global", "prefix", "rests")
     tenant.pools().merge("resting", {"metadata": {"annotations": {PAUSED: ""}}})
     address_by_hand(tenant, "a-duplicate", "10.0.0.10")
@@ -331,7 +329,7 @@ def test_a_restart_writes_nothing_that_is_as_it_should_be(tenant: tenants.Tenant
     await_reason(tenant, "blue", "DuplicateAddress")
     await_reason(tenant, "resting", "Paused")
     tenant.counts(global_pool, "GlobalInClusterIPPool", used=1)
-    tenant.counts("prefixes", prefixes, used=1)
+    tenant.counts("prefixes", tenants.PREFIX_POOL, used=1)
     before = len(tenant.provider.requests())
 
     restart(tenant)

@@ -11,12 +11,12 @@ from envtest import waiting
 from envtest.client import Json
 from envtest.lab.lab import Lab
 from envtest.lab.management import Management
-from envtest.tenants import Tenant
+from envtest.tenants import PREFIX_POOL, Tenant
 
 TEAM = "team"
 PROD = "prod"
 GLOBAL = "GlobalInClusterIPPool"
-CLAIMS = ("of-cluster", "of-infrastructure", "alone", "paused", "global")
+CLAIMS = ("of-cluster", "of-infrastructure", "alone", "paused", "global", "prefix")
 PAUSED = "cluster.x-k8s.io/paused"
 ORPHAN_SECONDS = 60.0  # of an address whose claim is gone: the garbage collector comes first
 
@@ -40,12 +40,14 @@ def furnish(place: Management) -> None:
     infrastructure = place.infrastructure(TEAM).get(PROD)
     tenant.add_pool("blue", "10.0.0.10-10.0.0.20")
     tenant.add_pool("shared", "10.1.0.10-10.1.0.20", kind=GLOBAL)
+    tenant.add_prefix_pool("delegated", "fd00::/56")
     tenant.add_claim("first", "blue")  # goes again: addresses are not just given in order
     tenant.bound("first")
     tenant.add_claim("of-cluster", "blue", ownerReferences=[owner(cluster)], labels=of(PROD))
     tenant.add_claim("of-infrastructure", "blue", ownerReferences=[owner(infrastructure)])
     tenant.add_claim("alone", "blue")
     tenant.add_claim("paused", "blue")
+    tenant.add_claim("prefix", "delegated", PREFIX_POOL)
     tenant.add_claim("global", "shared", GLOBAL, ownerReferences=[owner(cluster)], labels=of(PROD))
     tenant.bound(*CLAIMS)
     tenant.claims.merge("paused", {"metadata": {"annotations": {PAUSED: ""}}})
@@ -80,6 +82,7 @@ def check_owners(place: Management) -> None:
 def pools_of(place: Management) -> list[Json]:
     return [
         *place.pools("inclusterippools", TEAM).list(),
+        *place.pools("inclusterprefixpools", TEAM).list(),
         *place.pools("globalinclusterippools").list(),
     ]
 
@@ -91,7 +94,7 @@ def await_empty(place: Management) -> None:
     what = "no address stays behind"
     waiting.until(what, lambda: held(place), lambda found: not found, ORPHAN_SECONDS)
     tenant.counts("shared", GLOBAL, used=0)
-    assert tenant.pools().list() == []
+    assert [*tenant.pools().list(), *tenant.pools(PREFIX_POOL).list()] == []
 
 
 def test_a_dry_run_moves_nothing(places: list[Management]) -> None:
@@ -139,6 +142,7 @@ def check_arrived(place: Management, before: dict[str, str]) -> None:
     ]
     waiting.until("owners are right", lambda: owned(place), bool)
     tenant.counts("blue", used=4)
+    tenant.counts("delegated", PREFIX_POOL, used=1)
     tenant.add_claim("new", "blue")
     assert tenant.bound("new") == ["10.0.0.10"]
     tenant.release("new")

@@ -9,7 +9,7 @@ import pytest
 from envtest.lab.lab import Lab
 from envtest.lab.management import Management
 from envtest.lab.watching import Outage, follow
-from envtest.tenants import Tenant
+from envtest.tenants import PREFIX_POOL, Tenant
 
 TEAM = "team"
 FROM, TO = "v2.1.0", "v2.1.1"
@@ -21,8 +21,10 @@ def management(lab: Lab) -> Generator[Management]:
         management.init(FROM)
         tenant = Tenant(management, management.new_namespace(TEAM))
         tenant.add_pool("blue", "10.0.0.10-10.0.0.40")
+        tenant.add_prefix_pool("delegated", "fd00::/56")
         tenant.add_claim("web", "blue")
-        tenant.bound("web")
+        tenant.add_claim("prefix", "delegated", PREFIX_POOL)
+        tenant.bound("web", "prefix")
         yield management
 
 
@@ -53,3 +55,19 @@ def test_nothing_is_lost_and_old_clients_can_read(management: Management, versio
     assert {name: after[name] for name in before} == before
     ledger = follow(tenant.addresses, since, until=f"new-{version}")
     assert (ledger.deleted, ledger.duplicates) == ([], [])
+
+
+def test_an_upgrade_that_was_killed_half_way_is_made_up_for(management: Management) -> None:
+    tenant = Tenant(management, TEAM)
+    before = management.snapshot(TEAM)
+    command = ("upgrade", "apply", f"--ipam=in-cluster:{TO}")
+
+    management.interrupted(*command, when=lambda: not management.installed())
+    assert management.snapshot(TEAM) == before
+    management.clusterctl(*command)
+    tenant.add_claim("after", "blue")
+    tenant.bound("after")
+
+    assert management.running_version() == TO
+    after = management.snapshot(TEAM)
+    assert {name: after[name] for name in before} == before
