@@ -16,7 +16,6 @@ from .state import PROTECT_ADDRESS_FINALIZER, State, parse
 
 if TYPE_CHECKING:
     from kube.client import Api
-    from kube.objects import Object
 
 _GATEWAY_LENGTH = 39
 """Characters of an IPAddress's gateway at most; IPv6 with an IPv4 tail may have 45."""
@@ -84,7 +83,7 @@ class Addresses:
                     return True
                 address = deleted
             if PROTECT_ADDRESS_FINALIZER in address.metadata.finalizers:
-                left = without(address, PROTECT_ADDRESS_FINALIZER)
+                left = address.metadata.finalizers_but(PROTECT_ADDRESS_FINALIZER)
                 address = await cache.patch(self._api, address, {"metadata": {"finalizers": left}})
         except NotFoundError:
             return True
@@ -139,11 +138,6 @@ def _gateway(pool: pools.Pool) -> str:
     """Return the pool's gateway as it is written, or in short where Cluster API refuses that."""
     text = pool.spec.gateway if pool.spec else ""
     return text if len(text) <= _GATEWAY_LENGTH else str(parse(text) or "")
-
-
-def without(item: Object, finalizer: str) -> list[str]:
-    """Return the finalizers of an object but for one."""
-    return [name for name in item.metadata.finalizers if name != finalizer]
 
 
 def refers_to(address: capi.Address, claim: capi.Claim) -> bool:

@@ -35,7 +35,6 @@ from .addresses import (
     check_readable,
     owned_by,
     refers_to,
-    without,
 )
 from .errors import AllocationError
 from .events import News
@@ -146,10 +145,10 @@ class Claims:
             given = str(self._choose(claim))
         changes = _record(claim, given)
         taken_over = bool(changes) and claim.bound and address is not None
-        if taken_over and (seconds := self._taken_over.seconds_left(_key(claim))):
+        if taken_over and (seconds := self._taken_over.seconds_left(claim.metadata.key)):
             return Again(seconds)
         claim = await self._patch(claim, changes) if changes else claim
-        self._taken_over.forget(_key(claim))
+        self._taken_over.forget(claim.metadata.key)
         if address is None:
             if not self._holds_first(claim, given):
                 return Again(0)  # somebody's IPAddress with this address has just come
@@ -177,7 +176,7 @@ class Claims:
         try:
             return await self._state.claims.patch(self._api, claim, {"metadata": changes})
         except ConflictError:  # perhaps with a write of ours whose answer was lost
-            await self._state.claims.fetch(self._api, _key(claim))
+            await self._state.claims.fetch(self._api, claim.metadata.key)
             self._cancel(claim)
             raise
         except KubeError as error:
@@ -191,24 +190,24 @@ class Claims:
             address = await self._addresses.create(claim, given)
         except KubeError as error:
             if error.maybe_applied and claim.pool:
-                self._state.unsettle(_key(claim), claim.pool, _address(given))
+                self._state.unsettle(claim.metadata.key, claim.pool, _address(given))
             else:
                 self._cancel(claim)
             raise
         except AllocationError:
             self._cancel(claim)
             raise
-        self._state.unsettled.pop(_key(claim), None)
+        self._state.unsettled.pop(claim.metadata.key, None)
         return address
 
     def _holds_first(self, claim: capi.Claim, given: str) -> bool:
         assert claim.pool is not None
-        return self._state.book(claim.pool).holds_first(_key(claim), _address(given))
+        return self._state.book(claim.pool).holds_first(claim.metadata.key, _address(given))
 
     def _cancel(self, claim: capi.Claim) -> None:
         """Give up a choice that has surely not become an IPAddress; a record of it still counts."""
         if claim.pool and (book := self._state.books.get(claim.pool)):
-            book.cancel(_key(claim))
+            book.cancel(claim.metadata.key)
 
     async def _report(self, claim: capi.Claim, reason: str, message: str, *, ok: bool) -> None:
         """Write the claim's status if it is not so already."""
@@ -243,7 +242,7 @@ class Claims:
             note = f"address {address.spec.address} was released"
             self._tell(claim, "AddressReleased", "Release", note)
         if ours:
-            finalizers = without(claim, RELEASE_FINALIZER)
+            finalizers = claim.metadata.finalizers_but(RELEASE_FINALIZER)
             changes = {"metadata": {"finalizers": finalizers}}
             try:
                 await self._state.claims.patch(self._api, claim, changes)
@@ -288,10 +287,6 @@ def _address(given: str) -> Address:
     address = parse(given)
     assert address is not None
     return address
-
-
-def _key(claim: capi.Claim) -> Key:
-    return claim.metadata.key
 
 
 def _record(claim: capi.Claim, given: str) -> dict[str, object]:

@@ -92,7 +92,7 @@ class Pools:
         """Let a pool be deleted of which no address is left."""
         if PROTECT_POOL_FINALIZER not in pool.metadata.finalizers:
             return
-        left = [name for name in pool.metadata.finalizers if name != PROTECT_POOL_FINALIZER]
+        left = pool.metadata.finalizers_but(PROTECT_POOL_FINALIZER)
         await self._patch(pool, {"metadata": {"finalizers": left}})
         log.info("pool released", object=str(pool.key))
 

@@ -29,7 +29,6 @@ def _cache(cache: Cache[Any]) -> dict[str, object]:
         "version": cache.resource.api_version,
         "objects": len(cache),
         "skipped": cache.skipped,
-        # Nobody but a report needs it, and changing it from outside would break the cache:
         "revision": cache.revision,
     }
 

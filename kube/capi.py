@@ -196,11 +196,12 @@ class V1Beta2(Contract):
 
     version = "v1beta2"
 
+    @override
     def status(self, claim: Claim, ready: Condition) -> ClaimStatus:
-        """Return the status that adds a Ready condition (and keeps all others)."""
         conditions = replaced(claim.status.conditions, ready)
         return msgspec.structs.replace(claim.status, conditions=conditions)
 
+    @override
     def _conditions(self, claim: Claim) -> tuple[Condition, ...]:
         return claim.status.conditions
 
@@ -211,8 +212,8 @@ class V1Beta1(Contract):
 
     version = "v1beta1"
 
+    @override
     def status(self, claim: Claim, ready: Condition) -> ClaimStatus:
-        """Return the status that adds a Ready condition, in both forms (and keeps all others)."""
         old = msgspec.structs.replace(
             ready,
             observed_generation=None,
@@ -226,6 +227,7 @@ class V1Beta1(Contract):
             v1beta2=_V1Beta2Conditions(conditions=replaced(self._conditions(claim), ready)),
         )
 
+    @override
     def _conditions(self, claim: Claim) -> tuple[Condition, ...]:
         return claim.status.v1beta2.conditions if claim.status.v1beta2 else ()
 

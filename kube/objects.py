@@ -139,6 +139,10 @@ class Meta(Struct, frozen=True):
         """Whether the paused annotation is there, whatever its value."""
         return self.annotations.paused is not None
 
+    def finalizers_but(self, name: str) -> tuple[str, ...]:
+        """Return the finalizers without one of them."""
+        return tuple(each for each in self.finalizers if each != name)
+
     @property
     def age_order(self) -> tuple[str, int]:
         """Sorts objects by creation, oldest first; the revision decides within a second."""
