@@ -135,14 +135,19 @@ class Provider(Ipam):
             manager.kill()
         self.control_plane.stop()
 
-    def new_manager(self, name: str, *, webhook_port: int = 0, server: str = "") -> Manager:
+    def new_manager(
+        self, name: str, *more: str, webhook_port: int = 0, server: str = ""
+    ) -> Manager:
         """Return another manager of the same cluster, not yet started; it ends with this.
 
-        `server` is the URL at which it finds the API server, should something be in between.
+        `more` are flags.  `server` is the URL at which it finds the API server, should something be
+        in between.
         """
         plane = self.control_plane
         kubeconfig = plane.service_account_kubeconfig(NAMESPACE, SERVICE_ACCOUNT, server)
-        options = Options(name, webhook_port, self._flags, self._detached, self._self_signed)
+        options = Options(
+            name, webhook_port, (*self._flags, *more), self._detached, self._self_signed
+        )
         manager = Manager(self.folder, kubeconfig, self.control_plane.authority, options)
         self._managers.append(manager)
         return manager

@@ -33,5 +33,9 @@ ARGS = (
     f"--diagnostics-address=:{METRICS.number}",
     f"--webhook-port={WEBHOOK.number}",
     f"--webhook-cert-dir={CERTIFICATES}",
+    "--shutdown-delay=3s",
 )
-"""All but the first say what the defaults say: whoever patches one sees what there is."""
+"""All but the first and the last say what the defaults say: whoever patches one sees what there is.
+
+The last is for as long as nodes may take to learn that a pod is not in its Service any more.
+"""

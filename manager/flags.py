@@ -52,6 +52,8 @@ class Flags:
     tls_min_version: str
     ciphers: str
     """OpenSSL's names, for TLS 1.2; empty for its own choice."""
+    shutdown_delay: int
+    """Seconds for which the webhooks answer after the lease was given up on a stop."""
     verbosity: int
 
 
@@ -80,6 +82,15 @@ def seconds(text: str) -> int:
         raise FlagError(f"{text!r} is not a duration such as 15s or 1m30s")
     total = sum(float(number) * _UNITS[unit] for number, unit in parts)
     return max(1, -int(-total // 1))
+
+
+def delay(text: str) -> int:
+    """Read a duration that may be none: `0` or `0s`.
+
+    Raises:
+        FlagError: it is no duration.
+    """
+    return 0 if text in ("0", "0s") else seconds(text)
 
 
 def lease_seconds(text: str) -> int:

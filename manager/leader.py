@@ -47,6 +47,8 @@ _AGAIN_SECONDS = 2.0  # before another try where CAPI is not installed, or a fir
 async def run(flags: Flags, in_use: Later, certificates: Certificates | None) -> NoReturn:
     """Connect, tell admission so, and lead whenever that is this process's turn.
 
+    When cancelled, nothing leads any more at once; admission can ask for a while longer.
+
     Raises:
         ConfigError: there is no way to reach an API server.
         OSError: the port of the diagnostics is taken.
@@ -59,14 +61,16 @@ async def run(flags: Flags, in_use: Later, certificates: Certificates | None) ->
         if diagnostics := _diagnostics(flags, Client(connection), certificates):
             await diagnostics.start()
             stack.push_async_callback(diagnostics.stop)
-        if not flags.leader_elect:
-            async with asyncio.TaskGroup() as group:
-                group.create_task(_control(Client(connection), flags))
-                group.create_task(Migration(Client(connection)).keep())
         for_lease = await connect(flags.kubeconfig, agent)  # its renewals never stand in a queue
         stack.push_async_callback(for_lease.close)
-        while True:
-            await _lead(flags, connection, for_lease)
+        try:
+            while flags.leader_elect:
+                await _lead(flags, connection, for_lease)
+            await _work(Client(connection), flags)
+        except asyncio.CancelledError:
+            await asyncio.sleep(flags.shutdown_delay)
+            raise
+    raise AssertionError("work never ends")  # pragma: no cover - it ends by an error
 
 
 def _diagnostics(flags: Flags, api: Client, certificates: Certificates | None) -> Server | None:
@@ -90,12 +94,18 @@ async def _lead(flags: Flags, connection: Connection, for_lease: Connection) -> 
         fenced = Client(connection, lease.write_seconds)
         async with asyncio.TaskGroup() as group:
             group.create_task(lease.renew())
-            group.create_task(_control(fenced, flags))
-            group.create_task(Migration(fenced).keep())
+            group.create_task(_work(fenced, flags))
     except* NotLeaderError as error:
         log.warning("leadership lost", error=_reason(error))
     finally:
         await lease.release()
+
+
+async def _work(api: Client, flags: Flags) -> None:
+    """Do everything of which there may be only one in the cluster."""
+    async with asyncio.TaskGroup() as group:
+        group.create_task(_control(api, flags))
+        group.create_task(Migration(api).keep())
 
 
 def _lease(flags: Flags, connection: Connection) -> Lease:

@@ -114,6 +114,14 @@ def _number(text: str) -> int:
 @click.option("--webhook-key-name", default="tls.key", show_default=True)
 @options.tls_min_version
 @options.tls_cipher_suites
+@click.option(
+    "--shutdown-delay",
+    default="0s",
+    callback=_read(flags.delay),
+    metavar="DURATION",
+    show_default=True,
+    help="For so long the webhooks answer after a stop, while traffic still comes.",
+)
 @click.option("-v", "--v", "verbosity", default="0", callback=_read(_number), help="4: debug.")
 @options.version_option(flags.PROGRAM)
 @click.pass_context
@@ -137,6 +145,7 @@ def main(  # noqa: PLR0913 - one for each flag
     webhook_key_name: str,
     tls_min_version: str,
     ciphers: str,
+    shutdown_delay: int,
     verbosity: int,
 ) -> None:
     """Hand out addresses of the in-cluster pools, and serve their webhooks."""
@@ -156,6 +165,7 @@ def main(  # noqa: PLR0913 - one for each flag
         key=webhook_cert_dir / webhook_key_name,
         tls_min_version=tls_min_version,
         ciphers=ciphers,
+        shutdown_delay=shutdown_delay,
         verbosity=verbosity,
     )
     logs.configure(verbosity)

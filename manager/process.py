@@ -37,13 +37,14 @@ def run(flags: Flags, unknown: list[str]) -> int:
 
 
 async def _main(flags: Flags) -> int:
-    stop = stop_signal()
-    jobs = (
-        [_work(flags), _sign(flags)] if flags.self_signed and flags.webhook.port else [_work(flags)]
-    )
+    stop, health = stop_signal(), Health()
+    jobs = [_work(flags, health)]
+    if flags.self_signed and flags.webhook.port:
+        jobs.append(_sign(flags))
     tasks = [asyncio.create_task(job) for job in jobs]
     waiting = asyncio.create_task(stop.wait())
     done, _ = await asyncio.wait([*tasks, waiting], return_when=asyncio.FIRST_COMPLETED)
+    health.ready = False  # before anything is taken down: traffic goes elsewhere meanwhile
     for task in (*tasks, waiting):
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
@@ -69,9 +70,9 @@ async def _sign(flags: Flags) -> NoReturn:
     raise AssertionError("signing never ends")  # pragma: no cover - it ends by an error
 
 
-async def _work(flags: Flags) -> NoReturn:
+async def _work(flags: Flags, health: Health) -> NoReturn:
     """Serve webhooks, then lead; everything is taken down again, in reverse, when cancelled."""
-    health, in_use = Health(), Later()
+    in_use = Later()
     probes = await _serve_probes(health, flags.health)
     try:
         certificates = await _certificates(flags) if flags.webhook.port else None
@@ -82,7 +83,6 @@ async def _work(flags: Flags) -> NoReturn:
             leader = await asyncio.to_thread(importlib.import_module, "manager.leader")
             await leader.run(flags, in_use, certificates)
         finally:
-            health.ready = False
             if webhooks:
                 await webhooks.stop()
     finally:

@@ -3,7 +3,9 @@
 
 import signal
 
-from envtest import client, provider, tenants, waiting
+import pytest
+
+from envtest import client, errors, provider, tenants, waiting
 
 CLAIMS = 500
 
@@ -55,6 +57,35 @@ def test_on_sigterm_the_manager_ends_by_itself_and_gives_its_lease_back(
 
     assert provider.manager.wait() == 0
     assert provider.holder() == ""
+
+
+def test_webhooks_answer_while_others_learn_of_the_stop(tenant: tenants.Tenant) -> None:
+    own = tenant.provider
+    own.manager.stop()
+    lingering = own.new_manager("lingers", "--shutdown-delay=5m", webhook_port=own._webhook_port)
+    lingering.run()
+    tenant.add_pool("blue", "10.0.0.10-10.0.0.20")
+    tenant.add_claim("web", "blue")
+    tenant.bound("web")
+
+    lingering.signal(signal.SIGTERM)
+    waiting.until("it has given up its lease", own.holder, lambda holder: not holder)
+
+    assert not lingering.ready()
+    assert tenant.pools(version="v1alpha1").get("blue")["spec"]["addresses"]
+    with pytest.raises(errors.RefusedError, match=r"10\.0\.0\.10"):  # it still knows who has what
+        tenant.pools().merge("blue", {"spec": {"addresses": ["10.0.0.15-10.0.0.20"]}})
+    lingering.kill()
+    own.manager.run()
+
+
+def test_a_stop_takes_as_long_as_it_is_told(tenant: tenants.Tenant) -> None:
+    brief = tenant.provider.new_manager("brief", "--shutdown-delay=1s")
+    brief.run()
+
+    brief.signal(signal.SIGTERM)
+
+    assert brief.wait() == 0
 
 
 def test_claims_of_the_time_without_a_manager_are_served_by_the_next(

@@ -129,8 +129,8 @@ def test_every_argument_is_a_flag_of_the_manager(overlay: str) -> None:
 @pytest.mark.parametrize(
     ("overlay", "changes"),
     [
-        ("default", {"leader_elect": True}),
-        ("self-signed", {"leader_elect": True, "self_signed": True}),
+        ("default", {"leader_elect": True, "shutdown_delay": 3}),
+        ("self-signed", {"leader_elect": True, "shutdown_delay": 3, "self_signed": True}),
     ],
 )
 def test_the_arguments_say_what_the_defaults_say_but_for(overlay: str, changes: Json) -> None:
@@ -186,9 +186,10 @@ def test_a_stopping_pod_has_the_time_for_what_the_api_server_still_waits_for(
     pod = shipped["Deployment", f"{PREFIX}controller-manager"]["spec"]["template"]["spec"]
     configurations = [found for found in shipped.values() if "webhooks" in found]
     waits = {hook["timeoutSeconds"] for found in configurations for hook in found["webhooks"]}
+    delay = context_of(manager(shipped)["args"]).params["shutdown_delay"]
 
     assert waits == {server._DRAIN_SECONDS}
-    assert pod["terminationGracePeriodSeconds"] > server._DRAIN_SECONDS
+    assert pod["terminationGracePeriodSeconds"] > delay + server._DRAIN_SECONDS
 
 
 def test_metrics_are_read_where_the_role_for_it_says(
