@@ -249,6 +249,7 @@ def replaced(conditions: tuple[Condition, ...], new: Condition) -> tuple[Conditi
 
 
 _NEWEST_FIRST: tuple[type[Contract], ...] = (V1Beta2, V1Beta1)
+_CLUSTER_VERSIONS = ("v1beta2", "v1beta1")
 _VERSIONS = ("v1beta2", "v1beta1", "v1alpha2", "v1alpha1")  # of the group: CAPI's, and our own
 
 
@@ -258,13 +259,13 @@ async def discover(api: Api) -> Contract | None:
     Returns:
         None where CAPI is not installed (yet).
     """
-    kinds = [await _served(api, GROUP, version) for version in _VERSIONS]
-    ipam = frozenset[_Kind]().union(*kinds)
+    ipam, clusters = await asyncio.gather(
+        _served(api, GROUP, _VERSIONS), _served(api, CLUSTER_GROUP, _CLUSTER_VERSIONS)
+    )
     for contract in _NEWEST_FIRST:
         version = f"{GROUP}/{contract.version}"
         if {(version, "IPAddressClaim"), (version, "IPAddress")} <= ipam:
-            for cluster_version in ("v1beta2", "v1beta1"):
-                clusters = await _served(api, CLUSTER_GROUP, cluster_version)
+            for cluster_version in _CLUSTER_VERSIONS:
                 if (f"{CLUSTER_GROUP}/{cluster_version}", "Cluster") in clusters:
                     return contract(cluster_version, ipam)
     return None
@@ -294,8 +295,8 @@ async def discover_addresses(api: Api) -> GroupVersionResource | None:
     Returns:
         None where they are not installed (yet).
     """
+    served = await _served(api, GROUP, tuple(contract.version for contract in _NEWEST_FIRST))
     for contract in _NEWEST_FIRST:
-        served = await _served(api, GROUP, contract.version)
         if (f"{GROUP}/{contract.version}", "IPAddress") in served:
             return _addresses(contract.version)
     return None
@@ -309,7 +310,13 @@ class _ResourceList(Struct, frozen=True):
     resources: tuple[_ServedResource, ...] = ()
 
 
-async def _served(api: Api, group: str, version: str) -> frozenset[_Kind]:
+async def _served(api: Api, group: str, versions: tuple[str, ...]) -> frozenset[_Kind]:
+    """Return the kinds that are served in these versions of a group, asked all at once."""
+    kinds = await asyncio.gather(*(_served_in(api, group, version) for version in versions))
+    return frozenset[_Kind]().union(*kinds)
+
+
+async def _served_in(api: Api, group: str, version: str) -> frozenset[_Kind]:
     """Return the kinds that are served in a version of a group."""
     discovery = GroupVersionResource(group, version, "APIResourceList", "")
     try:
