@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from envtest.contract import GROUP
 from envtest.etcd import Etcd
-from envtest.provider import GROUP
 from envtest.tenants import Tenant
 
 if TYPE_CHECKING:

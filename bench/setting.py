@@ -17,8 +17,9 @@ import usage
 
 from envtest import manifests
 from envtest.client import Json
+from envtest.contract import CLUSTER_NAME, GROUP
 from envtest.errors import EtcdError, LostHistoryError
-from envtest.provider import GROUP, NAMESPACE, SERVICE_ACCOUNT, Provider
+from envtest.provider import NAMESPACE, SERVICE_ACCOUNT, Provider
 from envtest.tenants import Tenant
 from envtest.waiting import until
 
@@ -30,7 +31,7 @@ PATIENCE_SECONDS = 900.0
 _CREATORS = 8  # threads that create or delete
 _SERVED_SECONDS = 300.0  # until a manager that starts with 100,000 claims serves the next one
 _CLUSTER = "crowd"
-_CLUSTER_LABEL = {"cluster.x-k8s.io/cluster-name": _CLUSTER}
+_CLUSTER_LABEL = {CLUSTER_NAME: _CLUSTER}
 _NUMBERS = itertools.count(1)
 
 T = TypeVar("T")

@@ -2,8 +2,8 @@
 """Objects as a user would write them, in the few forms that tests and the demo need."""
 
 from .client import Json
+from .contract import GROUP
 
-GROUP = "ipam.cluster.x-k8s.io"
 KINDS = {
     "InClusterIPPool": "inclusterippools",
     "GlobalInClusterIPPool": "globalinclusterippools",

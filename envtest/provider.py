@@ -9,12 +9,12 @@ from typing import Self
 
 from . import capi, install
 from .client import Client, Json, Resource
+from .contract import GROUP
 from .control_plane import ControlPlane
 from .manager import LEASE_FLAGS, Manager, Options
 from .pki import LOOPBACK
 from .ports import free_port
 
-GROUP = "ipam.cluster.x-k8s.io"
 NAMESPACE = "capi-ipam-in-cluster-system"
 SERVICE_ACCOUNT = "capi-ipam-in-cluster-controller-manager"
 IDENTITY = f"system:serviceaccount:{NAMESPACE}:{SERVICE_ACCOUNT}"

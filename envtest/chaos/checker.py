@@ -19,15 +19,12 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from ..client import Json
+from ..contract import PROTECT, RECORD, RECORD_FOR, RELEASE
 from ..manifests import KINDS
 from .history import Event
 from .recount import offered
 
 CLAIMS, ADDRESSES = "ipaddressclaims", "ipaddresses"
-ADDRESS_ANNOTATION = "ipam.cluster.x-k8s.io/address"
-ADDRESS_FOR_ANNOTATION = "ipam.cluster.x-k8s.io/address-for"  # whom the provider chose it for
-RELEASE = "ipam.cluster.x-k8s.io/ReleaseAddress"
-PROTECTION = "ipam.cluster.x-k8s.io/ProtectAddress"
 
 Place = tuple[str, str]
 """Namespace and name."""
@@ -127,7 +124,7 @@ class Checker:
         if number not in self._offers[pool]:
             self._broken("of what the pool ever offered", event, f"{text} of {pool}")
         if not _protected(address):
-            self._broken("protected at birth", event, f"{text} without {PROTECTION}")
+            self._broken("protected at birth", event, f"{text} without {PROTECT}")
         if (owner := _owner(address)) in self.slipped:
             return
         claim = self._claim_of(address)
@@ -237,7 +234,7 @@ def _held(address: Json) -> tuple[Pool, int]:
 
 
 def _protected(address: Json) -> bool:
-    return PROTECTION in address["metadata"].get("finalizers", ())
+    return PROTECT in address["metadata"].get("finalizers", ())
 
 
 def _owner(address: Json) -> str | None:
@@ -254,5 +251,5 @@ def _named(claim: Json) -> str | None:
 def _asked(claim: Json) -> str | None:
     """Return which address the user of a claim asked for."""
     annotations = claim["metadata"].get("annotations", {})
-    chosen = annotations.get(ADDRESS_FOR_ANNOTATION) == _uid(claim)
-    return None if chosen else annotations.get(ADDRESS_ANNOTATION)
+    chosen = annotations.get(RECORD_FOR) == _uid(claim)
+    return None if chosen else annotations.get(RECORD)

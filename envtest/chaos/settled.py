@@ -12,7 +12,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from ..client import Json
-from .checker import ADDRESS_ANNOTATION, Pool
+from ..contract import RECORD
+from .checker import Pool
 from .recount import offered
 
 
@@ -78,7 +79,7 @@ def _excused(now: Snapshot, claim: Json, reason: str, free: Counter[Pool]) -> bo
         return pool not in now.pools or _going(now.pools[pool])
     if reason == "PoolExhausted":
         return free[pool] == 0
-    asked = claim["metadata"].get("annotations", {}).get(ADDRESS_ANNOTATION)
+    asked = claim["metadata"].get("annotations", {}).get(RECORD)
     if reason != "AllocationFailed" or asked is None or pool not in now.pools:
         return False
     number = int(ipaddress.ip_address(asked))

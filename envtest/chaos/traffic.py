@@ -11,10 +11,10 @@ import urllib3
 
 from .. import manifests
 from ..client import Resource
+from ..contract import RECORD
 from ..control_plane import ADMIN_GROUP
 from ..errors import RefusedError
 from ..provider import Provider
-from .checker import ADDRESS_ANNOTATION
 from .pools import PLANS, Plan
 
 _PAUSE_SECONDS = (0.02, 0.12)  # between a user's requests: two busy users are about 30 a second
@@ -76,7 +76,7 @@ class Traffic:
         body = manifests.claim(name, plan.name, plan.kind, self._provider.ipam_version)
         if plan.asked and self._random.random() < _ASKING:
             asked = self._random.choice(plan.asked)
-            body["metadata"]["annotations"] = {ADDRESS_ANNOTATION: asked}
+            body["metadata"]["annotations"] = {RECORD: asked}
         self._own(self._provider.claims(namespace)).create(body)
         self._mine.append((namespace, name))
         self.done["claims created"] += 1
@@ -99,7 +99,7 @@ class Traffic:
         claim = claims.get(name)
         if plan.asked and "addressRef" not in claim.get("status", {}):
             version = claim["metadata"]["resourceVersion"]
-            annotations = {ADDRESS_ANNOTATION: None}
+            annotations = {RECORD: None}
             metadata = {"annotations": annotations, "resourceVersion": version}
             claims.merge(name, {"metadata": metadata})
             self.done["annotations removed"] += 1

@@ -12,7 +12,7 @@ import yaml
 
 from .. import install
 from ..client import Json, Resource
-from ..provider import GROUP
+from ..contract import GROUP, PROTECT, RELEASE
 
 CONTRACTS = {"v1.0.3": "v1beta1", "v1.1.0": "v1beta2"}
 """Its releases that clusters run, with the contract of each."""
@@ -22,9 +22,6 @@ VERSIONED = {
     "globalinclusterippools": "GlobalInClusterIPPool",
 }
 """The kinds of pools that it has, by their plural."""
-RELEASE_ADDRESS = f"{GROUP}/ReleaseAddress"
-PROTECT_ADDRESS = f"{GROUP}/ProtectAddress"
-PROTECT_POOL = f"{GROUP}/ProtectPool"
 CONVERSION_DATA = "cluster.x-k8s.io/conversion-data"
 _SPEC = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
 
@@ -100,7 +97,7 @@ def bind(claims: Resource, addresses: Resource, claim: Json, pool: Json, address
     """Bind an existing claim to an address of a pool, as that provider does."""
     meta = claim["metadata"]
     name, version = meta["name"], claim["apiVersion"]
-    claims.merge(name, {"metadata": {"finalizers": [RELEASE_ADDRESS]}})
+    claims.merge(name, {"metadata": {"finalizers": [RELEASE]}})
     owners = [_owner(claim, controller=True), _owner(pool, controller=False)]
     labels = {k: v for k, v in meta.get("labels", {}).items() if k.endswith("cluster-name")}
     reference = claim["spec"]["poolRef"]
@@ -109,7 +106,7 @@ def bind(claims: Resource, addresses: Resource, claim: Json, pool: Json, address
         "kind": "IPAddress",
         "metadata": {
             "name": name,
-            "finalizers": [PROTECT_ADDRESS],
+            "finalizers": [PROTECT],
             "labels": labels,
             "ownerReferences": owners,
         },

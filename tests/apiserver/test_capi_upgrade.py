@@ -5,7 +5,7 @@ from collections.abc import Generator
 
 import pytest
 
-from envtest import capi, client, install, plugin, provider, tenants, waiting
+from envtest import capi, client, contract, install, plugin, provider, tenants, waiting
 
 CRDS = "customresourcedefinitions"
 
@@ -86,4 +86,4 @@ def stop_serving(admin: client.Client, version: str) -> None:
             for each in crd["spec"]["versions"]:
                 each["served"] = each["served"] and each["name"] != version
 
-        crds.edit(f"{plural}.{provider.GROUP}", unserve)
+        crds.edit(f"{plural}.{contract.GROUP}", unserve)

@@ -4,12 +4,7 @@
 import pytest
 
 from envtest import manifests, tenants
-
-RELEASE = "ipam.cluster.x-k8s.io/ReleaseAddress"
-PROTECT = "ipam.cluster.x-k8s.io/ProtectAddress"
-RECORD = "ipam.cluster.x-k8s.io/address"
-RECORD_FOR = "ipam.cluster.x-k8s.io/address-for"
-CLUSTER = "cluster.x-k8s.io/cluster-name"
+from envtest.contract import CLUSTER_NAME, PROTECT, RECORD, RECORD_FOR, RELEASE
 
 
 def test_a_claim_gets_an_address(tenant: tenants.Tenant) -> None:
@@ -80,9 +75,9 @@ def test_an_address_carries_the_cluster_name_of_its_claim(tenant: tenants.Tenant
     clusters.create(body | {"spec": {"controlPlaneRef": REFERENCE, "infrastructureRef": REFERENCE}})
     tenant.add_pool("blue", "10.0.0.10-10.0.0.20")
 
-    tenant.add_claim("web", "blue", labels={CLUSTER: "c"})
+    tenant.add_claim("web", "blue", labels={CLUSTER_NAME: "c"})
 
-    assert tenant.address("web")["metadata"]["labels"] == {CLUSTER: "c"}
+    assert tenant.address("web")["metadata"]["labels"] == {CLUSTER_NAME: "c"}
 
 
 REFERENCE = {"apiGroup": "example.com", "kind": "Thing", "name": "c"}

@@ -4,7 +4,7 @@
 import pytest
 
 from api import kinds
-from envtest import client, install, provider
+from envtest import client, contract, install
 
 CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 NAMES = sorted({kind.resource.name for kind in kinds.KINDS})
@@ -16,7 +16,7 @@ def test_every_kind_is_served_in_each_of_its_versions(admin: client.Client) -> N
     served = {
         (version, resource["name"])
         for version in ("v1alpha1", "v1alpha2")
-        for resource in admin.request("GET", f"/apis/{provider.GROUP}/{version}").body["resources"]
+        for resource in admin.request("GET", f"/apis/{contract.GROUP}/{version}").body["resources"]
     }
 
     assert declared <= served

@@ -7,11 +7,11 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from envtest import client, manifests, tenants, waiting
+from envtest.contract import PAUSED
 
 STORM = 5_000
 THREADS = 8  # that create or delete claims
 END_SECONDS = 120.0  # until some thousand addresses are released: a few hundred a second
-PAUSED = "cluster.x-k8s.io/paused"
 
 
 @pytest.fixture

@@ -6,9 +6,9 @@ from datetime import datetime
 
 from envtest import tenants, waiting
 from envtest.client import Json
+from envtest.contract import SKIP_DELETION_CHECK
 
 HOUR = 3600
-SKIP = "ipam.cluster.x-k8s.io/skip-validate-delete-webhook"
 
 
 def add_bound_claim(tenant: tenants.Tenant, grace: int) -> None:
@@ -36,7 +36,7 @@ def set_grace(tenant: tenants.Tenant, seconds: int) -> None:
 
 
 def delete_in_use(tenant: tenants.Tenant, pool: str) -> None:
-    tenant.pools().merge(pool, {"metadata": {"annotations": {SKIP: ""}}})
+    tenant.pools().merge(pool, {"metadata": {"annotations": {SKIP_DELETION_CHECK: ""}}})
     tenant.pools().delete(pool)
 
 

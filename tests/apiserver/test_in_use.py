@@ -9,16 +9,16 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from envtest import client, errors, manifests, tenants, waiting
+from envtest import client, contract, errors, tenants, waiting
 
 ROUNDS = 30
 
 
 def address(tenant: tenants.Tenant, number: int) -> client.Json:
     """Return the IPAddress 10.0.0.1 of pool number such, by nobody whom the controller knows."""
-    reference = {"apiGroup": manifests.GROUP, "kind": "InClusterIPPool", "name": f"pool-{number}"}
+    reference = {"apiGroup": contract.GROUP, "kind": "InClusterIPPool", "name": f"pool-{number}"}
     return {
-        "apiVersion": f"{manifests.GROUP}/{tenant.provider.ipam_version}",
+        "apiVersion": f"{contract.GROUP}/{tenant.provider.ipam_version}",
         "kind": "IPAddress",
         "metadata": {"name": f"address-{number}"},
         "spec": {

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import pytest
 import yaml
 
-from envtest import binaries, control_plane, manifests, tenants, waiting
+from envtest import binaries, contract, control_plane, manifests, tenants, waiting
 from envtest.client import Json
 
 OLD, HUB = "v1alpha1", "v1alpha2"
@@ -75,7 +75,7 @@ def manifest(spec: Json, version: str = OLD) -> str:
 
 
 def resource(version: str) -> str:
-    return f"inclusterippools.{version}.{manifests.GROUP}"
+    return f"inclusterippools.{version}.{contract.GROUP}"
 
 
 @pytest.mark.parametrize("flags", [[], ["--server-side"]], ids=["client-side", "server-side"])

@@ -12,13 +12,8 @@ import pytest
 
 from envtest import manager, manifests, plugin, provider, tenants, waiting
 from envtest.client import Json, Resource
+from envtest.contract import CLUSTER_NAME, MOVE, PAUSED, RECORD, SKIP_DELETION_CHECK, WATCH_FILTER
 
-CLUSTER = "cluster.x-k8s.io/cluster-name"
-PAUSED = "cluster.x-k8s.io/paused"
-RECORD = "ipam.cluster.x-k8s.io/address"
-MOVE = "clusterctl.cluster.x-k8s.io/move"
-SKIP = "ipam.cluster.x-k8s.io/skip-validate-delete-webhook"
-WATCH = "cluster.x-k8s.io/watch-filter"
 NUMBERS = itertools.count(1)
 
 
@@ -51,7 +46,7 @@ def see_clusters(tenant: tenants.Tenant) -> None:
     """Return when the manager has seen whatever happened to Clusters before."""
     name = f"later-{next(NUMBERS)}"
     tenant.add_pool(name, "10.9.0.10")
-    tenant.add_claim(name, name, labels={CLUSTER: name})
+    tenant.add_claim(name, name, labels={CLUSTER_NAME: name})
     add_cluster(tenant, name)
     tenant.bound(name)
 
@@ -104,7 +99,7 @@ def test_a_claim_that_is_made_in_a_pause_is_served_after_it(
     if pause is not pause_claim:
         pause(tenant, on=True)
 
-    claim = tenant.add_claim("web", "blue", labels={CLUSTER: "c"}, annotations=annotations)
+    claim = tenant.add_claim("web", "blue", labels={CLUSTER_NAME: "c"}, annotations=annotations)
 
     see_claims(tenant)
     assert tenant.claims.get("web") == claim
@@ -118,7 +113,7 @@ def test_a_claim_that_is_deleted_in_a_pause_keeps_its_address_until_its_end(
 ) -> None:
     tenant.add_pool("blue", "10.0.0.10")
     add_cluster(tenant, "c")
-    tenant.add_claim("web", "blue", labels={CLUSTER: "c"})
+    tenant.add_claim("web", "blue", labels={CLUSTER_NAME: "c"})
     address = tenant.address("web")
     pause(tenant, on=True)
 
@@ -164,7 +159,7 @@ def belong(tenant: tenants.Tenant, *, to: str, by: str) -> Json:
     """Make a claim `web` of a Cluster, by its label or by its spec."""
     body = manifests.claim("web", "blue", version=tenant.provider.ipam_version)
     if by == "label":
-        body["metadata"]["labels"] = {CLUSTER: to}
+        body["metadata"]["labels"] = {CLUSTER_NAME: to}
     else:
         body["spec"]["clusterName"] = to
     return tenant.claims.create(body)
@@ -212,13 +207,13 @@ def test_the_cluster_in_the_spec_counts_and_not_the_one_in_the_label(
     add_cluster(tenant, "rests", paused=True)
     see_clusters(tenant)
     body = manifests.claim("web", "blue", version=tenant.provider.ipam_version)
-    body["metadata"]["labels"] = {CLUSTER: "runs"}
+    body["metadata"]["labels"] = {CLUSTER_NAME: "runs"}
     body["spec"]["clusterName"] = "rests"
     claim = tenant.claims.create(body)
     see_claims(tenant)
     assert tenant.claims.get("web") == claim
 
-    body["metadata"] = {"name": "other", "labels": {CLUSTER: "rests"}}
+    body["metadata"] = {"name": "other", "labels": {CLUSTER_NAME: "rests"}}
     body["spec"]["clusterName"] = "runs"
     tenant.claims.create(body)
 
@@ -238,7 +233,7 @@ def test_pool_cluster_and_claim_go_in_any_order(
     add_cluster(tenant, "c")
     belong(tenant, to="c", by="spec")
     tenant.bound("web")
-    tenant.pools().merge("blue", annotation(SKIP, ""))
+    tenant.pools().merge("blue", annotation(SKIP_DELETION_CHECK, ""))
 
     for kind in order:
         doors[kind].delete(names[kind])
@@ -253,7 +248,7 @@ def test_a_pool_stays_until_its_last_address_is_released(tenant: tenants.Tenant)
     tenant.add_claim("a", "blue")
     tenant.add_claim("b", "blue")
     tenant.bound("a", "b")
-    tenant.pools().merge("blue", annotation(SKIP, ""))
+    tenant.pools().merge("blue", annotation(SKIP_DELETION_CHECK, ""))
     tenant.pools().delete("blue")
     tenant.add_claim("late", "blue")
     assert "is being deleted" in tenant.not_ready("late", "PoolNotReady")
@@ -346,12 +341,12 @@ def test_a_watch_filter_chooses_claims_and_pools_but_every_address_is_in_use(
     tenant = tenants.Tenant(filtered, filtered.new_namespace("filtered"))
     unlabelled = tenant.add_pool("unlabelled", "10.1.0.10-10.1.0.20")
     body = manifests.pool("mine", {"addresses": ["10.0.0.10-10.0.0.20"], "prefix": 24})
-    body["metadata"]["labels"] = {WATCH: "mine"}
+    body["metadata"]["labels"] = {WATCH_FILTER: "mine"}
     tenant.pools().create(body)
     tenant.addresses.create(address_by_hand(tenant, "by-hand", "mine", "10.0.0.10"))
-    other = tenant.add_claim("other", "mine", labels={WATCH: "theirs"})
+    other = tenant.add_claim("other", "mine", labels={WATCH_FILTER: "theirs"})
 
-    tenant.add_claim("web", "mine", labels={WATCH: "mine"})
+    tenant.add_claim("web", "mine", labels={WATCH_FILTER: "mine"})
 
     assert tenant.bound("web") == ["10.0.0.11"]
     tenant.counts("mine", used=2)

@@ -12,7 +12,7 @@ from typing import TypeVar
 import pytest
 
 from controller import migration
-from envtest import client, errors, install, manifests, plugin, provider, waiting
+from envtest import client, contract, errors, install, manifests, plugin, provider, waiting
 from envtest.client import Json
 from kube import client as kube
 from kube import connect
@@ -199,7 +199,7 @@ def refused(cluster: provider.Provider, pools: client.Resource, name: str) -> Ge
     admission = "admissionregistration.k8s.io/v1"
     policies = cluster.admin.resource(admission, "validatingadmissionpolicies")
     bindings = cluster.admin.resource(admission, "validatingadmissionpolicybindings")
-    rule = {"apiGroups": [provider.GROUP], "apiVersions": ["*"]}
+    rule = {"apiGroups": [contract.GROUP], "apiVersions": ["*"]}
     rule |= {"operations": ["UPDATE"], "resources": [pools.path.rsplit("/")[-1]]}
     validation = {"expression": f"object.metadata.name != '{name}'", "message": "not this one"}
     policy: Json = {"matchConstraints": {"resourceRules": [rule]}, "validations": [validation]}

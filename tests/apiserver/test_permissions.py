@@ -19,7 +19,18 @@ import pytest
 import urllib3
 
 from controller import claims, migration, orphans, state
-from envtest import client, errors, install, manager, manifests, plugin, ports, provider, tenants
+from envtest import (
+    client,
+    contract,
+    errors,
+    install,
+    manager,
+    manifests,
+    plugin,
+    ports,
+    provider,
+    tenants,
+)
 from envtest.client import Json
 from envtest.pki import LOOPBACK
 from envtest.waiting import until, wait_until
@@ -54,7 +65,7 @@ class Right(NamedTuple):
 
 
 NOT_IN_THE_LOG = {
-    Right(provider.GROUP, f"{plural}/finalizers", "update"): (
+    Right(contract.GROUP, f"{plural}/finalizers", "update"): (
         "the API server's own question, about owners with blockOwnerDeletion: tested below"
     )
     for plural in OWNERS.values()
@@ -197,7 +208,7 @@ def read_metrics(cluster: provider.Provider) -> None:
 def without_pauses(cluster: provider.Provider, user: tenants.Tenant) -> None:
     """Do in the manager's name, by its code, what it waits with for 10 seconds or 5 minutes."""
     crds = cluster.admin.resource("apiextensions.k8s.io/v1", install.PLURALS[install.CRD])
-    names = [f"{plural}.{provider.GROUP}" for plural in manifests.KINDS.values()]
+    names = [f"{plural}.{contract.GROUP}" for plural in manifests.KINDS.values()]
     for name in names:
         crds.merge(name, {"status": {"storedVersions": ["v1alpha1", "v1alpha2"]}}, "status")
     orphan = address(cluster, "orphan")
@@ -213,10 +224,10 @@ def without_pauses(cluster: provider.Provider, user: tenants.Tenant) -> None:
 
 def address(cluster: provider.Provider, name: str) -> Json:
     """Return an IPAddress of that name, for a claim of that name."""
-    reference = {"apiGroup": provider.GROUP, "kind": tenants.POOL, "name": "pool"}
+    reference = {"apiGroup": contract.GROUP, "kind": tenants.POOL, "name": "pool"}
     spec = {"address": "10.0.0.11", "prefix": 24, "poolRef": reference, "claimRef": {"name": name}}
     return {
-        "apiVersion": f"{provider.GROUP}/{cluster.ipam_version}",
+        "apiVersion": f"{contract.GROUP}/{cluster.ipam_version}",
         "kind": "IPAddress",
         "metadata": {"name": name},
         "spec": spec,
@@ -351,7 +362,7 @@ def test_no_owner_is_named_without_the_right_to_its_finalizers(runs: Runs, kind:
 def refusal(cluster: provider.Provider, kind: str) -> str:
     """Return why the manager may not create an address with this owner; empty if it may."""
     version = "v1alpha2" if kind in manifests.KINDS else cluster.ipam_version
-    owner: Json = {"apiVersion": f"{provider.GROUP}/{version}", "kind": kind, "name": "x"}
+    owner: Json = {"apiVersion": f"{contract.GROUP}/{version}", "kind": kind, "name": "x"}
     body = address(cluster, "x")
     body["metadata"]["ownerReferences"] = [{**owner, "uid": "1", "blockOwnerDeletion": True}]
     token = cluster.control_plane.service_account_token(*ACCOUNT)

@@ -10,16 +10,18 @@ import pytest
 
 from envtest import manifests, tenants, waiting
 from envtest.client import Json, Resource
+from envtest.contract import (
+    CLUSTER_NAME,
+    MOVE,
+    PAUSED,
+    PROTECT,
+    RECORD,
+    RECORD_FOR,
+    RELEASE,
+    SKIP_DELETION_CHECK,
+)
 from envtest.errors import RefusedError
 
-RELEASE = "ipam.cluster.x-k8s.io/ReleaseAddress"
-PROTECT = "ipam.cluster.x-k8s.io/ProtectAddress"
-RECORD = "ipam.cluster.x-k8s.io/address"
-RECORD_FOR = "ipam.cluster.x-k8s.io/address-for"
-MOVE = "clusterctl.cluster.x-k8s.io/move"
-CLUSTER = "cluster.x-k8s.io/cluster-name"
-PAUSED = "cluster.x-k8s.io/paused"
-SKIP = "ipam.cluster.x-k8s.io/skip-validate-delete-webhook"
 READS = {"get", "list", "watch"}
 NO_FINALIZERS: Json = {"metadata": {"finalizers": None}}
 
@@ -78,8 +80,8 @@ def without(meta: Json, *names: str) -> Json:
     [
         pytest.param({"finalizers": None}, id="finalizer"),
         pytest.param({"ownerReferences": None}, id="owners"),
-        pytest.param({"labels": {CLUSTER: None}}, id="label"),
-        pytest.param({"labels": {CLUSTER: "another"}}, id="other-label"),
+        pytest.param({"labels": {CLUSTER_NAME: None}}, id="label"),
+        pytest.param({"labels": {CLUSTER_NAME: "another"}}, id="other-label"),
     ],
 )
 def test_what_an_address_lacks_is_put_back(tenant: tenants.Tenant, missing: Json) -> None:
@@ -99,7 +101,7 @@ def bound_address(tenant: tenants.Tenant) -> Json:
     """Bind a claim `web` of a Cluster, and return its IPAddress."""
     tenant.add_pool("blue", "10.0.0.10-10.0.0.20")
     add_cluster(tenant, "c")
-    tenant.add_claim("web", "blue", labels={CLUSTER: "c"})
+    tenant.add_claim("web", "blue", labels={CLUSTER_NAME: "c"})
     return tenant.address("web")
 
 
@@ -309,7 +311,7 @@ def test_a_restart_writes_nothing_that_is_as_it_should_be(tenant: tenants.Tenant
     tenant.add_pool("resting", "10.3.0.10")
     tenant.add_claim("rests", "resting")
     add_cluster(tenant, "c")
-    tenant.add_claim("web", "blue", labels={CLUSTER: "c"})
+    tenant.add_claim("web", "blue", labels={CLUSTER_NAME: "c"})
     tenant.add_claim("global", global_pool, "GlobalInClusterIPPool")
     tenant.add_claim("prefix", "prefixes", tenants.PREFIX_POOL)
     tenant.bound("web", "global", "prefix", "rests")
@@ -324,7 +326,7 @@ def test_a_restart_writes_nothing_that_is_as_it_should_be(tenant: tenants.Tenant
     tenant.not_ready("waits", "PoolExhausted")
     tenant.add_claim("poolless", "missing")
     tenant.not_ready("poolless", "PoolNotReady")
-    tenant.add_claim("clusterless", "blue", labels={CLUSTER: "missing"})
+    tenant.add_claim("clusterless", "blue", labels={CLUSTER_NAME: "missing"})
     tenant.counts("blue", used=3)
     await_reason(tenant, "blue", "DuplicateAddress")
     await_reason(tenant, "resting", "Paused")
@@ -446,7 +448,7 @@ def test_addresses_keep_what_a_pool_made_anew_does_not_offer(tenant: tenants.Ten
     tenant.add_pool("blue", "10.0.0.10")
     tenant.add_claim("web", "blue")
     before = tenant.address("web")
-    tenant.pools().merge("blue", {"metadata": {"annotations": {SKIP: ""}}})
+    tenant.pools().merge("blue", {"metadata": {"annotations": {SKIP_DELETION_CHECK: ""}}})
     tenant.pools().delete("blue")
     tenant.pools().merge("blue", NO_FINALIZERS)
 

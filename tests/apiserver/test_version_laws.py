@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from envtest import client, manifests, tenants
+from envtest import client, contract, manifests, tenants
 from envtest.client import Json
 
 OLD, HUB = "v1alpha1", "v1alpha2"
@@ -238,9 +238,7 @@ def check_managed_fields(user: tenants.Tenant, *versions: str) -> dict[str, set[
     for entry in entries:
         body = user.pools(version=entry["apiVersion"].rpartition("/")[2]).get("blue")
         assert list(missing(body, entry["fieldsV1"])) == [], entry
-    assert {entry["apiVersion"] for entry in entries} == {
-        f"{manifests.GROUP}/{v}" for v in versions
-    }
+    assert {entry["apiVersion"] for entry in entries} == {f"{contract.GROUP}/{v}" for v in versions}
     return {entry["manager"]: set(owned(entry)) for entry in entries}
 
 

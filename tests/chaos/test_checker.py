@@ -9,8 +9,8 @@ import pytest
 
 from envtest.chaos import checker
 from envtest.chaos.history import Event
+from envtest.contract import GROUP, PROTECT, RECORD, RECORD_FOR, RELEASE
 
-GROUP = "ipam.cluster.x-k8s.io"
 DELETED_AT = dt.datetime(2026, 1, 1, 12, tzinfo=dt.UTC)
 LONG_AFTER = DELETED_AT.timestamp() + 60
 Json = dict[str, Any]
@@ -33,9 +33,9 @@ def deleted(body: Json) -> Json:
 
 
 def asking(body: Json, address: str, chosen_for: str = "") -> Json:
-    annotations = {checker.ADDRESS_ANNOTATION: address}
+    annotations = {RECORD: address}
     if chosen_for:
-        annotations[checker.ADDRESS_FOR_ANNOTATION] = chosen_for
+        annotations[RECORD_FOR] = chosen_for
     body["metadata"]["annotations"] = annotations
     return body
 
@@ -48,7 +48,7 @@ def address(
         "namespace": "east",
         "name": name,
         "uid": f"address-{made}-of-{name}",
-        "finalizers": [checker.PROTECTION],
+        "finalizers": [PROTECT],
         "ownerReferences": [owner],
     }
     reference = {"apiGroup": GROUP, "kind": "InClusterIPPool", "name": pool}
@@ -198,7 +198,7 @@ def test_an_address_that_lost_its_owner_goes_before_its_claim_all_the_same() -> 
 
 def test_an_address_that_a_living_claim_took_over_is_that_claims() -> None:
     held = claim()
-    held["metadata"]["finalizers"] = [checker.RELEASE]
+    held["metadata"]["finalizers"] = [RELEASE]
     story = began().claim(held).address(address()).claim(None)  # past its finalizer
 
     story = story.claim(claim(uid="new")).address(address(uid="new")).claim(bound(uid="new"))
@@ -278,7 +278,7 @@ def test_what_the_provider_chose_itself_was_not_asked_for() -> None:
 
 def test_what_the_api_server_removed_past_its_finalizer_breaks_no_law_of_the_provider() -> None:
     held = claim()
-    held["metadata"]["finalizers"] = [checker.RELEASE]
+    held["metadata"]["finalizers"] = [RELEASE]
 
     assert began().claim(claim()).claim(held).claim(None).address(address()).laws == []
     assert began().claim(held).address(address()).claim(None).laws == []
@@ -286,7 +286,7 @@ def test_what_the_api_server_removed_past_its_finalizer_breaks_no_law_of_the_pro
 
 def test_an_address_twice_is_found_though_the_claim_of_one_was_removed_so() -> None:
     held = claim()
-    held["metadata"]["finalizers"] = [checker.RELEASE]
+    held["metadata"]["finalizers"] = [RELEASE]
     story = began().claim(held).claim(None).claim(claim("other")).address(address("other"))
 
     assert story.address(address()).laws == ["no address twice"]

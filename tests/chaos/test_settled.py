@@ -8,6 +8,7 @@ import pytest
 
 from envtest import manifests
 from envtest.chaos import recount, settled
+from envtest.contract import RECORD
 
 Json = dict[str, Any]
 KEY = ("inclusterippools", "east", "blue")
@@ -57,9 +58,9 @@ def now(
 FULL = pool(free=0, used=2)
 BOTH = [address("web", "10.0.0.1"), address("other", "10.0.0.2")]
 TWO = [claim("web"), claim("other")]
-ASKING = {"ipam.cluster.x-k8s.io/address": "10.0.0.1"}
-ELSEWHERE = {"ipam.cluster.x-k8s.io/address": "10.9.9.9"}
-FREE = {"ipam.cluster.x-k8s.io/address": "10.0.0.2"}
+ASKING = {RECORD: "10.0.0.1"}
+ELSEWHERE = {RECORD: "10.9.9.9"}
+FREE = {RECORD: "10.0.0.2"}
 
 
 def going(body: Json) -> Json:

@@ -6,9 +6,10 @@ from collections.abc import Generator
 import pytest
 
 from envtest import waiting
+from envtest.contract import GROUP
 from envtest.lab.lab import Lab
 from envtest.lab.management import Management
-from envtest.provider import GROUP, NAMESPACE
+from envtest.provider import NAMESPACE
 from envtest.tenants import Tenant
 
 TEAM = "team"

@@ -9,10 +9,10 @@ import pytest
 import yaml
 
 from envtest import waiting
+from envtest.contract import GROUP
 from envtest.lab.documents import Reader
 from envtest.lab.lab import Lab
 from envtest.lab.management import Management
-from envtest.provider import GROUP
 from envtest.tenants import Tenant
 
 DOCS = Path(__file__).parent.parent.parent / "docs"

@@ -9,6 +9,7 @@ import pytest
 
 from envtest import waiting
 from envtest.client import Json
+from envtest.contract import CLUSTER_NAME, PAUSED
 from envtest.lab.lab import Lab
 from envtest.lab.management import Management
 from envtest.tenants import PREFIX_POOL, Tenant
@@ -17,7 +18,6 @@ TEAM = "team"
 PROD = "prod"
 GLOBAL = "GlobalInClusterIPPool"
 CLAIMS = ("of-cluster", "of-infrastructure", "alone", "paused", "global", "prefix")
-PAUSED = "cluster.x-k8s.io/paused"
 ORPHAN_SECONDS = 60.0  # of an address whose claim is gone: the garbage collector comes first
 
 
@@ -55,7 +55,7 @@ def furnish(place: Management) -> None:
 
 
 def of(cluster: str) -> dict[str, str]:
-    return {"cluster.x-k8s.io/cluster-name": cluster}
+    return {CLUSTER_NAME: cluster}
 
 
 def owner(found: Json) -> Json:

@@ -9,11 +9,12 @@ import pytest
 
 from envtest import install, manifests, waiting
 from envtest.client import Json
+from envtest.contract import GROUP, PROTECT_POOL
 from envtest.lab import predecessor
 from envtest.lab.lab import Lab
 from envtest.lab.management import Management
 from envtest.lab.watching import Outage, follow
-from envtest.provider import GROUP, LEASE, NAMESPACE
+from envtest.provider import LEASE, NAMESPACE
 from envtest.tenants import Tenant
 
 TEAM = "team"
@@ -48,7 +49,7 @@ def management(lab: Lab, request: pytest.FixtureRequest) -> Generator[Management
 def add_pool(tenant: Tenant[Management], name: str) -> None:
     version = POOLS[name]
     body = manifests.pool(name, SPECS[version], version=version)
-    body["metadata"]["finalizers"] = [predecessor.PROTECT_POOL]
+    body["metadata"]["finalizers"] = [PROTECT_POOL]
     tenant.pools(version=version).create(body)
 
 

@@ -15,7 +15,7 @@ import yaml
 
 from api import kinds, model
 from conversion import registry
-from envtest import binaries, control_plane, manifests, tenants, waiting
+from envtest import binaries, contract, control_plane, manifests, tenants, waiting
 from envtest.client import Json, Resource
 from generator import crds, editor
 from kube import pools
@@ -34,7 +34,7 @@ SCHEMAS = {
     path: json.loads(text)
     for path, text in editor.files(crds.definitions(kinds.KINDS), "x").items()
 }
-HUB = f"{manifests.GROUP}/{pools.HUB}"
+HUB = f"{contract.GROUP}/{pools.HUB}"
 
 Kubectl = Callable[..., str]
 
@@ -124,7 +124,7 @@ def test_a_claim_names_a_pool_among_the_samples(claim: Json) -> None:
     offered = {(pool["kind"], pool["metadata"]["name"]) for pool in POOLS}
 
     assert (reference["kind"], reference["name"]) in offered
-    assert reference["apiGroup"] == manifests.GROUP
+    assert reference["apiGroup"] == contract.GROUP
 
 
 @every_pool
