@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NoReturn
 import structlog
 
 from kube import capi, workers
+from kube.pieces import in_pieces
 from kube.queue import Queue
 
 from .claims import Claims
@@ -68,7 +69,7 @@ class Controller:
         await state.load()
         self._watch()
         log.info("caches loaded", claims=len(state.claims), addresses=len(state.addresses))
-        self._start()
+        await self._start()
         async with asyncio.TaskGroup() as group:
             for cache in state.caches:
                 group.create_task(cache.follow())
@@ -91,11 +92,11 @@ class Controller:
         for cache in state.pools.values():
             cache.on_change = self._on_pool
 
-    def _start(self) -> None:
+    async def _start(self) -> None:
         """Look at everything once, oldest claims first."""
-        for claim in sorted(self.state.claims, key=self.state.age):
+        async for claim in in_pieces(sorted(self.state.claims, key=self.state.age)):
             self._claim_queue.add(claim.metadata.key, claim.pool)
-        for address in self.state.addresses:
+        async for address in in_pieces(self.state.addresses):
             if address.pool:
                 self._claim_queue.add(address.metadata.key, address.pool)
         for cache in self.state.pools.values():

@@ -17,6 +17,7 @@ from kube import capi, pools
 from kube.cache import Cache
 from kube.client import REQUEST_SECONDS, may_list
 from kube.objects import Key, PoolKey
+from kube.pieces import in_pieces
 
 from .ledger import Age, Book
 
@@ -120,7 +121,7 @@ class State:
         async with asyncio.TaskGroup() as loading:
             for cache in self.caches:
                 loading.create_task(cache.load())
-        self.rebuild()
+        await self.rebuild()
 
     async def _narrow(self, namespace: str) -> None:
         """Look at one namespace alone where no more is allowed, and then serve no global pools.
@@ -176,18 +177,22 @@ class State:
         in_namespace = self.scope.namespace in ("", address.metadata.namespace)
         return in_namespace and self.scope.watch_filter in ("", label)
 
-    def rebuild(self) -> None:
+    async def rebuild(self) -> None:
         """Start the books from the caches.
 
         Flow:
             Pools first, then IPAddress objects, which are the better title, then what claims say.
             A former process may have sent for the IPAddress of a claim that has none yet.
+
+        Caveats:
+            The caches must not change meanwhile: nothing follows them yet.
         """
         for pool in self._all_pools():
             self.set_pool(None, pool)
-        for address in self.addresses:
+        async for address in in_pieces(self.addresses):
             self.set_address(None, address)
-        for claim in sorted(self.claims, key=lambda item: item.metadata.age_order):
+        claims = sorted(self.claims, key=lambda item: item.metadata.age_order)
+        async for claim in in_pieces(claims):
             self.set_claim(None, claim)
             given = reservation(claim)
             if claim.pool and given and self.addresses.get(claim.metadata.key) is None:

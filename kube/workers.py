@@ -63,6 +63,7 @@ async def _work(
     counts: metrics.ReconcileMetrics,
 ) -> NoReturn:
     while True:
+        await asyncio.sleep(0)  # a reconcile that finds nothing to do waits for nothing
         key = await queue.get()
         try:
             outcome = await reconcile(key)

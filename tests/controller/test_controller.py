@@ -3,7 +3,9 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+import ipaddress
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine
+from typing import Any
 
 import pytest
 from typing_extensions import override
@@ -17,6 +19,9 @@ from kube.resources import GroupVersionResource
 
 CONTRACT = capi.V1Beta2("v1beta2")
 POOLS = pools.KINDS["InClusterIPPool"]
+FIRST = ipaddress.ip_address("10.0.0.1")
+CROWD = 2000  # claims, each with its address
+TURNS = 6  # that others have while those are gone through twice, and one or two without a crowd
 
 
 class Cluster(FakeApi):
@@ -224,3 +229,28 @@ async def test_books_of_pools_that_are_gone_do_not_pile_up() -> None:
         with contextlib.suppress(asyncio.CancelledError):
             await task
     assert not controller.state.claims_of_pool
+
+
+async def test_a_start_with_many_claims_leaves_others_their_turns(cluster: Cluster) -> None:
+    cluster.pool("10.0.0.0/16")
+    for number in range(CROWD):
+        cluster.claim(f"claim-{number}")
+        meta = {"name": f"claim-{number}", "namespace": "default"}
+        reference = {"apiGroup": POOLS.group, "kind": POOLS.kind, "name": "blue"}
+        spec = {"poolRef": reference, "address": str(FIRST + number)}
+        cluster.put(CONTRACT.addresses, {"metadata": meta, "spec": spec})
+    controller = Controller(cluster, CONTRACT, Scope())
+    await controller.state.load()
+
+    assert await turns_during(controller.state.rebuild()) >= TURNS
+    assert await turns_during(controller._start()) >= TURNS
+
+
+async def turns_during(work: Coroutine[Any, Any, None]) -> int:
+    """Return how often another task had its turn while one was at work."""
+    turns = 0
+    task = asyncio.create_task(work)
+    while not task.done():
+        await asyncio.sleep(0)
+        turns += 1
+    return turns

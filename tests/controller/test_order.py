@@ -261,7 +261,7 @@ async def test_one_claim_beside_5000_of_another_pool_is_handed_out_in_its_first_
         storm_and_one(api)
     await controller.state.load()
     controller._watch()
-    controller._start()
+    await controller._start()
     if not first:
         storm_and_one(api)
         for event in api.changes(CONTRACT.claims, "", controller.state.claims._revision):

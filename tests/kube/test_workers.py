@@ -14,6 +14,7 @@ from kube import errors, metrics, workers
 from kube.queue import Queue
 
 NUMBERS = itertools.count()
+CROWD = 1000
 OUTCOMES: dict[str, Callable[[], workers.Outcome]] = {
     "success": workers.Done,
     "requeue_after": lambda: workers.Again(3600),
@@ -157,3 +158,13 @@ async def test_the_end_of_a_former_queue_hides_no_later_one_of_its_name() -> Non
             showing.enter_context(metrics.SERVED.showing(later, 7))
 
         assert gauges(later.name)["controller_runtime_max_concurrent_reconciles"] == 7
+
+
+async def test_many_keys_with_nothing_to_do_leave_others_their_turns() -> None:
+    work = Work()
+    work.go.set()  # so that no reconcile waits for anything
+    for number in range(CROWD):
+        work.queue.add(str(number))
+
+    async with work.running(2):
+        assert 0 < work.count("waiting") < CROWD

@@ -38,9 +38,9 @@ class Process:
         }
         for cache in self.caches.values():
             finished(cache.load())
-        self.state.rebuild()
+        finished(self.state.rebuild())
         made._watch()
-        made._start()
+        finished(made._start())
         self.workers = [
             *(
                 self._worker(made._claim_queue, made._reconcile, made._pool_of)

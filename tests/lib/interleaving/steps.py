@@ -83,17 +83,22 @@ class Stop:
 class Worker:
     """A worker of `kube.workers`, from one stop to the next."""
 
-    def __init__(self, work: Coroutine[Stop, KubeError | None, NoReturn]) -> None:
+    def __init__(self, work: Coroutine[Stop | None, KubeError | None, NoReturn]) -> None:
         self._work = work
-        self.at = work.send(None)
+        self.at = self._next(None)
 
     def go(self, error: KubeError | None = None) -> None:
         if self.at.kind == "ended":
             return
         try:
-            self.at = self._work.send(error)
+            self.at = self._next(error)
         except NotLeaderError:
             self.at = Stop("ended")
+
+    def _next(self, error: KubeError | None) -> Stop:
+        while (stop := self._work.send(error)) is None:  # others have a turn: nobody is there
+            error = None
+        return stop
 
     def end(self) -> None:
         self._work.close()
