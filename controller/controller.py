@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, NoReturn
 import structlog
 
 from kube import capi, workers
-from kube.pieces import in_pieces
 from kube.queue import Queue
+from kube.tasks import in_pieces, together
 
 from .claims import Claims
 from .events import Recorder
@@ -70,18 +70,14 @@ class Controller:
         self._watch()
         log.info("caches loaded", claims=len(state.claims), addresses=len(state.addresses))
         await self._start()
-        async with asyncio.TaskGroup() as group:
-            for cache in state.caches:
-                group.create_task(cache.follow())
-            group.create_task(self._news.run())
-            group.create_task(capi.until_changed(self._api, state.contract))
-            group.create_task(
-                workers.run(self._claim_queue, self._reconcile, self._pool_of, CLAIM_WORKERS)
-            )
-            group.create_task(
-                workers.run(self._pool_queue, self._pools.reconcile, lambda _: None, POOL_WORKERS)
-            )
-        raise AssertionError("tasks never end")  # pragma: no cover - the group ends by an error
+        await together(
+            *(cache.follow() for cache in state.caches),
+            self._news.run(),
+            capi.until_changed(self._api, state.contract),
+            workers.run(self._claim_queue, self._reconcile, self._pool_of, CLAIM_WORKERS),
+            workers.run(self._pool_queue, self._pools.reconcile, lambda _: None, POOL_WORKERS),
+        )
+        raise AssertionError("jobs never end")  # pragma: no cover - they only end by an error
 
     def _watch(self) -> None:
         state = self.state

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections import defaultdict
 from dataclasses import dataclass
@@ -17,7 +16,7 @@ from kube import capi, pools
 from kube.cache import Cache
 from kube.client import REQUEST_SECONDS, may_list
 from kube.objects import Key, PoolKey
-from kube.pieces import in_pieces
+from kube.tasks import in_pieces, together
 
 from .ledger import Age, Book
 
@@ -118,9 +117,7 @@ class State:
         """
         if self.scope.namespace:
             await self._narrow(self.scope.namespace)
-        async with asyncio.TaskGroup() as loading:
-            for cache in self.caches:
-                loading.create_task(cache.load())
+        await together(*(cache.load() for cache in self.caches))
         await self.rebuild()
 
     async def _narrow(self, namespace: str) -> None:

@@ -11,6 +11,7 @@ import structlog
 
 from . import metrics
 from .errors import ConflictError, KubeError, NotLeaderError
+from .tasks import together
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Hashable
@@ -50,10 +51,8 @@ async def run(
     """
     counts = metrics.ReconcileMetrics(queue.name)
     with metrics.SERVED.showing(queue, workers):
-        async with asyncio.TaskGroup() as group:
-            for _ in range(workers):
-                group.create_task(_work(queue, reconcile, group_of, counts))
-    raise AssertionError("workers never end")  # pragma: no cover - the group only ends by an error
+        await together(*(_work(queue, reconcile, group_of, counts) for _ in range(workers)))
+    raise AssertionError("workers never end")  # pragma: no cover - they only end by an error
 
 
 async def _work(

@@ -23,6 +23,7 @@ from kube.client import Client
 from kube.connect import connect, own_namespace
 from kube.errors import KubeError, NotLeaderError
 from kube.lease import Lease
+from kube.tasks import together
 from webhook.live import Live
 from webhook.server import Server
 
@@ -92,9 +93,7 @@ async def _lead(flags: Flags, connection: Connection, for_lease: Connection) -> 
     try:
         await lease.acquire()
         fenced = Client(connection, lease.write_seconds)
-        async with asyncio.TaskGroup() as group:
-            group.create_task(lease.renew())
-            group.create_task(_work(fenced, flags))
+        await together(lease.renew(), _work(fenced, flags))
     except* NotLeaderError as error:
         log.warning("leadership lost", error=_reason(error))
     finally:
@@ -103,9 +102,7 @@ async def _lead(flags: Flags, connection: Connection, for_lease: Connection) -> 
 
 async def _work(api: Client, flags: Flags) -> None:
     """Do everything of which there may be only one in the cluster."""
-    async with asyncio.TaskGroup() as group:
-        group.create_task(_control(api, flags))
-        group.create_task(Migration(api).keep())
+    await together(_control(api, flags), Migration(api).keep())
 
 
 def _lease(flags: Flags, connection: Connection) -> Lease:
