@@ -13,6 +13,7 @@ from kube import capi, workers
 from kube.queue import Queue
 from kube.tasks import in_pieces, together
 
+from . import metrics
 from .claims import Claims
 from .events import Recorder
 from .pools import Pools
@@ -70,13 +71,14 @@ class Controller:
         self._watch()
         log.info("caches loaded", claims=len(state.claims), addresses=len(state.addresses))
         await self._start()
-        await together(
-            *(cache.follow() for cache in state.caches),
-            self._news.run(),
-            capi.until_changed(self._api, state.contract),
-            workers.run(self._claim_queue, self._reconcile, self._pool_of, CLAIM_WORKERS),
-            workers.run(self._pool_queue, self._pools.reconcile, lambda _: None, POOL_WORKERS),
-        )
+        with metrics.SHOWN.showing(state):  # not before: counts of half a book are wrong
+            await together(
+                *(cache.follow() for cache in state.caches),
+                self._news.run(),
+                capi.until_changed(self._api, state.contract),
+                workers.run(self._claim_queue, self._reconcile, self._pool_of, CLAIM_WORKERS),
+                workers.run(self._pool_queue, self._pools.reconcile, lambda _: None, POOL_WORKERS),
+            )
         raise AssertionError("jobs never end")  # pragma: no cover - they only end by an error
 
     def _watch(self) -> None:

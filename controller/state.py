@@ -14,7 +14,7 @@ from ipam.errors import NotationError
 from ipam.notation import Address, parse_address
 from kube import capi, pools
 from kube.cache import Cache
-from kube.client import REQUEST_SECONDS, may_list
+from kube.client import REQUEST_SECONDS, may_follow
 from kube.objects import Key, PoolKey
 from kube.tasks import in_pieces, together
 
@@ -126,14 +126,15 @@ class State:
         Their addresses are in use in all namespaces, so who can't see them all may give none.
         """
         everywhere = [self.contract.addresses, *(pools.KINDS[kind] for kind in _GLOBAL_KINDS)]
-        closed = [each.plural for each in everywhere if not await may_list(self._api, each)]
+        allowed = await together(*(may_follow(self._api, each) for each in everywhere))
+        closed = [each.plural for each, may in zip(everywhere, allowed, strict=True) if not may]
         if not closed:
             return
-        log.warning("global pools are not served", namespace=namespace, no_list_of=closed)
+        log.warning("global pools are not served", namespace=namespace, closed=closed)
         self.global_pools_closed = (
-            f"is a global pool, and the manager (--namespace {namespace}) may not list "
-            f"{', '.join(closed)} in all namespaces: allow its ServiceAccount to list and watch "
-            "them, or use a pool of the namespace"
+            f"is a global pool, and the manager (--namespace {namespace}) may not list and watch "
+            f"{', '.join(closed)} in all namespaces: allow this to its ServiceAccount, or use a "
+            "pool of the namespace"
         )
         contract, api = self.contract, self._api
         self.addresses = Cache(api, contract.addresses, capi.Address, namespace)

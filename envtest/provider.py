@@ -74,7 +74,7 @@ class Provider(Ipam):
     `capi_series` chooses the contract of Cluster API.  `flags` go to the manager in addition to
     where everything is.  `audit` records the manager's requests (`requests`).
     `self_signed` installs what is shipped for clusters without cert-manager.
-    `webhook_port` is where the API server finds the webhooks, should that not be the manager.
+    `webhook_port` is where the API server finds the webhooks, any free port by default.
     """
 
     def __init__(  # noqa: PLR0913 - all but the first by their names
@@ -91,7 +91,7 @@ class Provider(Ipam):
         super().__init__(capi_series)
         self.folder = folder
         self.control_plane = ControlPlane(folder, audit=audit, detached=detached)
-        self._webhook_port = webhook_port or free_port()
+        self.webhook_port = webhook_port or free_port()
         self._flags = flags
         self._detached = detached
         self._self_signed = self_signed
@@ -116,13 +116,13 @@ class Provider(Ipam):
 
     def start_manager(self) -> None:
         """Start the manager that serves the webhooks; return when it is ready."""
-        self.manager = self.new_manager("manager", webhook_port=self._webhook_port)
+        self.manager = self.new_manager("manager", webhook_port=self.webhook_port)
         self.manager.run()
 
     def install(self) -> None:
         """Install Cluster API's CRDs and the provider's objects; needs no manager yet."""
         install.crds(self.admin, capi.crds(self.capi_series))
-        url = f"https://{LOOPBACK}:{self._webhook_port}"
+        url = f"https://{LOOPBACK}:{self.webhook_port}"
         authority = self.control_plane.authority.pem
         webhooks = install.Webhooks(url, authority)
         if self._self_signed:
@@ -159,7 +159,7 @@ class Provider(Ipam):
 
     def serving_certificate(self) -> str:
         """Return the certificate (PEM) that the manager's webhooks present now."""
-        return ssl.get_server_certificate((LOOPBACK, self._webhook_port))
+        return ssl.get_server_certificate((LOOPBACK, self.webhook_port))
 
     def requests(self) -> list[Json]:
         """Return what the manager asked of the API server so far: audit events, oldest first."""

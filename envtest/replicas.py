@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
+from . import capi
 from .manager import LEASE_FLAGS, Manager
 from .ports import free_port
 from .provider import Provider
@@ -43,8 +44,9 @@ class Replica:
 class Replicas:
     """The cluster, for the length of a block."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, capi_series: str = capi.NEWEST) -> None:
         self.folder = folder
+        self._capi_series = capi_series
         self._ports = [free_port() for _ in NAMES]
         self._stack = ExitStack()
 
@@ -52,7 +54,9 @@ class Replicas:
         with ExitStack() as stack:
             self.service = stack.enter_context(Relay(*self._ports))
             port = self.service.port
-            self.provider = Provider(self.folder, flags=LEASE_FLAGS, webhook_port=port)
+            self.provider = Provider(
+                self.folder, capi_series=self._capi_series, flags=LEASE_FLAGS, webhook_port=port
+            )
             stack.callback(self.provider.stop)
             self.provider.control_plane.start()
             self.provider.install()

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, ClassVar, NoReturn
+from typing import TYPE_CHECKING, ClassVar, NoReturn, TypeVar
 
 import msgspec
 from msgspec.structs import force_setattr
@@ -32,9 +32,14 @@ from .objects import (
 )
 from .pools import KINDS
 from .resources import GroupVersionResource
+from .tasks import together
 
 if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
     from .client import Api
+
+T = TypeVar("T")
 
 CLUSTER_GROUP = "cluster.x-k8s.io"
 
@@ -259,7 +264,7 @@ async def discover(api: Api) -> Contract | None:
     Returns:
         None where CAPI is not installed (yet).
     """
-    ipam, clusters = await asyncio.gather(
+    ipam, clusters = await _together(
         _served(api, GROUP, _VERSIONS), _served(api, CLUSTER_GROUP, _CLUSTER_VERSIONS)
     )
     for contract in _NEWEST_FIRST:
@@ -312,8 +317,16 @@ class _ResourceList(Struct, frozen=True):
 
 async def _served(api: Api, group: str, versions: tuple[str, ...]) -> frozenset[_Kind]:
     """Return the kinds that are served in these versions of a group, asked all at once."""
-    kinds = await asyncio.gather(*(_served_in(api, group, version) for version in versions))
+    kinds = await _together(*(_served_in(api, group, version) for version in versions))
     return frozenset[_Kind]().union(*kinds)
+
+
+async def _together(*questions: Coroutine[object, object, T]) -> list[T]:
+    """Ask at once; raises the first error, of which the others say no more."""
+    try:
+        return await together(*questions)
+    except BaseExceptionGroup as group:
+        raise group.exceptions[0] from group
 
 
 async def _served_in(api: Api, group: str, version: str) -> frozenset[_Kind]:

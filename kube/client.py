@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from contextlib import aclosing
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
@@ -115,14 +116,18 @@ async def pages(
         params = {"limit": _PAGE, "continue": page.metadata.continue_, **selector}
 
 
-async def may_list(api: Api, resource: GroupVersionResource) -> bool:
-    """Tell whether we are allowed to list a collection in all namespaces, by asking for one item.
+async def may_follow(api: Api, resource: GroupVersionResource) -> bool:
+    """Tell whether we are allowed to list and watch a collection in all namespaces, by trying.
+
+    Takes a second where there is nothing to be told of.
 
     Raises:
         KubeError: the API server refused for another reason, or could not be reached.
     """
     try:
         await api.list(resource, "", {"limit": "1"})
+        async with aclosing(api.watch(resource, "", {"timeoutSeconds": "1"})) as events:
+            await anext(events, None)
     except ApiError as error:
         if error.status == HTTPStatus.FORBIDDEN:
             return False

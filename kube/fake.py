@@ -101,14 +101,18 @@ class FakeApi:
         namespace: str = "",
         params: Mapping[str, str] | None = None,
     ) -> AsyncGenerator[bytes]:
-        """Yield each change after a resourceVersion, for ever."""
+        """Yield each change after a resourceVersion; ends where nothing comes for its time-out."""
         seen = int((params or {}).get("resourceVersion", "0"))
+        limit = (params or {}).get("timeoutSeconds")
         while True:
             changed = self._changed
             for event in tuple(self.changes(resource, namespace, seen)):
                 yield event
             seen = self._revision
-            await changed.wait()
+            try:
+                await asyncio.wait_for(changed.wait(), float(limit) if limit else None)
+            except TimeoutError:
+                return
 
     def changes(self, resource: GroupVersionResource, namespace: str, seen: int) -> Iterator[bytes]:
         """Yield each change after a revision until now, as a watch does."""

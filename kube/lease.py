@@ -116,13 +116,18 @@ class Lease:
         self._until = 0.0
         self._leading.set(0)
         try:
-            try:
-                await self._give_up()
-            except ConflictError:  # a renewal of ours was on its way
-                self._lease = None
-                await self._give_up()
-        except KubeError as error:
-            log.warning("lease not released", lease=self._name, error=str(error))
+            async with asyncio.timeout(_ATTEMPT * self._seconds):
+                await self._give_up_though_renewed()
+        except (KubeError, TimeoutError) as error:
+            problem = str(error) or "no answer in time"
+            log.warning("lease not released", lease=self._name, error=problem)
+
+    async def _give_up_though_renewed(self) -> None:
+        try:
+            await self._give_up()
+        except ConflictError:  # a renewal of ours was on its way
+            self._lease = None
+            await self._give_up()
 
     async def _give_up(self) -> None:
         self._lease = self._lease or await self._read()

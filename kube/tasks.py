@@ -6,37 +6,53 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, TypeVar
 
+import structlog
+
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Coroutine, Iterable
+
+log = structlog.get_logger(__name__)
 
 T = TypeVar("T")
 
 _PIECE = 500  # items; some 20 µs of work each
 
 
-async def together(*jobs: Coroutine[object, object, object]) -> None:
+async def together(*jobs: Coroutine[object, object, T]) -> list[T]:
     """Run jobs until all have ended; where one fails, or this is cancelled, all are cancelled.
 
     Guarantees:
         Whoever cancels this sees it cancelled, though a job is just failing.  `asyncio.TaskGroup`
         swallows that before Python 3.13: a process told to stop in such a moment would go on.
+        No job runs any more afterwards, and none is cancelled twice.
+
+    Returns:
+        What the jobs returned, in their order.
 
     Raises:
-        BaseExceptionGroup: what the jobs have raised.
+        BaseExceptionGroup: what the jobs have raised; a cancellation comes first.
     """
     tasks = [asyncio.create_task(job) for job in jobs]
+    stop: asyncio.CancelledError | None = None
     try:
         await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
-    finally:
-        for task in tasks:
-            task.cancel()
-        ended = await asyncio.gather(*tasks, return_exceptions=True)
-    cancelled = asyncio.CancelledError
-    errors = [
-        end for end in ended if isinstance(end, BaseException) and not isinstance(end, cancelled)
-    ]
+    except asyncio.CancelledError as cancelled:
+        stop = cancelled
+    for task in tasks:
+        task.cancel()
+    while not all(task.done() for task in tasks):
+        try:
+            await asyncio.wait(tasks)
+        except asyncio.CancelledError as cancelled:
+            stop = cancelled
+    errors = [error for task in tasks if not task.cancelled() and (error := task.exception())]
+    if stop:
+        for failed in errors:
+            log.warning("failed while it was stopped", error=str(failed) or type(failed).__name__)
+        raise stop
     if errors:
         raise BaseExceptionGroup("jobs failed", errors)
+    return [task.result() for task in tasks]
 
 
 async def in_pieces(items: Iterable[T]) -> AsyncGenerator[T]:

@@ -17,11 +17,13 @@ class Health:
 
     `/healthz` answers while the event loop turns.  `/readyz` says that certificates are loaded and
     the webhooks answer, and nothing about caches or leadership: filling a cache may need our own
-    conversion webhook, which gets no traffic before the pod is ready.
+    conversion webhook, which gets no traffic before the pod is ready.  While the process stops it
+    says no, though they answer for a while: traffic is to go elsewhere.
     """
 
     def __init__(self) -> None:
         self.ready = False
+        self.stopping = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -30,7 +32,8 @@ class Health:
         if path == pod.ALIVE or (path == pod.READY and self.ready):
             status, text = HTTPStatus.OK, b"ok"
         elif path == pod.READY:
-            status, text = HTTPStatus.SERVICE_UNAVAILABLE, b"the webhooks do not answer yet"
+            status = HTTPStatus.SERVICE_UNAVAILABLE
+            text = b"stopping" if self.stopping else b"the webhooks do not answer yet"
         else:
             status, text = HTTPStatus.NOT_FOUND, f"paths: {pod.ALIVE} {pod.READY}".encode()
         headers = [(b"content-type", b"text/plain; charset=utf-8")]

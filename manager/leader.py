@@ -9,12 +9,10 @@ from __future__ import annotations
 import asyncio
 import platform
 import uuid
-from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, NoReturn, cast
 
 import structlog
 
-from controller import metrics
 from controller.controller import Controller
 from controller.migration import Migration
 from controller.state import Scope
@@ -31,6 +29,8 @@ from .diagnostics import Diagnostics
 from .flags import DEFAULT_NAMESPACE, PROGRAM
 
 if TYPE_CHECKING:
+    from contextlib import AsyncExitStack
+
     from kube.connect import Connection
     from webhook.inuse import Later
     from webhook.tls import Certificates
@@ -45,32 +45,29 @@ LEASE_NAME = "7bb7acb4.ipam.cluster.x-k8s.io"
 _AGAIN_SECONDS = 2.0  # before another try where CAPI is not installed, or a first list failed
 
 
-async def run(flags: Flags, in_use: Later, certificates: Certificates | None) -> NoReturn:
+async def run(
+    flags: Flags, in_use: Later, certificates: Certificates | None, last: AsyncExitStack
+) -> NoReturn:
     """Connect, tell admission so, and lead whenever that is this process's turn.
 
-    When cancelled, nothing leads any more at once; admission can ask for a while longer.
+    When cancelled, nothing leads any more; admission can ask until `last` is left.
 
     Raises:
         ConfigError: there is no way to reach an API server.
         OSError: the port of the diagnostics is taken.
     """
-    async with AsyncExitStack() as stack:
-        agent = version.user_agent(PROGRAM)
-        connection = await connect(flags.kubeconfig, agent)
-        stack.push_async_callback(connection.close)
-        in_use.give(Live(Client(connection)))
-        if diagnostics := _diagnostics(flags, Client(connection), certificates):
-            await diagnostics.start()
-            stack.push_async_callback(diagnostics.stop)
-        for_lease = await connect(flags.kubeconfig, agent)  # its renewals never stand in a queue
-        stack.push_async_callback(for_lease.close)
-        try:
-            while flags.leader_elect:
-                await _lead(flags, connection, for_lease)
-            await _work(Client(connection), flags)
-        except asyncio.CancelledError:
-            await asyncio.sleep(flags.shutdown_delay)
-            raise
+    agent = version.user_agent(PROGRAM)
+    connection = await connect(flags.kubeconfig, agent)
+    last.push_async_callback(connection.close)
+    in_use.give(Live(Client(connection)))
+    if diagnostics := _diagnostics(flags, Client(connection), certificates):
+        await diagnostics.start()
+        last.push_async_callback(diagnostics.stop)
+    for_lease = await connect(flags.kubeconfig, agent)  # its renewals never stand in a queue
+    last.push_async_callback(for_lease.close)
+    while flags.leader_elect:
+        await _lead(flags, connection, for_lease)
+    await _work(Client(connection), flags)
     raise AssertionError("work never ends")  # pragma: no cover - it ends by an error
 
 
@@ -122,9 +119,7 @@ async def _control(api: Client, flags: Flags) -> NoReturn:
         try:
             if contract := await capi.discover(api):
                 log.info("controller starts", contract=contract.version)
-                controller = Controller(api, contract, scope)
-                with metrics.SHOWN.showing(controller.state):
-                    await controller.run()
+                await Controller(api, contract, scope).run()
             log.warning("Cluster API's IPAM types are not installed; waiting for them")
         except* NotLeaderError:
             raise

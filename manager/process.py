@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib
+from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, NoReturn
 
 import structlog
@@ -44,7 +45,10 @@ async def _main(flags: Flags) -> int:
     tasks = [asyncio.create_task(job) for job in jobs]
     waiting = asyncio.create_task(stop.wait())
     done, _ = await asyncio.wait([*tasks, waiting], return_when=asyncio.FIRST_COMPLETED)
-    health.ready = False  # before anything is taken down: traffic goes elsewhere meanwhile
+    health.ready, health.stopping = (
+        False,
+        True,
+    )  # before anything is taken down: traffic goes elsewhere meanwhile
     for task in (*tasks, waiting):
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
@@ -71,23 +75,30 @@ async def _sign(flags: Flags) -> NoReturn:
 
 
 async def _work(flags: Flags, health: Health) -> NoReturn:
-    """Serve webhooks, then lead; everything is taken down again, in reverse, when cancelled."""
+    """Serve webhooks, then lead; everything is taken down again, in reverse, when cancelled.
+
+    Flow of the end:
+        The lease; the webhooks, which answer for the delay and finish what is under way; then what
+        they needed for that (`last`), and the probes.
+    """
     in_use = Later()
-    probes = await _serve_probes(health, flags.health)
-    try:
+    async with AsyncExitStack() as last:
+        if probes := await _serve_probes(health, flags.health):
+            last.push_async_callback(probes.stop)
         certificates = await _certificates(flags) if flags.webhook.port else None
         webhooks = await _serve_webhooks(flags, in_use, certificates)
         try:
             health.ready = True
             log.info("webhooks answer", port=flags.webhook.port)
             leader = await asyncio.to_thread(importlib.import_module, "manager.leader")
-            await leader.run(flags, in_use, certificates)
+            await leader.run(flags, in_use, certificates, last)
+        except asyncio.CancelledError:
+            if webhooks:
+                await asyncio.sleep(flags.shutdown_delay)
+            raise
         finally:
             if webhooks:
                 await webhooks.stop()
-    finally:
-        if probes:
-            await probes.stop()
     raise AssertionError("leading never ends")  # pragma: no cover - it ends by an error
 
 

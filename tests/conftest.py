@@ -7,6 +7,9 @@ A clean clone has no tables of unicode yet; making them takes Hypothesis seconds
 import os
 
 import hypothesis
+import pytest
+
+pytest.register_assert_rewrite("interleaving")  # in tests/lib: its asserts show their values, too
 
 FUZZ_EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "100000"))  # of each property, in `make fuzz`
 

@@ -12,6 +12,7 @@ from typing import NoReturn
 
 import click
 
+from .. import capi
 from ..errors import EnvtestError
 from .faults import Faults
 from .run import Report, run
@@ -23,17 +24,28 @@ SECONDS = 60  # in a minute
 @click.command()
 @click.option("--seed", type=int, default=None, help="Decides everything but time.")
 @click.option("--minutes", type=float, default=3.0, show_default=True, help="Of faults.")
-def main(seed: int | None, minutes: float) -> None:
+@click.option(
+    "--capi",
+    "series",
+    type=click.Choice([capi.NEWEST, capi.OLDEST]),
+    default=capi.NEWEST,
+    show_default=True,
+    help="Whose contract.",
+)
+def main(seed: int | None, minutes: float, series: str) -> None:
     """Break everything around two managers, and prove that no address is lost or given twice."""
     signal.signal(signal.SIGTERM, _end)
     seed = random.randrange(10**6) if seed is None else seed  # noqa: S311 - not a secret
     folder = FOLDER / str(seed)
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    click.echo(f"chaos: seed {seed}, {minutes:g} minutes of faults, evidence in {folder}")
+    click.echo(
+        f"chaos: seed {seed}, {minutes:g} minutes of faults, Cluster API {series}, "
+        f"evidence in {folder}"
+    )
     schedule = partial(Faults.at_random, seconds=minutes * SECONDS)
     try:
-        report = run(folder.resolve(), seed, schedule, click.echo)
+        report = run(folder.resolve(), seed, schedule, click.echo, series)
     except EnvtestError as error:
         sys.exit(f"chaos: seed {seed}: {error}")
     show(report)

@@ -7,6 +7,7 @@
 * A claim keeps the first address that it was given, and its status names an IPAddress of its own.
 * No IPAddress goes before its claim is being deleted and the pool's grace period is over.
 * No claim goes before its IPAddress.
+* For a pool or a claim that is paused, nothing is made and nothing is let go.
 
 One thing is the API server's own doing: a DELETE that found no finalizer yet removes the claim
 though one was added in the meantime.  What such a claim (`slipped`) was given is rightly an orphan.
@@ -19,12 +20,16 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from ..client import Json
-from ..contract import PROTECT, RECORD, RECORD_FOR, RELEASE
+from ..contract import PAUSED, PROTECT, RECORD, RECORD_FOR, RELEASE
 from ..manifests import KINDS
 from .history import Event
 from .recount import offered
 
 CLAIMS, ADDRESSES = "ipaddressclaims", "ipaddresses"
+
+PAUSE_SECONDS = 30.0
+"""After this all managers know of a pause: no fault keeps one that may write from its watch for so
+long."""
 
 Place = tuple[str, str]
 """Namespace and name."""
@@ -73,6 +78,7 @@ class Checker:
         self._specs: dict[Pool, Json] = {}
         self._grace: dict[Pool, int] = {}  # the shortest that a pool ever had
         self._offers: defaultdict[Pool, set[int]] = defaultdict(set)  # all that it ever offered
+        self._paused: dict[Place | Pool, float] = {}  # since when
 
     def take(self, event: Event) -> None:
         """Judge the next event."""
@@ -83,19 +89,34 @@ class Checker:
         elif event.plural == CLAIMS:
             self._take_claim(event, place, self._claims.get(place))
             _replace(self._claims, place, event.body)
-        elif event.body is not None:
+            self._take_pause(event, place)
+        else:
+            self._take_pause(event, (event.plural, *place))
             self._take_pool((event.plural, *place), event.body)
 
     def _broken(self, law: str, event: Event, what: str) -> None:
         where = f"{event.plural} {event.namespace}/{event.name}: {what}"
         self.violations.append(Violation(law, event.revision, where))
 
-    def _take_pool(self, pool: Pool, body: Json) -> None:
+    def _take_pause(self, event: Event, what: Place | Pool) -> None:
+        if event.body and PAUSED in event.body["metadata"].get("annotations", ()):
+            self._paused.setdefault(what, event.seen)
+        else:
+            self._paused.pop(what, None)
+
+    def _look_for_pause(self, event: Event, address: Json) -> None:
+        """Judge that an IPAddress is made or let go now."""
+        for what in (_pool(address), _claim_place(address)):
+            paused_for = event.seen - self._paused.get(what, event.seen)
+            if paused_for > PAUSE_SECONDS:
+                text = f"{address['spec']['address']}; {what} for {paused_for:.0f} s"
+                self._broken("nothing for what is paused", event, text)
+
+    def _take_pool(self, pool: Pool, body: Json | None) -> None:
         """Add to what the provider may do: a manager's cache may be older than the pool."""
-        spec = body["spec"]
-        if self._specs.get(pool) == spec:
+        if body is None or self._specs.get(pool) == body["spec"]:
             return  # most writes are of the status, and counting one by one is slow
-        self._specs[pool] = spec
+        spec = self._specs[pool] = body["spec"]
         seconds = spec.get("addressReuseGracePeriodSeconds", 0)
         self._grace[pool] = min(seconds, self._grace.get(pool, seconds))
         self._offers[pool] |= offered(body)
@@ -121,6 +142,7 @@ class Checker:
         if others:
             self._broken("no address twice", event, f"{text} of {pool}: also of {sorted(others)}")
         others.add(place)
+        self._look_for_pause(event, address)
         if number not in self._offers[pool]:
             self._broken("of what the pool ever offered", event, f"{text} of {pool}")
         if not _protected(address):
@@ -162,8 +184,7 @@ class Checker:
 
     def _claim_of(self, address: Json) -> Json | None:
         """Return the claim that has the name in an IPAddress, be it the one it was made for."""
-        place = (address["metadata"]["namespace"], address["spec"]["claimRef"]["name"])
-        return self._claims.get(place)
+        return self._claims.get(_claim_place(address))
 
     def _owned(self, place: Place, claim: Json) -> bool:
         """Tell whether there is an IPAddress, and it is this claim's."""
@@ -171,6 +192,7 @@ class Checker:
 
     def _released(self, event: Event, place: Place, address: Json) -> None:
         """Judge an IPAddress that goes, or loses the finalizer that protects it."""
+        self._look_for_pause(event, address)
         claim = self._claim_of(address)
         if claim is None or not self._owned(place, claim):
             return
@@ -227,6 +249,10 @@ def _pool(address: Json) -> Pool:
     reference = address["spec"]["poolRef"]
     scope = "" if reference["kind"].startswith("Global") else address["metadata"]["namespace"]
     return KINDS[reference["kind"]], scope, reference["name"]
+
+
+def _claim_place(address: Json) -> Place:
+    return address["metadata"]["namespace"], address["spec"]["claimRef"]["name"]
 
 
 def _held(address: Json) -> tuple[Pool, int]:

@@ -8,6 +8,7 @@ from ..manifests import KINDS
 from .checker import Pool
 
 EAST, WEST = "chaos-east", "chaos-west"
+CLUSTER = "chaos"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +29,10 @@ class Plan:
     """Addresses that some claims ask for; some of them are never free, or of another pool."""
     leaves: bool = False
     """Whether it is deleted and comes back now and then."""
+    pauses: bool = False
+    """Whether it is paused now and then."""
+    cluster: str = ""
+    """The Cluster of its claims, which is paused now and then."""
 
     @property
     def key(self) -> Pool:
@@ -56,6 +61,7 @@ PLANS = (
         specs=(_ip("10.2.0.10-10.2.0.17", addressReuseGracePeriodSeconds=3),),
         claims=14,
         users=(WEST,),
+        pauses=True,
     ),
     Plan(
         name="edited",
@@ -69,6 +75,7 @@ PLANS = (
         ),
         claims=20,
         users=(EAST,),
+        cluster=CLUSTER,
     ),
     Plan(
         name="leaving",
@@ -86,6 +93,7 @@ PLANS = (
         specs=(_ip("fd00:5::10-fd00:5::21", prefix=64),),
         claims=16,
         users=(EAST, WEST),
+        pauses=True,
         asked=("fd00:5::10", "fd00:5::1f"),
     ),
     Plan(

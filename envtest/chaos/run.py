@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import cast
 
+from .. import capi
 from ..errors import NotReachedError
 from ..manifests import KINDS
 from ..provider import Provider
@@ -58,10 +59,16 @@ class Report:
     violations: list[str]
 
 
-def run(folder: Path, seed: int, schedule: Schedule, say: Callable[[str], None]) -> Report:
+def run(
+    folder: Path,
+    seed: int,
+    schedule: Schedule,
+    say: Callable[[str], None],
+    capi_series: str = capi.NEWEST,
+) -> Report:
     """Run in a scratch folder; the same seed makes the same decisions."""
     with ExitStack() as stack:
-        replicas = stack.enter_context(Replicas(folder))
+        replicas = stack.enter_context(Replicas(folder, capi_series))
         provider = replicas.provider
         etcd = stack.enter_context(closing(provider.control_plane.etcd_client()))
         history = stack.enter_context(History(etcd))

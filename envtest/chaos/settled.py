@@ -120,7 +120,8 @@ def _in_use(now: Snapshot, pool: Pool) -> set[int]:
 
 
 def _ready(claim: Json) -> Json:
-    conditions: list[Json] = claim.get("status", {}).get("conditions", [])
+    status: Json = claim.get("status", {})
+    conditions: list[Json] = status.get("v1beta2", status).get("conditions", [])  # v1beta1's place
     return next((item for item in conditions if item["type"] == "Ready"), Json())
 
 

@@ -10,8 +10,8 @@ from typing import Self
 import urllib3
 
 from .. import manifests
-from ..client import Resource
-from ..contract import RECORD
+from ..client import Json, Resource
+from ..contract import CLUSTER_NAME, PAUSED, RECORD
 from ..control_plane import ADMIN_GROUP
 from ..errors import RefusedError
 from ..provider import Provider
@@ -30,6 +30,7 @@ class Traffic:
     def __init__(self, provider: Provider, seed: str) -> None:
         self.done: Counter[str] = Counter()
         self._mine: list[tuple[str, str]] = []  # claims that this user created and did not delete
+        self._halted: tuple[str, str] | None = None  # the claim that this user has paused
         self._provider = provider
         self._client = provider.control_plane.client(
             f"chaos-{seed}".replace(" ", "-"), [ADMIN_GROUP], _ANSWER_SECONDS
@@ -57,6 +58,9 @@ class Traffic:
             self._come_or_go: 6,
             self._give_up_asking: 4,
             self._delete_address: 2,
+            self._pause_or_resume_pool: 2,
+            self._pause_or_resume_cluster: 2,
+            self._pause_or_resume_claim: 2,
         }
 
     def _run(self) -> None:
@@ -77,6 +81,8 @@ class Traffic:
         if plan.asked and self._random.random() < _ASKING:
             asked = self._random.choice(plan.asked)
             body["metadata"]["annotations"] = {RECORD: asked}
+        if plan.cluster:
+            body["metadata"]["labels"] = {CLUSTER_NAME: plan.cluster}
         self._own(self._provider.claims(namespace)).create(body)
         self._mine.append((namespace, name))
         self.done["claims created"] += 1
@@ -127,6 +133,29 @@ class Traffic:
             pools.delete(plan.name)
             self.done["pools deleted"] += 1
 
+    def _pause_or_resume_pool(self, plan: Plan) -> None:
+        if plan.pauses:
+            pools = self._own(_pools(self._provider, plan))
+            on = PAUSED not in pools.get(plan.name)["metadata"].get("annotations", {})
+            pools.merge(plan.name, _annotated(paused=on))
+            self.done[f"pools {_done(paused=on)}"] += 1
+
+    def _pause_or_resume_cluster(self, plan: Plan) -> None:
+        if plan.cluster:
+            clusters = self._own(_clusters(self._provider, plan))
+            on = not clusters.get(plan.cluster)["spec"].get("paused", False)
+            clusters.merge(plan.cluster, {"spec": {"paused": on}})
+            self.done[f"Clusters {_done(paused=on)}"] += 1
+
+    def _pause_or_resume_claim(self, plan: Plan) -> None:
+        """Pause a claim, or let the last one go on: few at a time, so that there is traffic."""
+        on = self._halted is None
+        namespace, name = self._halted or self._claim(plan)
+        self._halted = None
+        self._own(self._provider.claims(namespace)).merge(name, _annotated(paused=on))
+        self._halted = (namespace, name) if on else None
+        self.done[f"claims {_done(paused=on)}"] += 1
+
     def _own(self, objects: Resource) -> Resource:
         """Return the same objects, reached as this user."""
         return Resource(self._client, objects.path)
@@ -137,12 +166,41 @@ class Traffic:
 
 
 def restore(provider: Provider) -> None:
-    """Create the pools that are not there; one that is there stays as it is."""
+    """Create the pools and Clusters that are not there, and let go on what is paused."""
     for plan in PLANS:
         pools = _pools(provider, plan)
         if pools.find(plan.name) is None:
             pools.create(manifests.pool(plan.name, plan.specs[0], plan.kind))
+        pools.merge(plan.name, _annotated(paused=False))
+        if plan.cluster:
+            _restore_cluster(provider, plan)
+    for claim in provider.claims().list():
+        if PAUSED in claim["metadata"].get("annotations", {}):
+            meta = claim["metadata"]
+            provider.claims(meta["namespace"]).merge(meta["name"], _annotated(paused=False))
+
+
+def _restore_cluster(provider: Provider, plan: Plan) -> None:
+    clusters, spec = _clusters(provider, plan), {"spec": {"paused": False}}
+    if clusters.find(plan.cluster) is None:
+        version = f"cluster.x-k8s.io/{provider.ipam_version}"
+        body = {"apiVersion": version, "kind": "Cluster", "metadata": {"name": plan.cluster}}
+        clusters.create(body | spec)
+    clusters.merge(plan.cluster, spec)
 
 
 def _pools(provider: Provider, plan: Plan) -> Resource:
     return provider.pools(manifests.KINDS[plan.kind], plan.namespace or None)
+
+
+def _clusters(provider: Provider, plan: Plan) -> Resource:
+    version = f"cluster.x-k8s.io/{provider.ipam_version}"
+    return provider.admin.resource(version, "clusters", plan.namespace)
+
+
+def _annotated(*, paused: bool) -> Json:
+    return {"metadata": {"annotations": {PAUSED: "" if paused else None}}}
+
+
+def _done(*, paused: bool) -> str:
+    return "paused" if paused else "resumed"

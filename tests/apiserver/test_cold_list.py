@@ -98,7 +98,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Generator[Cluster]:
         revision = pools.listing()["metadata"]["resourceVersion"]
         own.control_plane.apiserver.kill()
         own.control_plane.start()
-        with relay.Relay(own._webhook_port) as between:
+        with relay.Relay(own.webhook_port) as between:
             convert_through(own, between.port)
             yield Cluster(own, between, pools, revision)
     finally:

@@ -5,7 +5,7 @@ from collections.abc import Generator
 
 import pytest
 
-from envtest import client, install, manager, plugin, provider, tenants
+from envtest import client, contract, install, manager, plugin, provider, tenants
 
 TEAM = "team"
 ROLE = "capi-ipam-in-cluster-manager-role"
@@ -78,25 +78,48 @@ def test_a_claim_on_a_global_pool_is_told_what_is_missing_and_served_when_it_is_
 
     message = team.not_ready("global", "PoolNotReady")
 
-    assert message == (
-        "GlobalInClusterIPPool everywhere is a global pool, and the manager (--namespace team) may "
-        "not list ipaddresses, globalinclusterippools, globalinclusterprefixpools in all "
-        "namespaces: allow its ServiceAccount to list and watch them, or use a pool of the "
-        "namespace"
-    )
-    bind_everywhere(team.provider.admin)
-    team.provider.manager.stop()
-    team.provider.manager.run()
+    assert message == missing("ipaddresses", "globalinclusterippools", "globalinclusterprefixpools")
+    bind_everywhere(team.provider.admin, add_lister(team.provider.admin))
+    restart(team.provider)
+    team.add_pool("green", "10.3.0.10")
+    team.add_claim("later", "green")
+    team.bound("later")
+    assert team.not_ready("global", "PoolNotReady") == message
+    bind_everywhere(team.provider.admin, ROLE)
+    restart(team.provider)
     assert team.bound("global") == ["10.2.0.10"]
 
 
-def bind_everywhere(admin: client.Client) -> None:
+def missing(*plurals: str) -> str:
+    return (
+        "GlobalInClusterIPPool everywhere is a global pool, and the manager (--namespace team) may "
+        f"not list and watch {', '.join(plurals)} in all namespaces: allow this to its "
+        "ServiceAccount, or use a pool of the namespace"
+    )
+
+
+def restart(cluster: provider.Provider) -> None:
+    cluster.manager.stop()
+    cluster.manager.run()
+
+
+def add_lister(admin: client.Client) -> str:
+    """Create a role that may list, but not watch; return its name."""
+    name = "lister"
+    rule = {"apiGroups": [contract.GROUP], "resources": ["*"], "verbs": ["list"]}
+    role = {"apiVersion": RBAC, "kind": "ClusterRole", "metadata": {"name": name}}
+    install.apply(admin, role | {"rules": [rule]})
+    return name
+
+
+def bind_everywhere(admin: client.Client, role: str) -> None:
+    """Give the manager a role in all namespaces, beside what it has in the one."""
     binding = admin.resource(RBAC, "rolebindings", TEAM).get(BINDING)
     body = {
         "apiVersion": RBAC,
         "kind": "ClusterRoleBinding",
-        "metadata": {"name": BINDING},
-        "roleRef": binding["roleRef"],
+        "metadata": {"name": f"{role}-everywhere"},
+        "roleRef": binding["roleRef"] | {"name": role},
         "subjects": binding["subjects"],
     }
     install.apply(admin, body)

@@ -9,7 +9,7 @@ import pytest
 
 from envtest.chaos import checker
 from envtest.chaos.history import Event
-from envtest.contract import GROUP, PROTECT, RECORD, RECORD_FOR, RELEASE
+from envtest.contract import GROUP, PAUSED, PROTECT, RECORD, RECORD_FOR, RELEASE
 
 DELETED_AT = dt.datetime(2026, 1, 1, 12, tzinfo=dt.UTC)
 LONG_AFTER = DELETED_AT.timestamp() + 60
@@ -56,6 +56,11 @@ def address(
     return {"metadata": metadata, "spec": spec}
 
 
+def paused(body: Json) -> Json:
+    body["metadata"]["annotations"] = {PAUSED: ""}
+    return body
+
+
 def unprotected(body: Json) -> Json:
     body["metadata"]["finalizers"] = []
     return body
@@ -69,7 +74,7 @@ def stripped(body: Json) -> Json:
 def pool(grace: int = 0, *addresses: str, prefix: int = 24, **more: Any) -> Json:
     listed = list(addresses) or ["10.0.0.1-10.0.0.9"]
     spec = {"addresses": listed, "prefix": prefix, "addressReuseGracePeriodSeconds": grace}
-    return {"spec": spec | more}
+    return {"metadata": {}, "spec": spec | more}
 
 
 class Story:
@@ -222,6 +227,34 @@ def test_a_grace_period_that_is_cut_short_is_found(seconds: float, broken: list[
     story = Story().pool(pool(3)).claim(claim()).address(address()).claim(deleted(claim()))
 
     assert story.address(None, seen=DELETED_AT.timestamp() + seconds).laws == broken
+
+
+@pytest.mark.parametrize(("seconds", "broken"), [(20, []), (40, ["nothing for what is paused"])])
+@pytest.mark.parametrize("what", ["claim", "pool"])
+def test_what_is_made_for_something_paused_is_found(
+    what: str, seconds: int, broken: list[str]
+) -> None:
+    """Shortly after the pause a manager may not know of it yet."""
+    story = began().claim(claim())
+    halted = paused(claim()) if what == "claim" else paused(pool())
+    story = story.claim(halted) if what == "claim" else story.pool(halted)
+
+    assert story.address(address(), seen=seconds).laws == broken
+
+
+@pytest.mark.parametrize("what", ["claim", "pool"])
+def test_what_is_let_go_of_something_paused_is_found(what: str) -> None:
+    story = served().claim(deleted(bound()))
+    halted = paused(deleted(bound())) if what == "claim" else paused(pool())
+    story = story.claim(halted) if what == "claim" else story.pool(halted)
+
+    assert story.address(None).laws == ["nothing for what is paused"]
+
+
+def test_what_goes_on_after_a_pause_breaks_no_law() -> None:
+    story = began().pool(paused(pool())).claim(paused(claim())).pool(pool()).claim(claim())
+
+    assert story.address(address()).claim(bound()).laws == []
 
 
 def test_an_address_that_changes_is_found() -> None:

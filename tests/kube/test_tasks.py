@@ -27,12 +27,12 @@ class Job:
 async def test_it_ends_when_all_jobs_have_ended() -> None:
     turns: list[int] = []
 
-    async def job(number: int) -> None:
+    async def job(number: int) -> int:
         await asyncio.sleep(0)
         turns.append(number)
+        return 10 * number
 
-    await together(job(1), job(2))
-
+    assert await together(job(1), job(2)) == [10, 20]
     assert turns == [1, 2]
 
 
@@ -58,7 +58,8 @@ async def test_all_errors_are_told() -> None:
     assert len(raised.value.exceptions) == 2
 
 
-async def test_a_cancelled_one_waits_for_its_jobs_to_clean_up() -> None:
+@pytest.mark.parametrize("times", [1, 2])
+async def test_a_cancelled_one_waits_for_its_jobs_to_clean_up(times: int) -> None:
     cleaned = False
 
     async def slow() -> None:
@@ -70,9 +71,9 @@ async def test_a_cancelled_one_waits_for_its_jobs_to_clean_up() -> None:
             cleaned = True
 
     task = asyncio.create_task(together(slow()))
-    await asyncio.sleep(0)
-    await asyncio.sleep(0)
-    task.cancel()
+    for _ in range(times):
+        await asyncio.sleep(0.001)
+        task.cancel()
 
     with pytest.raises(asyncio.CancelledError):
         await task
