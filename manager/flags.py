@@ -77,20 +77,24 @@ def seconds(text: str) -> int:
     Raises:
         FlagError: it is not one.
     """
+    return max(1, _whole_seconds(text))
+
+
+def _whole_seconds(text: str) -> int:
     parts = _DURATION.findall(text)
     if not parts or "".join(number + unit for number, unit in parts) != text:
         raise FlagError(f"{text!r} is not a duration such as 15s or 1m30s")
     total = sum(float(number) * _UNITS[unit] for number, unit in parts)
-    return max(1, -int(-total // 1))
+    return -int(-total // 1)
 
 
 def delay(text: str) -> int:
-    """Read a duration that may be none: `0` or `0s`.
+    """Read a Go duration that may be none, such as `0s`; a fraction is rounded up.
 
     Raises:
         FlagError: it is no duration.
     """
-    return 0 if text in ("0", "0s") else seconds(text)
+    return 0 if text == "0" else _whole_seconds(text)
 
 
 def lease_seconds(text: str) -> int:

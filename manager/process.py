@@ -45,10 +45,8 @@ async def _main(flags: Flags) -> int:
     tasks = [asyncio.create_task(job) for job in jobs]
     waiting = asyncio.create_task(stop.wait())
     done, _ = await asyncio.wait([*tasks, waiting], return_when=asyncio.FIRST_COMPLETED)
-    health.ready, health.stopping = (
-        False,
-        True,
-    )  # before anything is taken down: traffic goes elsewhere meanwhile
+    health.stopping = True
+    health.ready = False  # before anything is taken down: traffic goes elsewhere meanwhile
     for task in (*tasks, waiting):
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)

@@ -12,6 +12,7 @@ import yaml
 
 from .. import binaries
 from ..errors import EnvtestError
+from ..waiting import until
 
 COMMAND_SECONDS = 300.0  # the longest, an upgrade with the core, takes 10 s on two idle cores
 KEPT = ("PATH", "LANG")
@@ -95,13 +96,19 @@ class Clusterctl:
 
         Raises:
             ClusterctlError: it ended before that.
+            NotReachedError: it never came to that.
         """
         with self._start(arguments) as process:
             try:
-                while not when():
-                    if process.poll() is not None:
-                        output, _ = process.communicate()
-                        raise ClusterctlError(arguments, process.returncode, output)
+                until(
+                    f"clusterctl {' '.join(arguments)} gets so far",
+                    lambda: process.poll() is not None or when(),
+                    bool,
+                    COMMAND_SECONDS,
+                )
+                if process.poll() is not None:
+                    output, _ = process.communicate()
+                    raise ClusterctlError(arguments, process.returncode, output)
             finally:
                 process.kill()
 

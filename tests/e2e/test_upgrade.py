@@ -63,6 +63,7 @@ def test_an_upgrade_that_was_killed_half_way_is_made_up_for(management: Manageme
     command = ("upgrade", "apply", f"--ipam=in-cluster:{TO}")
 
     management.interrupted(*command, when=lambda: not management.installed())
+    assert not management.installed()
     assert management.snapshot(TEAM) == before
     management.clusterctl(*command)
     tenant.add_claim("after", "blue")

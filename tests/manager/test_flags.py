@@ -22,6 +22,13 @@ def test_a_duration_is_read_as_in_go(text: str, seconds: int) -> None:
     assert flags.seconds(text) == seconds
 
 
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("0", 0), ("0s", 0), ("0ms", 0), ("0m0s", 0), ("100ms", 1), ("3s", 3)]
+)
+def test_a_delay_may_be_none(text: str, seconds: int) -> None:
+    assert flags.delay(text) == seconds
+
+
 @pytest.mark.parametrize(("text", "value"), [("true", True), ("T", True), ("0", False)])
 def test_a_boolean_is_read_as_in_go(text: str, value: bool) -> None:  # noqa: FBT001 - a parameter
     assert flags.boolean(text) is value
