@@ -124,11 +124,13 @@ class Management(Ipam):
     def snapshot(self, namespace: str) -> dict[str, Json]:
         """Return what must not change of pools, claims and addresses, by kind and name."""
         pools = [
-            self.pools(plural, None if kind.startswith("Global") else namespace).list()
+            self.pools(plural, None if kind.startswith("Global") else namespace)
             for kind, plural in manifests.KINDS.items()
         ]
+        for each in pools:  # an API server asks for patience (429) where CRDs have just come
+            until(f"{each.path} can be listed", partial(self.admin.answers, each.path), bool)
         found = [
-            *itertools.chain.from_iterable(pools),
+            *itertools.chain.from_iterable(each.list() for each in pools),
             *self.claims(namespace).list(),
             *self.addresses(namespace).list(),
         ]
