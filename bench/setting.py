@@ -76,8 +76,8 @@ class Crowd:
     def __init__(self, provider: Provider, name: str, count: int, pools: int = 1) -> None:
         self.tenant = Tenant(provider, provider.new_namespace(name))
         self.count = count
-        self._clusters = provider.admin.resource("cluster.x-k8s.io/v1beta2", "clusters", name)
-        self._clusters.create(_paused_cluster())
+        self._clusters = provider.clusters(name)
+        self._clusters.create(_paused_cluster(provider.cluster_version))
         for number in range(pools):
             self.tenant.pools().create(manifests.pool(f"pool-{number}", POOL))
         in_parallel(self._add, [(f"claim-{n}", f"pool-{n % pools}") for n in range(count)])
@@ -199,10 +199,10 @@ def account(provider: Provider) -> str:
     return str(provider.control_plane.service_account_kubeconfig(NAMESPACE, SERVICE_ACCOUNT))
 
 
-def _paused_cluster() -> Json:
+def _paused_cluster(version: str) -> Json:
     reference = {"apiGroup": "example.com", "kind": "Thing", "name": _CLUSTER}
     return {
-        "apiVersion": "cluster.x-k8s.io/v1beta2",
+        "apiVersion": version,
         "kind": "Cluster",
         "metadata": {"name": _CLUSTER},
         "spec": {"paused": True, "controlPlaneRef": reference, "infrastructureRef": reference},

@@ -38,6 +38,11 @@ class Ipam(ABC):
         """The version in which Cluster API stores claims and addresses here."""
         return IPAM_VERSION[self.capi_series]
 
+    @property
+    def cluster_version(self) -> str:
+        """The apiVersion in which Cluster API stores Clusters here."""
+        return f"cluster.x-k8s.io/{self.ipam_version}"
+
     def new_namespace(self, name: str) -> str:
         """Create a namespace and return its name."""
         body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
@@ -57,6 +62,10 @@ class Ipam(ABC):
     def addresses(self, namespace: str | None = None) -> Resource:
         """IPAddresses in Cluster API's stored version."""
         return self._ipam("ipaddresses", namespace)
+
+    def clusters(self, namespace: str) -> Resource:
+        """Clusters in Cluster API's stored version."""
+        return self.admin.resource(self.cluster_version, "clusters", namespace)
 
     def pools(
         self, plural: str, namespace: str | None = None, version: str = "v1alpha2"

@@ -142,7 +142,7 @@ class Traffic:
 
     def _pause_or_resume_cluster(self, plan: Plan) -> None:
         if plan.cluster:
-            clusters = self._own(_clusters(self._provider, plan))
+            clusters = self._own(self._provider.clusters(plan.namespace))
             on = not clusters.get(plan.cluster)["spec"].get("paused", False)
             clusters.merge(plan.cluster, {"spec": {"paused": on}})
             self.done[f"Clusters {_done(paused=on)}"] += 1
@@ -181,21 +181,13 @@ def restore(provider: Provider) -> None:
 
 
 def _restore_cluster(provider: Provider, plan: Plan) -> None:
-    clusters, spec = _clusters(provider, plan), {"spec": {"paused": False}}
-    if clusters.find(plan.cluster) is None:
-        version = f"cluster.x-k8s.io/{provider.ipam_version}"
-        body = {"apiVersion": version, "kind": "Cluster", "metadata": {"name": plan.cluster}}
-        clusters.create(body | spec)
-    clusters.merge(plan.cluster, spec)
+    kind = {"apiVersion": provider.cluster_version, "kind": "Cluster"}
+    body = {**kind, "metadata": {"name": plan.cluster}, "spec": {"paused": False}}
+    provider.clusters(plan.namespace).apply(body)
 
 
 def _pools(provider: Provider, plan: Plan) -> Resource:
     return provider.pools(manifests.KINDS[plan.kind], plan.namespace or None)
-
-
-def _clusters(provider: Provider, plan: Plan) -> Resource:
-    version = f"cluster.x-k8s.io/{provider.ipam_version}"
-    return provider.admin.resource(version, "clusters", plan.namespace)
 
 
 def _annotated(*, paused: bool) -> Json:

@@ -153,7 +153,7 @@ class Management(Ipam):
         else:
             reference |= {"apiVersion": INFRASTRUCTURE_VERSION, "namespace": namespace}
         clusters = self.clusters(namespace)
-        body = {"apiVersion": self._cluster_version, "kind": "Cluster", "metadata": metadata}
+        body = {"apiVersion": self.cluster_version, "kind": "Cluster", "metadata": metadata}
         clusters.create({**body, "spec": {**spec, "infrastructureRef": reference}})
         self.provision(namespace, name)
         return clusters.get(name)
@@ -169,14 +169,6 @@ class Management(Ipam):
     def infrastructure(self, namespace: str) -> Resource:
         """Infrastructure objects of Clusters."""
         return self.admin.resource(INFRASTRUCTURE_VERSION, "labclusters", namespace)
-
-    def clusters(self, namespace: str) -> Resource:
-        """Clusters in Cluster API's stored version."""
-        return self.admin.resource(self._cluster_version, "clusters", namespace)
-
-    @property
-    def _cluster_version(self) -> str:
-        return f"cluster.x-k8s.io/{self.ipam_version}"
 
 
 def _short(argument: str) -> str:

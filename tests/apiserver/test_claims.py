@@ -69,8 +69,8 @@ def test_an_address_is_owned_by_its_claim_and_its_pool(tenant: tenants.Tenant) -
 
 
 def test_an_address_carries_the_cluster_name_of_its_claim(tenant: tenants.Tenant) -> None:
-    api_version = f"cluster.x-k8s.io/{tenant.provider.ipam_version}"
-    clusters = tenant.provider.admin.resource(api_version, "clusters", tenant.namespace)
+    api_version = tenant.provider.cluster_version
+    clusters = tenant.provider.clusters(tenant.namespace)
     body = {"apiVersion": api_version, "kind": "Cluster", "metadata": {"name": "c"}}
     clusters.create(body | {"spec": {"controlPlaneRef": REFERENCE, "infrastructureRef": REFERENCE}})
     tenant.add_pool("blue", "10.0.0.10-10.0.0.20")

@@ -18,14 +18,13 @@ NUMBERS = itertools.count(1)
 
 
 def clusters(tenant: tenants.Tenant) -> Resource:
-    version = f"cluster.x-k8s.io/{tenant.provider.ipam_version}"
-    return tenant.provider.admin.resource(version, "clusters", tenant.namespace)
+    return tenant.provider.clusters(tenant.namespace)
 
 
 def add_cluster(
     tenant: tenants.Tenant, name: str, *, paused: bool = False, **metadata: object
 ) -> None:
-    version = f"cluster.x-k8s.io/{tenant.provider.ipam_version}"
+    version = tenant.provider.cluster_version
     body = {"apiVersion": version, "kind": "Cluster", "metadata": {"name": name, **metadata}}
     clusters(tenant).create(body | {"spec": {"paused": paused}})
 

@@ -27,10 +27,9 @@ NO_FINALIZERS: Json = {"metadata": {"finalizers": None}}
 
 
 def add_cluster(tenant: tenants.Tenant, name: str) -> None:
-    version = f"cluster.x-k8s.io/{tenant.provider.ipam_version}"
+    version = tenant.provider.cluster_version
     body = {"apiVersion": version, "kind": "Cluster", "metadata": {"name": name}}
-    clusters = tenant.provider.admin.resource(version, "clusters", tenant.namespace)
-    clusters.create(body | {"spec": {"paused": False}})
+    tenant.provider.clusters(tenant.namespace).create(body | {"spec": {"paused": False}})
 
 
 def address_by_hand(
