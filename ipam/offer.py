@@ -7,6 +7,7 @@ controller says by them why a stored pool is not ready, and the command line pri
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from .errors import NotationError, quoted
 from .notation import (
@@ -96,7 +97,7 @@ def ip_pool(
     problems += more
     if not entries:
         return Offer(problems=tuple(problems))
-    family = entries[0][1].family
+    family = entries[0].block.family
     problems += _strangers(family, [*entries, *holes, *gateways])
     problems += _check_prefix(family, prefix)
     if problems or prefix is None:
@@ -149,18 +150,27 @@ def prefix_pool(
     return Offer(V6, step, slots, notes=notes)
 
 
-_Entry = tuple[Problem, Block]
-"""Where an entry stands (its text is still empty), and what it means."""
+class _Entry(NamedTuple):
+    """An entry of a list, or the gateway (which has no index): what is written, what it means."""
+
+    field: str
+    index: int | None
+    text: str
+    block: Block
+
+    def problem(self, text: str) -> Problem:
+        """Return something to tell about this entry."""
+        at = self.field if self.index is None else f"{self.field}[{self.index}]"
+        return Problem(at, self.text, text)
 
 
 def _parse_all(path: str, texts: Sequence[str]) -> tuple[list[_Entry], list[Problem]]:
     entries, problems = list[_Entry](), list[Problem]()
     for index, text in enumerate(texts):
-        at = f"{path}[{index}]"
         try:
-            entries.append((Problem(at, text, ""), parse_entry(text)))
+            entries.append(_Entry(path, index, text, parse_entry(text)))
         except NotationError as error:
-            problems.append(Problem(at, text, error.problem))
+            problems.append(Problem(f"{path}[{index}]", text, error.problem))
     return entries, problems
 
 
@@ -172,14 +182,14 @@ def _parse_gateway(text: str) -> tuple[list[_Entry], list[Problem]]:
         family, value = parse_address(text)
     except NotationError as error:
         return [], [Problem("gateway", text, error.problem)]
-    return [(Problem("gateway", text, ""), Block(family, value, value))], []
+    return [_Entry("gateway", None, text, Block(family, value, value))], []
 
 
 def _strangers(family: int, entries: Iterable[_Entry]) -> Iterator[Problem]:
-    for at, block in entries:
-        if block.family != family:
-            text = f"is IPv{block.family}, but this pool is IPv{family}: one pool has one IP family"
-            yield Problem(at.path, at.value, text)
+    for entry in entries:
+        if (other := entry.block.family) != family:
+            text = f"is IPv{other}, but this pool is IPv{family}: one pool has one IP family"
+            yield entry.problem(text)
 
 
 def _check_prefix(family: int, prefix: int | None) -> Iterator[Problem]:
@@ -193,22 +203,20 @@ def _check_prefix(family: int, prefix: int | None) -> Iterator[Problem]:
 def _check_prefixes(entries: Iterable[_Entry], length: int) -> Iterator[Problem]:
     if not 1 <= length <= BITS[V6]:
         yield Problem("allocationPrefixLength", length, "must be between 1 and 128")
-    for at, block in entries:
-        text = str(at.value)
-        if "/" not in text:
-            yield Problem(at.path, text, "is not a CIDR such as 2001:db8::/48")
+    for entry in entries:
+        if "/" not in entry.text:
+            yield entry.problem("is not a CIDR such as 2001:db8::/48")
             continue
-        network = parse_network(text)
+        network, block = parse_network(entry.text), entry.block
         if network.value != block.first:
             aligned = f"{format_address(block.family, block.first)}/{network.length}"
-            yield Problem(at.path, text, f"has host bits set: write {aligned}")
+            yield entry.problem(f"has host bits set: write {aligned}")
         if network.length > length:
-            problem = f"is longer than allocationPrefixLength, which is {length}"
-            yield Problem(at.path, text, problem)
+            yield entry.problem(f"is longer than allocationPrefixLength, which is {length}")
 
 
 def _union(entries: Iterable[_Entry]) -> RangeSet:
-    return RangeSet.of((block.first, block.last) for _, block in entries)
+    return RangeSet.of((entry.block.first, entry.block.last) for entry in entries)
 
 
 def _subnet_of(family: int, lowest: int, prefix: int) -> tuple[int, int]:
@@ -217,11 +225,11 @@ def _subnet_of(family: int, lowest: int, prefix: int) -> tuple[int, int]:
 
 
 def _outside(entries: Iterable[_Entry], subnet: tuple[int, int], prefix: int) -> Iterator[Problem]:
-    for at, block in entries:
-        if block.last > subnet[1]:
-            network = f"{format_address(block.family, subnet[0])}/{prefix}"
+    for entry in entries:
+        if entry.block.last > subnet[1]:
+            network = f"{format_address(entry.block.family, subnet[0])}/{prefix}"
             text = f"is not inside the pool's subnet {network} (its lowest address / prefix)"
-            yield Problem(at.path, at.value, text)
+            yield entry.problem(text)
 
 
 def _reserved(family: int, subnet: tuple[int, int]) -> list[tuple[int, int]]:
@@ -237,25 +245,25 @@ def _scaled(ranges: RangeSet, step: int) -> RangeSet:
 
 def _overlaps(path: str, entries: Sequence[_Entry]) -> Iterator[Problem]:
     """Note entries that repeat another one; the later in the list is the one to remove."""
-    ordered = sorted(entries, key=lambda entry: (entry[1].first, -entry[1].last))
+    ordered = sorted(entries, key=lambda entry: (entry.block.first, -entry.block.last))
     reach, owner = -1, ""
-    for at, block in ordered:
-        if block.first <= reach:
-            yield Problem(at.path, at.value, f"overlaps another entry of {path}: {owner}")
-        if block.last > reach:
-            reach, owner = block.last, str(at.value)
+    for entry in ordered:
+        if entry.block.first <= reach:
+            yield entry.problem(f"overlaps another entry of {path}: {owner}")
+        if entry.block.last > reach:
+            reach, owner = entry.block.last, entry.text
 
 
 def _idle(holes: Iterable[_Entry], offered: RangeSet) -> Iterator[Problem]:
-    for at, block in holes:
-        if not offered & RangeSet(((block.first, block.last),)):
-            yield Problem(at.path, at.value, "excludes nothing: the pool has no such address")
+    for entry in holes:
+        if not offered.meets(entry.block.first, entry.block.last):
+            yield entry.problem("excludes nothing: the pool has no such address")
 
 
 def _stray_gateway(gateways: Iterable[_Entry], subnet: tuple[int, int]) -> Iterator[Problem]:
-    for at, block in gateways:
-        if not subnet[0] <= block.first <= subnet[1]:
-            yield Problem(at.path, at.value, "is outside the pool's subnet")
+    for entry in gateways:
+        if not subnet[0] <= entry.block.first <= subnet[1]:
+            yield entry.problem("is outside the pool's subnet")
 
 
 def _nothing_left(path: str, texts: Sequence[str], slots: RangeSet) -> Iterator[Problem]:

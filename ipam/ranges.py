@@ -39,8 +39,12 @@ class RangeSet:
         return bool(self.ranges)
 
     def __contains__(self, value: int) -> bool:
-        at = bisect_right(self.ranges, value, key=_first) - 1
-        return at >= 0 and value <= self.ranges[at][1]
+        return self.meets(value, value)
+
+    def meets(self, first: int, last: int) -> bool:
+        """Say whether any integer from `first` to `last` is in the set, in O(log n)."""
+        at = bisect_right(self.ranges, last, key=_first) - 1
+        return at >= 0 and first <= self.ranges[at][1]
 
     def __sub__(self, other: RangeSet) -> RangeSet:
         return RangeSet(tuple(_difference(self.ranges, other.ranges)))
