@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, NoReturn
 
 import structlog
@@ -17,12 +18,13 @@ from . import metrics
 from .claims import Claims
 from .events import Recorder
 from .pools import Pools
-from .state import Scope, State
+from .state import State
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from kube import pools
+    from kube.caches import Caches
     from kube.client import Api
     from kube.objects import Key, PoolKey
 
@@ -37,21 +39,16 @@ POOL_WORKERS = 2
 
 
 class Controller:
-    """The controller of one leadership: copies everything, then follows it.
+    """The controller of one leadership, on copies that are kept up to date elsewhere.
 
     Flow:
         A change of an object -> the books (`State`) -> the keys it concerns -> a worker.
     """
 
     def __init__(
-        self,
-        api: Api,
-        contract: capi.Contract,
-        scope: Scope,
-        clock: Callable[[], float] = time.monotonic,
+        self, api: Api, caches: Caches, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        self._api = api
-        self.state = State(api, contract, scope, clock)
+        self.state = State(caches, clock)
         later = asyncio.get_running_loop().call_later
         self._claim_queue: Queue[Key] = Queue("ipaddressclaim", later, order_of=self._age_of)
         self._pool_queue: Queue[PoolKey] = Queue("pool", later)
@@ -62,33 +59,42 @@ class Controller:
     async def run(self) -> NoReturn:
         """Work until cancelled.
 
+        Flow:
+            What was written before this leadership began is in the copies before the books are made
+            from them, and nothing changes a copy while they are made.
+
         Raises:
-            KubeError: alone or in a group: the first lists failed, Cluster API serves other
-                versions now, or leadership is lost.
+            KubeError: alone or in a group: the copies could not be brought up to date, or
+                leadership is lost.
         """
-        state = self.state
-        await state.load()
-        self._watch()
-        log.info("caches loaded", claims=len(state.claims), addresses=len(state.addresses))
-        await self._start()
-        with metrics.SHOWN.showing(state):  # not before: counts of half a book are wrong
-            await together(
-                *(cache.follow() for cache in state.caches),
-                self._news.run(),
-                capi.until_changed(self._api, state.contract),
-                workers.run(self._claim_queue, self._reconcile, self._pool_of, CLAIM_WORKERS),
-                workers.run(self._pool_queue, self._pools.reconcile, lambda _: None, POOL_WORKERS),
-            )
+        caches = self.state.caches
+        await caches.catch_up()
+        with ExitStack() as heard:
+            with caches.held():
+                await self.state.rebuild()
+                self._watch(heard)
+            log.info("controller starts", claims=len(caches.claims), addresses=len(caches.addresses))
+            await self._start()
+            with metrics.SHOWN.showing(self.state):  # not before: counts of half a book are wrong
+                await self._work()
         raise AssertionError("jobs never end")  # pragma: no cover - they only end by an error
 
-    def _watch(self) -> None:
-        state = self.state
-        state.on_settled = self._look_at
-        state.claims.on_change = self._on_claim
-        state.addresses.on_change = self._on_address
-        state.clusters.on_change = self._on_cluster
-        for cache in state.pools.values():
-            cache.on_change = self._on_pool
+    async def _work(self) -> None:
+        await together(
+            self._news.run(),
+            workers.run(self._claim_queue, self._reconcile, self._pool_of, CLAIM_WORKERS),
+            workers.run(self._pool_queue, self._pools.reconcile, lambda _: None, POOL_WORKERS),
+        )
+
+    def _watch(self, heard: ExitStack) -> None:
+        """Hear of each change until `heard` is left."""
+        caches = self.state.caches
+        self.state.on_settled = self._look_at
+        heard.enter_context(caches.claims.telling(self._on_claim))
+        heard.enter_context(caches.addresses.telling(self._on_address))
+        heard.enter_context(caches.clusters.telling(self._on_cluster))
+        for cache in caches.pools.values():
+            heard.enter_context(cache.telling(self._on_pool))
 
     async def _start(self) -> None:
         """Look at everything once, oldest claims first."""

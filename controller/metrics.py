@@ -106,7 +106,7 @@ def _caches(state: State | None) -> tuple[Metric, ...]:
         "Objects and changes that the manager could not read, since it leads; the log names why.",
         labels=("resource",),
     )
-    for cache in state.caches if state else ():
+    for cache in state.caches.all if state else ():
         objects.add_metric((cache.resource.plural,), len(cache))
         skipped.add_metric((cache.resource.plural,), cache.skipped)
     return objects, skipped

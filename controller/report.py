@@ -20,7 +20,7 @@ _FEW = 20
 
 def caches(state: State) -> list[dict[str, object]]:
     """Return how each copy of a collection stands."""
-    return [_cache(each) for each in state.caches]
+    return [_cache(each) for each in state.caches.all]
 
 
 def _cache(cache: Cache[Any]) -> dict[str, object]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 import structlog
@@ -13,18 +12,18 @@ import structlog
 from ipam.errors import NotationError
 from ipam.notation import Address, parse_address
 from kube import capi, pools
-from kube.cache import Cache
-from kube.client import REQUEST_SECONDS, may_follow
+from kube.client import REQUEST_SECONDS
 from kube.objects import Key, PoolKey
-from kube.tasks import in_pieces, together
+from kube.tasks import in_pieces
 
 from .ledger import Age, Book
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from ipam.offer import Offer
-    from kube.client import Api
+    from kube.cache import Cache
+    from kube.caches import Caches
 
 log = structlog.get_logger(__name__)
 
@@ -35,8 +34,6 @@ RELEASE_FINALIZER = "ipam.cluster.x-k8s.io/ReleaseAddress"
 
 PROTECT_ADDRESS_FINALIZER = "ipam.cluster.x-k8s.io/ProtectAddress"
 PROTECT_POOL_FINALIZER = "ipam.cluster.x-k8s.io/ProtectPool"
-
-_GLOBAL_KINDS = tuple(kind for kind, resource in pools.KINDS.items() if not resource.namespaced)
 
 _TOLD_PROBLEMS = 5  # of a spec; the API server refuses conditions over 32,768 characters
 
@@ -53,14 +50,6 @@ class Unsettled(NamedTuple):
     until: float
 
 
-@dataclass(frozen=True, slots=True)
-class Scope:
-    """Which claims and pools to act on; the addresses in use are always all of them."""
-
-    namespace: str = ""
-    watch_filter: str = ""
-
-
 class State:
     """The caches, and one book per pool.
 
@@ -69,26 +58,11 @@ class State:
         change; `rebuild` starts them from what the caches hold.
     """
 
-    def __init__(
-        self,
-        api: Api,
-        contract: capi.Contract,
-        scope: Scope,
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
+    def __init__(self, caches: Caches, clock: Callable[[], float] = time.monotonic) -> None:
         self.clock = clock
-        self.contract = contract
-        self.scope = scope
-        self.claims = Cache(api, contract.claims, capi.Claim, scope.namespace)
-        self.addresses = Cache(api, contract.addresses, capi.Address)
-        self.clusters = Cache(api, contract.clusters, capi.Cluster, scope.namespace)
-        self.pools = {
-            kind: Cache(api, resource, pools.Pool, scope.namespace if resource.namespaced else "")
-            for kind, resource in pools.KINDS.items()
-        }
-        self.global_pools_closed = ""
-        """Why no global pool can be served, as the rest of a sentence; empty when they can."""
-        self._api = api
+        self.caches = caches
+        self.contract = caches.contract
+        self.scope = caches.scope
         self.claims_of_pool: defaultdict[PoolKey, set[Key]] = defaultdict(set)
         self.claims_of_cluster: defaultdict[Key, set[Key]] = defaultdict(set)
         self.books: dict[PoolKey, Book] = {}
@@ -101,57 +75,35 @@ class State:
         self._ages: dict[Key, Age] = {}
 
     @property
-    def caches(
-        self,
-    ) -> tuple[
-        Cache[capi.Claim] | Cache[capi.Address] | Cache[capi.Cluster] | Cache[pools.Pool], ...
-    ]:
-        """All of them."""
-        return (self.claims, self.addresses, self.clusters, *self.pools.values())
+    def claims(self) -> Cache[capi.Claim]:
+        """The copy of the IPAddressClaims."""
+        return self.caches.claims
 
-    async def load(self) -> None:
-        """Fill the caches, and start the books from them.
+    @property
+    def addresses(self) -> Cache[capi.Address]:
+        """The copy of the IPAddresses."""
+        return self.caches.addresses
 
-        Raises:
-            KubeError: alone or in a group: a list failed.
-        """
-        if self.scope.namespace:
-            await self._narrow(self.scope.namespace)
-        await together(*(cache.load() for cache in self.caches))
-        await self.rebuild()
+    @property
+    def clusters(self) -> Cache[capi.Cluster]:
+        """The copy of the Clusters."""
+        return self.caches.clusters
 
-    async def _narrow(self, namespace: str) -> None:
-        """Look at one namespace alone where no more is allowed, and then serve no global pools.
-
-        Their addresses are in use in all namespaces, so who can't see them all may give none.
-        """
-        everywhere = [self.contract.addresses, *(pools.KINDS[kind] for kind in _GLOBAL_KINDS)]
-        allowed = await together(*(may_follow(self._api, each) for each in everywhere))
-        closed = [each.plural for each, may in zip(everywhere, allowed, strict=True) if not may]
-        if not closed:
-            return
-        log.warning("global pools are not served", namespace=namespace, closed=closed)
-        self.global_pools_closed = (
-            f"is a global pool, and the manager (--namespace {namespace}) may not list and watch "
-            f"{', '.join(closed)} in all namespaces: allow this to its ServiceAccount, or use a "
-            "pool of the namespace"
-        )
-        contract, api = self.contract, self._api
-        self.addresses = Cache(api, contract.addresses, capi.Address, namespace)
-        for kind in _GLOBAL_KINDS:
-            del self.pools[kind]
+    @property
+    def pools(self) -> Mapping[str, Cache[pools.Pool]]:
+        """The copies of the pools, by kind."""
+        return self.caches.pools
 
     def pool(self, key: PoolKey) -> pools.Pool | None:
         """Return a pool as last heard of."""
-        cache = self.pools.get(key.kind)  # without global kinds where they can't be read
-        return cache.get(Key(key.namespace, key.name)) if cache else None
+        return self.caches.pool(key)
 
     def book(self, key: PoolKey) -> Book:
         """Return the book of a pool, which may be one that does not exist (yet)."""
         if key not in self.books:
             self.books[key] = Book(key)
             if key.kind not in self.pools:
-                self.books[key].not_ready = self.global_pools_closed
+                self.books[key].not_ready = self.caches.global_pools_closed
         return self.books[key]
 
     def deleting_claims(self, key: PoolKey) -> list[Key]:
@@ -183,7 +135,7 @@ class State:
             A former process may have sent for the IPAddress of a claim that has none yet.
 
         Caveats:
-            The caches must not change meanwhile: nothing follows them yet.
+            The caches must not change meanwhile.
         """
         for pool in self._all_pools():
             self.set_pool(None, pool)

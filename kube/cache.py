@@ -4,7 +4,8 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import aclosing
+from collections.abc import Callable, Generator
+from contextlib import aclosing, contextmanager
 from typing import TYPE_CHECKING, Generic, NoReturn
 
 import msgspec
@@ -19,10 +20,10 @@ from .errors import (
     UnreachableError,
     from_response,
 )
-from .objects import Event, Key, Meta, Object, Same, Struct, T
+from .objects import Event, Key, Meta, Object, RawList, Same, Struct, T
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
 
     from .client import Api
     from .resources import GroupVersionResource
@@ -33,29 +34,55 @@ _SHORT_WATCH_SECONDS = 1.0  # a watch that ends sooner, though without an error,
 
 _RETRY_SECONDS = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0)  # between attempts to reach the API server
 
+_PAGE = 500
+"""Objects.  A collection of at most so many is listed in about the time of one small request."""
+
+_GRACE_SECONDS = 0.1  # on a busy resource the watch passes any revision within that time
+
+_SHORT_SECONDS = "3"
+"""For such a watch the API server sends its closing bookmark within 2 s (measured: 1.6 s).  It
+sends bookmarks two seconds before the end of a watch, so a shorter one gets none.
+Source: k8s.io/apiserver, pkg/storage/cacher/cache_watcher.go, nextBookmarkTime
+"""
+
+class _Found(Generic[T]):
+    """What a list has shown."""
+
+    def __init__(self) -> None:
+        self.items: dict[Key, T] = {}
+        self.unreadable: set[Key] = set()
+        self.revision = 0
+
+
+Handler = Callable[[T | None, T | None], None]
+"""Takes an object as it was (None: it is new) and as it is (None: it is gone)."""
+
 
 class Cache(Generic[T]):
     """The objects of one resource, by namespace and name.
 
     Flow:
         `load` lists once; `follow` watches from there on for ever, and lists again where the watch
-        lost history (410).  Each difference is told to `on_change(old, new)`, once, in order.
+        lost history (410).  Each handler is told each difference, once, in order.
 
     Guarantees:
         `observe` takes over what a write of ours answered, so that whoever wrote reads at least
         that.  An older event or answer never replaces a newer object.
 
     Caveats:
-        Otherwise it lags behind the API server; only a write with a resourceVersion is certain.
+        Otherwise it lags behind the API server.  After `catch_up` it has everything that was
+        written before that call.
     """
 
     def __init__(
         self, api: Api, resource: GroupVersionResource, kind: type[T], namespace: str = ""
     ) -> None:
         self.resource = resource
-        self.on_change: Callable[[T | None, T | None], None] = _ignore
         self.skipped = 0
         """Objects that could not be read, since the start."""
+        self.unreadable: set[Key] = set()
+        """Objects that exist and cannot be read, so the copy lacks them."""
+        self._handlers: list[Handler[T]] = []
         self._api = api
         self._request = f"{resource.plural} {namespace}".rstrip()
         self._namespace = namespace
@@ -63,8 +90,14 @@ class Cache(Generic[T]):
         self._objects: dict[Key, T] = {}
         self._revision = 0  # up to where the watch has told us everything
         self._lost_history = False  # so only a list can tell what is gone
-        self._gone: set[str] = set()  # uids of which we know that before the watch has told
+        self._gone: set[str] = set()  # uids deleted by our requests, not yet reported by the watch
         self._same = Same()
+        self._open = asyncio.Event()  # cleared while nothing may change
+        self._open.set()
+        self._passing: list[tuple[int, asyncio.Future[None]]] = []  # waits for a revision
+        self._patience: asyncio.Timeout | None = None  # of a watch that may be cut short
+        self._turn = asyncio.Lock()  # one proof of freshness at a time
+        self._asked = self._proven = 0  # calls of `catch_up` so far, and how many of them are served
 
     def __len__(self) -> int:
         return len(self._objects)
@@ -87,14 +120,82 @@ class Cache(Generic[T]):
         Raises:
             KubeError: the API server refused or could not be reached.
         """
-        found: dict[Key, T] = {}
-        revision = 0
+        found = _Found[T]()
         async for page in pages(self._api, self.resource, self._namespace):
-            revision = int(page.metadata.resource_version)
-            for raw in page.items or ():
-                if (item := self._decode(raw)) is not None:
-                    found[item.metadata.key] = item
-        self._replace(found, revision)
+            self._read(page, found)
+        await self._replace(found)
+
+    async def catch_up(self) -> None:
+        """Return when the copy has everything that was written before this call.
+
+        Flow:
+            A consistent LIST gives the present revision.  Where one page is the whole collection,
+            the copy is made equal to it.  Otherwise the watch has to pass that revision: if it does
+            not at once, `follow` opens it again for so short a time that the API server soon sends
+            a bookmark.  Calls that come meanwhile share the next proof.
+
+        Guarantees:
+            Waits for about two seconds at most where the API server is well.
+
+        Caveats:
+            `follow` has to be running.  The caller bounds the time: it waits through outages.
+
+        Raises:
+            KubeError: the LIST failed.
+        """
+        self._asked += 1
+        ticket = self._asked
+        async with self._turn:
+            if self._proven >= ticket:
+                return
+            served = self._asked
+            await self._catch_up()
+            self._proven = served
+
+    async def _catch_up(self) -> None:
+        limit = "1" if len(self._objects) > _PAGE else str(_PAGE)
+        answer = await self._api.list(self.resource, self._namespace, {"limit": limit})
+        page = decode(answer, RawList, f"LIST {self._request}")
+        if page.metadata.continue_:
+            await self._passed(int(page.metadata.resource_version))
+            return
+        found = _Found[T]()
+        self._read(page, found)
+        await self._replace(found)
+
+    async def _passed(self, revision: int) -> None:
+        """Wait until the watch has passed a revision."""
+        if self._revision >= revision:
+            return
+        loop = asyncio.get_running_loop()
+        waiting = (revision, loop.create_future())
+        self._passing.append(waiting)
+        if self._patience is not None:
+            self._patience.reschedule(loop.time() + _GRACE_SECONDS)
+            self._patience = None
+        try:
+            await waiting[1]
+        finally:
+            if waiting in self._passing:
+                self._passing.remove(waiting)
+
+    @contextmanager
+    def held(self) -> Generator[None]:
+        """Change nothing while the block runs, but by `observe`; what comes is taken over then."""
+        self._open.clear()
+        try:
+            yield
+        finally:
+            self._open.set()
+
+    @contextmanager
+    def telling(self, handle: Handler[T]) -> Generator[None]:
+        """Tell a handler of each difference while the block runs."""
+        self._handlers.append(handle)
+        try:
+            yield
+        finally:
+            self._handlers.remove(handle)
 
     async def follow(self) -> NoReturn:
         """Keep the copy current until cancelled; outages are waited for.
@@ -108,8 +209,8 @@ class Cache(Generic[T]):
                 if self._lost_history:
                     await self.load()
                 began = asyncio.get_running_loop().time()
-                await self._watch()
-                if asyncio.get_running_loop().time() - began > _SHORT_WATCH_SECONDS:
+                cut_short = await self._watch()
+                if cut_short or asyncio.get_running_loop().time() - began > _SHORT_WATCH_SECONDS:
                     failures = 0
                 else:
                     failures = await _pause(failures)
@@ -174,12 +275,23 @@ class Cache(Generic[T]):
         except NotFoundError:
             return None
 
-    async def _watch(self) -> None:
+    async def _watch(self) -> bool:
+        """Watch until the server ends it, or a proof of freshness does: then return True."""
         params = {"resourceVersion": str(self._revision), "allowWatchBookmarks": "true"}
+        if self._passing:
+            params["timeoutSeconds"] = _SHORT_SECONDS
         lines = self._api.watch(self.resource, self._namespace, params)
-        async with aclosing(lines) as events:
-            async for line in events:
-                self._apply(line)
+        try:
+            async with asyncio.timeout(None) as patience, aclosing(lines) as events:
+                self._patience = None if self._passing else patience
+                async for line in events:
+                    await self._open.wait()
+                    self._apply(line)
+        except TimeoutError:
+            return True
+        finally:
+            self._patience = None
+        return False
 
     def _apply(self, line: bytes) -> None:
         event = decode(line, Event, self._request)
@@ -188,32 +300,69 @@ class Cache(Generic[T]):
         header = decode(event.object, Object, self._request).metadata
         if event.type == "DELETED":
             self._gone.discard(header.uid)
+        if header.revision <= self._revision:
+            return  # a list has told more than that
+        if event.type == "DELETED":
+            self.unreadable.discard(header.key)
             if (known := self.get(header.key)) and known.metadata.revision <= header.revision:
                 self._drop(header.key)
-        elif event.type != "BOOKMARK" and (item := self._decode(event.object)) is not None:
-            self._put(item)
-        self._revision = max(self._revision, header.revision)
+        elif event.type != "BOOKMARK":
+            self._take(self._decode(event.object))
+        self._progress(header.revision)
 
-    def _decode(self, raw: msgspec.Raw) -> T | None:
-        """Read an object; one that cannot be read is skipped, counted and reported."""
+    def _take(self, item: T | Key) -> None:
+        """Take over what the watch has told of an object."""
+        if isinstance(item, Key):
+            self.unreadable.add(item)
+        else:
+            self.unreadable.discard(item.metadata.key)
+            self._put(item)
+
+    def _progress(self, revision: int) -> None:
+        """Remember up to where everything is known, and wake who waits for that."""
+        self._revision = max(self._revision, revision)
+        waiting, self._passing = self._passing, []
+        for wanted, passed in waiting:
+            if wanted > self._revision:
+                self._passing.append((wanted, passed))
+            elif not passed.done():
+                passed.set_result(None)
+
+    def _read(self, page: RawList, found: _Found[T]) -> None:
+        """Add a page to what is found."""
+        found.revision = int(page.metadata.resource_version)
+        for raw in page.items or ():
+            item = self._decode(raw)
+            if isinstance(item, Key):
+                found.unreadable.add(item)
+            else:
+                found.items[item.metadata.key] = item
+
+    def _decode(self, raw: msgspec.Raw) -> T | Key:
+        """Read an object; of one that cannot be read, counted and reported, return the name."""
         try:
             item = self._decoder.decode(raw)
         except (msgspec.ValidationError, ValueError) as error:
             self.skipped += 1
             log.warning("object skipped", resource=self.resource.plural, error=str(error))
-            return None
+            return decode(raw, Object, self._request).metadata.key
         item.share(self._same)
         return item
 
-    def _replace(self, found: dict[Key, T], revision: int) -> None:
+    async def _replace(self, found: _Found[T]) -> None:
         """Make the copy equal a list, but for what a write of ours has answered since."""
-        self._revision, self._lost_history = revision, False
-        self._gone.clear()
+        await self._open.wait()
+        if self._revision >= found.revision and not self._lost_history:
+            return  # the watch has told more than that
+        self._lost_history = False
+        self._gone &= {item.metadata.uid for item in found.items.values()}
+        self.unreadable = found.unreadable
         for key, known in tuple(self._objects.items()):
-            if key not in found and known.metadata.revision <= revision:
+            if key not in found.items and known.metadata.revision <= found.revision:
                 self._drop(key)
-        for item in found.values():
+        for item in found.items.values():
             self._put(item)
+        self._progress(found.revision)
 
     def _put(self, item: T) -> None:
         key = item.metadata.key
@@ -223,7 +372,7 @@ class Cache(Generic[T]):
         if known and item.metadata.revision <= known.metadata.revision:
             return
         self._objects[key] = item
-        self.on_change(known, item)
+        self._tell(known, item)
 
     def _forget(self, item: T) -> None:
         """Drop an object that is gone; the watch may still tell of its last days."""
@@ -233,7 +382,11 @@ class Cache(Generic[T]):
             self._drop(item.metadata.key)
 
     def _drop(self, key: Key) -> None:
-        self.on_change(self._objects.pop(key), None)
+        self._tell(self._objects.pop(key), None)
+
+    def _tell(self, old: T | None, new: T | None) -> None:
+        for handle in self._handlers:
+            handle(old, new)
 
 
 async def _pause(failures: int) -> int:
@@ -251,10 +404,6 @@ class _Deleted(Struct, frozen=True):
     """An object, or a Status."""
 
     metadata: Meta = Meta()
-
-
-def _ignore(_old: object, _new: object) -> None:
-    """Stand in until somebody wants to know of changes."""
 
 
 class _Code(msgspec.Struct):

@@ -9,6 +9,7 @@
     * GoneError (410): the history asked for is compacted away
   * UnreachableError: no answer, or one that leaves open whether the write was applied
   * ContractChangedError: Cluster API serves its types in other versions than before
+  * StaleError: the copies in use are followed no more
   * NotLeaderError: the write was not sent, because this process may not be the leader any more
 """
 
@@ -66,6 +67,13 @@ class ContractChangedError(KubeError):
 
     def __init__(self, old: str, new: str) -> None:
         super().__init__(f"Cluster API's IPAM types: {old} was in use, {new} is to be used now")
+
+
+class StaleError(KubeError):
+    """Work goes on from other copies."""
+
+    def __init__(self) -> None:
+        super().__init__("the caches are loaded anew")
 
 
 class NotLeaderError(KubeError):

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, TypeVar, cast
 
 import structlog
 
@@ -53,6 +53,13 @@ async def together(*jobs: Coroutine[object, object, T]) -> list[T]:
     if errors:
         raise BaseExceptionGroup("jobs failed", errors)
     return [task.result() for task in tasks]
+
+
+def first_error(error: BaseException) -> BaseException:
+    """Return the first error in nested groups: the others follow from it, or say the same."""
+    if not isinstance(error, BaseExceptionGroup):
+        return error
+    return first_error(cast("BaseExceptionGroup[BaseException]", error).exceptions[0])
 
 
 async def in_pieces(items: Iterable[T]) -> AsyncGenerator[T]:

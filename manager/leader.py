@@ -9,19 +9,19 @@ from __future__ import annotations
 import asyncio
 import platform
 import uuid
-from typing import TYPE_CHECKING, NoReturn, cast
+from typing import TYPE_CHECKING, NoReturn
 
 import structlog
 
 from controller.controller import Controller
 from controller.migration import Migration
-from controller.state import Scope
-from kube import capi, version
+from kube import version
+from kube.caches import Copies, Scope
 from kube.client import Client
 from kube.connect import connect, own_namespace
 from kube.errors import KubeError, NotLeaderError
 from kube.lease import Lease
-from kube.tasks import together
+from kube.tasks import first_error, together
 from webhook.live import Live
 from webhook.server import Server
 
@@ -42,7 +42,7 @@ log = structlog.get_logger(__name__)
 LEASE_NAME = "7bb7acb4.ipam.cluster.x-k8s.io"
 """The Go provider's lease, so that the two can't run at once."""
 
-_AGAIN_SECONDS = 2.0  # before another try where CAPI is not installed, or a first list failed
+_AGAIN_SECONDS = 2.0  # before another try where the copies could not be brought up to date
 
 
 async def run(
@@ -59,16 +59,26 @@ async def run(
     agent = version.user_agent(PROGRAM)
     connection = await connect(flags.kubeconfig, agent)
     last.push_async_callback(connection.close)
-    in_use.give(Live(Client(connection)))
+    live = Live(Client(connection))
+    in_use.give(live)
     if diagnostics := _diagnostics(flags, Client(connection), certificates):
         await diagnostics.start()
         last.push_async_callback(diagnostics.stop)
     for_lease = await connect(flags.kubeconfig, agent)  # its renewals never stand in a queue
     last.push_async_callback(for_lease.close)
-    while flags.leader_elect:
-        await _lead(flags, connection, for_lease)
-    await _work(Client(connection), flags)
+    scope = Scope(flags.namespace, flags.watch_filter)
+    copies = Copies(Client(connection), scope, live.use)
+    await together(copies.keep(), _serve(flags, copies, connection, for_lease))
     raise AssertionError("work never ends")  # pragma: no cover - it ends by an error
+
+
+async def _serve(
+    flags: Flags, copies: Copies, connection: Connection, for_lease: Connection
+) -> None:
+    """Work whenever it is this process's turn."""
+    while flags.leader_elect:
+        await _lead(flags, copies, connection, for_lease)
+    await _work(Client(connection), copies)
 
 
 def _diagnostics(flags: Flags, api: Client, certificates: Certificates | None) -> Server | None:
@@ -84,22 +94,24 @@ def _diagnostics(flags: Flags, api: Client, certificates: Certificates | None) -
     return Server(Diagnostics(api), host, port, certificates.context)
 
 
-async def _lead(flags: Flags, connection: Connection, for_lease: Connection) -> None:
+async def _lead(
+    flags: Flags, copies: Copies, connection: Connection, for_lease: Connection
+) -> None:
     """Wait for the lease, and run the controller for as long as it is held."""
     lease = _lease(flags, for_lease)
     try:
         await lease.acquire()
         fenced = Client(connection, lease.write_seconds)
-        await together(lease.renew(), _work(fenced, flags))
+        await together(lease.renew(), _work(fenced, copies))
     except* NotLeaderError as error:
-        log.warning("leadership lost", error=_reason(error))
+        log.warning("leadership lost", error=str(first_error(error)))
     finally:
         await lease.release()
 
 
-async def _work(api: Client, flags: Flags) -> None:
+async def _work(api: Client, copies: Copies) -> None:
     """Do everything of which there may be only one in the cluster."""
-    await together(_control(api, flags), Migration(api).keep())
+    await together(_control(api, copies), Migration(api).keep())
 
 
 def _lease(flags: Flags, connection: Connection) -> Lease:
@@ -108,28 +120,18 @@ def _lease(flags: Flags, connection: Connection) -> Lease:
     return Lease(api, own_namespace(DEFAULT_NAMESPACE), LEASE_NAME, identity, flags.lease_seconds)
 
 
-async def _control(api: Client, flags: Flags) -> NoReturn:
-    """Run controllers one after the other: a new one where CAPI's versions have changed.
+async def _control(api: Client, copies: Copies) -> NoReturn:
+    """Run controllers one after the other: a new one where the copies are made anew.
 
     Raises:
         NotLeaderError: it stopped because the lease is lost.
     """
-    scope = Scope(flags.namespace, flags.watch_filter)
     while True:
+        caches = await copies.loaded()
         try:
-            if contract := await capi.discover(api):
-                log.info("controller starts", contract=contract.version)
-                await Controller(api, contract, scope).run()
-            log.warning("Cluster API's IPAM types are not installed; waiting for them")
+            await together(Controller(api, caches).run(), copies.until_replaced(caches))
         except* NotLeaderError:
             raise
         except* KubeError as error:
-            log.warning("controller starts again", error=_reason(error))
-        await asyncio.sleep(_AGAIN_SECONDS)
-
-
-def _reason(error: BaseException) -> str:
-    """Return the first error in nested groups: the others followed from it, or say the same."""
-    if not isinstance(error, BaseExceptionGroup):
-        return str(error)
-    return _reason(cast("BaseExceptionGroup[BaseException]", error).exceptions[0])
+            log.warning("controller starts again", error=str(first_error(error)))
+            await asyncio.sleep(_AGAIN_SECONDS)

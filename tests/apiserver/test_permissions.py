@@ -35,7 +35,7 @@ from envtest.client import Json
 from envtest.pki import LOOPBACK
 from envtest.waiting import until, wait_until
 from generator import rbac
-from kube import capi, connect, objects
+from kube import caches, capi, connect, objects
 from kube import client as kube
 from kube import pools as kinds
 from webhook import issuer, selfsigned
@@ -249,9 +249,8 @@ async def act(cluster: provider.Provider, orphan: objects.Key) -> None:
 async def release(api: kube.Client, orphan: objects.Key) -> None:
     contract = await capi.discover(api)
     assert contract is not None
-    known = state.State(api, contract, state.Scope())
-    for cache in known.caches:
-        await cache.load()
+    known = state.State(caches.Caches(api, contract, caches.Scope()))
+    await known.caches.load()
     times = iter((0.0, 0.0, orphans.ORPHAN_SECONDS, orphans.ORPHAN_SECONDS))
     reconciler = claims.Claims(api, known, clock=lambda: next(times))
     for _ in range(2):

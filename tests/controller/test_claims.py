@@ -7,10 +7,12 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+import running
 
 from controller import events
 from controller.claims import Claims
-from controller.state import Scope, State
+from controller.state import State
+from kube.caches import Caches, Scope
 from kube import capi, pools
 from kube.errors import ConflictError, UnreachableError
 from kube.fake import FakeApi, Json
@@ -44,15 +46,16 @@ class World:
         return await (await self.claims()).reconcile(key)
 
     async def claims(self, clock: Callable[[], float] = time.monotonic) -> Claims:
-        state = State(self.api, self.contract, self.scope)
-        await state.load()
-        state.addresses.on_change, state.claims.on_change = state.set_address, state.set_claim
+        state = State(Caches(self.api, self.contract, self.scope))
+        await running.fill(state)
+        state.addresses._handlers.append(state.set_address)
+        state.claims._handlers.append(state.set_claim)
         return Claims(self.api, state, clock=clock)
 
     async def news_of(self, name: str) -> list[str]:
         """Reconcile a claim, and return the reasons of the Events that were written about it."""
-        state = State(self.api, self.contract, self.scope)
-        await state.load()
+        state = State(Caches(self.api, self.contract, self.scope))
+        await running.fill(state)
         news = events.Recorder(self.api, state.pool)
         before = len(self.api.writes)
         await Claims(self.api, state, news).reconcile(Key("default", name))
@@ -317,7 +320,7 @@ async def test_an_address_without_its_claim_is_kept_for_a_while(world: World) ->
 
 def abandon(world: World) -> None:
     """Take the claim away, as a restore or a broken client does."""
-    world.api._objects.pop(("ipaddressclaims", "default", "web"))
+    world.api.remove(CONTRACT.claims, "default", "web")
     world.api.writes.clear()
 
 

@@ -8,10 +8,11 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine
 from typing import Any
 
 import pytest
+import running
 from typing_extensions import override
 
 from controller.controller import Controller
-from controller.state import Scope
+from kube.caches import Caches, Scope
 from kube import capi, pools
 from kube.errors import ApiError
 from kube.fake import FakeApi, Json
@@ -79,13 +80,14 @@ class Cluster(FakeApi):
 async def cluster() -> AsyncIterator[Cluster]:
     api = Cluster()
     api.pool("10.0.0.5")
-    async with running(api):
+    async with at_work(api):
         yield api
 
 
 @contextlib.asynccontextmanager
-async def running(api: Cluster, scope: Scope | None = None) -> AsyncGenerator[None]:
-    task = asyncio.create_task(Controller(api, CONTRACT, scope or Scope()).run())
+async def at_work(api: Cluster, scope: Scope | None = None) -> AsyncGenerator[None]:
+    controller = Controller(api, Caches(api, CONTRACT, scope or Scope()))
+    task = asyncio.create_task(running.run(controller))
     try:
         yield
     finally:
@@ -214,8 +216,8 @@ async def test_many_bad_entries_make_no_message_that_the_api_server_refuses(
 async def test_books_of_pools_that_are_gone_do_not_pile_up() -> None:
     api = Cluster()
     api.pool("10.0.0.5")
-    controller = Controller(api, CONTRACT, Scope())
-    task = asyncio.create_task(controller.run())
+    controller = Controller(api, Caches(api, CONTRACT, Scope()))
+    task = asyncio.create_task(running.run(controller))
     try:
         api.claim("web")
         await until(lambda: api.reason("web") == "Ready")
@@ -239,8 +241,8 @@ async def test_a_start_with_many_claims_leaves_others_their_turns(cluster: Clust
         reference = {"apiGroup": POOLS.group, "kind": POOLS.kind, "name": "blue"}
         spec = {"poolRef": reference, "address": str(FIRST + number)}
         cluster.put(CONTRACT.addresses, {"metadata": meta, "spec": spec})
-    controller = Controller(cluster, CONTRACT, Scope())
-    await controller.state.load()
+    controller = Controller(cluster, Caches(cluster, CONTRACT, Scope()))
+    await controller.state.caches.load()
 
     assert await turns_during(controller.state.rebuild()) >= TURNS
     assert await turns_during(controller._start()) >= TURNS

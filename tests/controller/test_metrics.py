@@ -5,11 +5,13 @@ import json
 from typing import Any
 
 import pytest
+import running
 from prometheus_client import REGISTRY
 
 from controller import metrics, report
 from controller.errors import AllocationError
-from controller.state import Scope, State
+from controller.state import State
+from kube.caches import Caches, Scope
 from kube import capi, pools
 from kube.fake import FakeApi, Json
 from kube.objects import Key, PoolKey
@@ -39,8 +41,8 @@ def add_claim(api: FakeApi, name: str, pool: str = "blue", **metadata: object) -
 
 
 async def loaded(api: FakeApi) -> State:
-    state = State(api, CONTRACT, Scope())
-    await state.load()
+    state = State(Caches(api, CONTRACT, Scope()))
+    await running.fill(state)
     return state
 
 

@@ -11,10 +11,11 @@ import random
 from collections.abc import AsyncGenerator, Callable
 
 import pytest
+import running
 from typing_extensions import override
 
 from controller.controller import CLAIM_WORKERS, Controller
-from controller.state import Scope
+from kube.caches import Caches, Scope
 from kube import capi, pools
 from kube.fake import FakeApi, Json
 from kube.objects import PAUSED_ANNOTATION
@@ -82,9 +83,9 @@ class Busy(FakeApi):
 
 
 @contextlib.asynccontextmanager
-async def running(api: Busy) -> AsyncGenerator[Controller]:
-    controller = Controller(api, CONTRACT, Scope())
-    task = asyncio.create_task(controller.run())
+async def at_work(api: Busy) -> AsyncGenerator[Controller]:
+    controller = Controller(api, Caches(api, CONTRACT, Scope()))
+    task = asyncio.create_task(running.run(controller))
     try:
         yield controller
     finally:
@@ -125,7 +126,7 @@ def storm(api: Busy, *, per_second: int) -> None:
 async def test_claims_are_served_in_the_order_of_their_creation(per_second: int) -> None:
     api = Busy()
     api.pool(BLUE, "10.0.0.0/16")
-    async with running(api):
+    async with at_work(api):
         storm(api, per_second=per_second)
         await until(lambda: len(api.by_address()) == len(NAMES))
 
@@ -137,7 +138,7 @@ async def test_claims_that_came_before_the_controller_are_served_in_order(per_se
     api = Busy()
     api.pool(BLUE, "10.0.0.0/16")
     storm(api, per_second=per_second)
-    async with running(api):
+    async with at_work(api):
         await until(lambda: len(api.by_address()) == len(NAMES))
 
     assert api.by_address() == NAMES
@@ -146,7 +147,7 @@ async def test_claims_that_came_before_the_controller_are_served_in_order(per_se
 @pytest.mark.parametrize("per_second", [1, 100])
 async def test_claims_that_waited_for_their_pool_are_served_in_order(per_second: int) -> None:
     api = Busy()
-    async with running(api) as controller:
+    async with at_work(api) as controller:
         storm(api, per_second=per_second)
         await until(lambda: all(api.reason(name) == "PoolNotReady" for name in NAMES))
         await at_rest(api, controller)
@@ -161,7 +162,7 @@ async def test_the_oldest_get_the_addresses_of_a_small_pool_that_comes_in_the_mi
     told: int,
 ) -> None:
     api = Busy()
-    async with running(api) as controller:
+    async with at_work(api) as controller:
         storm(api, per_second=100)
         await until(lambda: sum(bool(api.reason(name)) for name in NAMES) >= told)
         api.pool(BLUE, "10.0.0.1-10.0.0.50")
@@ -174,11 +175,11 @@ async def test_the_oldest_get_the_addresses_of_a_small_pool_that_comes_in_the_mi
 
 async def test_a_restart_keeps_the_order_of_seconds() -> None:
     api = Busy()
-    async with running(api) as controller:
+    async with at_work(api) as controller:
         storm(api, per_second=1)
         await until(lambda: all(api.reason(name) == "PoolNotReady" for name in NAMES))
         await at_rest(api, controller)
-    async with running(api) as controller:
+    async with at_work(api) as controller:
         await at_rest(api, controller)
         api.pool(BLUE, "10.0.0.0/16")
         await until(lambda: len(api.by_address()) == len(NAMES))
@@ -191,7 +192,7 @@ async def test_claims_of_all_namespaces_stand_in_one_line_for_a_global_pool() ->
     api.pool(GLOBE, "10.0.0.0/16")
     for number, name in reversed(tuple(enumerate(NAMES))):  # so arrival says the contrary
         api.claim(name, "globe", namespace=f"tenant-{number % 3}", second=number)
-    async with running(api):
+    async with at_work(api):
         await until(lambda: len(api.by_address()) == len(NAMES))
 
     assert api.by_address() == NAMES
@@ -200,7 +201,7 @@ async def test_claims_of_all_namespaces_stand_in_one_line_for_a_global_pool() ->
 async def test_a_released_address_goes_to_who_has_waited_longest() -> None:
     api = Busy()
     api.pool(BLUE, "10.0.0.1")
-    async with running(api):
+    async with at_work(api):
         storm(api, per_second=10)
         await until(lambda: all(api.reason(name) for name in NAMES))
         for holder, heir in itertools.pairwise(NAMES[:6]):
@@ -212,7 +213,7 @@ async def test_a_released_address_goes_to_who_has_waited_longest() -> None:
 async def test_addresses_that_are_added_go_to_who_has_waited_longest() -> None:
     api = Busy()
     api.pool(BLUE, "10.0.0.1-10.0.0.10")
-    async with running(api) as controller:
+    async with at_work(api) as controller:
         storm(api, per_second=10)
         await until(lambda: all(api.reason(name) for name in NAMES))
         api.pool(BLUE, "10.0.0.1-10.0.0.40")
@@ -225,7 +226,7 @@ async def test_addresses_that_are_added_go_to_who_has_waited_longest() -> None:
 async def test_claims_that_came_while_their_pool_was_paused_are_served_oldest_first() -> None:
     api = Busy()
     api.pool(BLUE, "10.0.0.1-10.0.0.40", annotations={PAUSED_ANNOTATION: ""})
-    async with running(api) as controller:
+    async with at_work(api) as controller:
         for number, name in reversed(tuple(enumerate(NAMES))):
             api.claim(name, second=number)
         await at_rest(api, controller)
@@ -239,7 +240,7 @@ async def test_claims_that_came_while_their_pool_was_paused_are_served_oldest_fi
 async def test_who_comes_last_does_not_overtake_whom_an_address_was_just_promised() -> None:
     api = Busy()
     api.pool(BLUE, "10.0.0.1")
-    async with running(api) as controller:
+    async with at_work(api) as controller:
         for number, name in enumerate(NAMES[:3]):
             api.claim(name, second=number)
         await until(lambda: all(api.reason(name) for name in NAMES[:3]))
@@ -256,11 +257,12 @@ async def test_one_claim_beside_5000_of_another_pool_is_handed_out_in_its_first_
     first: bool,  # noqa: FBT001 - whether the claims were there before the controller
 ) -> None:
     api = Busy()
-    controller = Controller(api, CONTRACT, Scope())
+    controller = Controller(api, Caches(api, CONTRACT, Scope()))
     if first:
         storm_and_one(api)
-    await controller.state.load()
-    controller._watch()
+    await running.fill(controller.state)
+    heard = contextlib.ExitStack()
+    controller._watch(heard)
     await controller._start()
     if not first:
         storm_and_one(api)
@@ -282,7 +284,7 @@ async def test_a_claim_that_comes_in_the_middle_of_a_storm_is_written_almost_at_
     api = Busy()
     api.pool(BLUE, "10.0.0.0/16")
     api.pool(GLOBE, "10.0.0.0/16")
-    async with running(api):
+    async with at_work(api):
         for number in range(500):
             api.claim(f"storm-{number}", second=number // 100)
         await until(lambda: len(api.by_address()) > 50)
@@ -297,7 +299,7 @@ async def test_a_claim_that_comes_in_the_middle_of_a_storm_is_written_almost_at_
 @pytest.mark.parametrize("told", [70, 100])  # the others are with a worker just then
 async def test_a_pool_that_comes_while_claims_are_told_that_it_is_missing(told: int) -> None:
     api = Busy()
-    async with running(api):
+    async with at_work(api):
         storm(api, per_second=1)
         await until(lambda: sum(bool(api.reason(name)) for name in NAMES) >= told)
         api.pool(BLUE, "10.0.0.0/16")

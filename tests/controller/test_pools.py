@@ -2,10 +2,12 @@
 """What a pool says of itself: counts, the Ready condition, and news for people."""
 
 import pytest
+import running
 
 from controller import events
 from controller.pools import Pools
-from controller.state import Scope, State
+from controller.state import State
+from kube.caches import Caches, Scope
 from ipam.notation import Address
 from kube import capi, pools
 from kube.errors import ApiError
@@ -39,8 +41,8 @@ class World:
 
     async def reconcile(self) -> None:
         """Run once as a process does that has just started, and write the news."""
-        state = State(self.api, CONTRACT, Scope())
-        await state.load()
+        state = State(Caches(self.api, CONTRACT, Scope()))
+        await running.fill(state)
         news = events.Recorder(self.api, state.pool)
         assert await Pools(self.api, state, news).reconcile(BLUE) == Done()
         await news.flush()
@@ -172,8 +174,8 @@ async def test_a_broken_address_counts_as_in_use_and_out_of_range(world: World) 
 
 
 async def test_a_status_that_is_refused_is_tried_again_as_a_failure(world: World) -> None:
-    state = State(world.api, CONTRACT, Scope())
-    await state.load()
+    state = State(Caches(world.api, CONTRACT, Scope()))
+    await running.fill(state)
     pools = Pools(world.api, state)
     for _ in range(2):  # the second attempt fails like the first: it is no question of pace
         world.api.fail = ApiError(422, "Invalid", "no", "PATCH")
@@ -188,8 +190,8 @@ async def test_of_many_pools_so_many_statuses_a_second_are_written(world: World)
     names = [f"pool-{number}" for number in range(30)]
     for name in names:
         world.pool("10.0.0.5", name=name)
-    state = State(world.api, CONTRACT, Scope())
-    await state.load()
+    state = State(Caches(world.api, CONTRACT, Scope()))
+    await running.fill(state)
     pools = Pools(world.api, state, clock=lambda: now[0])
 
     waiting = {PoolKey(POOLS.kind, "default", name) for name in names}
@@ -203,8 +205,8 @@ async def test_of_many_pools_so_many_statuses_a_second_are_written(world: World)
 
 async def test_a_pool_is_not_let_go_while_an_address_of_it_may_be_on_its_way(world: World) -> None:
     world.pool("10.0.0.5", deletionTimestamp="2026-01-01T00:00:01Z")
-    state = State(world.api, CONTRACT, Scope())
-    await state.load()
+    state = State(Caches(world.api, CONTRACT, Scope()))
+    await running.fill(state)
     told: list[PoolKey] = []
     state.on_settled = told.append
     claim = Key("default", "web")

@@ -4,7 +4,7 @@
 import asyncio
 import json
 from collections.abc import AsyncGenerator, Mapping
-from contextlib import suppress
+from contextlib import aclosing, asynccontextmanager, suppress
 
 import pytest
 from typing_extensions import override
@@ -75,8 +75,7 @@ async def followed(api: Scripted) -> tuple[Cache[capi.Cluster], list[str]]:
         verb = "changed" if old and new else "added" if new else "removed"
         told.append(f"{verb} {either.metadata.name}")
 
-    cache.on_change = tell
-    with suppress(TimeoutError):
+    with suppress(TimeoutError), cache.telling(tell):
         async with asyncio.timeout(0.2):
             await cache.follow()
     return cache, told
@@ -146,10 +145,25 @@ async def test_an_object_that_cannot_be_read_is_skipped_and_counted() -> None:
     broken = cluster("broken", 3)
     broken["spec"]["paused"] = "perhaps"
 
-    cache, told = await followed(Scripted([[broken, cluster("a", 1)]], [[event("ADDED", broken)]]))
+    later = event("MODIFIED", cluster("broken", 11) | {"spec": broken["spec"]})
+    cache, told = await followed(Scripted([[broken, cluster("a", 1)]], [[later]]))
 
     assert [item.metadata.name for item in cache] == ["a"]
     assert (cache.skipped, told) == (2, [])
+    assert cache.unreadable == {Key("default", "broken")}
+
+
+async def test_what_can_be_read_again_or_is_gone_is_not_unreadable_any_more() -> None:
+    broken, other = cluster("broken", 3), cluster("other", 4)
+    broken["spec"]["paused"] = other["spec"]["paused"] = "perhaps"
+    lines: list[bytes | Exception] = [
+        event("MODIFIED", cluster("broken", 11)),
+        event("DELETED", cluster("other", 12) | {"spec": other["spec"]}),
+    ]
+
+    cache, told = await followed(Scripted([[broken, other]], [lines]))
+
+    assert (cache.unreadable, told) == (set(), ["added broken"])
 
 
 async def test_a_resource_that_is_not_served_any_more_ends_the_following() -> None:
@@ -169,13 +183,13 @@ async def test_what_a_write_of_ours_removed_is_gone_at_once_and_stays_so() -> No
     seen = cache.get(Key("default", "a"))
     assert seen is not None
     changes: list[tuple[object, object]] = []
-    cache.on_change = lambda old, new: changes.append((old and 1, new and 1))
-
-    await cache.patch(api, seen, {"metadata": {"finalizers": []}})
-
-    assert cache.get(Key("default", "a")) is None
     late = cluster("a", 900) | {"metadata": {**held("a"), "uid": "first", "resourceVersion": "900"}}
-    cache._apply(event("MODIFIED", late))
+
+    with cache.telling(lambda old, new: changes.append((old and 1, new and 1))):
+        await cache.patch(api, seen, {"metadata": {"finalizers": []}})
+        assert cache.get(Key("default", "a")) is None
+        cache._apply(event("MODIFIED", late))
+
     assert cache.get(Key("default", "a")) is None
     assert changes == [(1, None)]
 
@@ -289,3 +303,196 @@ async def test_a_watch_that_ends_at_once_is_not_begun_anew_at_once() -> None:
     await followed(api)
 
     assert len(api.watches) > 40
+
+
+class Server(FakeApi):
+    """An API server that sends bookmarks only before the end of a short watch, as the real one."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.watched: list[str] = []
+        self.listed: list[str] = []
+        self.slow = asyncio.Event()
+        self.slow.set()
+
+    @override
+    async def list(
+        self,
+        resource: GroupVersionResource,
+        namespace: str = "",
+        params: Mapping[str, str] | None = None,
+    ) -> bytes:
+        self.listed.append((params or {}).get("limit", ""))
+        answer = await super().list(resource, namespace, params)
+        await self.slow.wait()
+        return answer
+
+    @override
+    async def watch(
+        self,
+        resource: GroupVersionResource,
+        namespace: str = "",
+        params: Mapping[str, str] | None = None,
+    ) -> AsyncGenerator[bytes]:
+        seconds = (params or {}).get("timeoutSeconds", "")
+        self.watched.append(seconds)
+        if not seconds:
+            async with aclosing(super().watch(resource, namespace, params)) as events:
+                async for line in events:
+                    yield line
+        for line in tuple(self.changes(resource, namespace, int((params or {})["resourceVersion"]))):
+            yield line
+        yield event("BOOKMARK", {"metadata": {"resourceVersion": str(self._revision)}})
+        await asyncio.sleep(0.01)
+
+
+FOREIGN = GroupVersionResource("example.com", "v1", "Thing", "things")
+
+
+def names(cache: Cache[capi.Cluster]) -> list[str]:
+    return sorted(item.metadata.name for item in cache)
+
+
+@asynccontextmanager
+async def at_work(api: FakeApi, cache: Cache[capi.Cluster]) -> AsyncGenerator[None]:
+    """Let the cache follow, once it has loaded."""
+    await cache.load()
+    following = asyncio.create_task(cache.follow())
+    await asyncio.sleep(0)
+    try:
+        yield
+    finally:
+        following.cancel()
+        with suppress(asyncio.CancelledError):
+            await following
+
+
+@pytest.fixture
+async def large() -> AsyncGenerator[tuple[Server, Cache[capi.Cluster]]]:
+    """Return a cache of more than a page, quiet, while others write elsewhere."""
+    api = Server()
+    for number in range(501):
+        api.put(CLUSTERS, {"metadata": {"name": f"c-{number}", "namespace": "default"}})
+    cache = Cache(api, CLUSTERS, capi.Cluster)
+    async with at_work(api, cache):
+        api.put(FOREIGN, {"metadata": {"name": "thing"}})
+        yield api, cache
+
+
+async def test_a_cache_of_one_page_catches_up_by_a_list_of_it() -> None:
+    api = Server()
+    api.put(CLUSTERS, {"metadata": {"name": "a", "namespace": "default"}})
+    cache = Cache(api, CLUSTERS, capi.Cluster)
+    await cache.load()
+    api.put(CLUSTERS, {"metadata": {"name": "b", "namespace": "default"}})
+    api.remove(CLUSTERS, "default", "a")
+
+    await cache.catch_up()
+
+    assert names(cache) == ["b"]
+    assert api.watched == []
+
+
+async def test_a_large_quiet_cache_catches_up_by_a_short_watch(
+    large: tuple[Server, Cache[capi.Cluster]],
+) -> None:
+    api, cache = large
+    present = api._revision
+    assert cache.revision < present
+
+    async with asyncio.timeout(5):
+        await cache.catch_up()
+
+    assert cache.revision == present
+    assert api.watched == ["", "3"]
+    assert api.listed[2:] == ["1"]
+
+
+async def test_after_a_proof_the_watch_is_a_long_one_again(
+    large: tuple[Server, Cache[capi.Cluster]],
+) -> None:
+    api, cache = large
+    async with asyncio.timeout(5):
+        await cache.catch_up()
+        while len(api.watched) < 3:
+            await asyncio.sleep(0.01)
+
+    assert api.watched == ["", "3", ""]
+
+
+async def test_who_catches_up_has_what_was_written_before(
+    large: tuple[Server, Cache[capi.Cluster]],
+) -> None:
+    api, cache = large
+    api.slow.clear()
+    proof = asyncio.create_task(cache.catch_up())
+    await asyncio.sleep(0)
+    api.put(CLUSTERS, {"metadata": {"name": "new", "namespace": "default"}})
+    later = [asyncio.create_task(cache.catch_up()) for _ in range(20)]
+    api.slow.set()
+
+    async with asyncio.timeout(5):
+        await asyncio.gather(proof, *later)
+
+    assert "new" in names(cache)
+    assert len(api.listed[2:]) == 2  # the proofs of all that came meanwhile are one
+
+
+async def test_a_proof_that_nobody_waits_for_any_more_leaves_the_watch_alone(
+    large: tuple[Server, Cache[capi.Cluster]],
+) -> None:
+    api, cache = large
+    with suppress(TimeoutError):
+        async with asyncio.timeout(0.02):
+            await cache.catch_up()
+
+    assert cache._passing == []
+    assert not cache._turn.locked()
+
+
+async def test_a_stale_event_after_a_proof_brings_nothing_back() -> None:
+    api = Server()
+    api.put(CLUSTERS, {"metadata": {"name": "a", "namespace": "default"}})
+    cache = Cache(api, CLUSTERS, capi.Cluster)
+    await cache.load()
+    seen = cache.revision
+    api.put(CLUSTERS, {"metadata": {"name": "b", "namespace": "default"}})
+    api.remove(CLUSTERS, "default", "b")
+    await cache.catch_up()
+
+    for line in api.changes(CLUSTERS, "", seen):
+        cache._apply(line)
+        assert names(cache) == ["a"]
+
+
+async def test_what_a_delete_of_ours_ended_during_a_list_does_not_come_back() -> None:
+    api = Server()
+    api.put(CLUSTERS, {"metadata": {"name": "a", "namespace": "default"}})
+    cache = Cache(api, CLUSTERS, capi.Cluster)
+    await cache.load()
+    seen = cache.get(Key("default", "a"))
+    assert seen is not None
+    api.put(CLUSTERS, {"metadata": {"name": "b", "namespace": "default"}})
+    api.slow.clear()
+    listing = asyncio.create_task(cache.load())
+    await asyncio.sleep(0)
+
+    await cache.delete(api, seen)
+    api.slow.set()
+    await listing
+
+    assert names(cache) == ["b"]
+
+
+async def test_nothing_changes_while_a_cache_is_held() -> None:
+    api = Server()
+    cache = Cache(api, CLUSTERS, capi.Cluster)
+    async with at_work(api, cache):
+        with cache.held():
+            api.put(CLUSTERS, {"metadata": {"name": "a", "namespace": "default"}})
+            catching = asyncio.create_task(cache.catch_up())
+            await asyncio.sleep(0.05)
+            assert (names(cache), catching.done()) == ([], False)
+        await catching
+
+    assert names(cache) == ["a"]

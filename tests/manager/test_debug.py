@@ -14,7 +14,8 @@ from prometheus_client.registry import Collector
 from typing_extensions import override
 
 from controller import metrics
-from controller.state import Scope, State
+from controller.state import State
+from kube.caches import Caches, Scope
 from kube import access, capi, fake
 from kube import metrics as runtime
 from kube.queue import Queue
@@ -172,7 +173,7 @@ async def test_pages_say_that_no_controller_runs() -> None:
 
 
 async def test_pages_show_the_queues_and_caches_of_the_controller_that_runs() -> None:
-    state = State(fake.FakeApi(), capi.V1Beta2("v1beta2"), Scope())
+    state = State(Caches(fake.FakeApi(), capi.V1Beta2("v1beta2"), Scope()))
     queue: Queue[str] = Queue("shown", asyncio.get_running_loop().call_later)
     queue.add("default/web")
 

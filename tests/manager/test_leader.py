@@ -5,14 +5,14 @@ import asyncio
 import contextlib
 import json
 from collections.abc import Mapping
-from types import SimpleNamespace
 from typing import Any
 
 from prometheus_client import REGISTRY
 from typing_extensions import override
 
-from kube import errors, fake, metrics, pools
+from kube import caches, errors, fake, metrics, pools
 from kube.resources import GroupVersionResource
+from kube.tasks import together
 from manager import leader
 
 SERVED = ("IPAddressClaim", "IPAddress", "Cluster")
@@ -45,10 +45,10 @@ async def test_pools_are_shown_while_the_controller_runs_and_no_longer() -> None
     api: Any = Cluster()
     meta: fake.Json = {"name": "blue", "namespace": "default"}
     api.put(POOLS, {"metadata": meta, "spec": {"addresses": ["10.0.0.5"], "prefix": 24}})
-    scope: Any = SimpleNamespace(namespace="", watch_filter="")
+    copies = caches.Copies(api, caches.Scope(), lambda _: None)
     assert free() is None
 
-    task = asyncio.create_task(leader._control(api, scope))
+    task = asyncio.create_task(together(copies.keep(), leader._control(api, copies)))
     async with asyncio.timeout(10):
         while not metrics.SERVED.queues:  # noqa: ASYNC110 - what is waited for is no event
             await asyncio.sleep(0.005)

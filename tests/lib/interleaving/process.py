@@ -4,12 +4,13 @@
 import asyncio
 import json
 from collections.abc import Awaitable, Callable, Iterator
+from contextlib import ExitStack
 from typing import Any, TypeVar, cast
 
 import pytest
 
 from controller.controller import Controller
-from controller.state import Scope
+from kube.caches import Caches, Scope
 from kube import metrics, workers
 from kube.cache import Cache
 from kube.errors import GoneError, KubeError
@@ -34,12 +35,13 @@ class Process:
         self.controller = made = hand_made(self.wire, clock)
         self.state = made.state
         self.caches: dict[str, Cache[Any]] = {
-            cache.resource.plural: cache for cache in self.state.caches
+            cache.resource.plural: cache for cache in self.state.caches.all
         }
         for cache in self.caches.values():
             finished(cache.load())
         finished(self.state.rebuild())
-        made._watch()
+        self.heard = ExitStack()
+        made._watch(self.heard)
         finished(made._start())
         self.workers = [
             *(
@@ -115,7 +117,7 @@ class Process:
 
 def hand_made(wire: Wire, clock: Clock) -> Controller:
     async def made() -> Controller:
-        return Controller(wire, CONTRACT, Scope(), clock)
+        return Controller(wire, Caches(wire, CONTRACT, Scope()), clock)
 
     controller = asyncio.run(made())
     controller._claim_queue = HandQueue("test", clock.later, clock, controller._age_of)

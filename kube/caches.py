@@ -1,0 +1,181 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Copies of everything that the provider looks at: one set in each replica, whoever leads.
+
+Admission answers from them in every replica.  A replica that comes to lead has them already, and
+only proves that they are up to date.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NoReturn
+
+import structlog
+
+from . import capi, pools
+from .cache import Cache
+from .client import may_follow
+from .errors import KubeError, StaleError
+from .objects import Key
+from .tasks import first_error, together
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
+
+    from .client import Api
+    from .objects import PoolKey
+
+log = structlog.get_logger(__name__)
+
+_AGAIN_SECONDS = 2.0  # before another try where CAPI is not installed, or a first list failed
+
+_GLOBAL_KINDS = tuple(kind for kind, resource in pools.KINDS.items() if not resource.namespaced)
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """Which claims and pools to act on; the addresses in use are always all of them."""
+
+    namespace: str = ""
+    watch_filter: str = ""
+
+
+class Caches:
+    """One copy for each resource, in the versions of one contract of Cluster API."""
+
+    def __init__(self, api: Api, contract: capi.Contract, scope: Scope) -> None:
+        self.contract = contract
+        self.scope = scope
+        self.claims = Cache(api, contract.claims, capi.Claim, scope.namespace)
+        self.addresses = Cache(api, contract.addresses, capi.Address)
+        self.clusters = Cache(api, contract.clusters, capi.Cluster, scope.namespace)
+        self.pools = {
+            kind: Cache(api, resource, pools.Pool, scope.namespace if resource.namespaced else "")
+            for kind, resource in pools.KINDS.items()
+        }
+        self.global_pools_closed = ""
+        """Why no global pool can be served, as the rest of a sentence; empty when they can."""
+        self._api = api
+
+    @property
+    def all(
+        self,
+    ) -> tuple[
+        Cache[capi.Claim] | Cache[capi.Address] | Cache[capi.Cluster] | Cache[pools.Pool], ...
+    ]:
+        """All of them."""
+        return (self.claims, self.addresses, self.clusters, *self.pools.values())
+
+    async def load(self) -> None:
+        """List everything once.
+
+        Raises:
+            KubeError: alone or in a group: a list failed.
+        """
+        if self.scope.namespace:
+            await self._narrow(self.scope.namespace)
+        await together(*(cache.load() for cache in self.all))
+
+    async def follow(self) -> NoReturn:
+        """Keep all copies up to date until cancelled.
+
+        Raises:
+            KubeError: alone or in a group: Cluster API serves other versions now.
+        """
+        following = (cache.follow() for cache in self.all)
+        await together(*following, capi.until_changed(self._api, self.contract))
+        raise AssertionError("watching never ends")  # pragma: no cover - it ends by an error
+
+    async def catch_up(self) -> None:
+        """Return when all copies have everything that was written before this call.
+
+        Raises:
+            KubeError: alone or in a group: a request failed.
+        """
+        await together(*(cache.catch_up() for cache in self.all))
+
+    @contextmanager
+    def held(self) -> Generator[None]:
+        """Change no copy while the block runs, but by what our own writes answer."""
+        with ExitStack() as held:
+            for cache in self.all:
+                held.enter_context(cache.held())
+            yield
+
+    def pool(self, key: PoolKey) -> pools.Pool | None:
+        """Return a pool as last heard of."""
+        cache = self.pools.get(key.kind)  # without global kinds where they can't be read
+        return cache.get(Key(key.namespace, key.name)) if cache else None
+
+    async def _narrow(self, namespace: str) -> None:
+        """Look at one namespace alone where no more is allowed, and then serve no global pools.
+
+        Their addresses are in use in all namespaces, so who can't see them all may give none.
+        """
+        everywhere = [self.contract.addresses, *(pools.KINDS[kind] for kind in _GLOBAL_KINDS)]
+        allowed = await together(*(may_follow(self._api, each) for each in everywhere))
+        closed = [each.plural for each, may in zip(everywhere, allowed, strict=True) if not may]
+        if not closed:
+            return
+        log.warning("global pools are not served", namespace=namespace, closed=closed)
+        self.global_pools_closed = (
+            f"is a global pool, and the manager (--namespace {namespace}) may not list and watch "
+            f"{', '.join(closed)} in all namespaces: allow this to its ServiceAccount, or use a "
+            "pool of the namespace"
+        )
+        self.addresses = Cache(self._api, self.contract.addresses, capi.Address, namespace)
+        for kind in _GLOBAL_KINDS:
+            del self.pools[kind]
+
+
+class Copies:
+    """The caches of the process, made anew where Cluster API comes to serve other versions."""
+
+    def __init__(self, api: Api, scope: Scope, use: Callable[[Caches | None], None]) -> None:
+        """Take whom to tell of caches that are loaded, and (None) of their end."""
+        self._api = api
+        self._scope = scope
+        self._use = use
+        self._current: asyncio.Future[Caches] = asyncio.get_running_loop().create_future()
+        self._ended = asyncio.Event()
+
+    async def keep(self) -> NoReturn:
+        """Load and follow until cancelled."""
+        while True:
+            try:
+                if contract := await capi.discover(self._api):
+                    await self._follow(Caches(self._api, contract, self._scope))
+                else:
+                    log.warning("Cluster API's IPAM types are not installed; waiting for them")
+            except* KubeError as group:
+                log.warning("caches start again", error=str(first_error(group)))
+            await asyncio.sleep(_AGAIN_SECONDS)
+
+    async def loaded(self) -> Caches:
+        """Return the present caches; wait for them where they are not loaded yet."""
+        return await asyncio.shield(self._current)
+
+    async def until_replaced(self, caches: Caches) -> NoReturn:
+        """Wait for as long as these caches are followed.
+
+        Raises:
+            StaleError: they are followed no more.
+        """
+        while self._current.done() and self._current.result() is caches:
+            await self._ended.wait()
+        raise StaleError
+
+    async def _follow(self, caches: Caches) -> None:
+        await caches.load()
+        log.info("caches loaded", contract=caches.contract.version, claims=len(caches.claims))
+        self._current.set_result(caches)
+        self._use(caches)
+        try:
+            await caches.follow()
+        finally:
+            self._use(None)
+            self._current = asyncio.get_running_loop().create_future()
+            self._ended.set()
+            self._ended = asyncio.Event()
