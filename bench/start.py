@@ -86,7 +86,7 @@ def main(runs: int) -> None:
             "ipam-in-cluster-manager", f"--webhook-host={LOOPBACK}",
             f"--webhook-cert-dir={folder}", "--health-probe-bind-address=0",
             "--diagnostics-address=0",
-            f"--kubeconfig={_kubeconfig(folder)}",
+            f"--kubeconfig={kubeconfig(folder)}",
         ]  # fmt: skip
         imports = statistics.median(seconds_of_imports() for _ in range(runs))
         print(f"import fastapi, uvicorn:  {imports:.2f} s")
@@ -97,7 +97,7 @@ def main(runs: int) -> None:
             print(f"{what + ':':25s} {taken:.2f} s, {taken / imports:.1f} x the imports")
 
 
-def _kubeconfig(folder: Path) -> Path:
+def kubeconfig(folder: Path) -> Path:
     """Write one that leads nowhere: conversion needs no API server."""
     path = folder / "kubeconfig"
     path.write_text(

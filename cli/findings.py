@@ -9,10 +9,11 @@ from api import resources
 from conversion import errors as conversion_errors
 from conversion import registry, values
 from ipam import offer
-from ipam.errors import quoted
+from ipam.texts import quoted
 from kube import objects
-from webhook import admission, neighbours, statuses
-from webhook.pool import Pool, can_strand
+from webhook import neighbours, statuses
+from webhook.pool import Pool
+from webhook.review import PoolReview
 
 from . import fields, pools
 from .manifests import Document
@@ -119,10 +120,10 @@ def _of_pool(document: Document, context: Context) -> Iterator[Finding]:
     try:
         new = Pool.read(_object(document))
         yield from _nameless(document, new)
-        write = admission.Write("", "UPDATE", _version(document), new, context.before(new))
+        write = PoolReview("UPDATE", _version(document), new, context.before(new))
         if not write.harmless:
             yield from _judged(document, write, new)
-            for text in neighbours.warnings_of(_key(document, new), new.offered(), context.offers):
+            for text in neighbours.warnings_of(_key(document, new), new.offered, context.offers):
                 yield Finding(document, text, warning=True)
     except conversion_errors.ConversionError as error:
         yield Finding(document, str(error))
@@ -140,12 +141,12 @@ def _not_convertible(document: Document, version: str) -> Iterator[Finding]:
             yield Finding(document, _said(problem))
 
 
-def _judged(document: Document, write: admission.Write, new: Pool) -> Iterator[Finding]:
+def _judged(document: Document, write: PoolReview, new: Pool) -> Iterator[Finding]:
     for problem in write.problems:
         yield Finding(document, _said(problem))
     for note in new.notes(write.version):
         yield Finding(document, note, warning=True)
-    if write.old is not None and can_strand(write.old.offered(), new.offered()):
+    if write.lost:
         text = "takes addresses out of the pool, which is refused if one of them is in use"
         yield Finding(document, text, warning=True)
 
@@ -161,7 +162,7 @@ def _readable(documents: Iterable[Document]) -> Iterator[tuple[objects.PoolKey, 
         if pools.meant_kind(document.obj):
             with contextlib.suppress(conversion_errors.ConversionError):
                 pool = Pool.read(_object(document))
-                yield _key(document, pool), pool, pool.offered()
+                yield _key(document, pool), pool, pool.offered
 
 
 def _key(document: Document, pool: Pool) -> objects.PoolKey:

@@ -73,7 +73,9 @@ class Controller:
             with caches.held():
                 await self.state.rebuild()
                 self._watch(heard)
-            log.info("controller starts", claims=len(caches.claims), addresses=len(caches.addresses))
+            log.info(
+                "controller starts", claims=len(caches.claims), addresses=len(caches.addresses)
+            )
             await self._start()
             with metrics.SHOWN.showing(self.state):  # not before: counts of half a book are wrong
                 await self._work()
@@ -103,7 +105,7 @@ class Controller:
         async for address in in_pieces(self.state.addresses):
             if address.pool:
                 self._claim_queue.add(address.metadata.key, address.pool)
-        for cache in self.state.pools.values():
+        for cache in self.state.caches.pools.values():
             for pool in cache:
                 self._pool_queue.add(pool.key)
 

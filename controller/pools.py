@@ -153,7 +153,9 @@ class Pools:
     async def _patch(
         self, pool: pools.Pool, changes: Mapping[str, object], subresource: str = ""
     ) -> pools.Pool:
-        return await self._state.pools[pool.kind].patch(self._api, pool, changes, subresource)
+        return await self._state.caches.pools[pool.kind].patch(
+            self._api, pool, changes, subresource
+        )
 
 
 def _ready(pool: pools.Pool, book: Book) -> Condition:

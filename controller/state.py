@@ -19,7 +19,7 @@ from kube.tasks import in_pieces
 from .ledger import Age, Book
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator
 
     from ipam.offer import Offer
     from kube.cache import Cache
@@ -89,11 +89,6 @@ class State:
         """The copy of the Clusters."""
         return self.caches.clusters
 
-    @property
-    def pools(self) -> Mapping[str, Cache[pools.Pool]]:
-        """The copies of the pools, by kind."""
-        return self.caches.pools
-
     def pool(self, key: PoolKey) -> pools.Pool | None:
         """Return a pool as last heard of."""
         return self.caches.pool(key)
@@ -102,7 +97,7 @@ class State:
         """Return the book of a pool, which may be one that does not exist (yet)."""
         if key not in self.books:
             self.books[key] = Book(key)
-            if key.kind not in self.pools:
+            if key.kind not in self.caches.pools:
                 self.books[key].not_ready = self.caches.global_pools_closed
         return self.books[key]
 
@@ -218,7 +213,7 @@ class State:
             del self.books[key]
 
     def _all_pools(self) -> Iterator[pools.Pool]:
-        for cache in self.pools.values():
+        for cache in self.caches.pools.values():
             yield from cache
 
 

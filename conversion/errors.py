@@ -10,7 +10,7 @@ A value that merely makes no sense (a subnet that isn't one) is not here: conver
 admission refuses such values when they are written.
 """
 
-from ipam.errors import quoted
+from ipam.texts import quoted
 
 
 class ConversionError(ValueError):

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 from api import resources
-from ipam.errors import quoted
+from ipam.texts import quoted
 
 from . import pools, stash, values
 from .errors import MissingPairError, UnknownKindError

@@ -6,13 +6,7 @@
 * UnavailableError
 """
 
-_QUOTED_CHARACTERS = 100  # enough to recognise a value, short enough for one line
-
-
-def quoted(value: object) -> str:
-    """Return a bad value as an error shows it to a person."""
-    text = repr(value)
-    return text if len(text) <= _QUOTED_CHARACTERS else text[:_QUOTED_CHARACTERS] + "…"
+from .texts import quoted
 
 
 class NotationError(ValueError):

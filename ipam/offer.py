@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from .errors import NotationError, quoted
+from .errors import NotationError
 from .notation import (
     BITS,
     V4,
@@ -23,6 +23,7 @@ from .notation import (
     subnet_first,
 )
 from .ranges import RangeSet
+from .texts import quoted
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,16 +152,16 @@ def prefix_pool(
 
 
 class _Entry(NamedTuple):
-    """An entry of a list, or the gateway (which has no index): what is written, what it means."""
+    """An entry of a list, or the gateway (which has no number): what is written, what it means."""
 
     field: str
-    index: int | None
+    number: int | None
     text: str
     block: Block
 
     def problem(self, text: str) -> Problem:
         """Return something to tell about this entry."""
-        at = self.field if self.index is None else f"{self.field}[{self.index}]"
+        at = self.field if self.number is None else f"{self.field}[{self.number}]"
         return Problem(at, self.text, text)
 
 

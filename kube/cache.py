@@ -45,6 +45,7 @@ sends bookmarks two seconds before the end of a watch, so a shorter one gets non
 Source: k8s.io/apiserver, pkg/storage/cacher/cache_watcher.go, nextBookmarkTime
 """
 
+
 class _Found(Generic[T]):
     """What a list has shown."""
 
@@ -85,7 +86,8 @@ class Cache(Generic[T]):
         self._handlers: list[Handler[T]] = []
         self._api = api
         self._request = f"{resource.plural} {namespace}".rstrip()
-        self._namespace = namespace
+        self.namespace = namespace
+        """The only one that it has a copy of; empty: all."""
         self._decoder = msgspec.json.Decoder(kind)
         self._objects: dict[Key, T] = {}
         self._revision = 0  # up to where the watch has told us everything
@@ -97,7 +99,9 @@ class Cache(Generic[T]):
         self._passing: list[tuple[int, asyncio.Future[None]]] = []  # waits for a revision
         self._patience: asyncio.Timeout | None = None  # of a watch that may be cut short
         self._turn = asyncio.Lock()  # one proof of freshness at a time
-        self._asked = self._proven = 0  # calls of `catch_up` so far, and how many of them are served
+        self._asked = self._proven = (
+            0  # calls of `catch_up` so far, and how many of them are served
+        )
 
     def __len__(self) -> int:
         return len(self._objects)
@@ -121,7 +125,7 @@ class Cache(Generic[T]):
             KubeError: the API server refused or could not be reached.
         """
         found = _Found[T]()
-        async for page in pages(self._api, self.resource, self._namespace):
+        async for page in pages(self._api, self.resource, self.namespace):
             self._read(page, found)
         await self._replace(found)
 
@@ -154,7 +158,7 @@ class Cache(Generic[T]):
 
     async def _catch_up(self) -> None:
         limit = "1" if len(self._objects) > _PAGE else str(_PAGE)
-        answer = await self._api.list(self.resource, self._namespace, {"limit": limit})
+        answer = await self._api.list(self.resource, self.namespace, {"limit": limit})
         page = decode(answer, RawList, f"LIST {self._request}")
         if page.metadata.continue_:
             await self._passed(int(page.metadata.resource_version))
@@ -280,7 +284,7 @@ class Cache(Generic[T]):
         params = {"resourceVersion": str(self._revision), "allowWatchBookmarks": "true"}
         if self._passing:
             params["timeoutSeconds"] = _SHORT_SECONDS
-        lines = self._api.watch(self.resource, self._namespace, params)
+        lines = self._api.watch(self.resource, self.namespace, params)
         try:
             async with asyncio.timeout(None) as patience, aclosing(lines) as events:
                 self._patience = None if self._passing else patience

@@ -8,7 +8,8 @@ only proves that they are up to date.
 from __future__ import annotations
 
 import asyncio
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NoReturn
 
@@ -22,7 +23,7 @@ from .objects import Key
 from .tasks import first_error, together
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+    from collections.abc import Generator
 
     from .client import Api
     from .objects import PoolKey
@@ -130,14 +131,17 @@ class Caches:
             del self.pools[kind]
 
 
+Using = Callable[[Caches], AbstractContextManager[None]]
+"""Uses caches that are loaded for as long as they are followed."""
+
+
 class Copies:
     """The caches of the process, made anew where Cluster API comes to serve other versions."""
 
-    def __init__(self, api: Api, scope: Scope, use: Callable[[Caches | None], None]) -> None:
-        """Take whom to tell of caches that are loaded, and (None) of their end."""
+    def __init__(self, api: Api, scope: Scope, using: Using) -> None:
         self._api = api
         self._scope = scope
-        self._use = use
+        self._using = using
         self._current: asyncio.Future[Caches] = asyncio.get_running_loop().create_future()
         self._ended = asyncio.Event()
 
@@ -170,12 +174,12 @@ class Copies:
     async def _follow(self, caches: Caches) -> None:
         await caches.load()
         log.info("caches loaded", contract=caches.contract.version, claims=len(caches.claims))
-        self._current.set_result(caches)
-        self._use(caches)
         try:
-            await caches.follow()
+            with self._using(caches):
+                self._current.set_result(caches)
+                await caches.follow()
         finally:
-            self._use(None)
-            self._current = asyncio.get_running_loop().create_future()
+            if self._current.done():
+                self._current = asyncio.get_running_loop().create_future()
             self._ended.set()
             self._ended = asyncio.Event()

@@ -67,7 +67,7 @@ async def run(
     for_lease = await connect(flags.kubeconfig, agent)  # its renewals never stand in a queue
     last.push_async_callback(for_lease.close)
     scope = Scope(flags.namespace, flags.watch_filter)
-    copies = Copies(Client(connection), scope, live.use)
+    copies = Copies(Client(connection), scope, live.using)
     await together(copies.keep(), _serve(flags, copies, connection, for_lease))
     raise AssertionError("work never ends")  # pragma: no cover - it ends by an error
 

@@ -1,27 +1,24 @@
 # SPDX-License-Identifier: Apache-2.0
 """The rules of admission: whether a write of a pool may happen, and what is added to it.
 
-Rules about addresses are in `ipam.offer`, JSON types and bounds in `api`.  What stands here is what
-depends on the stored object, on its client, and on the addresses in use.
+Rules about addresses are in `ipam.offer`, JSON types and bounds in `api`, what depends on the
+stored object and on its client in `review.py`.  What stands here depends on the cluster.
 """
 
 import asyncio
 import contextlib
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from conversion import registry, values
 from ipam import offer
-from kube import pools
-from kube.objects import MOVED_ANNOTATION
+from ipam.texts import counted
+from kube import objects, pools
 
 from . import applied, neighbours, statuses
-from .inuse import InUse
-from .pool import Pool, adding, can_strand, stranded
+from .inuse import Found, InUse
+from .pool import Pool, adding
+from .review import PoolReview
 
-SKIP_DELETE_ANNOTATION = "ipam.cluster.x-k8s.io/skip-validate-delete-webhook"
-
-_TOLD_ADDRESSES = 10  # of those in the way; the message has to stay readable
 _TOLD_WARNINGS = 10  # the API server cuts them at 4096 characters together
 _NEIGHBOURS_SECONDS = 2.0  # so long a write may wait for warnings of other pools
 
@@ -37,54 +34,37 @@ class Verdict:
 
 
 @dataclass(frozen=True, slots=True)
-class Write:
-    """A write under review.  `version` is the one that the client wrote, `manager` its name."""
+class Assessment:
+    """What a write comes to by itself, and what of the cluster it depends on."""
 
-    uid: str
-    operation: str
-    version: str
-    new: Pool | None
-    old: Pool | None
-    manager: str = ""
-
-    @property
-    def pool(self) -> Pool:
-        """The object that is written or deleted."""
-        pool = self.new or self.old
-        return pool if pool is not None else Pool({})
-
-    @property
-    def harmless(self) -> bool:
-        """Whether it concerns no spec, or an object that is going away."""
-        if self.new is None or self.old is None:
-            return False
-        if self.new.deleting:
-            return True
-        # What a v1alpha1 client wrote may leave no trace in the hub's spec, such as half a range.
-        return self.new.obj.get("spec") == self.old.obj.get("spec") and (
-            self.version == pools.HUB
-            or self.new.written(self.version) == self.old.written(self.version)
-        )
-
-    @property
-    def problems(self) -> list[offer.Problem]:
-        """What is wrong with the new object, whatever is in use."""
-        if self.new is None:
-            return []
-        return self.new.problems(self.version, self.old) + self._moved_length()
-
-    def _moved_length(self) -> list[offer.Problem]:
-        """Refuse another length of sub-prefixes: those handed out have the old one."""
-        name = "allocationPrefixLength"
-        if self.new is None or self.old is None or self.pool.key.kind not in pools.PREFIX_KINDS:
-            return []
-        new = self.new.spec.get(name, pools.DEFAULT_PREFIX_LENGTH)
-        if new == self.old.spec.get(name, pools.DEFAULT_PREFIX_LENGTH):
-            return []
-        return [offer.Problem(name, new, "is immutable")]
+    pool: objects.PoolKey
+    status: values.JsonObject | None = None
+    """Why it is refused, whatever the cluster says."""
+    warnings: list[str] = field(default_factory=list[str])
+    deleted: bool = False
+    """Whether no IPAddress of the pool may exist."""
+    lost: offer.Offer | None = None
+    """The allocations that it takes out of the pool; none of them may be in use."""
+    shared: offer.Offer | None = None
+    """What to compare with the offers of other pools; None: nothing new."""
 
 
-async def judge(write: Write, in_use: InUse) -> Verdict:
+def assess(write: PoolReview) -> Assessment:
+    """Work out all that needs no cluster; a large pool takes some 100 ms."""
+    pool = write.pool.key
+    if write.harmless:
+        return Assessment(pool, _refused_annotations(write))
+    if write.operation == "DELETE":
+        return Assessment(pool, deleted=not write.may_delete_in_use)
+    if write.new is None:
+        return Assessment(pool)
+    if problems := write.problems:
+        return Assessment(pool, statuses.invalid(pool.kind, pool.name, problems))
+    warnings = write.new.notes(write.version)
+    return Assessment(pool, None, warnings, lost=write.lost, shared=write.newly_offered)
+
+
+async def judge(assessed: Assessment, in_use: InUse) -> Verdict:
     """Say whether a write may happen.
 
     Flow:
@@ -93,21 +73,19 @@ async def judge(write: Write, in_use: InUse) -> Verdict:
     Raises:
         InUseError: it depends on them, and they cannot be told now.
     """
-    if write.harmless:
-        return _judge_annotations(write)
-    if write.operation == "DELETE":
-        return await _judge_delete(write.pool, in_use)
-    if write.new is None:
-        return Verdict()
-    if problems := write.problems:
-        return Verdict(statuses.invalid(write.pool.key.kind, write.pool.key.name, problems))
-    if write.old is not None and (lost := await _strands(write.new, write.old, in_use)):
-        return Verdict(statuses.bad_request(_named("would no longer be in the pool", lost, write)))
-    notes = write.new.notes(write.version) + await _neighbours(write.new, write.old, in_use)
-    return Verdict(warnings=_few(notes))
+    if assessed.status is not None:
+        return Verdict(assessed.status)
+    pool = assessed.pool
+    if assessed.deleted and (found := await in_use.find(pool, None)).count:
+        return Verdict(statuses.bad_request(f"{pool} still has {_listed(found)}; {_advice(found)}"))
+    if assessed.lost and (found := await in_use.find(pool, assessed.lost)).count:
+        keep = "keep it in" if found.single else "keep them in"
+        problem = f"the pool would no longer have {_listed(found)}; {keep}, or {_advice(found)}"
+        return Verdict(statuses.bad_request(f"{pool}: {problem}"))
+    return Verdict(warnings=_few(assessed.warnings + await _neighbours(assessed, in_use)))
 
 
-def complete(write: Write) -> Verdict:
+def complete(write: PoolReview) -> Verdict:
     """Say what a write leaves out that has to be there.
 
     Flow:
@@ -132,61 +110,52 @@ def _length(obj: values.JsonObject) -> object:
     return Pool(obj).spec.get("allocationPrefixLength")
 
 
-async def _judge_delete(pool: Pool, in_use: InUse) -> Verdict:
-    if pool.annotations.keys() & {SKIP_DELETE_ANNOTATION, MOVED_ANNOTATION}:
-        return Verdict()
-    addresses = await in_use.addresses_of(pool.key)
-    if not addresses:
-        return Verdict()
-    held = f"{pool.key} still has {_listed(addresses)} in use"
-    return Verdict(statuses.bad_request(f"{held}; delete the IPAddressClaims first"))
-
-
-def _judge_annotations(write: Write) -> Verdict:
+def _refused_annotations(write: PoolReview) -> values.JsonObject | None:
     """Refuse an update of annotations after which a client of another version could not read it."""
     new, old = write.new, write.old
     if new is None or old is None or new.deleting or new.annotations == old.annotations:
-        return Verdict()
+        return None
     if (found := new.overlong()) is None or old.overlong() is not None:
-        return Verdict()
-    return Verdict(statuses.bad_request(f"{new.key}: metadata.annotations: {found}"))
+        return None
+    return statuses.bad_request(f"{new.key}: metadata.annotations: {found}")
 
 
-async def _strands(new: Pool, old: Pool, in_use: InUse) -> list[str]:
-    before, after = old.offered(), new.offered()
-    if not can_strand(before, after):
-        return []
-    return stranded(before, after, await in_use.addresses_of(new.key))
-
-
-async def _neighbours(new: Pool, old: Pool | None, in_use: InUse) -> list[str]:
+async def _neighbours(assessed: Assessment, in_use: InUse) -> list[str]:
     """Warn of addresses that other pools offer, too, when a pool comes or changes its own.
 
     Guarantees:
         Takes 2 s at most: then it is told what was found so far.
     """
-    mine = new.offered()
-    if not mine.slots or (old is not None and old.offered().slots == mine.slots):
+    if assessed.shared is None:
         return []
     found: list[str] = []
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(_NEIGHBOURS_SECONDS):
-            for text in neighbours.one_by_one(new.key, mine, await in_use.offers()):
+            others = await in_use.offers()
+            for text in neighbours.one_by_one(assessed.pool, assessed.shared, others):
                 found += [text] if text else []
                 await asyncio.sleep(0)  # other reviews are not kept waiting for all the pools
     return found
 
 
-def _named(what: str, addresses: list[str], write: Write) -> str:
-    advice = "keep them in, or delete their IPAddressClaims first"
-    return f"{write.pool.key}: {_listed(addresses)} in use {what}; {advice}"
+def _listed(found: Found) -> str:
+    """Return `2 IPAddresses: default/web (10.0.0.1), default/db (10.0.0.2)`."""
+    named = ", ".join(map(str, found.few))
+    more = ", ..." if found.more or found.count > len(found.few) else ""
+    number = counted(found.count, "IPAddress")
+    return f"{'more than ' if found.more else ''}{number} in use: {named}{more}"
 
 
-def _listed(addresses: Sequence[str]) -> str:
-    few = ", ".join(addresses[:_TOLD_ADDRESSES])
-    more = ", ..." if len(addresses) > _TOLD_ADDRESSES else ""
-    noun = "address" if len(addresses) == 1 else "addresses"
-    return f"{len(addresses)} {noun} ({few}{more})"
+def _advice(found: Found) -> str:
+    if found.single:
+        return (
+            "delete the IPAddressClaim of the same name first, "
+            "or the IPAddress itself if it has no claim"
+        )
+    return (
+        "delete the IPAddressClaims of the same names first, "
+        "or the IPAddresses themselves if they have no claims"
+    )
 
 
 def _few(warnings: list[str]) -> list[str]:

@@ -13,11 +13,14 @@ import msgspec
 from conversion import errors as conversion_errors
 from conversion import values
 from kube import pools
+from kube.objects import PoolKey
 
 from . import objects, statuses
-from .admission import Verdict, Write, complete, judge
-from .inuse import InUse, InUseError
+from .admission import Assessment, Verdict, assess, complete, judge
+from .inuse import InUse, InUseError, NotAllowedError
 from .pool import Pool
+from .review import PoolReview
+from .worker import BusyError, Worker, size_of
 
 API_VERSION = "admission.k8s.io/v1"
 KIND = "AdmissionReview"
@@ -27,6 +30,10 @@ ADMISSION_SECONDS = 9.0
 say only that there was no answer.
 """
 
+_NOBODY = PoolKey("", "", "")  # of an object that is not even a pool
+
+_BUSY = "this review waited too long for other large ones; try again"
+_SILENT = "the cluster's addresses could not be read in time; try again"
 _TOO_DEEP = "the object is nested too deeply to be judged"
 
 
@@ -58,34 +65,53 @@ class _Review(msgspec.Struct, tag_field="kind", tag=KIND):
 _DECODER = msgspec.json.Decoder(_Review)
 
 
-async def validate(body: bytes, kind: str, in_use: InUse) -> bytes:
+async def validate(body: bytes, kind: str, in_use: InUse, worker: Worker) -> bytes:
     """Answer a review at a validating path.
+
+    Flow:
+        The worker does all that needs no cluster; then the cluster is asked.
 
     Raises:
         RequestError: the body is no AdmissionReview v1 of this kind.
     """
-    request = _decode(body)
+    request, late = _decode(body), _BUSY
     try:
-        write = _read(request, kind)
         async with asyncio.timeout(ADMISSION_SECONDS):
-            verdict = await judge(write, in_use)
-    except conversion_errors.ConversionError as error:
-        verdict = Verdict(statuses.bad_request(str(error)))
-    except (InUseError, TimeoutError) as error:
-        text = str(error) or "the cluster's addresses could not be read in time"
-        verdict = Verdict(statuses.unavailable(f"{text}; try again"))
-    except RecursionError:  # it could just be decoded; a value to be quoted is deeper in the stack
-        verdict = Verdict(statuses.bad_request(_TOO_DEEP))
+            assessed = await worker.call(size_of(body), _assessed, request, kind)
+            late = _SILENT
+            verdict = await judge(assessed, in_use)
+    except NotAllowedError as error:
+        verdict = Verdict(statuses.misconfigured(str(error)))
+    except (InUseError, BusyError) as error:
+        verdict = Verdict(statuses.unavailable(str(error)))
+    except TimeoutError:
+        verdict = Verdict(statuses.unavailable(late))
     return _answer(request.uid, verdict, None)
 
 
-def mutate(body: bytes, kind: str) -> bytes:
+async def mutate(body: bytes, kind: str, worker: Worker) -> bytes:
     """Answer a review at a mutating path.
 
     Raises:
         RequestError: the body is no AdmissionReview v1 of this kind.
     """
     request = _decode(body)
+    try:
+        return await worker.call(size_of(body), _mutated, request, kind)
+    except BusyError as error:
+        return _answer(request.uid, Verdict(statuses.unavailable(str(error))), None)
+
+
+def _assessed(request: _Request, kind: str) -> Assessment:
+    try:
+        return assess(_read(request, kind))
+    except conversion_errors.ConversionError as error:
+        return Assessment(_NOBODY, statuses.bad_request(str(error)))
+    except RecursionError:  # it could just be decoded; a value to be quoted is deeper in the stack
+        return Assessment(_NOBODY, statuses.bad_request(_TOO_DEEP))
+
+
+def _mutated(request: _Request, kind: str) -> bytes:
     try:
         write = _read(request, kind)
         verdict = complete(write)
@@ -106,7 +132,7 @@ def _decode(body: bytes) -> _Request:
     return review.request
 
 
-def _read(request: _Request, kind: str) -> Write:
+def _read(request: _Request, kind: str) -> PoolReview:
     """Read both objects in the hub version.
 
     Raises:
@@ -115,7 +141,7 @@ def _read(request: _Request, kind: str) -> Write:
     asked = request.requested or request.kind
     new, old = _pool(request.new, kind), _pool(request.old, kind)
     manager = request.options.manager if request.options else ""
-    return Write(request.uid, request.operation, asked.version or pools.HUB, new, old, manager)
+    return PoolReview(request.operation, asked.version or pools.HUB, new, old, manager)
 
 
 def _pool(raw: msgspec.Raw, kind: str) -> Pool | None:

@@ -18,6 +18,7 @@ from .errors import RequestError
 from .inuse import InUse
 from .limits import Bodies
 from .protocol import WRITE_BYTES
+from .worker import Worker
 
 CONVERT_PATH = "/convert"
 
@@ -39,14 +40,14 @@ def create_app(in_use: InUse | None = None, bodies: Bodies | None = None) -> Fas
         MissingPairError: a version is served that cannot be converted.
     """
     registry.check((pool.kind, version) for pool in resources.POOLS for version in pool.versions)
-    bodies = bodies or Bodies()
+    bodies, worker = bodies or Bodies(), Worker()
     # The paths are Kubernetes' contract: not an API of its own, and no others are close enough.
     app = FastAPI(openapi_url=None, redirect_slashes=False)
-    _post(app, CONVERT_PATH, _Endpoint(conversion_review.Converter().convert, bodies))
+    _post(app, CONVERT_PATH, _Endpoint(conversion_review.Converter(worker).convert, bodies))
     if in_use is None:
         return app
     for resource in resources.POOLS:
-        validate, mutate = _admission(resource.kind, in_use)
+        validate, mutate = _admission(resource.kind, in_use, worker)
         _post(app, resource.validating_path(pools.HUB), _Endpoint(validate, bodies))
         _post(app, resource.mutating_path(pools.HUB), _Endpoint(mutate, bodies))
     return app
@@ -99,11 +100,11 @@ async def _send(review: bytes, send: Send) -> None:
         await send({"type": "http.response.body", "body": review[begin:end], "more_body": more})
 
 
-def _admission(kind: str, in_use: InUse) -> tuple[_Answer, _Answer]:
+def _admission(kind: str, in_use: InUse, worker: Worker) -> tuple[_Answer, _Answer]:
     async def validate(body: bytes) -> bytes:
-        return await admission_review.validate(body, kind, in_use)
+        return await admission_review.validate(body, kind, in_use, worker)
 
     async def mutate(body: bytes) -> bytes:
-        return admission_review.mutate(body, kind)
+        return await admission_review.mutate(body, kind, worker)
 
     return validate, mutate

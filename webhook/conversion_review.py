@@ -5,13 +5,12 @@ Source: https://kubernetes.io/docs/tasks/extend-kubernetes/custom-resources/
 custom-resource-definition-versioning/#webhook-request-and-response
 """
 
-import asyncio
-
 import msgspec
 
 from conversion import errors, registry, values
 
 from . import objects
+from .worker import Worker, size_of
 
 API_VERSION = "apiextensions.k8s.io/v1"
 KIND = "ConversionReview"
@@ -33,17 +32,14 @@ ANSWER_BYTES = 64 * 1024 * 1024
 unpacked, so that a request of 8 MiB could ask for gigabytes.
 """
 
-_REVIEWS_AT_ONCE = 2  # of several objects: together they hold twice the bytes above
-_TURN_SECONDS = 0.01  # after which others get theirs; one packed annotation can take 0.2
-
 _DECODER = msgspec.json.Decoder(_Review)
 
 
 class Converter:
     """Answers ConversionReviews."""
 
-    def __init__(self) -> None:
-        self._turns = asyncio.Semaphore(_REVIEWS_AT_ONCE)
+    def __init__(self, worker: Worker) -> None:
+        self._worker = worker
 
     async def convert(self, body: bytes) -> bytes:
         """Answer a ConversionReview.
@@ -53,36 +49,28 @@ class Converter:
             answer a Failure whose message names that object and its field.
 
         Raises:
-            RequestError: the body is no ConversionReview v1.
+            RequestError: the body is no ConversionReview v1, or too many large ones are at work.
         """
-        try:
-            objects.check_text(body)
-            review = _DECODER.decode(body)
-            if review.api_version != API_VERSION:
-                objects.unknown_version(review.api_version, API_VERSION)
-            converted = await self._convert(review.request)
-        except objects.MALFORMED as error:
-            objects.malformed(error)
-        return _answer(review.request.uid, converted)
-
-    async def _convert(self, request: _Request) -> list[msgspec.Raw] | str:
-        """Convert; a single object, all that today's API server sends, waits for nobody."""
-        if len(request.objects) <= 1:
-            return await _convert_all(request)
-        async with self._turns:
-            return await _convert_all(request)
+        return await self._worker.call(size_of(body), _converted, body)
 
 
-async def _convert_all(request: _Request) -> list[msgspec.Raw] | str:
+def _converted(body: bytes) -> bytes:
+    try:
+        objects.check_text(body)
+        review = _DECODER.decode(body)
+        if review.api_version != API_VERSION:
+            objects.unknown_version(review.api_version, API_VERSION)
+        converted = _convert_all(review.request)
+    except objects.MALFORMED as error:
+        objects.malformed(error)
+    return _answer(review.request.uid, converted)
+
+
+def _convert_all(request: _Request) -> list[msgspec.Raw] | str:
     """Return the converted objects, or why there are none."""
-    clock = asyncio.get_running_loop().time
-    turn_ends = clock() + _TURN_SECONDS
     converted: list[msgspec.Raw] = []
     size = 0
     for index, raw in enumerate(request.objects):
-        if clock() > turn_ends:
-            await asyncio.sleep(0)
-            turn_ends = clock() + _TURN_SECONDS
         obj = objects.decode(raw)
         if not values.is_object(obj):
             return f"objects[{index}] is not an object"

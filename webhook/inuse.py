@@ -3,21 +3,75 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
-from ipam import offer
+from ipam import errors as ipam_errors
+from ipam import notation, offer
 from kube import objects
+
+NAMED = 10
+"""IPAddresses that an answer names; a message has to stay readable."""
+
+COUNTED = 1000
+"""IPAddresses that are counted at most: nobody needs the exact number, and counting takes time."""
 
 
 class InUseError(Exception):
     """Nobody can tell now which addresses are in use; the client should try again."""
 
 
+class NotAllowedError(InUseError):
+    """The provider may not look, and will not be until somebody changes the installation."""
+
+
+class Holder(NamedTuple):
+    """An IPAddress object, and the address in it as it is written."""
+
+    name: objects.Key
+    address: str
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.address})"
+
+
+class Found:
+    """The IPAddresses that were asked for: the first few of them, and how many there are."""
+
+    def __init__(self) -> None:
+        self.few: list[Holder] = []
+        self.count = 0
+        self.more = False
+        """Whether there are, or may be, more than were counted."""
+
+    @property
+    def single(self) -> bool:
+        """Whether it is one alone."""
+        return self.count == 1 and not self.more
+
+    def add(self, holder: Holder) -> None:
+        """Count one more."""
+        if len(self.few) < NAMED:
+            self.few.append(holder)
+        self.count += 1
+        self.more = self.count > COUNTED
+
+
+def has(among: offer.Offer | None, address: str) -> bool:
+    """Tell whether an IPAddress is one of those that are asked for; None: any of the pool."""
+    if among is None:
+        return True
+    try:
+        parsed = notation.parse_address(address)
+    except ipam_errors.NotationError:
+        return False  # no pool offers it
+    return among.slot(parsed) is not None
+
+
 class InUse(Protocol):
     """Knows the addresses that are in use, and those that other pools offer."""
 
-    async def addresses_of(self, pool: objects.PoolKey) -> Sequence[str]:
-        """Return `spec.address` of each IPAddress of a pool.
+    async def find(self, pool: objects.PoolKey, among: offer.Offer | None) -> Found:
+        """Return the IPAddresses of a pool whose address is among these; None: all of them.
 
         Guarantees:
             Sees every IPAddress whose create was answered before the call.
@@ -48,11 +102,11 @@ class Later:
         self._real = real
         self._given.set()
 
-    async def addresses_of(self, pool: objects.PoolKey) -> Sequence[str]:
+    async def find(self, pool: objects.PoolKey, among: offer.Offer | None) -> Found:
         """Wait for the real one and ask it."""
         await self._given.wait()
         assert self._real is not None
-        return await self._real.addresses_of(pool)
+        return await self._real.find(pool, among)
 
     async def offers(self) -> Mapping[objects.PoolKey, offer.Offer]:
         """Ask the real one, if it is there."""
@@ -60,20 +114,24 @@ class Later:
 
 
 class FakeInUse:
-    """Answers from a table."""
+    """Answers from a table of addresses; their IPAddresses are called `ip-0`, `ip-1` and so on."""
 
     def __init__(self, table: Mapping[objects.PoolKey, Sequence[str]] | None = None) -> None:
         self.table = dict(table or {})
         self.pools: dict[objects.PoolKey, offer.Offer] = {}
-        self.broken = False
+        self.broken: InUseError | None = None
         self.silent = False
 
-    async def addresses_of(self, pool: objects.PoolKey) -> Sequence[str]:
+    async def find(self, pool: objects.PoolKey, among: offer.Offer | None) -> Found:
         """Return what the table says."""
         await self._answer()
         if self.broken:
-            raise InUseError("the fake is broken")
-        return self.table.get(pool, ())
+            raise self.broken
+        found = Found()
+        for number, address in enumerate(self.table.get(pool, ())):
+            if has(among, address):
+                found.add(Holder(objects.Key(pool.namespace or "default", f"ip-{number}"), address))
+        return found
 
     async def offers(self) -> Mapping[objects.PoolKey, offer.Offer]:
         """Return what it was given."""

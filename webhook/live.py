@@ -1,29 +1,38 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which addresses are in use, asked of the API server itself.
+"""Which addresses are in use, asked of the replica's own caches or of the API server.
 
-A list without a resourceVersion is read from etcd's quorum, so it has everything that any client
-was told is written; a cache could lag behind.
+A cache lags behind, so it is asked only after it has caught up with a consistent LIST.  Where there
+is no cache (at the start, in other namespaces with `--namespace`), or it does not catch up in time,
+the IPAddresses are listed: without a resourceVersion, so that the answer has everything that any
+client was told is written.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager, suppress
+from http import HTTPStatus
+from typing import NamedTuple
 
 import msgspec
 import structlog
 
+from api.resources import GROUP
 from ipam import offer
-from kube import capi, client, errors, objects, pools, resources
+from kube import caches, capi, client, errors, objects, pools, resources
+from kube.tasks import in_pieces
 
-from .inuse import InUseError
+from .address_index import AddressIndex
+from .inuse import NAMED, Found, Holder, InUseError, NotAllowedError, has
+from .worker import Worker
 
 log = structlog.get_logger(__name__)
 
+_CATCH_UP_SECONDS = 4.0
+"""Of the 9 s of a review.  A cache needs two at most; the rest is left for listing."""
+
 _OFFERS_SECONDS = 1.5  # of the 2 s that admission has for warnings, which compares them as well
 _LISTS = 4  # at once: a review of each of 200 pools must not crowd out the controller
-
-
-class _Where(objects.Struct, frozen=True):
-    namespace: str = ""
+_ENTRY_BYTES = 20  # of an address or a range in a list, roughly
 
 
 class _Spec(objects.Struct, frozen=True):
@@ -31,106 +40,162 @@ class _Spec(objects.Struct, frozen=True):
     address: str
 
 
-class _Address(objects.Struct, frozen=True):
+class _Address(objects.Object, frozen=True):
     """No more of an IPAddress than the question needs: what else is wrong with it is no matter."""
 
-    metadata: _Where
     spec: _Spec
 
 
 _DECODER = msgspec.json.Decoder(_Address)
 
 
-_POOL_DECODER = msgspec.json.Decoder(pools.Pool)
+class _Present(NamedTuple):
+    """The replica's caches, and what follows from them."""
 
-_Offers = dict[objects.PoolKey, tuple[pools.PoolSpec | None, offer.Offer]]
-"""What was worked out for which spec."""
+    copies: caches.Caches
+    addresses: AddressIndex
+
+    def covers(self, pool: objects.PoolKey) -> bool:
+        """Tell whether the cache has all IPAddresses that a pool can have."""
+        return self.copies.addresses.namespace in ("", pool.namespace)
 
 
 class Live:
-    """Lists the IPAddresses for each question."""
+    """Answers admission's questions about the cluster."""
 
     def __init__(self, api: client.Api) -> None:
         self._api = api
+        self._present: _Present | None = None
         self._resource: resources.GroupVersionResource | None = None
-        self._offers: _Offers = {}
+        self._offers: dict[objects.PoolKey, tuple[pools.PoolSpec | None, offer.Offer]] = {}
         self._turns = asyncio.Semaphore(_LISTS)
+        self._one = asyncio.Lock()  # works out offers; the others find them done
+        self._worker = Worker()
 
-    async def addresses_of(self, pool: objects.PoolKey) -> Sequence[str]:
-        """Return `spec.address` of each IPAddress of a pool.
+    @contextmanager
+    def using(self, copies: caches.Caches) -> Generator[None]:
+        """Answer from these caches while the block runs."""
+        index = AddressIndex()
+        for address in copies.addresses:
+            index.change(None, address)
+        with copies.addresses.telling(index.change):
+            self._present = _Present(copies, index)
+            try:
+                yield
+            finally:
+                self._present = None
+
+    async def find(self, pool: objects.PoolKey, among: offer.Offer | None) -> Found:
+        """Return the IPAddresses of a pool whose address is among these; None: all of them.
 
         Raises:
-            InUseError: the API server does not answer or does not allow it, or an IPAddress cannot
-                be read.
+            NotAllowedError: this provider may not list IPAddresses there.
+            InUseError: the API server does not answer, or an IPAddress cannot be read.
         """
+        if (present := self._present) and present.covers(pool) and await _up_to_date(present):
+            return await present.addresses.find(pool, among)
         try:
             async with self._turns:
-                return await self._list_or_discover(pool)
+                return await self._list_or_discover(pool, among)
+        except errors.ApiError as error:
+            if error.status == HTTPStatus.FORBIDDEN:
+                raise NotAllowedError(_not_allowed(pool)) from error
+            raise InUseError(
+                f"the IPAddresses of {pool} cannot be listed: {error}; try again"
+            ) from error
         except errors.KubeError as error:
-            raise InUseError(f"the IPAddresses of {pool} cannot be listed: {error}") from error
+            raise InUseError(
+                f"the IPAddresses of {pool} cannot be listed: {error}; try again"
+            ) from error
 
     async def offers(self) -> Mapping[objects.PoolKey, offer.Offer]:
-        """Return what every pool offers, from the API server's cache: this is for warnings.
+        """Return what every pool in the caches offers; this is for warnings.
 
         Caveats:
             Where time runs out, only what was worked out until then; the next call goes on there.
         """
         offered: dict[objects.PoolKey, offer.Offer] = {}
-        try:
-            async with asyncio.timeout(_OFFERS_SECONDS):
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_OFFERS_SECONDS), self._one:
                 await self._gather(offered)
-        except (errors.KubeError, TimeoutError, msgspec.DecodeError) as error:
-            log.warning("not all other pools looked at", error=str(error) or "no time left")
         return offered
 
     async def _gather(self, offered: dict[objects.PoolKey, offer.Offer]) -> None:
-        """Fill in what every pool offers; after each one, others have their turn."""
-        async with self._turns:
-            found = [pool for kind in pools.KINDS.values() async for pool in self._pools(kind)]
+        """Fill in what every pool offers."""
+        if self._present is None:
+            return
+        found = [pool for cache in self._present.copies.pools.values() for pool in cache]
         present = {pool.key for pool in found}
         self._offers = {key: known for key, known in self._offers.items() if key in present}
-        for pool in found:
-            offered[pool.key] = self._offer_of(pool)
-            await asyncio.sleep(0)
+        async for pool in in_pieces(found):
+            offered[pool.key] = await self._offer_of(pool)
 
-    def _offer_of(self, pool: pools.Pool) -> offer.Offer:
-        """Return what is known already, or work it out: 4096 entries take some 40 ms."""
+    async def _offer_of(self, pool: pools.Pool) -> offer.Offer:
+        """Return what is known already, or work it out: 4,096 entries twice take some 40 ms."""
         spec, known = self._offers.get(pool.key, (None, None))
         if known is None or spec != pool.spec:
-            known = pools.offer_of(pool)
+            known = await self._worker.call(_size(pool.spec), pools.offer_of, pool)
             self._offers[pool.key] = (pool.spec, known)
         return known
 
-    async def _pools(self, resource: resources.GroupVersionResource) -> AsyncGenerator[pools.Pool]:
-        answer = await self._api.list(resource, "", {"resourceVersion": "0"})
-        page = client.decode(answer, objects.RawList, f"LIST {resource.path()}")
-        for raw in page.items or ():
-            yield msgspec.structs.replace(_POOL_DECODER.decode(raw), kind=resource.kind)
-            await asyncio.sleep(0)
-
-    async def _list_or_discover(self, pool: objects.PoolKey) -> list[str]:
+    async def _list_or_discover(self, pool: objects.PoolKey, among: offer.Offer | None) -> Found:
         try:
-            return await self._list(pool)
+            return await self._list(pool, among)
         except errors.NotFoundError:
             self._resource = None  # CAPI was upgraded: another version is served now
-            return await self._list(pool)
+            return await self._list(pool, among)
 
-    async def _list(self, pool: objects.PoolKey) -> list[str]:
+    async def _list(self, pool: objects.PoolKey, among: offer.Offer | None) -> Found:
+        """Go through the pages until there is enough to refuse."""
+        found = Found()
         if self._resource is None:
             self._resource = await capi.discover_addresses(self._api)
         if self._resource is None:
-            return []  # no Cluster API, no IPAddresses
-        found: list[str] = []
+            return found  # no Cluster API, no IPAddresses
         async for page in client.pages(self._api, self._resource, pool.namespace):
-            found += [text for raw in page.items or () if (text := _address_of(raw, pool))]
+            for raw in page.items or ():
+                if (holder := _holder(raw, pool)) and has(among, holder.address):
+                    found.add(holder)
+            if found.count > (0 if among is None else NAMED):
+                found.more = found.more or bool(page.metadata.continue_)
+                break
         return found
 
 
-def _address_of(raw: msgspec.Raw, pool: objects.PoolKey) -> str:
-    """Return the address of an IPAddress of this pool; empty for that of another."""
+async def _up_to_date(present: _Present) -> bool:
+    """Bring the copy of the IPAddresses up to date; say whether it can be relied on now."""
+    try:
+        async with asyncio.timeout(_CATCH_UP_SECONDS):
+            await present.copies.addresses.catch_up()
+    except (errors.KubeError, TimeoutError) as error:
+        log.warning("the cache of IPAddresses lags behind; they are listed", error=str(error))
+        return False
+    return not present.copies.addresses.unreadable
+
+
+def _holder(raw: msgspec.Raw, pool: objects.PoolKey) -> Holder | None:
+    """Return an IPAddress of this pool; None is that of another."""
     try:
         item = _DECODER.decode(raw)
     except msgspec.DecodeError as error:
-        raise InUseError(f"an IPAddress cannot be read: {error}") from error
+        raise InUseError(f"an IPAddress cannot be read: {error}; try again") from error
     found = capi.pool_of(item.spec.pool_ref, item.metadata.namespace)
-    return item.spec.address if found == pool else ""
+    return Holder(item.metadata.key, item.spec.address) if found == pool else None
+
+
+def _not_allowed(pool: objects.PoolKey) -> str:
+    """Explain a 403, which no second try mends."""
+    where = f"in namespace {pool.namespace}" if pool.namespace else "in all namespaces"
+    return (
+        f"the IPAM provider's ServiceAccount may not list ipaddresses.{GROUP} {where}, so nobody "
+        f"can tell whether addresses of {pool} are in use; allow it, or let the provider's webhook "
+        "configurations leave out these pools"
+    )
+
+
+def _size(spec: pools.PoolSpec | None) -> int:
+    """Return about how many bytes the lists of a spec have."""
+    if spec is None:
+        return 0
+    lists = (spec.addresses, spec.excluded_addresses, spec.prefixes, spec.excluded_prefixes)
+    return sum(map(len, lists)) * _ENTRY_BYTES

@@ -1,15 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """A pool under review: its spec in the hub version, and in the words of who wrote it."""
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
 
 import msgspec
 
 from api import resources
 from conversion import fields, registry, stash, values
-from ipam import errors as ipam_errors
-from ipam import notation, offer
+from ipam import offer
 from kube import objects, pools
 
 from . import shape, statuses
@@ -32,11 +32,16 @@ class Overlong:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Pool:
-    """An object of one of our kinds, in the hub version."""
+    """An object of one of our kinds, in the hub version.
+
+    Guarantees:
+        What it offers, and what it is in another version, is worked out once.
+    """
 
     obj: values.JsonObject
+    _versions: dict[str, "Pool"] = field(default_factory=dict[str, "Pool"], repr=False)
 
     @classmethod
     def read(cls, obj: values.JsonObject) -> "Pool":
@@ -73,8 +78,9 @@ class Pool:
         """Whether it is only waiting for its finalizers."""
         return bool(self.metadata.get("deletionTimestamp"))
 
+    @cached_property
     def offered(self) -> offer.Offer:
-        """Work out what it offers; nothing, if it has not even the shape of a pool."""
+        """What it offers; nothing, if it has not even the shape of a pool."""
         given = {name: value for name, value in self.spec.items() if value is not None}
         try:
             spec = msgspec.convert(given, pools.PoolSpec)
@@ -88,12 +94,12 @@ class Pool:
         before = stored.spec if stored else {}
         if misfits := list(shape.problems_of(self.key.kind, self.spec, before)):
             return misfits if version == pools.HUB else self._counted(version, misfits)
-        problems = self._said(version, self.offered().problems)
+        problems = self._said(version, self.offered.problems)
         return problems or list(self._too_long())
 
     def notes(self, version: str) -> list[str]:
         """Return what is not wrong, but perhaps not meant either."""
-        notes = self.offered().notes
+        notes = self.offered.notes
         if version != pools.HUB:
             written = self.written(version)
             notes = tuple(fields.as_written(written, note) for note in notes)
@@ -102,8 +108,7 @@ class Pool:
     def overlong(self) -> "Overlong | None":
         """Return in which version the annotations would be too long to be read, if in any."""
         for version in (pools.HUB, *registry.KINDS[self.key.kind].spokes):
-            other = Pool(registry.convert(self.obj, f"{resources.GROUP}/{version}"))
-            size = sum(_sizes(other.annotations).values())
+            size = sum(_sizes(self.said_in(version).annotations).values())
             if size > _ANNOTATIONS_BYTES:
                 return Overlong(version, size)
         return None
@@ -138,8 +143,16 @@ class Pool:
 
     def written(self, version: str) -> values.JsonObject:
         """Return the spec as its user wrote it in an old version."""
-        old = registry.convert(self.obj, f"{resources.GROUP}/{version}")
-        return values.child(old, "spec", "spec")
+        return self.said_in(version).spec
+
+    def said_in(self, version: str) -> "Pool":
+        """Return the same object in another version."""
+        if version == pools.HUB:
+            return self
+        if version not in self._versions:
+            obj = registry.convert(self.obj, f"{resources.GROUP}/{version}")
+            self._versions[version] = Pool(obj)
+        return self._versions[version]
 
 
 def _sizes(annotations: values.JsonObject) -> dict[str, int]:
@@ -152,20 +165,9 @@ def adding(obj: values.JsonObject, fields: values.JsonObject) -> values.JsonObje
     return {**obj, "spec": {**values.child(obj, "spec", "spec"), **fields}} if fields else obj
 
 
-def can_strand(before: offer.Offer, after: offer.Offer) -> bool:
-    """Tell whether the change takes any address out of the offer."""
-    same_kind = (before.family, before.step) == (after.family, after.step)
-    return bool(before.slots - after.slots) if same_kind else bool(before.slots)
-
-
-def stranded(before: offer.Offer, after: offer.Offer, in_use: Iterable[str]) -> list[str]:
-    """Return the addresses in use that were offered before the change and are not after it."""
-    return [text for text in in_use if _offers(before, text) and not _offers(after, text)]
-
-
-def _offers(what: offer.Offer, text: str) -> bool:
-    try:
-        address = notation.parse_address(text)
-    except ipam_errors.NotationError:
-        return False  # somebody else's nonsense: no pool offers it
-    return what.slot(address) is not None
+def lost(before: offer.Offer, after: offer.Offer) -> offer.Offer | None:
+    """Return the allocations that a change takes out of the offer; None: none at all."""
+    left = before.slots
+    if (before.family, before.step) == (after.family, after.step):
+        left = before.slots - after.slots
+    return offer.Offer(before.family, before.step, left) if left else None

@@ -36,6 +36,11 @@ def bad_request(message: str) -> values.JsonObject:
     return _failure(HTTPStatus.BAD_REQUEST, "BadRequest", message)
 
 
+def misconfigured(message: str) -> values.JsonObject:
+    """Return 500: no second try helps, only a change of the installation."""
+    return _failure(HTTPStatus.INTERNAL_SERVER_ERROR, "InternalError", message)
+
+
 def unavailable(message: str) -> values.JsonObject:
     """Return 503: the client should try again."""
     return _failure(HTTPStatus.SERVICE_UNAVAILABLE, "ServiceUnavailable", message)

@@ -12,8 +12,8 @@ import running
 from controller import events
 from controller.claims import Claims
 from controller.state import State
-from kube.caches import Caches, Scope
 from kube import capi, pools
+from kube.caches import Caches, Scope
 from kube.errors import ConflictError, UnreachableError
 from kube.fake import FakeApi, Json
 from kube.objects import Key, Meta, PoolKey

@@ -12,8 +12,8 @@ import running
 from typing_extensions import override
 
 from controller.controller import Controller
-from kube.caches import Caches, Scope
 from kube import capi, pools
+from kube.caches import Caches, Scope
 from kube.errors import ApiError
 from kube.fake import FakeApi, Json
 from kube.resources import GroupVersionResource

@@ -11,8 +11,8 @@ from prometheus_client import REGISTRY
 from controller import metrics, report
 from controller.errors import AllocationError
 from controller.state import State
-from kube.caches import Caches, Scope
 from kube import capi, pools
+from kube.caches import Caches, Scope
 from kube.fake import FakeApi, Json
 from kube.objects import Key, PoolKey
 

@@ -15,8 +15,8 @@ import running
 from typing_extensions import override
 
 from controller.controller import CLAIM_WORKERS, Controller
-from kube.caches import Caches, Scope
 from kube import capi, pools
+from kube.caches import Caches, Scope
 from kube.fake import FakeApi, Json
 from kube.objects import PAUSED_ANNOTATION
 from kube.resources import GroupVersionResource

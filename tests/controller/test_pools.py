@@ -7,9 +7,9 @@ import running
 from controller import events
 from controller.pools import Pools
 from controller.state import State
-from kube.caches import Caches, Scope
 from ipam.notation import Address
 from kube import capi, pools
+from kube.caches import Caches, Scope
 from kube.errors import ApiError
 from kube.fake import FakeApi, Json
 from kube.objects import Key, PoolKey

@@ -11,7 +11,7 @@ import pytest
 from api import kinds, markers, model, resources
 from conversion import errors, pools, registry, values
 from generator import crds
-from webhook import app, conversion_review
+from webhook import app, conversion_review, worker
 
 GROUP = resources.GROUP
 HUB, OLD, NEW = (f"{GROUP}/{version}" for version in ("v1alpha2", "v1alpha1", "v1beta1"))
@@ -142,7 +142,7 @@ async def test_the_service_speaks_it(monkeypatch: pytest.MonkeyPatch) -> None:
     request = {"uid": "u", "desiredAPIVersion": NEW, "objects": objects}
     review = {"kind": "ConversionReview", "apiVersion": "apiextensions.k8s.io/v1"}
 
-    answer = await conversion_review.Converter().convert(
+    answer = await conversion_review.Converter(worker.Worker()).convert(
         json.dumps(review | {"request": request}).encode()
     )
 

@@ -15,9 +15,9 @@ from typing_extensions import override
 
 from controller import metrics
 from controller.state import State
-from kube.caches import Caches, Scope
 from kube import access, capi, fake
 from kube import metrics as runtime
+from kube.caches import Caches, Scope
 from kube.queue import Queue
 from kube.resources import GroupVersionResource
 from manager import debug, diagnostics, logs

@@ -17,14 +17,16 @@ import yaml
 from conversion import registry
 from ipam import offer
 from kube import objects, pools
-from webhook import admission, admission_review, inuse
+from webhook import admission, admission_review, inuse, worker
 from webhook import errors as webhook_errors
-from webhook.pool import can_strand
+from webhook.pool import lost
+from webhook.review import SKIP_DELETE_ANNOTATION
 
 GROUP = "ipam.cluster.x-k8s.io"
 KIND = "InClusterIPPool"
 PREFIX_KIND = "InClusterPrefixPool"
 KEY = objects.PoolKey(KIND, "default", "blue")
+WORKER = worker.Worker()
 PREFIX_KEY = objects.PoolKey(PREFIX_KIND, "default", "blue")
 GOOD = {"addresses": ["10.0.0.1-10.0.0.9"], "prefix": 24}
 PREFIXES = {"prefixes": ["2001:db8::/48"], "allocationPrefixLength": 64}
@@ -94,15 +96,15 @@ async def validate(
     operation = "DELETE" if new is None else "UPDATE" if old else "CREATE"
     kind = (new or old or {})["kind"]
     body = review(operation, new, old, version)
-    answer = await admission_review.validate(body, kind, in_use or inuse.FakeInUse())
+    answer = await admission_review.validate(body, kind, in_use or inuse.FakeInUse(), WORKER)
     response: dict[str, Any] = json.loads(answer)["response"]
     assert response["uid"] == "u-1"
     return response
 
 
-def mutate(new: dict[str, Any], old: dict[str, Any] | None, version: str) -> Any:
+async def mutate(new: dict[str, Any], old: dict[str, Any] | None, version: str) -> Any:
     body = review("UPDATE" if old else "CREATE", new, old, version)
-    response = json.loads(admission_review.mutate(body, new["kind"]))["response"]
+    response = json.loads(await admission_review.mutate(body, new["kind"], WORKER))["response"]
     assert response["allowed"]
     return json.loads(base64.b64decode(response["patch"])) if "patch" in response else None
 
@@ -226,9 +228,9 @@ async def test_a_value_nested_too_deeply_is_denied(spec: str, version: str) -> N
     for depth in range(900, 1000):  # some are too deep for the decoder, some only for a message
         body = nested.replace(b"@", b"[" * depth + b"]" * depth)
         with contextlib.suppress(webhook_errors.RequestError):
-            answer = await admission_review.validate(body, KIND, inuse.FakeInUse())
+            answer = await admission_review.validate(body, KIND, inuse.FakeInUse(), WORKER)
             codes.add(json.loads(answer)["response"]["status"]["code"])
-            admission_review.mutate(body, KIND)
+            await admission_review.mutate(body, KIND, WORKER)
 
     assert codes <= {400, 422}
     assert 400 in codes
@@ -393,7 +395,11 @@ async def test_an_update_that_strands_an_address_names_it() -> None:
     )["status"]
 
     assert (status["code"], status["reason"]) == (400, "BadRequest")
-    assert "InClusterIPPool default/blue: 1 address (10.0.0.9) in use would" in status["message"]
+    assert status["message"] == (
+        "InClusterIPPool default/blue: the pool would no longer have 1 IPAddress in use: "
+        "default/ip-1 (10.0.0.9); keep it in, or delete the IPAddressClaim of the same name first, "
+        "or the IPAddress itself if it has no claim"
+    )
 
 
 @of_all_kinds
@@ -405,8 +411,9 @@ async def test_a_pool_of_any_kind_keeps_what_is_in_use(kind: str, sample: Sample
     deleted = (await validate(None, good, in_use))["status"]
 
     assert (shrunk["code"], deleted["code"]) == (400, 400)
-    assert f"{key_of(kind)}: 1 address ({sample.taken}) in use" in shrunk["message"]
-    assert f"{key_of(kind)} still has 1 address ({sample.taken})" in deleted["message"]
+    held = f"1 IPAddress in use: default/ip-0 ({sample.taken})"
+    assert f"{key_of(kind)}: the pool would no longer have {held}" in shrunk["message"]
+    assert f"{key_of(kind)} still has {held}" in deleted["message"]
 
 
 SEVEN = {"addresses": ["10.0.0.0-10.0.0.7"], "prefix": 24, "allocateReservedIPAddresses": True}
@@ -455,7 +462,7 @@ def subnets(length: int) -> offer.Offer:
 def test_numbers_of_allocations_are_compared_only_if_they_count_the_same(
     before: offer.Offer, after: offer.Offer, *, can: bool
 ) -> None:
-    assert can_strand(before, after) == can
+    assert bool(lost(before, after)) == can
 
 
 async def test_what_was_out_of_range_before_does_not_keep_a_pool_from_changing() -> None:
@@ -468,7 +475,7 @@ async def test_what_was_out_of_range_before_does_not_keep_a_pool_from_changing()
 
 async def test_only_a_change_that_takes_addresses_away_asks_the_cluster() -> None:
     in_use = inuse.FakeInUse()
-    in_use.broken = True
+    in_use.broken = inuse.InUseError("broken; try again")
 
     grown = await validate(pool(GOOD | {"addresses": ["10.0.0.0/24"]}), pool(GOOD), in_use)
     shrunk = await validate(pool(GOOD | {"addresses": ["10.0.0.1"]}), pool(GOOD), in_use)
@@ -520,11 +527,15 @@ async def test_a_pool_in_use_cannot_be_deleted() -> None:
 
     assert status["code"] == 400
     assert status["message"].startswith(
-        "InClusterIPPool default/blue still has 12 addresses (10.0.0.1, 10.0.0.2,"
+        "InClusterIPPool default/blue still has 12 IPAddresses in use: default/ip-0 (10.0.0.1), "
+    )
+    assert status["message"].endswith(
+        "default/ip-9 (10.0.0.10), ...; delete the IPAddressClaims of the same names first, "
+        "or the IPAddresses themselves if they have no claims"
     )
 
 
-@pytest.mark.parametrize("annotation", [admission.SKIP_DELETE_ANNOTATION, objects.MOVED_ANNOTATION])
+@pytest.mark.parametrize("annotation", [SKIP_DELETE_ANNOTATION, objects.MOVED_ANNOTATION])
 async def test_clusterctl_can_delete_a_pool_in_use(annotation: str) -> None:
     in_use = inuse.FakeInUse({KEY: ["10.0.0.1"]})
 
@@ -640,28 +651,28 @@ async def test_a_prefix_in_use_cannot_be_excluded() -> None:
     assert status["code"] == 400
 
 
-def test_a_prefix_pool_gets_the_default_length() -> None:
+async def test_a_prefix_pool_gets_the_default_length() -> None:
     new = pool({"prefixes": ["2001:db8::/48"]}, PREFIX_KIND)
 
-    assert mutate(new, None, "v1alpha2") == [
+    assert await mutate(new, None, "v1alpha2") == [
         {"op": "add", "path": "/spec/allocationPrefixLength", "value": 64}
     ]
 
 
 @pytest.mark.parametrize("operation", ["CREATE", "UPDATE"])
-def test_only_what_is_written_and_stays_is_completed(operation: str) -> None:
+async def test_only_what_is_written_and_stays_is_completed(operation: str) -> None:
     short = {"prefixes": ["2001:db8::/48"]}
     going = pool(short, PREFIX_KIND, deletionTimestamp="2026-01-01T00:00:00Z")
 
-    assert completed(operation, pool(short, PREFIX_KIND)) != {"uid": "u-1", "allowed": True}
-    assert completed(operation, going) == {"uid": "u-1", "allowed": True}
-    assert completed(operation, None) == {"uid": "u-1", "allowed": True}
-    assert completed("DELETE", pool(short, PREFIX_KIND)) == {"uid": "u-1", "allowed": True}
+    assert await completed(operation, pool(short, PREFIX_KIND)) != {"uid": "u-1", "allowed": True}
+    assert await completed(operation, going) == {"uid": "u-1", "allowed": True}
+    assert await completed(operation, None) == {"uid": "u-1", "allowed": True}
+    assert await completed("DELETE", pool(short, PREFIX_KIND)) == {"uid": "u-1", "allowed": True}
 
 
-def completed(operation: str, new: object) -> Any:
+async def completed(operation: str, new: object) -> Any:
     body = review(operation, new, None, "v1alpha2")
-    return json.loads(admission_review.mutate(body, PREFIX_KIND))["response"]
+    return json.loads(await admission_review.mutate(body, PREFIX_KIND, WORKER))["response"]
 
 
 @pytest.mark.parametrize(
@@ -676,17 +687,19 @@ async def test_a_review_that_names_one_kind_is_of_that_version(kind: Spec, field
     request = {"uid": "u-1", "operation": "CREATE", "object": new, **kind}
     body = {"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": request}
 
-    answer = await admission_review.validate(json.dumps(body).encode(), KIND, inuse.FakeInUse())
+    answer = await admission_review.validate(
+        json.dumps(body).encode(), KIND, inuse.FakeInUse(), WORKER
+    )
 
     status = json.loads(answer)["response"]["status"]
     assert status["details"]["causes"][0]["field"] == field
 
 
-def test_an_old_manifest_keeps_what_its_version_cannot_say() -> None:
+async def test_an_old_manifest_keeps_what_its_version_cannot_say() -> None:
     stored = pool(GOOD | {"excludedAddresses": ["10.0.0.3"], "allocateReservedIPAddresses": True})
     replaced = from_v1alpha1({"subnet": "10.0.0.0/24"})
 
-    patch = mutate(replaced, stored, "v1alpha1")
+    patch = await mutate(replaced, stored, "v1alpha1")
 
     assert sorted(patch, key=lambda step: step["path"]) == [
         {"op": "add", "path": "/spec/allocateReservedIPAddresses", "value": True},
@@ -694,50 +707,53 @@ def test_an_old_manifest_keeps_what_its_version_cannot_say() -> None:
     ]
 
 
-def test_an_old_manifest_for_all_of_ipv4_keeps_the_exclusions() -> None:
+async def test_an_old_manifest_for_all_of_ipv4_keeps_the_exclusions() -> None:
     stored = pool(GOOD | {"excludedAddresses": ["10.0.0.3"]})
     replaced = from_v1alpha1({"subnet": "0.0.0.0/0"})
 
-    assert mutate(replaced, stored, "v1alpha1") == [
+    assert await mutate(replaced, stored, "v1alpha1") == [
         {"op": "add", "path": "/spec/excludedAddresses", "value": ["10.0.0.3"]}
     ]
 
 
-def test_an_old_manifest_without_a_prefix_gets_none_from_a_stored_zero() -> None:
+async def test_an_old_manifest_without_a_prefix_gets_none_from_a_stored_zero() -> None:
     stored = pool(GOOD | {"prefix": 0, "excludedAddresses": ["10.0.0.3"]})
     replaced = from_v1alpha1({"addresses": ["10.0.0.1"]})
 
-    assert mutate(replaced, stored, "v1alpha1") == [
+    assert await mutate(replaced, stored, "v1alpha1") == [
         {"op": "add", "path": "/spec/excludedAddresses", "value": ["10.0.0.3"]}
     ]
 
 
-def test_an_old_manifest_without_a_spec_keeps_it_too() -> None:
+async def test_an_old_manifest_without_a_spec_keeps_it_too() -> None:
     stored = pool(GOOD | {"excludedAddresses": ["10.0.0.3"]})
     replaced = from_v1alpha1(None)
 
-    assert mutate(replaced, stored, "v1alpha1") == [
+    assert await mutate(replaced, stored, "v1alpha1") == [
         {"op": "add", "path": "/spec", "value": {"excludedAddresses": ["10.0.0.3"]}}
     ]
 
 
-def test_an_old_client_that_brings_the_annotation_has_said_all() -> None:
+async def test_an_old_client_that_brings_the_annotation_has_said_all() -> None:
     stored = pool(GOOD | {"excludedAddresses": ["10.0.0.3"], "allocateReservedIPAddresses": True})
     saved = json.dumps({"spec": {"excludedAddresses": ["10.0.0.4"]}})
     written = from_v1alpha1(GOOD, annotations={"cluster.x-k8s.io/conversion-data": saved})
 
-    assert mutate(written, stored, "v1alpha1") is None
+    assert await mutate(written, stored, "v1alpha1") is None
 
 
-def test_a_hub_client_may_drop_its_fields() -> None:
-    assert mutate(pool(GOOD), pool(GOOD | {"excludedAddresses": ["10.0.0.3"]}), "v1alpha2") is None
+async def test_a_hub_client_may_drop_its_fields() -> None:
+    assert (
+        await mutate(pool(GOOD), pool(GOOD | {"excludedAddresses": ["10.0.0.3"]}), "v1alpha2")
+        is None
+    )
 
 
 @pytest.mark.parametrize("obj", [5, {"kind": "Pod", "apiVersion": "v1"}, pool([]), {}])
 async def test_an_object_that_is_none_of_ours_is_denied(obj: object) -> None:
     body = review("CREATE", obj, None, "v1alpha2")
 
-    response = json.loads(await admission_review.validate(body, KIND, inuse.FakeInUse()))
+    response = json.loads(await admission_review.validate(body, KIND, inuse.FakeInUse(), WORKER))
 
     assert not response["response"]["allowed"]
     assert response["response"]["status"]["code"] == 400
@@ -756,4 +772,4 @@ async def test_an_object_that_is_none_of_ours_is_denied(obj: object) -> None:
 )
 async def test_what_is_no_review_is_refused_as_a_request(body: bytes) -> None:
     with pytest.raises(webhook_errors.RequestError):
-        await admission_review.validate(body, KIND, inuse.FakeInUse())
+        await admission_review.validate(body, KIND, inuse.FakeInUse(), WORKER)

@@ -8,10 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from conversion import stash
-from webhook import admission_review, conversion_review, errors, inuse
+from webhook import admission_review, conversion_review, errors, inuse, worker
 
 GROUP = "ipam.cluster.x-k8s.io"
 KIND = "InClusterIPPool"
+WORKER = worker.Worker()
 
 versions = st.sampled_from([f"{GROUP}/v1alpha1", f"{GROUP}/v1alpha2"])
 fields = st.sampled_from(
@@ -50,7 +51,7 @@ async def test_a_conversion_review_is_answered(found: list[object], desired: str
     review = {"apiVersion": "apiextensions.k8s.io/v1", "kind": "ConversionReview"}
     body = json.dumps(review | {"request": request}).encode()
     with contextlib.suppress(errors.RequestError):  # a 4xx: the body is no review at all
-        check_answer(await conversion_review.Converter().convert(body))
+        check_answer(await conversion_review.Converter(WORKER).convert(body))
 
 
 @given(st.sampled_from(["CREATE", "UPDATE", "DELETE"]), objects, objects, versions)
@@ -68,5 +69,5 @@ async def test_an_admission_review_is_answered(
     review = {"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": request}
     body = json.dumps(review).encode()
     with contextlib.suppress(errors.RequestError):  # a 4xx: the body is no review at all
-        check_answer(await admission_review.validate(body, KIND, inuse.FakeInUse()))
-        check_answer(admission_review.mutate(body, KIND))
+        check_answer(await admission_review.validate(body, KIND, inuse.FakeInUse(), WORKER))
+        check_answer(await admission_review.mutate(body, KIND, WORKER))

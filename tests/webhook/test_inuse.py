@@ -12,13 +12,13 @@ BLUE = objects.PoolKey("InClusterIPPool", "default", "blue")
 
 async def test_who_asks_early_waits_for_the_cluster() -> None:
     later = inuse.Later()
-    question = asyncio.create_task(later.addresses_of(BLUE))
+    question = asyncio.create_task(later.find(BLUE, None))
     await asyncio.sleep(0)
     assert not question.done()
 
     later.give(inuse.FakeInUse({BLUE: ["10.0.0.1"]}))
 
-    assert await question == ["10.0.0.1"]
+    assert [holder.address for holder in (await question).few] == ["10.0.0.1"]
 
 
 async def test_who_asks_early_for_other_pools_does_not_wait() -> None:
@@ -33,9 +33,9 @@ async def test_who_asks_early_for_other_pools_does_not_wait() -> None:
 
 async def test_the_fake_can_be_broken() -> None:
     fake = inuse.FakeInUse()
-    assert await fake.addresses_of(BLUE) == ()
+    assert (await fake.find(BLUE, None)).count == 0
 
-    fake.broken = True
+    fake.broken = inuse.InUseError("broken")
 
     with pytest.raises(inuse.InUseError):
-        await fake.addresses_of(BLUE)
+        await fake.find(BLUE, None)

@@ -1,13 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 import asyncio
+import contextlib
 import json
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from typing import Any, cast
 
 import pytest
+from typing_extensions import override
 
 from ipam import offer
-from kube import client, errors, objects, pools, resources
+from kube import caches, capi, client, errors, fake, objects, pools, resources
 from webhook import inuse, live
 
 GROUP = "ipam.cluster.x-k8s.io"
@@ -32,13 +34,16 @@ STORED = [
 ]
 
 
+ANY = offer.ip_pool(["10.0.0.0/24"], 24, "", (), allocate_reserved=True)
+
+
 class Pages:
     """An API server that serves CAPI in one version, and lists two objects a page."""
 
     def __init__(self, version: str = "v1beta2") -> None:
         self.version = version
         self.asked: list[str] = []
-        self.broken = False
+        self.refusal: errors.KubeError | None = None
         self.page: bytes | None = None
 
     async def list(
@@ -47,8 +52,8 @@ class Pages:
         namespace: str = "",
         params: Mapping[str, str] | None = None,
     ) -> bytes:
-        if self.broken:
-            raise errors.UnreachableError("GET", "cut off")
+        if self.refusal:
+            raise self.refusal
         if resource.version != self.version:
             raise errors.NotFoundError(404, "NotFound", "no such version", "GET")
         if not resource.plural:
@@ -69,40 +74,46 @@ def live_on(pages: Pages) -> live.Live:
     return live.Live(cast("client.Api", pages))  # lists are all that it asks for
 
 
+async def found(
+    asked: live.Live, pool: objects.PoolKey, among: offer.Offer | None = None
+) -> list[str]:
+    return [holder.address for holder in (await asked.find(pool, among)).few]
+
+
 async def test_the_addresses_of_a_pool_are_gathered_from_all_pages() -> None:
     pages = Pages()
 
-    assert await live_on(pages).addresses_of(BLUE) == ["10.0.0.1", "10.0.0.5"]
+    assert await found(live_on(pages), BLUE, ANY) == ["10.0.0.1", "10.0.0.5"]
     assert pages.asked == [f"/apis/{GROUP}/v1beta2/namespaces/default/ipaddresses"] * 3
 
 
 async def test_those_of_a_global_pool_come_from_all_namespaces() -> None:
     pages = Pages()
 
-    assert await live_on(pages).addresses_of(WIDE) == ["10.0.0.3"]
+    assert await found(live_on(pages), WIDE) == ["10.0.0.3"]
     assert pages.asked[0] == f"/apis/{GROUP}/v1beta2/ipaddresses"
 
 
 async def test_an_upgrade_of_cluster_api_is_noticed() -> None:
     pages = Pages("v1beta1")
     asked = live_on(pages)
-    await asked.addresses_of(BLUE)
+    await found(asked, BLUE)
 
     pages.version = "v1beta2"
 
-    assert await asked.addresses_of(BLUE) == ["10.0.0.1", "10.0.0.5"]
+    assert await found(asked, BLUE, ANY) == ["10.0.0.1", "10.0.0.5"]
 
 
 async def test_without_cluster_api_nothing_is_in_use() -> None:
-    assert await live_on(Pages("none")).addresses_of(BLUE) == []
+    assert await found(live_on(Pages("none")), BLUE) == []
 
 
 async def test_an_api_server_that_does_not_answer_is_no_empty_list() -> None:
     pages = Pages()
-    pages.broken = True
+    pages.refusal = errors.UnreachableError("GET", "cut off")
 
     with pytest.raises(inuse.InUseError, match=r"^the IPAddresses of InClusterIPPool default/blue"):
-        await live_on(pages).addresses_of(BLUE)
+        await found(live_on(pages), BLUE)
 
 
 @pytest.mark.parametrize(
@@ -118,7 +129,7 @@ async def test_an_answer_that_cannot_be_read_is_no_empty_list(page: bytes) -> No
     pages.page = page
 
     with pytest.raises(inuse.InUseError, match="cannot be read"):
-        await live_on(pages).addresses_of(BLUE)
+        await found(live_on(pages), BLUE)
 
 
 async def test_what_is_wrong_elsewhere_in_an_address_does_not_free_it() -> None:
@@ -127,40 +138,94 @@ async def test_what_is_wrong_elsewhere_in_an_address_does_not_free_it() -> None:
     item["spec"] = {**cast("dict[str, object]", item["spec"]), "prefix": "a text"}
     pages.page = json.dumps({"items": [item], "metadata": {}}).encode()
 
-    assert await live_on(pages).addresses_of(BLUE) == ["10.0.0.1"]
+    assert await found(live_on(pages), BLUE) == ["10.0.0.1"]
+
+
+async def test_a_delete_reads_no_page_more_than_it_takes_to_refuse() -> None:
+    pages = Pages()
+
+    answer = await live_on(pages).find(BLUE, None)
+
+    assert ([str(holder) for holder in answer.few], answer.more) == (
+        ["default/10.0.0.1 (10.0.0.1)"],
+        True,
+    )
+    assert len(pages.asked) == 1
+
+
+async def test_an_update_reads_on_until_it_can_name_enough() -> None:
+    pages = Pages()
+
+    answer = await live_on(pages).find(BLUE, ANY)
+
+    assert ([holder.address for holder in answer.few], answer.more) == (
+        ["10.0.0.1", "10.0.0.5"],
+        False,
+    )
+    assert len(pages.asked) == 3
+
+
+async def test_only_addresses_that_are_asked_for_are_found() -> None:
+    four = offer.ip_pool(["10.0.0.4-10.0.0.9"], 24, "", (), allocate_reserved=False)
+
+    assert await found(live_on(Pages()), BLUE, four) == ["10.0.0.5"]
+
+
+@pytest.mark.parametrize(
+    ("pool", "where"), [(BLUE, "in namespace default"), (WIDE, "in all namespaces")]
+)
+async def test_a_right_that_is_missing_is_told_as_a_matter_of_the_installation(
+    pool: objects.PoolKey, where: str
+) -> None:
+    pages = Pages()
+    pages.refusal = errors.ApiError(403, "Forbidden", "no", "LIST")
+
+    with pytest.raises(inuse.NotAllowedError) as caught:
+        await live_on(pages).find(pool, None)
+
+    assert f"may not list ipaddresses.{GROUP} {where}" in str(caught.value)
+    assert "try again" not in str(caught.value)
 
 
 IP_SPEC = {"addresses": ["10.0.0.1-10.0.0.9"], "prefix": 24}
 PREFIX_SPEC = {"prefixes": ["2001:db8::/48"]}
+CONTRACT = capi.V1Beta2("v1beta2")
 
 
-class Pools:
-    """An API server with pools by kind and name, each in a namespace where its kind has one."""
+class Counting(fake.FakeApi):
+    """A fake API server that says what was listed."""
 
-    def __init__(self, specs: Mapping[str, Mapping[str, object]]) -> None:
-        self.specs = {kind: dict(found) for kind, found in specs.items()}
-        self.asked: list[Mapping[str, str] | None] = []
+    def __init__(self) -> None:
+        super().__init__()
+        self.listed: list[tuple[str, str]] = []
+        self.under_way = self.most = 0
         self.answers: Callable[[], Awaitable[None]] = noop
-        self.now = self.most = 0
 
+    @override
     async def list(
         self,
         resource: resources.GroupVersionResource,
         namespace: str = "",
         params: Mapping[str, str] | None = None,
     ) -> bytes:
-        assert not namespace
-        self.asked.append(params)
-        self.now += 1
-        self.most = max(self.now, self.most)
+        self.listed.append((resource.plural, (params or {}).get("limit", "")))
+        self.under_way += 1
+        self.most = max(self.under_way, self.most)
         await self.answers()
-        self.now -= 1
-        where = {"namespace": "default"} if resource.namespaced else {}
-        items = [
-            {"metadata": {"name": name, **where}, "spec": spec}
-            for name, spec in self.specs.get(resource.kind, {}).items()
-        ]
-        return json.dumps({"metadata": {}, "items": items}).encode()
+        self.under_way -= 1
+        return await super().list(resource, namespace, params)
+
+    def take(self, text: str, number: int, pool: objects.PoolKey = BLUE, **spec: object) -> None:
+        """Store an IPAddress of a pool."""
+        reference = {"apiGroup": GROUP, "kind": pool.kind, "name": pool.name}
+        meta = {"name": f"a-{number}", "namespace": "default"}
+        spec = {"address": text, "poolRef": reference, **spec}
+        self.put(CONTRACT.addresses, {"metadata": meta, "spec": spec})
+
+    def offer(self, kind: str, name: str, **spec: object) -> None:
+        """Store a pool."""
+        where = {"namespace": "default"} if pools.KINDS[kind].namespaced else {}
+        self.put(pools.KINDS[kind], {"metadata": {"name": name, **where}, "spec": spec})
 
 
 async def noop() -> None:
@@ -176,12 +241,103 @@ async def never() -> None:
     await asyncio.Event().wait()
 
 
-async def cut_off() -> None:
-    raise errors.UnreachableError("LIST", "cut off")
+@contextlib.asynccontextmanager
+async def at_work(api: Counting) -> AsyncGenerator[live.Live]:
+    """Give admission the caches of a replica that follows the API server."""
+    copies = caches.Caches(api, CONTRACT, caches.Scope())
+    await copies.load()
+    api.listed.clear()
+    asked = live.Live(api)
+    asked._resource = CONTRACT.addresses  # nothing to discover
+    following = [asyncio.create_task(cache.follow()) for cache in copies.all]
+    await asyncio.sleep(0)
+    try:
+        with asked.using(copies):
+            yield asked
+    finally:
+        for task in following:
+            task.cancel()
+        await asyncio.gather(*following, return_exceptions=True)
 
 
-def live_with(api: Pools) -> live.Live:
-    return live.Live(cast("client.Api", api))  # lists are all that it asks for
+async def test_a_replica_answers_from_its_cache_when_that_has_caught_up() -> None:
+    api = Counting()
+    for number in range(700):
+        api.take(f"10.0.{number // 256}.{number % 256}", number)
+    async with at_work(api) as asked:
+        api.take("10.0.9.9", 900)
+        api.take("10.0.9.9", 901, WIDE)
+
+        assert await found(asked, BLUE, offer.ip_pool(
+            ["10.0.9.0/24"], 24, "", (), allocate_reserved=False
+        )) == ["10.0.9.9"]  # fmt: skip
+        assert api.listed == [("ipaddresses", "1")]
+
+
+async def test_the_cache_counts_all_of_a_pool_as_far_as_anybody_needs_to_know() -> None:
+    api = Counting()
+    for number in range(1200):
+        api.take(f"10.0.{number // 256}.{number % 256}", number, BLUE if number < 1100 else WIDE)
+    async with at_work(api) as asked:
+        many, few = await asked.find(BLUE, None), await asked.find(WIDE, None)
+
+    assert (len(many.few), many.more) == (10, True)
+    assert (len(few.few), few.count, few.more) == (10, 100, False)
+
+
+async def test_what_is_released_or_moved_to_another_pool_is_found_no_more() -> None:
+    api = Counting()
+    api.take("10.0.0.1", 1)
+    api.take("10.0.0.2", 2)
+    api.take("not an address", 3)
+    async with at_work(api) as asked:
+        api.remove(CONTRACT.addresses, "default", "a-1")
+        api.take("10.0.0.2", 2, WIDE)
+
+        assert await found(asked, BLUE) == ["not an address"]
+        assert await found(asked, BLUE, ANY) == []
+        assert await found(asked, WIDE, ANY) == ["10.0.0.2"]
+
+
+async def test_an_address_is_found_by_the_prefixes_that_begin_with_it() -> None:
+    api = Counting()
+    key = objects.PoolKey("InClusterPrefixPool", "default", "racks")
+    for number, text in enumerate(("2001:db8:0:5::", "2001:db8:0:6::1", "2001:db8:0:7::")):
+        api.take(text, number, key)
+    lost = offer.prefix_pool(["2001:db8:0:4::/63", "2001:db8:0:6::/64"], 64, "", ())
+    async with at_work(api) as asked:
+        assert await found(asked, key, lost) == ["2001:db8:0:5::"]
+
+
+async def test_an_address_that_the_cache_cannot_read_is_looked_for_at_the_api_server() -> None:
+    api = Counting()
+    api.take("10.0.0.1", 1, prefix="a text")
+    async with at_work(api) as asked:
+        assert await found(asked, BLUE) == ["10.0.0.1"]
+
+
+async def test_a_cache_that_does_not_catch_up_in_time_is_not_waited_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(live, "_CATCH_UP_SECONDS", 0.01)
+    api = Counting()
+    api.take("10.0.0.1", 1)
+    async with at_work(api) as asked:
+        assert asked._present
+        with asked._present.copies.held():
+            api.take("10.0.0.2", 2)
+            assert await found(asked, BLUE) == ["10.0.0.1", "10.0.0.2"]
+
+
+async def test_pools_of_other_namespaces_than_the_cache_has_are_listed() -> None:
+    api = Counting()
+    api.take("10.0.0.1", 1)
+    async with at_work(api) as asked:
+        assert asked._present
+        asked._present.copies.addresses.namespace = "elsewhere"
+
+        assert await found(asked, BLUE) == ["10.0.0.1"]
+        assert await found(asked, WIDE) == []
 
 
 def offered(spec: Mapping[str, Any], kind: str) -> offer.Offer:
@@ -192,50 +348,54 @@ def offered(spec: Mapping[str, Any], kind: str) -> offer.Offer:
 
 async def test_what_the_pools_of_all_kinds_offer_is_told_from_the_cache() -> None:
     specs = {kind: PREFIX_SPEC if kind in pools.PREFIX_KINDS else IP_SPEC for kind in pools.KINDS}
-    api = Pools({kind: {"blue": spec} for kind, spec in specs.items()})
+    api = Counting()
+    for kind, spec in specs.items():
+        api.offer(kind, "blue", **spec)
 
-    assert await live_with(api).offers() == {
-        objects.PoolKey(kind, "default" if pools.KINDS[kind].namespaced else "", "blue"): offered(
-            spec, kind
-        )
-        for kind, spec in specs.items()
-    }
-    assert api.asked == [{"resourceVersion": "0"}] * 4
+    async with at_work(api) as asked:
+        assert await asked.offers() == {
+            objects.PoolKey(
+                kind, "default" if pools.KINDS[kind].namespaced else "", "blue"
+            ): offered(spec, kind)
+            for kind, spec in specs.items()
+        }
+        assert api.listed == []
+
+
+async def test_before_there_are_caches_nothing_is_told_of_other_pools() -> None:
+    assert await live.Live(Counting()).offers() == {}
 
 
 async def test_an_offer_is_worked_out_again_only_for_another_spec() -> None:
-    api = Pools({BLUE.kind: {"blue": IP_SPEC, "red": IP_SPEC, "gone": IP_SPEC}})
-    asked = live_with(api)
+    api = Counting()
+    for name in ("blue", "red", "gone"):
+        api.offer(BLUE.kind, name, **IP_SPEC)
     red = objects.PoolKey(BLUE.kind, "default", "red")
-    before = await asked.offers()
+    async with at_work(api) as asked:
+        before = await asked.offers()
 
-    api.specs[BLUE.kind] = {"blue": IP_SPEC, "red": {**IP_SPEC, "gateway": "10.0.0.5"}}
-    after = await asked.offers()
+        api.offer(BLUE.kind, "red", **IP_SPEC, gateway="10.0.0.5")
+        api.remove(pools.KINDS[BLUE.kind], "default", "gone")
+        await asyncio.sleep(0.01)
+        after = await asked.offers()
 
-    assert after[BLUE] is before[BLUE]
-    assert (before[red].total, after[red].total) == (9, 8)
-    assert after.keys() == {BLUE, red} == asked._offers.keys()
+        assert after[BLUE] is before[BLUE]
+        assert (before[red].total, after[red].total) == (9, 8)
+        assert after.keys() == {BLUE, red} == asked._offers.keys()
 
 
-@pytest.mark.parametrize("answers", [never, cut_off])
-async def test_a_warning_is_no_reason_to_wait_or_to_fail(
-    answers: Callable[[], Awaitable[None]], monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_warning_is_no_reason_to_wait(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(live, "_OFFERS_SECONDS", 0.0)
-    api = Pools({BLUE.kind: {"blue": IP_SPEC}})
-    api.answers = answers
-
-    async with asyncio.timeout(10):
-        assert await live_with(api).offers() == {}
-
-
-async def test_pools_that_cannot_be_read_are_no_reason_to_fail() -> None:
-    assert await live_with(Pools({BLUE.kind: {"blue": "no spec"}})).offers() == {}
+    api = Counting()
+    api.offer(BLUE.kind, "blue", **IP_SPEC)
+    async with at_work(api) as asked, asyncio.timeout(10), asked._one:
+        assert await asked.offers() == {}
 
 
 async def test_what_was_worked_out_in_time_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    api = Pools({BLUE.kind: {"blue": IP_SPEC, "red": IP_SPEC}})
-    asked = live_with(api)
+    api = Counting()
+    api.offer(BLUE.kind, "blue", **IP_SPEC)
+    api.offer(BLUE.kind, "red", **IP_SPEC)
 
     def late(pool: pools.Pool) -> offer.Offer:
         if pool.metadata.name == "red":
@@ -243,34 +403,31 @@ async def test_what_was_worked_out_in_time_is_told(monkeypatch: pytest.MonkeyPat
         return offered(IP_SPEC, pool.kind)
 
     monkeypatch.setattr(pools, "offer_of", late)
-
-    assert (await asked.offers()).keys() == {BLUE}
-
-
-async def test_others_have_their_turn_between_the_pools_that_are_read() -> None:
-    api = Pools({BLUE.kind: {f"blue-{number}": IP_SPEC for number in range(50)}})
-    task, turns = asyncio.create_task(live_with(api).offers()), 0
-    while not task.done():
-        await asyncio.sleep(0)
-        turns += 1
-
-    assert len(await task) == 50
-    assert turns > 2 * 50  # one to decode it, one to work out its offer
+    async with at_work(api) as asked:
+        assert (await asked.offers()).keys() == {BLUE}
 
 
-def ask_for_addresses(asked: live.Live) -> Awaitable[object]:
-    return asked.addresses_of(WIDE)
+async def test_large_pools_leave_the_event_loop_to_others() -> None:
+    api = Counting()
+    for number in range(5):
+        entries = [f"10.{number}.{entry // 256}.{entry % 256}" for entry in range(4096)]
+        api.offer(BLUE.kind, f"blue-{number}", addresses=entries, prefix=8)
+    async with at_work(api) as asked:
+        task, turns = asyncio.create_task(asked.offers()), 0
+        while not task.done():
+            await asyncio.sleep(0.001)
+            turns += 1
+
+        assert len(await task) == 5
+        assert turns > 5
 
 
-@pytest.mark.parametrize("question", [live.Live.offers, ask_for_addresses])
-async def test_only_a_few_lists_are_asked_for_at_a_time(
-    question: Callable[[live.Live], Awaitable[object]],
-) -> None:
-    api = Pools({})
+async def test_only_a_few_lists_are_asked_for_at_a_time() -> None:
+    api = Counting()
     api.answers = pause
-    asked = live_with(api)
-    asked._resource = pools.KINDS[WIDE.kind]  # nothing to discover
+    asked = live.Live(api)
+    asked._resource = CONTRACT.addresses  # nothing to discover
 
-    await asyncio.gather(*(question(asked) for _ in range(12)))
+    await asyncio.gather(*(asked.find(WIDE, None) for _ in range(12)))
 
     assert api.most == 4

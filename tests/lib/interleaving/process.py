@@ -10,9 +10,9 @@ from typing import Any, TypeVar, cast
 import pytest
 
 from controller.controller import Controller
-from kube.caches import Caches, Scope
 from kube import metrics, workers
 from kube.cache import Cache
+from kube.caches import Caches, Scope
 from kube.errors import GoneError, KubeError
 from kube.queue import Queue
 

@@ -1,0 +1,150 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Reviews at the bounds of the schema cost little, and each thing in them is worked out once."""
+
+import json
+import threading
+import time
+from collections import Counter
+from typing import Any
+
+import pytest
+
+from api import resources
+from conversion import registry
+from envtest import sizes
+from ipam import offer
+from kube import pools
+from webhook import admission, admission_review, inuse, worker
+
+MOST_SECONDS = 2.0
+"""Of CPU.  A review takes 0.1 s; where the work was quadratic it took 7 s and more."""
+
+EVERY = [
+    pytest.param(resource, version, id=f"{resource.kind} {version}")
+    for resource in resources.POOLS
+    for version in resource.versions
+]
+WORKER = worker.Worker()
+
+
+def overlapping(kind: str) -> dict[str, Any]:
+    """Return a spec that is warned of at every entry."""
+    spec = sizes.spec(kind)
+    names = (
+        ("prefixes", "excludedPrefixes") if "Prefix" in kind else ("addresses", "excludedAddresses")
+    )
+    wide, elsewhere = (
+        ("2001:db8::/32", "fd00::1") if "Prefix" in kind else ("10.0.0.0/8", "11.0.0.1")
+    )
+    return spec | {names[0]: [wide] * sizes.MOST, names[1]: [elsewhere] * sizes.MOST}
+
+
+def unreadable(kind: str) -> dict[str, Any]:
+    """Return a spec that is refused at every entry."""
+    return {
+        name: ["x" * 100] * sizes.MOST if isinstance(value, list) else value
+        for name, value in sizes.spec(kind).items()
+    }
+
+
+SPECS = {
+    "apart": sizes.spec,
+    "overlapping": overlapping,
+    "unreadable": unreadable,
+}
+
+
+def cpu_of(resource: resources.Resource, version: str, new: Any, old: Any) -> float:
+    """Return the seconds of CPU that both reviews of an update take."""
+    request = admission_review._decode(sizes.update(resource, version, old, new))
+    began = time.thread_time()
+    admission_review._mutated(request, resource.kind)
+    admission_review._assessed(request, resource.kind)
+    return time.thread_time() - began
+
+
+@pytest.mark.parametrize("hard", SPECS)
+@pytest.mark.parametrize(("resource", "version"), EVERY)
+def test_a_review_of_the_largest_pool_costs_little(
+    resource: resources.Resource, version: str, hard: str
+) -> None:
+    new = SPECS[hard](resource.kind)
+
+    assert cpu_of(resource, version, new, sizes.spec(resource.kind, changed=True)) < MOST_SECONDS
+
+
+@pytest.mark.parametrize(("resource", "version"), EVERY)
+def test_a_review_works_out_each_offer_once(
+    resource: resources.Resource, version: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worked_out = Counter[str]()
+
+    def counted(pool: pools.Pool) -> offer.Offer:
+        worked_out["offer"] += 1
+        return offer_of(pool)
+
+    def converted(*args: Any) -> Any:
+        worked_out["conversion"] += args[0]["apiVersion"] != args[1]
+        return convert(*args)
+
+    offer_of, convert = pools.offer_of, registry.convert
+    monkeypatch.setattr(pools, "offer_of", counted)
+    monkeypatch.setattr(registry, "convert", converted)
+    few = sizes.spec(resource.kind, 3)
+    review = sizes.update(resource, version, few, sizes.spec(resource.kind, 4, changed=True))
+
+    assessed = admission_review._assessed(admission_review._decode(review), resource.kind)
+
+    assert assessed.lost
+    assert worked_out["offer"] == 2
+    # The new object is looked at in each other version, for the size of its annotations there.
+    assert worked_out["conversion"] == len(resource.versions) - 1
+
+
+@pytest.mark.parametrize(("resource", "version"), EVERY)
+async def test_a_large_review_is_worked_out_in_a_thread(
+    resource: resources.Resource, version: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    threads = set[str]()
+
+    def noted(*args: Any) -> admission.Assessment:
+        threads.add(threading.current_thread().name)
+        return assess(*args)
+
+    assess = admission_review.assess
+    monkeypatch.setattr(admission_review, "assess", noted)
+    new, old = sizes.spec(resource.kind), sizes.spec(resource.kind, changed=True)
+    body = sizes.update(resource, version, old, new)
+
+    answer = await admission_review.validate(body, resource.kind, inuse.FakeInUse(), WORKER)
+
+    assert json.loads(answer)["response"]["allowed"]
+    assert [name.partition("_")[0] for name in threads] == ["large-review"]
+
+
+async def test_who_waits_for_large_reviews_is_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(admission_review, "ADMISSION_SECONDS", 0.0)
+    resource = resources.POOLS[0]
+    body = sizes.update(resource, sizes.HUB, sizes.spec(resource.kind), sizes.spec(resource.kind))
+
+    answer = await admission_review.validate(body, resource.kind, inuse.FakeInUse(), WORKER)
+
+    status = json.loads(answer)["response"]["status"]
+    assert (status["code"], status["message"]) == (
+        503,
+        "this review waited too long for other large ones; try again",
+    )
+
+
+@pytest.mark.parametrize("review", ["validate", "mutate"])
+async def test_a_review_that_finds_no_place_is_answered_and_not_dropped(review: str) -> None:
+    full, resource = worker.Worker(most=0), resources.POOLS[0]
+    body = sizes.update(resource, sizes.HUB, sizes.spec(resource.kind), sizes.spec(resource.kind))
+
+    if review == "validate":
+        answer = await admission_review.validate(body, resource.kind, inuse.FakeInUse(), full)
+    else:
+        answer = await admission_review.mutate(body, resource.kind, full)
+
+    response = json.loads(answer)["response"]
+    assert (response["uid"], response["status"]["code"]) == ("1", 503)

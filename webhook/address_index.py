@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The IPAddresses of each pool in order, so that no question walks all of them."""
+
+from collections.abc import Iterator
+
+from sortedcontainers import SortedList
+
+from ipam import errors as ipam_errors
+from ipam import notation, offer
+from kube import capi, objects
+from kube.tasks import in_pieces
+
+from .inuse import Found, Holder
+
+_Entry = tuple[int, int, str, str, str]
+"""Family, address, namespace, name and the address as it is written.  About 120 bytes for each
+IPAddress of the cluster: the texts are those of the cache.
+"""
+
+_Range = tuple[_Entry, _Entry]
+"""From the first bound, included, to the last, which is not."""
+
+_ANY: _Range = ((0, 0, "", "", ""), (notation.V6 + 1, 0, "", "", ""))
+
+
+class AddressIndex:
+    """The IPAddresses of our pools, as a cache has told of them.
+
+    Guarantees:
+        A question costs O(log n) for each range that it asks for and for each IPAddress it finds.
+    """
+
+    def __init__(self) -> None:
+        self._held: dict[objects.PoolKey, SortedList[_Entry]] = {}
+
+    def change(self, old: capi.Address | None, new: capi.Address | None) -> None:
+        """Take over a change of the cache."""
+        if old is not None and old.pool is not None:
+            self._remove(old.pool, _entry(old))
+        if new is not None and new.pool is not None:
+            self._held.setdefault(new.pool, SortedList()).add(_entry(new))
+
+    async def find(self, pool: objects.PoolKey, among: offer.Offer | None) -> Found:
+        """Return the IPAddresses of a pool whose address is among these; None: all of them."""
+        found = Found()
+        async for first, last in in_pieces(_ranges(among)):
+            held = self._held.get(pool)  # anew for each: others have had their turn
+            if held is None:
+                break
+            for _, value, namespace, name, text in held.irange(first, last, (True, False)):
+                if among is None or value % among.step == 0:
+                    found.add(Holder(objects.Key(namespace, name), text))
+                if found.more:
+                    return found
+        return found
+
+    def _remove(self, pool: objects.PoolKey, entry: _Entry) -> None:
+        held = self._held[pool]
+        held.remove(entry)
+        if not held:
+            del self._held[pool]
+
+
+def _entry(address: capi.Address) -> _Entry:
+    """Return where an IPAddress stands; before all others, if its address cannot be read."""
+    key, text = address.metadata.key, address.spec.address
+    try:
+        family, value = notation.parse_address(text)
+    except ipam_errors.NotationError:
+        family, value = 0, 0
+    return family, value, key.namespace, key.name, text
+
+
+def _ranges(among: offer.Offer | None) -> Iterator[_Range]:
+    if among is None:
+        yield _ANY
+        return
+    family, step = among.family, among.step
+    for first, last in among.slots.ranges:
+        yield (family, first * step, "", "", ""), (family, last * step + 1, "", "", "")
