@@ -77,11 +77,12 @@ async def judge(assessed: Assessment, in_use: InUse) -> Verdict:
         return Verdict(assessed.status)
     pool = assessed.pool
     if assessed.deleted and (found := await in_use.find(pool, None)).count:
-        return Verdict(statuses.bad_request(f"{pool} still has {_listed(found)}; {_advice(found)}"))
+        held = f"still has {_number(found)} in use: {_named(found)}"
+        return Verdict(statuses.bad_request(f"{pool} {held}; {_advice(found)}"))
     if assessed.lost and (found := await in_use.find(pool, assessed.lost)).count:
+        gone = f"{_number(found)} in use would no longer be in the pool: {_named(found)}"
         keep = "keep it in" if found.single else "keep them in"
-        problem = f"the pool would no longer have {_listed(found)}; {keep}, or {_advice(found)}"
-        return Verdict(statuses.bad_request(f"{pool}: {problem}"))
+        return Verdict(statuses.bad_request(f"{pool}: {gone}; {keep}, or {_advice(found)}"))
     return Verdict(warnings=_few(assessed.warnings + await _neighbours(assessed, in_use)))
 
 
@@ -138,12 +139,15 @@ async def _neighbours(assessed: Assessment, in_use: InUse) -> list[str]:
     return found
 
 
-def _listed(found: Found) -> str:
-    """Return `2 IPAddresses: default/web (10.0.0.1), default/db (10.0.0.2)`."""
-    named = ", ".join(map(str, found.few))
-    more = ", ..." if found.more or found.count > len(found.few) else ""
-    number = counted(found.count, "IPAddress")
-    return f"{'more than ' if found.more else ''}{number} in use: {named}{more}"
+def _number(found: Found) -> str:
+    """Return `1 IPAddress`, or `at least 1000 IPAddresses` where not all were counted."""
+    return f"{'at least ' if found.more else ''}{counted(found.count, 'IPAddress')}"
+
+
+def _named(found: Found) -> str:
+    """Return `default/web (10.0.0.1), default/db (10.0.0.2), ...`."""
+    some = ", ..." if found.more or found.count > len(found.few) else ""
+    return f"{', '.join(map(str, found.few))}{some}"
 
 
 def _advice(found: Found) -> str:

@@ -41,7 +41,7 @@ class Found:
         self.few: list[Holder] = []
         self.count = 0
         self.more = False
-        """Whether there are, or may be, more than were counted."""
+        """Whether there are, or may be, more than are counted."""
 
     @property
     def single(self) -> bool:
@@ -49,11 +49,13 @@ class Found:
         return self.count == 1 and not self.more
 
     def add(self, holder: Holder) -> None:
-        """Count one more."""
+        """Count one more, as far as anybody counts."""
+        if self.count == COUNTED:
+            self.more = True
+            return
         if len(self.few) < NAMED:
             self.few.append(holder)
         self.count += 1
-        self.more = self.count > COUNTED
 
 
 def has(among: offer.Offer | None, address: str) -> bool:

@@ -396,7 +396,7 @@ async def test_an_update_that_strands_an_address_names_it() -> None:
 
     assert (status["code"], status["reason"]) == (400, "BadRequest")
     assert status["message"] == (
-        "InClusterIPPool default/blue: the pool would no longer have 1 IPAddress in use: "
+        "InClusterIPPool default/blue: 1 IPAddress in use would no longer be in the pool: "
         "default/ip-1 (10.0.0.9); keep it in, or delete the IPAddressClaim of the same name first, "
         "or the IPAddress itself if it has no claim"
     )
@@ -411,9 +411,10 @@ async def test_a_pool_of_any_kind_keeps_what_is_in_use(kind: str, sample: Sample
     deleted = (await validate(None, good, in_use))["status"]
 
     assert (shrunk["code"], deleted["code"]) == (400, 400)
-    held = f"1 IPAddress in use: default/ip-0 ({sample.taken})"
-    assert f"{key_of(kind)}: the pool would no longer have {held}" in shrunk["message"]
-    assert f"{key_of(kind)} still has {held}" in deleted["message"]
+    held = f"default/ip-0 ({sample.taken})"
+    gone = f"{key_of(kind)}: 1 IPAddress in use would no longer be in the pool: {held}"
+    assert gone in shrunk["message"]
+    assert f"{key_of(kind)} still has 1 IPAddress in use: {held}" in deleted["message"]
 
 
 SEVEN = {"addresses": ["10.0.0.0-10.0.0.7"], "prefix": 24, "allocateReservedIPAddresses": True}
@@ -533,6 +534,24 @@ async def test_a_pool_in_use_cannot_be_deleted() -> None:
         "default/ip-9 (10.0.0.10), ...; delete the IPAddressClaims of the same names first, "
         "or the IPAddresses themselves if they have no claims"
     )
+
+
+async def test_where_not_all_were_counted_the_number_is_a_least_one() -> None:
+    in_use = inuse.FakeInUse({KEY: [f"10.0.{n // 256}.{n % 256}" for n in range(1001)]})
+
+    status = (await validate(None, pool(GOOD), in_use))["status"]
+
+    assert "still has at least 1000 IPAddresses in use: " in status["message"]
+
+
+async def test_a_right_that_is_missing_is_no_reason_to_try_again() -> None:
+    in_use = inuse.FakeInUse()
+    in_use.broken = inuse.NotAllowedError("the ServiceAccount may not list")
+
+    status = (await validate(None, pool(GOOD), in_use))["status"]
+
+    assert (status["code"], status["reason"]) == (500, "InternalError")
+    assert status["message"] == "the ServiceAccount may not list"
 
 
 @pytest.mark.parametrize("annotation", [SKIP_DELETE_ANNOTATION, objects.MOVED_ANNOTATION])

@@ -281,7 +281,7 @@ async def test_the_cache_counts_all_of_a_pool_as_far_as_anybody_needs_to_know() 
     async with at_work(api) as asked:
         many, few = await asked.find(BLUE, None), await asked.find(WIDE, None)
 
-    assert (len(many.few), many.more) == (10, True)
+    assert (len(many.few), many.count, many.more) == (10, 1000, True)
     assert (len(few.few), few.count, few.more) == (10, 100, False)
 
 
