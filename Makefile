@@ -107,7 +107,7 @@ generate: $(STAMP) ## Write CRDs, RBAC, webhook configurations, API reference an
 
 .PHONY: fuzz
 fuzz: tools ## Test the laws with 100,000 examples each (hours), or FUZZ_EXAMPLES=N
-	$(BIN)/python -m pytest tests/conversion tests/webhook/test_hostile.py tests/apiserver/test_schema_fuzz.py \
+	$(BIN)/python -m pytest tests/conversion tests/webhook/test_hostile.py tests/webhook/test_largest.py tests/apiserver/test_schema_fuzz.py \
 		tests/controller/test_interleavings.py \
 		--hypothesis-profile=fuzz --numprocesses=auto --dist=worksteal --durations=30
 

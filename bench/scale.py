@@ -6,15 +6,19 @@ and is idle.  Writes are counted in the audit log: all but the lease's, and but 
 claim.
 """
 
-from collections.abc import Iterator
+import itertools
+import time
+from collections.abc import Callable, Iterator
 
 import fill
+import pytest
 import table
 import usage
 from setting import POOL, PROBE, Crowd, await_serving, cluster, restart
 
 from envtest import manifests
 from envtest.client import Json
+from envtest.errors import RefusedError
 from envtest.provider import Provider
 from envtest.tenants import Tenant
 from envtest.waiting import until
@@ -23,6 +27,8 @@ _CPU_SECONDS = 5.0  # for a restart with 10,000 claims
 _IDLE_MIB, _SERVED_MIB, _LARGE_MIB = 100.0, 128.0, 512.0
 _COUNTED_SECONDS = 300.0  # until a pool's status counts 100,000 addresses that came at once
 _CACHING_SECONDS = 900.0  # for an API server to read as many objects from etcd, in each version
+_REVIEW_MS = 50.0  # of our CPU, whatever is in use
+_REVIEWS = 5  # of each kind
 _WRITES = {"create", "update", "patch", "delete", "deletecollection"}
 
 
@@ -53,6 +59,40 @@ def generated(count: int, _turns: int) -> Iterator[table.Figure]:
         await_serving(provider)
         _fill(provider, tenant, count)
         yield from _restarted(provider, count, _LARGE_MIB, None)
+        yield from _reviews(provider, tenant, count)
+
+
+def _reviews(provider: Provider, tenant: Tenant, count: int) -> Iterator[table.Figure]:
+    """Yield what it costs to tell whether addresses are in use: of a small pool, and the large one.
+
+    Nothing else is written meanwhile, which is the longest wait for the cache to be proven fresh.
+    """
+    tenant.pools().create(manifests.pool("small", {"addresses": ["10.255.0.0/24"], "prefix": 24}))
+    tries: dict[str, Callable[[], object]] = {
+        "shrink an unused pool": lambda: _shrink(tenant, "small", next(numbers), "10.255.0"),
+        "shrink a pool in use": lambda: _refused(lambda: _shrink(tenant, "pool", 9, "10.0.1")),
+        "delete a pool in use": lambda: _refused(lambda: tenant.pools().delete("pool")),
+    }
+    numbers = itertools.count(10)
+    for what, attempt in tries.items():
+        before, began = usage.cpu_seconds(provider.manager.pid), time.perf_counter()
+        for _ in range(_REVIEWS):
+            attempt()
+        took = 1000 * (time.perf_counter() - began) / _REVIEWS
+        cpu = 1000 * (usage.cpu_seconds(provider.manager.pid) - before) / _REVIEWS
+        yield table.limited(f"{what} beside {count} addresses, CPU", cpu, _REVIEW_MS, "ms")
+        yield table.Figure(f"{what} beside {count} addresses", f"{took:.0f} ms")
+
+
+def _shrink(tenant: Tenant, name: str, last: int, network: str) -> None:
+    """Take the end of a pool away, another one each time."""
+    spec = {"addresses": [f"{network}.1-{network}.{250 - last}"]}
+    tenant.pools().merge(name, {"spec": spec})
+
+
+def _refused(attempt: Callable[[], object]) -> None:
+    with pytest.raises(RefusedError, match="in use"):
+        attempt()
 
 
 def _fill(provider: Provider, tenant: Tenant, count: int) -> None:

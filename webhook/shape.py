@@ -29,11 +29,16 @@ _WORDS = {
 
 
 @functools.cache
-def _models() -> Mapping[str, type[pydantic.BaseModel]]:
-    """Return the model of each kind's hub version."""
-    from api import kinds  # noqa: PLC0415 - costs 0.2 s, for which conversion must not wait
+def load() -> Mapping[str, type[pydantic.BaseModel]]:
+    """Return the model of each kind's hub version; the first call takes 0.2 s or more."""
+    from api import kinds  # noqa: PLC0415 - conversion must not wait for it
 
     return {model.resource.kind: model for model in kinds.KINDS if model.version.name == pools.HUB}
+
+
+def loaded() -> bool:
+    """Tell whether the models are there already."""
+    return bool(load.cache_info().currsize)
 
 
 def problems_of(kind: str, spec: object, stored: values.JsonObject) -> Iterator[offer.Problem]:
@@ -44,7 +49,7 @@ def problems_of(kind: str, spec: object, stored: values.JsonObject) -> Iterator[
         looser rules can be updated elsewhere, as the API server itself has it.
     """
     try:
-        _models()[kind].model_validate({"spec": spec})
+        load()[kind].model_validate({"spec": spec})
     except pydantic.ValidationError as error:
         for detail in error.errors(include_url=False):
             if detail["type"] not in _SAID_BY_IPAM and not _unchanged(detail, spec, stored):
