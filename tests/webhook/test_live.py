@@ -407,7 +407,10 @@ async def test_what_was_worked_out_in_time_is_told(monkeypatch: pytest.MonkeyPat
         assert (await asked.offers()).keys() == {BLUE}
 
 
-async def test_large_pools_leave_the_event_loop_to_others() -> None:
+async def test_large_pools_leave_the_event_loop_to_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(live, "_OFFERS_SECONDS", 60.0)  # whatever else the machine does
     api = Counting()
     for number in range(5):
         entries = [f"10.{number}.{entry // 256}.{entry % 256}" for entry in range(4096)]
