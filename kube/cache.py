@@ -46,12 +46,14 @@ Source: k8s.io/apiserver, pkg/storage/cacher/cache_watcher.go, nextBookmarkTime
 """
 
 
-class _Found(Generic[T]):
-    """What a list has shown."""
+class _Listed:
+    """What a list has shown so far."""
 
     def __init__(self) -> None:
-        self.items: dict[Key, T] = {}
+        self.keys: set[Key] = set()
         self.unreadable: set[Key] = set()
+        self.gone: set[str] = set()
+        """Uids that our requests have deleted since; the watch still has to report them."""
         self.revision = 0
 
 
@@ -124,10 +126,16 @@ class Cache(Generic[T]):
         Raises:
             KubeError: the API server refused or could not be reached.
         """
-        found = _Found[T]()
+        listed = _Listed()
         async for page in pages(self._api, self.resource, self.namespace):
-            self._read(page, found)
-        await self._replace(found)
+            await self._open.wait()
+            if self._passed_by(page):
+                return
+            self._read(page, listed)
+            if page.metadata.continue_:
+                await asyncio.sleep(0)  # a page takes some 20 ms
+        await self._open.wait()
+        self._drop_unlisted(listed)
 
     async def catch_up(self) -> None:
         """Return when the copy has everything that was written before this call.
@@ -163,9 +171,11 @@ class Cache(Generic[T]):
         if page.metadata.continue_:
             await self._passed(int(page.metadata.resource_version))
             return
-        found = _Found[T]()
-        self._read(page, found)
-        await self._replace(found)
+        await self._open.wait()
+        if not self._passed_by(page):
+            listed = _Listed()
+            self._read(page, listed)
+            self._drop_unlisted(listed)
 
     async def _passed(self, revision: int) -> None:
         """Wait until the watch has passed a revision."""
@@ -174,14 +184,17 @@ class Cache(Generic[T]):
         loop = asyncio.get_running_loop()
         waiting = (revision, loop.create_future())
         self._passing.append(waiting)
-        if self._patience is not None:
-            self._patience.reschedule(loop.time() + _GRACE_SECONDS)
-            self._patience = None
+        self._set_patience(loop.time() + _GRACE_SECONDS)
         try:
             await waiting[1]
         finally:
             if waiting in self._passing:
                 self._passing.remove(waiting)
+
+    def _set_patience(self, until: float | None) -> None:
+        """Let the watch that runs now be cut short at a time, or (None) go on."""
+        if self._patience is not None and not self._patience.expired():
+            self._patience.reschedule(until)
 
     @contextmanager
     def held(self) -> Generator[None]:
@@ -331,16 +344,36 @@ class Cache(Generic[T]):
                 self._passing.append((wanted, passed))
             elif not passed.done():
                 passed.set_result(None)
+        if waiting and not self._passing:
+            self._set_patience(None)
 
-    def _read(self, page: RawList, found: _Found[T]) -> None:
-        """Add a page to what is found."""
-        found.revision = int(page.metadata.resource_version)
+    def _passed_by(self, page: RawList) -> bool:
+        """Tell whether the copy has more already than a list that began earlier."""
+        return self._revision >= int(page.metadata.resource_version) and not self._lost_history
+
+    def _read(self, page: RawList, listed: _Listed) -> None:
+        """Take over a page of a list, but for what a write of ours has answered since."""
+        listed.revision = int(page.metadata.resource_version)
         for raw in page.items or ():
             item = self._decode(raw)
             if isinstance(item, Key):
-                found.unreadable.add(item)
-            else:
-                found.items[item.metadata.key] = item
+                listed.unreadable.add(item)
+                continue
+            listed.keys.add(item.metadata.key)
+            if item.metadata.uid in self._gone:
+                listed.gone.add(item.metadata.uid)
+            self._put(item)
+
+    def _drop_unlisted(self, listed: _Listed) -> None:
+        """Let go of what a list did not show; from then on the copy is as new as the list."""
+        self._lost_history = False
+        self._gone = listed.gone
+        self.unreadable = listed.unreadable
+        gone = self._objects.keys() - listed.keys - listed.unreadable
+        for key in gone:
+            if self._objects[key].metadata.revision <= listed.revision:
+                self._drop(key)
+        self._progress(listed.revision)
 
     def _decode(self, raw: msgspec.Raw) -> T | Key:
         """Read an object; of one that cannot be read, counted and reported, return the name."""
@@ -352,21 +385,6 @@ class Cache(Generic[T]):
             return decode(raw, Object, self._request).metadata.key
         item.share(self._same)
         return item
-
-    async def _replace(self, found: _Found[T]) -> None:
-        """Make the copy equal a list, but for what a write of ours has answered since."""
-        await self._open.wait()
-        if self._revision >= found.revision and not self._lost_history:
-            return  # the watch has told more than that
-        self._lost_history = False
-        self._gone &= {item.metadata.uid for item in found.items.values()}
-        self.unreadable = found.unreadable
-        for key, known in tuple(self._objects.items()):
-            if key not in found.items and known.metadata.revision <= found.revision:
-                self._drop(key)
-        for item in found.items.values():
-            self._put(item)
-        self._progress(found.revision)
 
     def _put(self, item: T) -> None:
         key = item.metadata.key
