@@ -13,7 +13,8 @@ import uvicorn
 from starlette.types import ASGIApp
 from typing_extensions import override
 
-from .protocol import BoundedProtocol
+from .connections import Connections
+from .protocol import WRITE_SECONDS, BoundedProtocol
 
 _KEEP_ALIVE_SECONDS = 120
 """How long an idle connection stays open: longer than the 90 s after which the API server closes
@@ -22,6 +23,7 @@ its own, so that we never close one just as it sends a review.
 
 _BACKLOG = 1024  # connections that wait to be accepted
 _HANDSHAKE_SECONDS = 10.0  # of TLS; asyncio gives a silent client 60
+_SHUTDOWN_SECONDS = WRITE_SECONDS  # to read the rest and say goodbye; asyncio gives 30
 _DRAIN_SECONDS = 10  # at stop, for reviews under way: as long as the API server would wait
 
 
@@ -89,6 +91,7 @@ class _Uvicorn(uvicorn.Server):
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
         self.up = asyncio.Event()
+        self._connections = Connections()
 
     @override
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -101,6 +104,7 @@ class _Uvicorn(uvicorn.Server):
                 sock=listener,
                 ssl=context,
                 ssl_handshake_timeout=_HANDSHAKE_SECONDS if context else None,
+                ssl_shutdown_timeout=_SHUTDOWN_SECONDS if context else None,
                 backlog=_BACKLOG,
             )
             for listener in sockets or ()
@@ -109,7 +113,9 @@ class _Uvicorn(uvicorn.Server):
         self.up.set()
 
     def _protocol(self) -> BoundedProtocol:
-        return BoundedProtocol(self.config, self.server_state, self.lifespan.state)
+        return BoundedProtocol(
+            self.config, self.server_state, self.lifespan.state, self._connections
+        )
 
     @override
     @contextlib.contextmanager
