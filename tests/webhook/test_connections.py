@@ -150,7 +150,8 @@ def test_a_warning_names_who_holds_the_connections_once_a_minute(
         for _ in range(3):
             places.add(Client("c"))
 
-    assert [record.getMessage() for record in caplog.records] == [
+    (record,) = caplog.records
+    assert record.getMessage() == (
         "connections are closed to make room for one from c: 4 are open, 3 of them from b. "
         "If that is no API server, keep it away with a NetworkPolicy."
-    ]
+    )

@@ -5,6 +5,7 @@ import asyncio
 import contextlib
 import copy
 import functools
+import itertools
 import json
 import logging
 import random
@@ -593,10 +594,11 @@ async def test_a_connection_that_waits_for_its_next_review_stays_open(
 async def test_an_api_server_is_served_while_others_hold_every_connection(
     running: server.Server,
 ) -> None:
-    others: list[ssl.SSLSocket] = []
-    sources = ("127.0.0.2", "127.0.0.3")
-    for number in range(connections.CONNECTIONS):
-        others.append(await asyncio.to_thread(hold, running, sources[number % 2]))
+    sources = itertools.cycle(["127.0.0.2", "127.0.0.3"])
+    others = [
+        await asyncio.to_thread(hold, running, next(sources))
+        for _ in range(connections.CONNECTIONS)
+    ]
     assert len(running._server.server_state.connections) == connections.CONNECTIONS
 
     reader, writer = await connect(running)
