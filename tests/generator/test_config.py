@@ -52,7 +52,9 @@ def test_the_objects_have_the_names_of_the_contract(shipped: dict[tuple[str, str
         ("Service", f"{PREFIX}webhook-service"),
         ("Deployment", f"{PREFIX}controller-manager"),
         ("Certificate", f"{PREFIX}serving-cert"),
+        ("Certificate", f"{PREFIX}ca"),
         ("Issuer", f"{PREFIX}selfsigned-issuer"),
+        ("Issuer", f"{PREFIX}ca-issuer"),
         ("MutatingWebhookConfiguration", f"{PREFIX}mutating-webhook-configuration"),
         ("ValidatingWebhookConfiguration", f"{PREFIX}validating-webhook-configuration"),
     }
@@ -98,9 +100,28 @@ def test_bindings_and_certificate_name_what_is_there(
         assert subject["namespace"] == NAMESPACE
         assert (binding["roleRef"]["kind"], binding["roleRef"]["name"]) in shipped
     certificate = shipped["Certificate", f"{PREFIX}serving-cert"]["spec"]
-    assert ("Issuer", certificate["issuerRef"]["name"]) in shipped
     assert certificate["secretName"] == CERTIFICATE
     assert certificate["dnsNames"][0] == f"{PREFIX}webhook-service.{NAMESPACE}.svc"
+
+
+def test_an_authority_signs_the_serving_certificate_and_keeps_its_key(
+    shipped: dict[tuple[str, str], Json],
+) -> None:
+    serving = shipped["Certificate", f"{PREFIX}serving-cert"]["spec"]
+    issuer = shipped["Issuer", serving["issuerRef"]["name"]]["spec"]
+    authority = shipped["Certificate", f"{PREFIX}ca"]["spec"]
+    first = shipped["Issuer", authority["issuerRef"]["name"]]["spec"]
+
+    assert issuer == {"ca": {"secretName": authority["secretName"]}}
+    assert authority["isCA"]
+    assert authority["privateKey"]["rotationPolicy"] == "Never"
+    assert first == {"selfSigned": {}}
+
+
+def test_without_cert_manager_nothing_of_it_is_installed() -> None:
+    text = json.dumps(install.shipped("self-signed"))
+
+    assert "cert-manager" not in text
 
 
 @pytest.mark.parametrize(
