@@ -48,7 +48,7 @@ VARIANTS = {
     "ipam-components.yaml": Variant(),
     "ipam-components-high-availability.yaml": Variant(components=("high-availability",)),
     "ipam-components-namespaced.yaml": Variant(components=("namespaced",)),
-    "ipam-components-prometheus.yaml": Variant(components=("prometheus",)),
+    "ipam-components-prometheus.yaml": Variant(components=("prometheus", "alerts")),
     "ipam-components-self-signed.yaml": Variant("self-signed"),
 }
 

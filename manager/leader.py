@@ -26,6 +26,7 @@ from webhook.live import Live
 from webhook.server import Server
 
 from .diagnostics import Diagnostics
+from .expiry import EXPIRY
 from .flags import DEFAULT_NAMESPACE, PROGRAM
 
 if TYPE_CHECKING:
@@ -60,6 +61,7 @@ async def run(
     connection = await connect(flags.kubeconfig, agent)
     last.push_async_callback(connection.close)
     in_use.give(Live(Client(connection)))
+    EXPIRY.certificates = certificates
     if diagnostics := _diagnostics(flags, Client(connection), certificates):
         await diagnostics.start()
         last.push_async_callback(diagnostics.stop)

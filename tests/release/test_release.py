@@ -21,34 +21,35 @@ VARIANTS = (
     "ipam-components-self-signed.yaml",
 )
 PROVIDER = {"cluster.x-k8s.io/provider": "ipam-in-cluster"}
-SERVICE_MONITORS: client.Json = {  # as far as the API server asks about it
-    "apiVersion": "apiextensions.k8s.io/v1",
-    "kind": "CustomResourceDefinition",
-    "metadata": {"name": "servicemonitors.monitoring.coreos.com"},
-    "spec": {
-        "group": "monitoring.coreos.com",
-        "scope": "Namespaced",
-        "names": {
-            "kind": "ServiceMonitor",
-            "listKind": "ServiceMonitorList",
-            "plural": "servicemonitors",
-            "singular": "servicemonitor",
+MONITORING = "monitoring.coreos.com"
+
+
+def monitoring_crd(kind: str) -> client.Json:
+    """Return a CRD of the Prometheus operator, as far as the API server asks about it."""
+    singular = kind.lower()
+    schema = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
+    version = {
+        "name": "v1",
+        "served": True,
+        "storage": True,
+        "schema": {"openAPIV3Schema": schema},
+    }
+    return {
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {"name": f"{singular}s.{MONITORING}"},
+        "spec": {
+            "group": MONITORING,
+            "scope": "Namespaced",
+            "names": {
+                "kind": kind,
+                "listKind": f"{kind}List",
+                "plural": f"{singular}s",
+                "singular": singular,
+            },
+            "versions": [version],
         },
-        "versions": [
-            {
-                "name": "v1",
-                "served": True,
-                "storage": True,
-                "schema": {
-                    "openAPIV3Schema": {
-                        "type": "object",
-                        "x-kubernetes-preserve-unknown-fields": True,
-                    }
-                },
-            }
-        ],
-    },
-}
+    }
 
 
 def release(out: Path, version: str = VERSION, *more: str) -> subprocess.CompletedProcess[str]:
@@ -152,7 +153,8 @@ def bare(tmp_path_factory: pytest.TempPathFactory) -> Generator[client.Client]:
     """An API server that knows every kind of a release, and has the namespace."""
     crds = [yaml.safe_load(path.read_text()) for path in capi.cert_manager_crds().glob("*.yaml")]
     with control_plane.ControlPlane(plugin.log_folder(tmp_path_factory)) as plane:
-        install.crds(plane.admin, [*crds, SERVICE_MONITORS])
+        monitoring = [monitoring_crd(kind) for kind in ("ServiceMonitor", "PrometheusRule")]
+        install.crds(plane.admin, [*crds, *monitoring])
         plane.admin.resource("v1", "namespaces").create(
             {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": provider.NAMESPACE}}
         )
