@@ -169,6 +169,18 @@ def test_the_api_server_accepts_every_object_without_a_warning(
         assert dry_run(bare, found).warnings == (), found["metadata"]["name"]
 
 
+@pytest.mark.parametrize("component", ["network-policy"])
+def test_the_api_server_accepts_the_components_that_need_a_clusters_own_addresses(
+    component: str, bare: client.Client
+) -> None:
+    shipped = install.shipped()
+    found = [it for it in install.Variant(components=(component,)).objects() if it not in shipped]
+
+    assert found
+    for it in found:
+        assert dry_run(bare, it).warnings == (), it["metadata"]["name"]
+
+
 def dry_run(admin: client.Client, found: client.Json) -> client.Answer:
     version, meta = found["apiVersion"], found["metadata"]
     root = f"/apis/{version}" if "/" in version else f"/api/{version}"
