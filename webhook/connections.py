@@ -34,9 +34,11 @@ class Connection(Protocol):
     @property
     def peer(self) -> str:
         """The address of the client."""
+        ...
 
     def evict(self) -> None:
         """Close it, because a new connection takes its place."""
+        ...
 
 
 class Connections:
