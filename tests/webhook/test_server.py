@@ -21,7 +21,7 @@ from fastapi import FastAPI
 
 from conversion import errors as conversion_errors
 from conversion import registry
-from webhook import app, connections, errors, inuse, limits, protocol, server, tls
+from webhook import acceptor, app, connections, errors, inuse, limits, protocol, server, tls
 
 Post = Callable[..., Awaitable[tuple[int, Any]]]
 Serve = Callable[[FastAPI, tls.Certificates], Awaitable[server.Server]]
@@ -559,12 +559,72 @@ async def test_answers_that_do_not_fit_beside_others_are_told_to_come_back(
 async def test_a_connection_that_never_speaks_tls_is_closed(
     serve: Serve, files: tls.Files, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(server, "_HANDSHAKE_SECONDS", 0.1)
+    monkeypatch.setattr(acceptor, "HANDSHAKE_SECONDS", 0.1)
     running = await serve(app.create_app(), tls.Certificates(files))
     reader, writer = await asyncio.open_connection("127.0.0.1", running.port)
 
     assert await reader.read() == b""
     writer.close()
+
+
+async def test_an_api_server_is_served_while_others_never_finish_their_handshake(
+    serve: Serve, files: tls.Files, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connections, "CONNECTIONS", 4)
+    running = await serve(app.create_app(), tls.Certificates(files))
+    sources = [f"127.0.0.{number}" for number in range(2, 10)]
+    silent = [await open_plain(running, source) for source in sources]
+
+    async with asyncio.timeout(5):  # they would end by themselves after 10 s
+        for reader, _ in silent[:4]:
+            assert await reader.read() == b"", "the longest of them make room"
+    reader, writer = await connect(running)
+
+    assert (await exchange(reader, writer))["response"]["result"]["status"] == "Success"
+    assert not silent[-1][0].at_eof()
+    for _, each in (*silent, (reader, writer)):
+        each.close()
+
+
+async def open_plain(
+    running: server.Server, source: str = "127.0.0.1"
+) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """Open a connection that says nothing."""
+    return await asyncio.open_connection("127.0.0.1", running.port, local_addr=(source, 0))
+
+
+async def test_a_server_stops_though_a_client_never_finishes_its_handshake(
+    files: tls.Files,
+) -> None:
+    running = server.Server(app.create_app(), "127.0.0.1", 0, tls.Certificates(files).context)
+    await running.start()
+    reader, writer = await open_plain(running)
+    await asyncio.sleep(0.1)
+
+    async with asyncio.timeout(5):
+        await running.stop()
+        assert await reader.read() == b""
+    writer.close()
+
+
+async def test_a_server_without_a_file_for_one_more_connection_tries_again(
+    running: server.Server, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(acceptor, "_RETRY_SECONDS", 0.1)
+    client, limits_before = socket.socket(), resource.getrlimit(resource.RLIMIT_NOFILE)
+    client.setblocking(False)  # noqa: FBT003 - as the standard library has it
+    resource.setrlimit(resource.RLIMIT_NOFILE, (0, limits_before[1]))
+    try:
+        with caplog.at_level(logging.WARNING):
+            await asyncio.get_running_loop().sock_connect(client, ("127.0.0.1", running.port))
+            await until(lambda: "no connection can be accepted" in caplog.text)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits_before)
+
+    opened = await asyncio.open_connection(sock=client, ssl=trusting(), server_hostname="")
+
+    assert (await exchange(*opened))["response"]["result"]["status"] == "Success"
+    opened[1].close()
 
 
 async def test_a_server_may_have_all_the_files_that_its_process_may(
