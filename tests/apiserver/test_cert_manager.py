@@ -3,7 +3,10 @@
 
 import base64
 import datetime as dt
+import os
+import re
 import ssl
+import subprocess
 from collections.abc import Generator
 from dataclasses import dataclass
 from functools import partial
@@ -20,6 +23,7 @@ GROUP = "cert-manager.io/v1"
 PREFIX = "capi-ipam-in-cluster-"
 CA, SERVING = f"{PREFIX}ca", f"{PREFIX}serving-cert"
 SECRET = f"{PREFIX}webhook-service-cert"
+PAGE = Path(__file__).parents[2] / "docs/how-to/upgrade-from-the-go-provider.md"
 HOST = f"{PREFIX}webhook-service.{provider.NAMESPACE}.svc"
 
 
@@ -42,10 +46,22 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Generator[World]:
         install.provider(plane.admin, install.Webhooks("https://127.0.0.1:1"))
         with started(program, "controller", kubeconfig), started(program, "cainjector", kubeconfig):
             former = with_former_layout(plane.admin)
-            apply(plane.admin, certificates())
+            follow(PAGE, kubeconfig, folder)
             authority = issued(plane.admin, CA)["tls.crt"]
             await_trust(plane.admin, authority)
             yield World(plane.admin, former)
+
+
+def follow(page: Path, kubeconfig: Path, folder: Path) -> None:
+    """Do what a page says about certificates, with a release."""
+    release = folder / "out" / "ipam-in-cluster" / "v2.1.0"
+    release.mkdir(parents=True)
+    (release / "ipam-components.yaml").write_text(install.DEFAULT.text())
+    blocks = re.findall(r"^```bash\n(.*?)^```$", page.read_text(), re.MULTILINE | re.DOTALL)
+    (commands,) = [block for block in blocks if "component=certificates" in block]
+    programs = binaries.find(binaries.KUBECTL).parent
+    environment = {"PATH": f"{programs}:{os.environ['PATH']}", "KUBECONFIG": str(kubeconfig)}
+    subprocess.run(["bash", "-euc", commands], cwd=folder, env=environment, check=True)
 
 
 @pytest.fixture(scope="module")
