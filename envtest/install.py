@@ -7,7 +7,10 @@ certificate, as cert-manager's injector would have put it there.
 """
 
 import base64
+import os
+import shutil
 import subprocess
+import tempfile
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -20,7 +23,7 @@ from .client import Client, Json
 from .errors import BuildError, EnvtestError
 from .waiting import until
 
-CONFIG = Path(__file__).parent.parent / "config"
+CONFIG = Path(__file__).resolve().parent.parent / "config"
 CRD = "CustomResourceDefinition"
 PLURALS = {
     "Namespace": "namespaces",
@@ -45,14 +48,57 @@ class NonStructuralError(EnvtestError):
 
 
 @dataclass(frozen=True, slots=True)
+class Variant:
+    """What is installed: a folder of config, and components on top of it.
+
+    A component is a folder of `config/components` by its name, or any other by its whole path.
+    """
+
+    base: str = "default"
+    components: tuple[str | Path, ...] = ()
+
+    def objects(self) -> list[Json]:
+        """Return its objects, as kustomize builds them."""
+        return [found for found in yaml.safe_load_all(self.text()) if found]
+
+    def text(self, images: Sequence[Json] = ()) -> str:
+        """Return its objects as one file of YAML, with some images replaced."""
+        with tempfile.TemporaryDirectory() as scratch:
+            here = Path(scratch).resolve()
+            parts = [CONFIG / "components" / part for part in self.components]
+            kustomization = {
+                "resources": [os.path.relpath(CONFIG / self.base, here)],
+                "components": [os.path.relpath(part.resolve(), here) for part in parts],
+                "images": list(images),
+            }
+            (here / "kustomization.yaml").write_text(yaml.safe_dump(kustomization))
+            return kustomized(here)
+
+
+def namespaced(folder: Path, served: str, name: str = "capi") -> Path:
+    """Copy the component that serves one namespace, with other settings; return the copy."""
+    copy = folder / f"namespaced-{served}"
+    shutil.copytree(CONFIG / "components" / "namespaced", copy)
+    settings = copy / "settings.yaml"
+    document = yaml.safe_load(settings.read_text())
+    document["data"] = {"served": served, "name": name}
+    settings.write_text(yaml.safe_dump(document))
+    return copy
+
+
+DEFAULT = Variant()
+SELF_SIGNED = Variant("self-signed")
+
+
+@dataclass(frozen=True, slots=True)
 class Webhooks:
     """Where the API server reaches the manager's webhooks, and whom it trusts there."""
 
     url: str
     authority: bytes = b""
     """PEM; empty where the manager writes its own into what is installed."""
-    overlay: str = "default"
-    """What is installed: a folder of config."""
+    variant: Variant = DEFAULT
+    """What is installed."""
 
     def client_config(self, path: str) -> Json:
         """Return a clientConfig for one path of the manager."""
@@ -60,9 +106,9 @@ class Webhooks:
         return {"url": f"{self.url}{path}", **bundle}
 
 
-def shipped(overlay: str = "default") -> list[Json]:
-    """Return the objects of `config/default` or another overlay, as kustomize builds them."""
-    return [found for found in yaml.safe_load_all(kustomized(CONFIG / overlay)) if found]
+def shipped(base: str = "default") -> list[Json]:
+    """Return the objects of `config/default` or another folder, as kustomize builds them."""
+    return Variant(base).objects()
 
 
 def kustomized(folder: Path) -> str:
@@ -77,7 +123,7 @@ def kustomized(folder: Path) -> str:
 def provider(admin: Client, webhooks: Webhooks) -> None:
     """Install what is shipped, and return when every kind is served."""
     order = list(PLURALS)
-    documents = shipped(webhooks.overlay)
+    documents = webhooks.variant.objects()
     chosen = [redirected(document, webhooks) for document in documents if document["kind"] in order]
     for document in sorted(chosen, key=lambda document: order.index(document["kind"])):
         apply(admin, document)

@@ -82,7 +82,7 @@ class Provider(Ipam):
 
     `capi_series` chooses the contract of Cluster API.  `flags` go to the manager in addition to
     where everything is.  `audit` records the manager's requests (`requests`).
-    `self_signed` installs what is shipped for clusters without cert-manager.
+    `self_signed` installs what is shipped for clusters without cert-manager, `variant` any other.
     `webhook_port` is where the API server finds the webhooks, any free port by default.
     """
 
@@ -95,6 +95,7 @@ class Provider(Ipam):
         audit: bool = False,
         detached: bool = False,
         self_signed: bool = False,
+        variant: install.Variant | None = None,
         webhook_port: int | None = None,
     ) -> None:
         super().__init__(capi_series)
@@ -104,6 +105,7 @@ class Provider(Ipam):
         self._flags = flags
         self._detached = detached
         self._self_signed = self_signed
+        self._variant = variant or (install.SELF_SIGNED if self_signed else install.DEFAULT)
         self._managers: list[Manager] = []
 
     def __enter__(self) -> Self:
@@ -132,11 +134,8 @@ class Provider(Ipam):
         """Install Cluster API's CRDs and the provider's objects; needs no manager yet."""
         install.crds(self.admin, capi.crds(self.capi_series))
         url = f"https://{LOOPBACK}:{self.webhook_port}"
-        authority = self.control_plane.authority.pem
-        webhooks = install.Webhooks(url, authority)
-        if self._self_signed:
-            webhooks = install.Webhooks(url, overlay="self-signed")
-        install.provider(self.admin, webhooks)
+        authority = b"" if self._self_signed else self.control_plane.authority.pem
+        install.provider(self.admin, install.Webhooks(url, authority, self._variant))
 
     def stop(self) -> None:
         """End every manager and the control plane."""

@@ -34,6 +34,7 @@ def render(
         "rbac/leader_election_role.yaml": {"access": access},
         "self-signed/self_signed_role.yaml": {"access": self_signed},
         "webhook/manifests.yaml": {"webhooks": webhooks, "service": resources.WEBHOOK},
+        "components/namespaced/webhooks_patch.yaml": {"webhooks": webhooks},
         "webhook/service.yaml": {"service": resources.WEBHOOK, "pod": pod},
         "manager/metrics_service.yaml": {"pod": pod},
         "manager/manager_patch.yaml": {"pod": pod},

@@ -11,12 +11,9 @@ OUT is a repository as clusterctl reads it from a folder.  The same commit gives
 """
 
 import hashlib
-import os
 import re
 import subprocess
 import sys
-import tempfile
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +23,6 @@ import yaml
 from envtest import errors, install
 
 ROOT = Path(__file__).parent.parent
-CONFIG = ROOT / "config"
 METADATA = ROOT / "metadata.yaml"
 LABEL = "ipam-in-cluster"
 VERSION = re.compile(r"v(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)(-[0-9A-Za-z.-]+)?")
@@ -36,20 +32,12 @@ PLACEHOLDER = "controller"
 """The image in config/manager, which kustomize replaces."""
 
 
-@dataclass(frozen=True, slots=True)
-class Variant:
-    """What is installed: a folder of config, and components on top of it."""
-
-    base: str = "default"
-    components: tuple[str, ...] = ()
-
-
 VARIANTS = {
-    "ipam-components.yaml": Variant(),
-    "ipam-components-high-availability.yaml": Variant(components=("high-availability",)),
-    "ipam-components-namespaced.yaml": Variant(components=("namespaced",)),
-    "ipam-components-prometheus.yaml": Variant(components=("prometheus",)),
-    "ipam-components-self-signed.yaml": Variant("self-signed"),
+    "ipam-components.yaml": install.DEFAULT,
+    "ipam-components-high-availability.yaml": install.Variant(components=("high-availability",)),
+    "ipam-components-namespaced.yaml": install.Variant(components=("namespaced",)),
+    "ipam-components-prometheus.yaml": install.Variant(components=("prometheus", "alerts")),
+    "ipam-components-self-signed.yaml": install.SELF_SIGNED,
 }
 
 
@@ -113,22 +101,13 @@ def check_image(image: str) -> None:
         )
 
 
-def components(variant: Variant, version: str, image: str) -> str:
+def components(variant: install.Variant, version: str, image: str) -> str:
     """Return one variant's objects, as kustomize builds them.
 
     Raises:
         ReleaseError: clusterctl would read a part of it as a variable.
     """
-    with tempfile.TemporaryDirectory() as scratch:
-        above = os.path.relpath(CONFIG, Path(scratch).resolve())
-        name = f"{image}:{version}"
-        kustomization = {
-            "resources": [f"{above}/{variant.base}"],
-            "components": [f"{above}/components/{part}" for part in variant.components],
-            "images": [{"name": PLACEHOLDER, **_split(name)}],
-        }
-        (Path(scratch) / "kustomization.yaml").write_text(yaml.safe_dump(kustomization))
-        text = install.kustomized(Path(scratch))
+    text = variant.text([{"name": PLACEHOLDER, **_split(f"{image}:{version}")}])
     if variable := re.search(r"\$\{[^}\n]*\}?", text):
         raise ReleaseError(
             f"clusterctl would replace {variable[0]} in the components: write $${variable[0][1:]}"

@@ -26,6 +26,7 @@ from webhook.live import Live
 from webhook.server import Server
 
 from .diagnostics import Diagnostics
+from .expiry import EXPIRY
 from .flags import DEFAULT_NAMESPACE, PROGRAM
 
 if TYPE_CHECKING:
@@ -61,6 +62,7 @@ async def run(
     last.push_async_callback(connection.close)
     live = Live(Client(connection))
     in_use.give(live)
+    EXPIRY.certificates = certificates
     if diagnostics := _diagnostics(flags, Client(connection), certificates):
         await diagnostics.start()
         last.push_async_callback(diagnostics.stop)

@@ -6,9 +6,14 @@ counted in `limits.py`; here it is the rest: headers, trailers, silence, and ans
 """
 
 import asyncio
+from typing import Any
 
 from typing_extensions import override
+from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.server import ServerState
+
+from .connections import Connections
 
 HEAD_BYTES = 64 * 1024
 """Of a request's first line and headers; the API server sends less than 1 KiB.  As much may come in
@@ -29,8 +34,10 @@ WRITE_SECONDS = 10.0
 WRITE_BYTES = 64 * 1024
 """Of an answer that may wait in memory for its client to read."""
 
-CONNECTIONS = 800
-"""Open at one time, after their TLS handshake."""
+CLOSE_SECONDS = 1.0
+"""For TLS to say goodbye to the client whose connection closes for another one.  With the goodbye
+a client in Go sends its request again on a new connection; without, the request fails.
+"""
 
 _TOO_LARGE = (
     b"HTTP/1.1 431 Request Header Fields Too Large\r\n"
@@ -48,17 +55,42 @@ class BoundedProtocol(HttpToolsProtocol):
     _since_body = 0
     """Bytes that came since the last piece of a body, or since the request began."""
 
+    def __init__(
+        self, config: Config, state: ServerState, app_state: dict[str, Any], places: Connections
+    ) -> None:
+        """Prepare it.
+
+        Args:
+            config: uvicorn's.
+            state: uvicorn's, of the server.
+            app_state: What uvicorn gives to each request.
+            places: The open connections of the server.
+        """
+        super().__init__(config, state, app_state)
+        self._places = places
+
+    @property
+    def peer(self) -> str:
+        """The address of the client."""
+        return self.client[0] if self.client else ""
+
+    def evict(self) -> None:
+        """Close it, because a new connection takes its place."""
+        self.transport.close()
+        self.loop.call_later(CLOSE_SECONDS, self.transport.abort)
+
     @override
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         transport.set_write_buffer_limits(WRITE_BYTES)
-        if len(self.connections) > CONNECTIONS:
-            transport.abort()
-        else:
+        if self._places.add(self):
             self._close_in(HEAD_SECONDS)
+        else:
+            transport.abort()
 
     @override
     def connection_lost(self, exc: Exception | None) -> None:
+        self._places.remove(self)
         self._cancel_deadline()
         super().connection_lost(exc)
         self._cancel_write_deadline()
@@ -79,11 +111,13 @@ class BoundedProtocol(HttpToolsProtocol):
     @override
     def on_message_begin(self) -> None:
         super().on_message_begin()
+        self._places.touch(self)
         self._in_head = True
         self._close_in(HEAD_SECONDS)
 
     @override
     def on_headers_complete(self) -> None:
+        self._places.set_busy(self)
         self._in_head = False
         self._since_body = 0
         self._close_in(REST_SECONDS)
@@ -99,6 +133,12 @@ class BoundedProtocol(HttpToolsProtocol):
         self._since_body = 0
         self._cancel_deadline()
         super().on_message_complete()
+
+    @override
+    def on_response_complete(self) -> None:
+        if not self.pipeline:  # else the next request is under way from here on
+            self._places.set_idle(self)
+        super().on_response_complete()
 
     @override
     def pause_writing(self) -> None:

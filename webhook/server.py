@@ -13,6 +13,8 @@ import uvicorn
 from starlette.types import ASGIApp
 from typing_extensions import override
 
+from .acceptor import Acceptor
+from .connections import Connections
 from .protocol import BoundedProtocol
 
 _KEEP_ALIVE_SECONDS = 120
@@ -21,7 +23,6 @@ its own, so that we never close one just as it sends a review.
 """
 
 _BACKLOG = 1024  # connections that wait to be accepted
-_HANDSHAKE_SECONDS = 10.0  # of TLS; asyncio gives a silent client 60
 _DRAIN_SECONDS = 10  # at stop, for reviews under way: as long as the API server would wait
 
 
@@ -89,27 +90,22 @@ class _Uvicorn(uvicorn.Server):
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
         self.up = asyncio.Event()
+        self._connections = Connections()
 
     @override
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Listen; uvicorn's own way knows no time-out of TLS handshakes."""
-        loop = asyncio.get_running_loop()
-        context = self.config.ssl
-        self.servers = [
-            await loop.create_server(
-                self._protocol,
-                sock=listener,
-                ssl=context,
-                ssl_handshake_timeout=_HANDSHAKE_SECONDS if context else None,
-                backlog=_BACKLOG,
-            )
-            for listener in sockets or ()
+        """Accept connections; uvicorn's own way has no bound on TLS handshakes."""
+        acceptors = [
+            Acceptor(listener, self._protocol, self.config.ssl) for listener in sockets or ()
         ]
+        self.servers = acceptors  # type: ignore[assignment] # uvicorn closes them, and waits for it
         self.started = True
         self.up.set()
 
     def _protocol(self) -> BoundedProtocol:
-        return BoundedProtocol(self.config, self.server_state, self.lifespan.state)
+        return BoundedProtocol(
+            self.config, self.server_state, self.lifespan.state, self._connections
+        )
 
     @override
     @contextlib.contextmanager

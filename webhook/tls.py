@@ -105,9 +105,11 @@ class Certificates:
         self._minimum = minimum
         self._ciphers = ciphers
         self._seen: _Stamp = ()
+        self.pem = b""
+        """The certificate that new connections get, and those that signed it."""
         try:
             self._seen = files.stamp()
-            self._newest = self._load()
+            self._newest = self._take()
         except (OSError, ValueError) as error:  # ssl.SSLError is an OSError
             raise CertificateError(files.certificate, files.key, str(error)) from error
         self.context = self._load()
@@ -120,7 +122,7 @@ class Certificates:
             if stamp == self._seen:
                 return
             self._seen = stamp
-            self._newest = self._load()
+            self._newest = self._take()
         except (OSError, ValueError) as error:
             _log.warning("keeping the old certificate: %s: %s", self._files.certificate, error)
             return
@@ -133,6 +135,12 @@ class Certificates:
         del name, first
         self.refresh()
         connection.context = self._newest
+
+    def _take(self) -> ssl.SSLContext:
+        pem = self._files.certificate.read_bytes()
+        context = self._load()
+        self.pem = pem
+        return context
 
     def _load(self) -> ssl.SSLContext:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

@@ -23,13 +23,15 @@ VERSIONED = {
 }
 """The kinds of pools that it has, by their plural."""
 CONVERSION_DATA = "cluster.x-k8s.io/conversion-data"
+_AUTHORITY = {"capi-ipam-in-cluster-ca", "capi-ipam-in-cluster-ca-issuer"}
+"""What it lacks: its certificate signs itself."""
 _SPEC = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
 
 
 def components(version: str) -> str:
     """Return what `clusterctl init` installs of one of its releases."""
-    documents = [_turned(document, version) for document in install.shipped()]
-    return yaml.safe_dump_all(documents)
+    documents = [it for it in install.shipped() if it["metadata"]["name"] not in _AUTHORITY]
+    return yaml.safe_dump_all(_turned(document, version) for document in documents)
 
 
 def crd(plural: str, storage: str, *, conversion: Json | None = None) -> Json:
@@ -80,6 +82,8 @@ def _turned(document: Json, version: str) -> Json:
         return mine
     for hook in document.get("webhooks", ()):
         hook["failurePolicy"] = "Ignore"
+    if kind == "Certificate":
+        document["spec"]["issuerRef"]["name"] = "capi-ipam-in-cluster-selfsigned-issuer"
     if kind == "Deployment":
         container: dict[str, Any] = document["spec"]["template"]["spec"]["containers"][0]
         folder = container["volumeMounts"][0]["mountPath"]

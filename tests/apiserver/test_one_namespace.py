@@ -1,48 +1,70 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A manager of one namespace, with rights in that namespace alone."""
+"""Managers that serve one namespace each, with rights in that namespace alone."""
 
 from collections.abc import Generator
 
 import pytest
 
-from envtest import client, contract, install, manager, plugin, provider, tenants
+from envtest import (
+    client,
+    contract,
+    errors,
+    install,
+    manager,
+    manifests,
+    plugin,
+    ports,
+    provider,
+    tenants,
+)
 
-TEAM = "team"
+TEAM, SECOND, OTHER = "team", "second", "other"
 ROLE = "capi-ipam-in-cluster-manager-role"
 BINDING = "capi-ipam-in-cluster-manager-rolebinding"
 RBAC = "rbac.authorization.k8s.io/v1"
 GLOBAL = "GlobalInClusterIPPool"
+WIDE: client.Json = {"addresses": ["10.0.0.10-10.0.0.40"], "prefix": 24}
+NARROW: client.Json = {"addresses": ["10.0.0.10"], "prefix": 24}
+WIDE_PREFIXES: client.Json = {"prefixes": ["fd00::/56", "fd01::/56"]}
+NARROW_PREFIXES: client.Json = {"prefixes": ["fd00::/56"]}
 
 
 @pytest.fixture(scope="module")
 def narrow(tmp_path_factory: pytest.TempPathFactory) -> Generator[provider.Provider]:
+    """The shipped variant that serves one namespace, and a second installation of it."""
     flags = (*manager.LEASE_FLAGS, f"--namespace={TEAM}")
-    cluster = provider.Provider(plugin.log_folder(tmp_path_factory), flags=flags)
+    folder = plugin.log_folder(tmp_path_factory)
+    variant = install.Variant(components=(install.namespaced(folder, TEAM),))
+    cluster = provider.Provider(folder, flags=flags, variant=variant)
     try:
         cluster.control_plane.start()
+        for namespace in (TEAM, SECOND, OTHER):
+            cluster.new_namespace(namespace)
         cluster.install()
-        cluster.new_namespace(TEAM)
-        cluster.new_namespace("other")
-        bind_in_namespace(cluster)
         cluster.start_manager()
+        second = second_installation(cluster)
+        second.run()
         yield cluster
+        second.stop()
     finally:
         cluster.stop()
 
 
-def bind_in_namespace(cluster: provider.Provider) -> None:
-    """Give the manager its rights in one namespace instead of all."""
-    bindings = cluster.admin.resource(RBAC, "clusterrolebindings")
-    everywhere = bindings.get(BINDING)
-    bindings.delete(BINDING)
-    body = {
-        "apiVersion": RBAC,
-        "kind": "RoleBinding",
-        "metadata": {"name": BINDING, "namespace": TEAM},
-        "roleRef": everywhere["roleRef"],
-        "subjects": everywhere["subjects"],
-    }
-    install.apply(cluster.admin, body)
+def second_installation(cluster: provider.Provider) -> manager.Manager:
+    """Install the variant once more for another namespace, and return its manager."""
+    plane, port = cluster.control_plane, ports.free_port()
+    component = install.namespaced(cluster.folder, SECOND, name=SECOND)
+    variant = install.Variant(components=(component, "without-crds"))
+    url = f"https://127.0.0.1:{port}"
+    install.provider(cluster.admin, install.Webhooks(url, plane.authority.pem, variant))
+    namespace = f"{SECOND}-ipam-in-cluster-system"
+    account = (namespace, provider.SERVICE_ACCOUNT, plane.server)
+    config = plane.service_account_kubeconfig(*account)
+    flags = (*manager.LEASE_FLAGS, f"--namespace={SECOND}")
+    options = manager.Options(SECOND, port, flags)
+    made = manager.Manager(cluster.folder, config, plane.authority, options)
+    made.environment["POD_NAMESPACE"] = namespace
+    return made
 
 
 @pytest.fixture
@@ -58,8 +80,87 @@ def test_claims_on_pools_of_the_namespace_are_served(team: tenants.Tenant) -> No
     team.counts("blue", used=1)
 
 
+@pytest.mark.parametrize("namespace", [TEAM, SECOND])
+def test_each_installation_guards_and_serves_the_pools_of_its_namespace(
+    narrow: provider.Provider, namespace: str
+) -> None:
+    tenant = tenants.Tenant(narrow, namespace)
+    tenant.add_pool("guarded", *WIDE["addresses"])
+    tenant.add_claim("guarded", "guarded")
+    assert tenant.bound("guarded") == ["10.0.0.10"]
+
+    with pytest.raises(errors.RefusedError, match=r"10\.0\.0\.10"):
+        tenant.pools().merge("guarded", {"spec": {"addresses": ["10.0.0.20"]}})
+    with pytest.raises(
+        errors.RefusedError, match=r"admission webhook .* denied the request.*10\.0\.0\.10"
+    ):
+        tenant.pools().delete("guarded")
+    tenant.pools().merge("guarded", {"spec": NARROW})
+    tenant.release("guarded")
+    tenant.pools().delete("guarded")
+
+
+@pytest.mark.parametrize("namespace", [OTHER, None], ids=["another namespace", "global"])
+@pytest.mark.parametrize(
+    ("kind", "wide", "less"),
+    [
+        ("InClusterIPPool", WIDE, NARROW),
+        ("InClusterPrefixPool", WIDE_PREFIXES, NARROW_PREFIXES),
+    ],
+    ids=["addresses", "prefixes"],
+)
+def test_pools_that_nobody_serves_can_be_shrunk_and_deleted(
+    narrow: provider.Provider,
+    namespace: str | None,
+    kind: str,
+    wide: client.Json,
+    less: client.Json,
+) -> None:
+    kind = kind if namespace else f"Global{kind}"
+    pools = tenants.Tenant(narrow, OTHER).pools(kind)
+
+    pools.create(manifests.pool("loose", wide, kind))
+    pools.merge("loose", {"spec": less})
+    pools.delete("loose")
+
+    assert pools.find("loose") is None
+
+
+@pytest.mark.parametrize("namespace", [OTHER, None], ids=["another namespace", "global"])
+@pytest.mark.parametrize(
+    ("version", "spec"),
+    [
+        ("v1alpha1", {"subnet": "10.0.0.300/24"}),
+        ("v1alpha2", {"addresses": ["10.0.0.300"], "prefix": 24}),
+        ("v1alpha2", {"addresses": ["10.0.0.1", "fd00::1"], "prefix": 24}),
+    ],
+)
+def test_the_crds_refuse_what_makes_no_sense_in_pools_that_nobody_serves(
+    narrow: provider.Provider, namespace: str | None, version: str, spec: client.Json
+) -> None:
+    kind = "InClusterIPPool" if namespace else GLOBAL
+    pools = tenants.Tenant(narrow, OTHER).pools(kind, version)
+
+    with pytest.raises(errors.RefusedError) as refused:
+        pools.create(manifests.pool("wrong", spec, kind, version))
+
+    assert refused.value.reason == "Invalid"
+    assert "admission webhook" not in str(refused.value)
+
+
+def test_old_versions_of_pools_that_nobody_serves_are_converted(narrow: provider.Provider) -> None:
+    tenant = tenants.Tenant(narrow, OTHER)
+    body = manifests.pool("old", {"subnet": "10.9.0.0/24"}, GLOBAL, "v1alpha1")
+
+    tenant.pools(GLOBAL, "v1alpha1").create(body)
+
+    spec = tenant.pools(GLOBAL).get("old")["spec"]
+    assert spec == {"addresses": ["10.9.0.1-10.9.0.254"], "prefix": 24}
+    tenant.pools(GLOBAL).delete("old")
+
+
 def test_claims_of_other_namespaces_are_not_touched(team: tenants.Tenant) -> None:
-    other = tenants.Tenant(team.provider, "other")
+    other = tenants.Tenant(team.provider, OTHER)
     other.add_pool("blue", "10.0.0.10")
     claim = other.add_claim("web", "blue")
     team.add_pool("red", "10.1.0.10")

@@ -260,7 +260,7 @@ async def release(api: kube.Client, orphan: objects.Key) -> None:
 def use_self_signed(cluster: provider.Provider) -> None:
     """Make a manager of the other overlay do what only that one can do, the lease included."""
     port, folder = ports.free_port(), cluster.folder
-    place = install.Webhooks(f"https://{LOOPBACK}:{port}", overlay="self-signed")
+    place = install.Webhooks(f"https://{LOOPBACK}:{port}", variant=install.SELF_SIGNED)
     install.provider(cluster.admin, place)
     config = cluster.control_plane.service_account_kubeconfig(*ACCOUNT)
     options = manager.Options("self-signed", port, self_signed=True)

@@ -6,6 +6,9 @@ what the manager takes, listens on and answers.
 """
 
 import json
+import os
+import re
+import subprocess
 from collections.abc import ItemsView
 from http import HTTPStatus
 from pathlib import Path
@@ -16,8 +19,9 @@ import yaml
 from starlette import types
 
 from api import kinds
-from envtest import install
+from envtest import binaries, install
 from envtest.client import Json
+from envtest.lab import documents
 from manager import diagnostics, flags, health, main, process
 from webhook import app, server
 
@@ -52,7 +56,9 @@ def test_the_objects_have_the_names_of_the_contract(shipped: dict[tuple[str, str
         ("Service", f"{PREFIX}webhook-service"),
         ("Deployment", f"{PREFIX}controller-manager"),
         ("Certificate", f"{PREFIX}serving-cert"),
+        ("Certificate", f"{PREFIX}ca"),
         ("Issuer", f"{PREFIX}selfsigned-issuer"),
+        ("Issuer", f"{PREFIX}ca-issuer"),
         ("MutatingWebhookConfiguration", f"{PREFIX}mutating-webhook-configuration"),
         ("ValidatingWebhookConfiguration", f"{PREFIX}validating-webhook-configuration"),
     }
@@ -98,9 +104,28 @@ def test_bindings_and_certificate_name_what_is_there(
         assert subject["namespace"] == NAMESPACE
         assert (binding["roleRef"]["kind"], binding["roleRef"]["name"]) in shipped
     certificate = shipped["Certificate", f"{PREFIX}serving-cert"]["spec"]
-    assert ("Issuer", certificate["issuerRef"]["name"]) in shipped
     assert certificate["secretName"] == CERTIFICATE
     assert certificate["dnsNames"][0] == f"{PREFIX}webhook-service.{NAMESPACE}.svc"
+
+
+def test_an_authority_signs_the_serving_certificate_and_keeps_its_key(
+    shipped: dict[tuple[str, str], Json],
+) -> None:
+    serving = shipped["Certificate", f"{PREFIX}serving-cert"]["spec"]
+    issuer = shipped["Issuer", serving["issuerRef"]["name"]]["spec"]
+    authority = shipped["Certificate", f"{PREFIX}ca"]["spec"]
+    first = shipped["Issuer", authority["issuerRef"]["name"]]["spec"]
+
+    assert issuer == {"ca": {"secretName": authority["secretName"]}}
+    assert authority["isCA"]
+    assert authority["privateKey"]["rotationPolicy"] == "Never"
+    assert first == {"selfSigned": {}}
+
+
+def test_without_cert_manager_nothing_of_it_is_installed() -> None:
+    text = json.dumps(install.shipped("self-signed"))
+
+    assert "cert-manager" not in text
 
 
 @pytest.mark.parametrize(
@@ -265,6 +290,129 @@ def test_the_manager_reads_the_certificate_that_is_mounted(
     assert names == ("tls.crt", "tls.key")  # of every Secret of type kubernetes.io/tls
 
 
+def test_the_namespaced_variant_has_webhooks_for_the_pools_of_its_namespace_alone() -> None:
+    objects = by_name("default", "namespaced")
+    hooks = [hook for found in objects.values() for hook in found.get("webhooks", ())]
+    plurals = {rule["resources"][0] for hook in hooks for rule in hook["rules"]}
+    selectors = [hook["namespaceSelector"] for hook in hooks]
+    binding = objects["RoleBinding", f"{PREFIX}manager-rolebinding"]
+
+    assert plurals == {
+        kind.resource.plural for kind in kinds.KINDS if kind.resource.scope == "Namespaced"
+    }
+    assert selectors == 2 * len(plurals) * [
+        {"matchLabels": {"kubernetes.io/metadata.name": "default"}}
+    ]
+    assert binding["metadata"]["namespace"] == "default"
+    assert context_of(manager(objects)["args"]).params["namespace"] == "default"
+    assert ("ClusterRoleBinding", f"{PREFIX}manager-rolebinding") not in objects
+
+
+def test_the_first_namespaced_installation_has_the_names_of_the_contract(
+    shipped: dict[tuple[str, str], Json],
+) -> None:
+    names = set(by_name("default", "namespaced"))
+
+    assert names - set(shipped) == {
+        ("ClusterRoleBinding", f"{PREFIX}auth-delegator"),
+        ("RoleBinding", f"{PREFIX}manager-rolebinding"),
+    }
+    assert set(shipped) - names == {("ClusterRoleBinding", f"{PREFIX}manager-rolebinding")}
+
+
+@pytest.mark.parametrize(
+    "components", [(), ("high-availability", "prometheus", "alerts", "network-policy")], ids=len
+)
+def test_two_namespaced_installations_have_no_object_in_common(
+    tmp_path: Path, components: tuple[str, ...]
+) -> None:
+    second = install.namespaced(tmp_path, "team", name="second")
+    objects = {
+        part: install.Variant(components=(*components, *own)).objects()
+        for part, own in (("first", ("namespaced",)), ("second", (second, "without-crds")))
+    }
+
+    assert places(objects["first"]) & places(objects["second"]) == set()
+    for kind in ("CustomResourceDefinition", "ConfigMap"):
+        assert kind not in {found["kind"] for found in objects["second"]}
+    text = json.dumps(objects["second"])
+    assert NAMESPACE not in text
+    assert "SERVED" not in text
+    assert "second-ipam-in-cluster-system.svc" in text
+
+
+def places(objects: list[Json]) -> set[tuple[str, str, str]]:
+    """Return what tells objects apart."""
+    return {
+        (found["kind"], found["metadata"].get("namespace", ""), found["metadata"]["name"])
+        for found in objects
+    }
+
+
+def test_all_that_the_second_one_refers_to_is_its_own(tmp_path: Path) -> None:
+    component = install.namespaced(tmp_path, "team", name="second")
+    objects = install.Variant(components=(component, "without-crds")).objects()
+    known = places(objects)
+    bindings = [found for found in objects if found["kind"].endswith("RoleBinding")]
+
+    assert len(bindings) == 3
+    for found in bindings:
+        (subject,), role = found["subjects"], found["roleRef"]
+        assert ("ServiceAccount", subject["namespace"], subject["name"]) in known
+        namespace = subject["namespace"] if role["kind"] == "Role" else ""
+        own = (role["kind"], namespace, role["name"]) in known
+        assert own or role["name"] == "system:auth-delegator"
+    for service in found_under("service", objects):
+        assert ("Service", service["namespace"], service["name"]) in known
+    for found in objects:
+        if (
+            injected := found["metadata"]
+            .get("annotations", {})
+            .get("cert-manager.io/inject-ca-from")
+        ):
+            assert ("Certificate", *injected.split("/")) in known
+
+
+def test_the_network_policy_lets_nobody_but_those_named_to_the_managers_ports(
+    shipped: dict[tuple[str, str], Json],
+) -> None:
+    objects = by_name("default", "network-policy")
+    (name,) = set(objects) - set(shipped)
+    policy = objects[name]["spec"]
+
+    assert name[0] == "NetworkPolicy"
+    assert policy["podSelector"] == {"matchLabels": SELECTOR}
+    assert policy["policyTypes"] == ["Ingress"]
+    opened = {rule["ports"][0]["port"]: rule["from"] for rule in policy["ingress"]}
+    container = {port["name"] for port in manager(shipped)["ports"]}
+    assert set(opened) == container - {"healthz"}  # the kubelet of the node needs no rule
+    assert all(opened.values()), "an empty list would let everybody in"
+
+
+@pytest.mark.parametrize(
+    ("section", "file", "expected"),
+    [
+        ("In one namespace only", "ipam-components-team-b.yaml", "--namespace=team-b"),
+        ("With a NetworkPolicy", "ipam-components.yaml", "cidr: 10.1.0.13/32"),
+        ("Several of these together", "ipam-components.yaml", "kind: PodDisruptionBudget"),
+    ],
+)
+def test_what_the_installation_page_combines_can_be_built(
+    tmp_path: Path, section: str, file: str, expected: str
+) -> None:
+    (tmp_path / "config").symlink_to(ROOT / "config")
+    (tmp_path / "kubectl").symlink_to(binaries.find(binaries.KUBECTL))
+    text = documents.sections(ROOT / "docs/how-to/install.md")[section]
+    for kind, block in re.findall(r"^```(bash|yaml)\n(.*?)^```$", text, re.MULTILINE | re.DOTALL):
+        if kind == "yaml":
+            (tmp_path / "kustomization.yaml").write_text(block)
+        elif "kubectl kustomize" in block:
+            path = {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
+            subprocess.run(["bash", "-euc", block], cwd=tmp_path, env=path, check=True)
+
+    assert expected in (tmp_path / file).read_text()
+
+
 def test_clusterctl_learns_the_contract_of_each_release_series() -> None:
     metadata = yaml.safe_load((ROOT / "metadata.yaml").read_text())
 
@@ -280,8 +428,8 @@ def test_clusterctl_learns_the_contract_of_each_release_series() -> None:
     }
 
 
-def by_name(overlay: str) -> dict[tuple[str, str], Json]:
-    objects = install.shipped(overlay)
+def by_name(base: str, *components: str) -> dict[tuple[str, str], Json]:
+    objects = install.Variant(base, components).objects()
     return {(found["kind"], found["metadata"]["name"]): found for found in objects}
 
 

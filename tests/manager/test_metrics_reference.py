@@ -9,7 +9,9 @@ from prometheus_client import REGISTRY
 
 from manager import debug, diagnostics, leader  # leader imports all that has metrics
 
-PAGE = (Path(__file__).parents[2] / "docs/reference/metrics.md").read_text()
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "docs/reference/metrics.md").read_text()
+ALERTS = (ROOT / "config/components/alerts/prometheus_rule.yaml").read_text()
 PYTHONS_OWN = ("process_", "python_")  # what its client tells of each process
 ROW = re.compile(r"^\| `(\w+)` \| (\w+) \| (.*?) \| (.*) \|$", re.MULTILINE)
 
@@ -36,12 +38,17 @@ def test_the_table_is_what_is_exposed() -> None:
 
 
 def test_alerts_are_about_metrics_that_exist() -> None:
-    alerts = "".join(re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL))
     prefixes = "capi_ipam_in_cluster|controller_runtime|leader_election|rest_client|workqueue"
-    used = set(re.findall(rf"\b(?:{prefixes})_\w+", alerts))
+    used = set(re.findall(rf"\b(?:{prefixes})_\w+", ALERTS))
 
     assert used
     assert {name.removesuffix("_bucket") for name in used} <= set(exposed())
+
+
+def test_the_page_says_what_to_do_about_each_alert() -> None:
+    told = re.findall(r"^\| `(IP\w+)` \| .+ \|$", PAGE, re.MULTILINE)
+
+    assert told == re.findall(r"alert: (\w+)", ALERTS)
 
 
 def test_the_page_names_all_paths() -> None:

@@ -21,34 +21,35 @@ VARIANTS = (
     "ipam-components-self-signed.yaml",
 )
 PROVIDER = {"cluster.x-k8s.io/provider": "ipam-in-cluster"}
-SERVICE_MONITORS: client.Json = {  # as far as the API server asks about it
-    "apiVersion": "apiextensions.k8s.io/v1",
-    "kind": "CustomResourceDefinition",
-    "metadata": {"name": "servicemonitors.monitoring.coreos.com"},
-    "spec": {
-        "group": "monitoring.coreos.com",
-        "scope": "Namespaced",
-        "names": {
-            "kind": "ServiceMonitor",
-            "listKind": "ServiceMonitorList",
-            "plural": "servicemonitors",
-            "singular": "servicemonitor",
+MONITORING = "monitoring.coreos.com"
+
+
+def monitoring_crd(kind: str) -> client.Json:
+    """Return a CRD of the Prometheus operator, as far as the API server asks about it."""
+    singular = kind.lower()
+    schema = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
+    version = {
+        "name": "v1",
+        "served": True,
+        "storage": True,
+        "schema": {"openAPIV3Schema": schema},
+    }
+    return {
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {"name": f"{singular}s.{MONITORING}"},
+        "spec": {
+            "group": MONITORING,
+            "scope": "Namespaced",
+            "names": {
+                "kind": kind,
+                "listKind": f"{kind}List",
+                "plural": f"{singular}s",
+                "singular": singular,
+            },
+            "versions": [version],
         },
-        "versions": [
-            {
-                "name": "v1",
-                "served": True,
-                "storage": True,
-                "schema": {
-                    "openAPIV3Schema": {
-                        "type": "object",
-                        "x-kubernetes-preserve-unknown-fields": True,
-                    }
-                },
-            }
-        ],
-    },
-}
+    }
 
 
 def release(out: Path, version: str = VERSION, *more: str) -> subprocess.CompletedProcess[str]:
@@ -152,7 +153,8 @@ def bare(tmp_path_factory: pytest.TempPathFactory) -> Generator[client.Client]:
     """An API server that knows every kind of a release, and has the namespace."""
     crds = [yaml.safe_load(path.read_text()) for path in capi.cert_manager_crds().glob("*.yaml")]
     with control_plane.ControlPlane(plugin.log_folder(tmp_path_factory)) as plane:
-        install.crds(plane.admin, [*crds, SERVICE_MONITORS])
+        monitoring = [monitoring_crd(kind) for kind in ("ServiceMonitor", "PrometheusRule")]
+        install.crds(plane.admin, [*crds, *monitoring])
         plane.admin.resource("v1", "namespaces").create(
             {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": provider.NAMESPACE}}
         )
@@ -165,6 +167,18 @@ def test_the_api_server_accepts_every_object_without_a_warning(
 ) -> None:
     for found in objects(folder, variant):
         assert dry_run(bare, found).warnings == (), found["metadata"]["name"]
+
+
+@pytest.mark.parametrize("component", ["network-policy"])
+def test_the_api_server_accepts_the_components_that_need_a_clusters_own_addresses(
+    component: str, bare: client.Client
+) -> None:
+    shipped = install.shipped()
+    found = [it for it in install.Variant(components=(component,)).objects() if it not in shipped]
+
+    assert found
+    for it in found:
+        assert dry_run(bare, it).warnings == (), it["metadata"]["name"]
 
 
 def dry_run(admin: client.Client, found: client.Json) -> client.Answer:

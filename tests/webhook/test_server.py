@@ -4,6 +4,8 @@
 import asyncio
 import contextlib
 import copy
+import functools
+import itertools
 import json
 import logging
 import random
@@ -19,7 +21,7 @@ from fastapi import FastAPI
 
 from conversion import errors as conversion_errors
 from conversion import registry
-from webhook import app, errors, inuse, limits, protocol, server, tls
+from webhook import acceptor, app, connections, errors, inuse, limits, protocol, server, tls
 
 Post = Callable[..., Awaitable[tuple[int, Any]]]
 Serve = Callable[[FastAPI, tls.Certificates], Awaitable[server.Server]]
@@ -67,19 +69,26 @@ def review_with_status(status: str) -> bytes:
     return json.dumps(body).encode()
 
 
-async def connect(
-    running: server.Server, receive_bytes: int = 0
-) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-    """Open a TLS connection that trusts anything, without a server name."""
-    context = ssl.create_default_context()
+@functools.cache
+def trusting() -> ssl.SSLContext:
+    """Return a client's context that trusts anything."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+async def connect(
+    running: server.Server, receive_bytes: int = 0, source: str = "127.0.0.1"
+) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """Open a TLS connection that trusts anything, without a server name."""
     client = socket.socket()
+    client.bind((source, 0))
     if receive_bytes:
         client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_bytes)
     client.setblocking(False)  # noqa: FBT003 - as the standard library has it
     await asyncio.get_running_loop().sock_connect(client, ("127.0.0.1", running.port))
-    return await asyncio.open_connection(sock=client, ssl=context, server_hostname="")
+    return await asyncio.open_connection(sock=client, ssl=trusting(), server_hostname="")
 
 
 async def until(reached: Callable[[], bool]) -> None:
@@ -550,12 +559,72 @@ async def test_answers_that_do_not_fit_beside_others_are_told_to_come_back(
 async def test_a_connection_that_never_speaks_tls_is_closed(
     serve: Serve, files: tls.Files, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(server, "_HANDSHAKE_SECONDS", 0.1)
+    monkeypatch.setattr(acceptor, "HANDSHAKE_SECONDS", 0.1)
     running = await serve(app.create_app(), tls.Certificates(files))
     reader, writer = await asyncio.open_connection("127.0.0.1", running.port)
 
     assert await reader.read() == b""
     writer.close()
+
+
+async def test_an_api_server_is_served_while_others_never_finish_their_handshake(
+    serve: Serve, files: tls.Files, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connections, "CONNECTIONS", 4)
+    running = await serve(app.create_app(), tls.Certificates(files))
+    sources = [f"127.0.0.{number}" for number in range(2, 10)]
+    silent = [await open_plain(running, source) for source in sources]
+
+    async with asyncio.timeout(5):  # they would end by themselves after 10 s
+        for reader, _ in silent[:4]:
+            assert await reader.read() == b"", "the longest of them make room"
+    reader, writer = await connect(running)
+
+    assert (await exchange(reader, writer))["response"]["result"]["status"] == "Success"
+    assert not silent[-1][0].at_eof()
+    for _, each in (*silent, (reader, writer)):
+        each.close()
+
+
+async def open_plain(
+    running: server.Server, source: str = "127.0.0.1"
+) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """Open a connection that says nothing."""
+    return await asyncio.open_connection("127.0.0.1", running.port, local_addr=(source, 0))
+
+
+async def test_a_server_stops_though_a_client_never_finishes_its_handshake(
+    files: tls.Files,
+) -> None:
+    running = server.Server(app.create_app(), "127.0.0.1", 0, tls.Certificates(files).context)
+    await running.start()
+    reader, writer = await open_plain(running)
+    await asyncio.sleep(0.1)
+
+    async with asyncio.timeout(5):
+        await running.stop()
+        assert await reader.read() == b""
+    writer.close()
+
+
+async def test_a_server_without_a_file_for_one_more_connection_tries_again(
+    running: server.Server, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(acceptor, "_RETRY_SECONDS", 0.1)
+    client, limits_before = socket.socket(), resource.getrlimit(resource.RLIMIT_NOFILE)
+    client.setblocking(False)  # noqa: FBT003 - as the standard library has it
+    resource.setrlimit(resource.RLIMIT_NOFILE, (0, limits_before[1]))
+    try:
+        with caplog.at_level(logging.WARNING):
+            await asyncio.get_running_loop().sock_connect(client, ("127.0.0.1", running.port))
+            await until(lambda: "no connection can be accepted" in caplog.text)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits_before)
+
+    opened = await asyncio.open_connection(sock=client, ssl=trusting(), server_hostname="")
+
+    assert (await exchange(*opened))["response"]["result"]["status"] == "Success"
+    opened[1].close()
 
 
 async def test_a_server_may_have_all_the_files_that_its_process_may(
@@ -582,20 +651,136 @@ async def test_a_connection_that_waits_for_its_next_review_stays_open(
     writer.close()
 
 
-async def test_connections_are_bounded(
+async def test_an_api_server_is_served_while_others_hold_every_connection(
+    running: server.Server,
+) -> None:
+    sources = itertools.cycle(["127.0.0.2", "127.0.0.3"])
+    others = [
+        await asyncio.to_thread(hold, running, next(sources))
+        for _ in range(connections.CONNECTIONS)
+    ]
+    assert len(running._server.server_state.connections) == connections.CONNECTIONS
+
+    reader, writer = await connect(running)
+    answer = await exchange(reader, writer)
+
+    assert answer["response"]["result"]["status"] == "Success"
+    assert await asyncio.to_thread(others[0].recv, 1) == b""
+    for other in others[1:]:
+        assert await asyncio.to_thread(reviewed, other), "only the longest idle one is closed"
+    writer.close()
+    for other in others:
+        other.close()
+
+
+def hold(running: server.Server, source: str) -> ssl.SSLSocket:
+    """Open a connection from an address, and keep it alive by a request."""
+    plain = socket.create_connection(("127.0.0.1", running.port), 30, (source, 0))
+    held = trusting().wrap_socket(plain, suppress_ragged_eofs=False)
+    assert reviewed(held)
+    return held
+
+
+def reviewed(held: ssl.SSLSocket) -> bool:
+    """Tell whether a connection is still there for a request."""
+    held.sendall(b"POST /nothing HTTP/1.1\r\nContent-Length: 0\r\n\r\n")
+    answer = b""
+    while not answer.endswith(b'{"detail":"Not Found"}') and (more := held.recv(4096)):
+        answer += more
+    return answer.startswith(b"HTTP/1.1 404")
+
+
+async def test_an_address_with_its_share_gives_up_a_connection_of_its_own(
     running: server.Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(protocol, "CONNECTIONS", 1)
+    monkeypatch.setattr(connections, "PEER_CONNECTIONS", 2)
+    other = await connect(running)
+    first, second, third = [await connect(running, source="127.0.0.2") for _ in range(3)]
+
+    assert await first[0].read() == b""
+    for reader, writer in (other, second, third):
+        assert (await exchange(reader, writer))["response"]["result"]["status"] == "Success"
+    for _, writer in (other, first, second, third):
+        writer.close()
+
+
+async def test_a_request_under_way_keeps_its_connection_and_the_new_one_is_closed(
+    serve: Serve, files: tls.Files, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connections, "CONNECTIONS", 2)
+    later = inuse.Later()
+    running = await serve(app.create_app(later), tls.Certificates(files))
+    busy = [await connect(running) for _ in range(2)]
+    body = json.dumps(DELETION).encode()
+    answers = [asyncio.create_task(send(*each, ADMISSION, body)) for each in busy]
+    await until(lambda: len(running._server.server_state.tasks) == 2)
+
     reader, writer = await connect(running)
-    await exchange(reader, writer)
+    with pytest.raises((asyncio.IncompleteReadError, OSError)):
+        await exchange(reader, writer)
+
+    later.give(inuse.FakeInUse())
+    assert [(await answer)[0] for answer in answers] == [200, 200]
+    for _, each in (*busy, (reader, writer)):
+        each.close()
+
+
+async def test_a_connection_between_two_pipelined_requests_has_one_under_way(
+    serve: Serve, files: tls.Files, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connections, "CONNECTIONS", 1)
+    later = inuse.Later()
+    running = await serve(app.create_app(later), tls.Certificates(files))
+    reader, writer = await connect(running)
+    body = json.dumps(DELETION).encode()
+    head = f"POST {ADMISSION} HTTP/1.1\r\nContent-Type: application/json\r\n".encode()
+    whole = head + b"Content-Length: %d\r\n\r\n" % len(body) + body
+    writer.write(whole + b"POST /nothing HTTP/1.1\r\n")
+    await until(lambda: bool(running._server.server_state.tasks))
 
     second, other = await connect(running)
-    with pytest.raises((asyncio.IncompleteReadError, OSError)):
-        await exchange(second, other)
+    assert await second.read() == b""
+    later.give(inuse.FakeInUse())
 
-    assert (await exchange(reader, writer))["response"]["result"]["status"] == "Success"
+    assert (await reader.readline()).split()[1] == b"200"
     for each in (writer, other):
         each.close()
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [b"", b"\r\n", b"POST /convert HTTP/1.1\r\nHost:", b"POST /nothing HTTP/1.1\r\n\r\n"],
+    ids=["nothing", "no request", "half a request", "an answered request"],
+)
+async def test_a_connection_without_a_whole_request_makes_room(
+    running: server.Server, monkeypatch: pytest.MonkeyPatch, sent: bytes
+) -> None:
+    monkeypatch.setattr(connections, "CONNECTIONS", 1)
+    first, writer = await connect(running)
+    writer.write(sent)
+    await asyncio.sleep(0.1)
+
+    reader, other = await connect(running)
+
+    assert (await exchange(reader, other))["response"]["result"]["status"] == "Success"
+    assert (await first.read()).count(b"HTTP/1.1") == sent.count(b"\r\n\r\n")
+    for each in (writer, other):
+        each.close()
+
+
+async def test_a_client_that_does_not_take_leave_is_gone_all_the_same(
+    running: server.Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connections, "CONNECTIONS", 1)
+    monkeypatch.setattr(protocol, "CLOSE_SECONDS", 0.1)
+    silent = await asyncio.to_thread(hold, running, "127.0.0.2")
+
+    _, writer = await connect(running)
+
+    async with asyncio.timeout(5):  # TLS itself would wait longer
+        await until(lambda: len(running._server.server_state.connections) == 1)
+    writer.close()
+    silent.close()
 
 
 async def test_only_the_given_cipher_suites_are_spoken(serve: Serve, files: tls.Files) -> None:

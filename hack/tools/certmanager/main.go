@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Command cert-manager-lab runs the parts of cert-manager that a self-signed certificate needs, as
-// they are: its controllers for Issuers and Certificates, or its CA injector.
+// Command cert-manager-lab runs the parts of cert-manager that certificates from an authority in the
+// cluster need, as they are: its controllers for Issuers and Certificates, or its CA injector.
 //
 // cert-manager's own commands are modules of their own that no registry serves, and its controller
 // command also needs issuers (ACME, Vault and others) that are of no use to a test.
 //
-// Usage: cert-manager-lab controller|cainjector
+// Usage: cert-manager-lab controller|cainjector, in a pod or with $KUBECONFIG
 package main
 
 import (
@@ -20,6 +20,7 @@ import (
 	"github.com/cert-manager/cert-manager/pkg/controller"
 	"github.com/cert-manager/cert-manager/pkg/controller/cainjector"
 	_ "github.com/cert-manager/cert-manager/pkg/controller/certificaterequests/approver"
+	_ "github.com/cert-manager/cert-manager/pkg/controller/certificaterequests/ca"
 	_ "github.com/cert-manager/cert-manager/pkg/controller/certificaterequests/selfsigned"
 	_ "github.com/cert-manager/cert-manager/pkg/controller/certificates/issuing"
 	_ "github.com/cert-manager/cert-manager/pkg/controller/certificates/keymanager"
@@ -28,6 +29,7 @@ import (
 	_ "github.com/cert-manager/cert-manager/pkg/controller/certificates/revisionmanager"
 	_ "github.com/cert-manager/cert-manager/pkg/controller/certificates/trigger"
 	_ "github.com/cert-manager/cert-manager/pkg/controller/issuers"
+	_ "github.com/cert-manager/cert-manager/pkg/issuer/ca"
 	_ "github.com/cert-manager/cert-manager/pkg/issuer/selfsigned"
 	"github.com/cert-manager/cert-manager/pkg/util"
 	apiextensions "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
@@ -98,6 +100,7 @@ func options() controller.ContextOptions {
 	// The context wants limits of the pods that solve ACME challenges, though none will run.
 	none := resource.MustParse("1")
 	return controller.ContextOptions{
+		Kubeconfig:         os.Getenv("KUBECONFIG"), // empty in a pod
 		KubernetesAPIQPS:   qps,
 		KubernetesAPIBurst: 2 * qps,
 		ACMEOptions: controller.ACMEOptions{
