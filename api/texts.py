@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Addresses as the API server checks them, while admission (`ipam`) has the last word.
+"""Texts: addresses as the API server checks them, and counts as people read them.
 
+Admission (`ipam`) has the last word on addresses.
 CEL's isIP and isCIDR refuse IPv4-mapped IPv6 addresses, which are legal here, and the empty string,
 which means unset for a gateway.  So each rule lets these pass.  A rule may refuse only what
 admission refuses; its message is admission's.
@@ -95,3 +96,22 @@ OptionalSubnet = Annotated[str, Field(max_length=MAX_LENGTH), IS_SUBNET]
 
 OptionalAddress = Annotated[str, Field(max_length=MAX_LENGTH), IS_ADDRESS]
 """One address, or the empty string for none."""
+
+
+def counted(count: int, one: str, many: str = "") -> str:
+    """Return a count with its noun, such as `1 address` or `3 addresses`.
+
+    Args:
+        count: How many there are.
+        one: The noun in the singular.
+        many: The plural; by default `one` with the regular ending.
+    """
+    return f"{count} {one if count == 1 else many or _plural(one)}"
+
+
+def _plural(noun: str) -> str:
+    if noun.endswith(("s", "x", "ch", "sh")):
+        return f"{noun}es"
+    if noun.endswith("y") and noun[-2:-1] not in set("aeiou"):
+        return f"{noun[:-1]}ies"
+    return f"{noun}s"
