@@ -234,6 +234,8 @@ async def test_a_value_nested_too_deeply_is_denied(spec: str, version: str) -> N
     assert 400 in codes
 
 
+ALL_RESERVED = "every address is reserved; add addresses or set allocateReservedIPAddresses to true"
+
 REDUNDANT = {
     "a duplicate": (
         {"addresses": ["10.0.0.1", "10.0.0.1"]},
@@ -253,7 +255,7 @@ REDUNDANT = {
     ),
     "no address left": (
         {"addresses": ["10.0.0.0/31"], "prefix": 31},
-        "addresses: ['10.0.0.0/31']: no address can be allocated: all are excluded or reserved",
+        f"addresses: ['10.0.0.0/31']: nothing can be allocated: {ALL_RESERVED}",
     ),
     "a gateway elsewhere": (
         {"gateway": "10.1.0.1"},
@@ -276,7 +278,7 @@ async def test_what_is_legal_but_perhaps_not_meant_is_warned_about(
     [
         ({"prefixes": ["2001:db8::/48", "2001:db8:0:7::/64"]}, "prefixes[1]", "overlaps another"),
         ({"excludedPrefixes": ["2001:db9::1"]}, "excludedPrefixes[0]", "excludes nothing"),
-        ({"excludedPrefixes": ["2001:db8::/48"]}, "prefixes", "no address can be allocated"),
+        ({"excludedPrefixes": ["2001:db8::/48"]}, "prefixes", "nothing can be allocated"),
         ({"allocationPrefixLength": 128}, "allocationPrefixLength", "allocates single addresses"),
     ],
 )
