@@ -322,9 +322,9 @@ class Book:
         try:
             slot = self._allocator.lowest()
         except ExhaustedError as error:
-            raise PoolExhaustedError(self.pool, self.offer.total) from error
+            raise PoolExhaustedError(self.pool) from error
         if self._allocator.free <= self.line.older_than(age):
-            raise PoolExhaustedError(self.pool, self.offer.total)
+            raise PoolExhaustedError(self.pool)
         return self.offer.address(slot)
 
     def _slot(self, address: Address | None) -> int | None:

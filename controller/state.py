@@ -296,7 +296,7 @@ def _not_ready(pool: pools.Pool, offer: Offer) -> str:
     if pool.metadata.deleting:
         return "is being deleted"
     if not offer.problems:
-        return ""
+        return f"offers nothing: {offer.nothing}" if offer.nothing else ""
     few = [str(problem) for problem in offer.problems[:_TOLD_PROBLEMS]]
     if more := len(offer.problems) - len(few):
         few.append(f"and {more} more")
