@@ -168,8 +168,8 @@ def check_readable(address: capi.Address) -> None:
     """
     if parse(address.spec.address) is None:
         raise AllocationError(
-            f"IPAddress {address.metadata.key} has {address.spec.address!r} for an address, which "
-            "is none; delete it, and the claim gets one"
+            f"IPAddress {address.metadata.key}: spec.address {address.spec.address!r} is not an IP "
+            "address; delete the IPAddress, and the claim gets another one"
         )
 
 

@@ -184,7 +184,8 @@ class Claims:
         asked, record = wanted(claim), claim.metadata.annotations.address
         if record and asked is None:
             raise AllocationError(
-                f"annotation {ADDRESS_ANNOTATION}: {record!r} is not an IP address"
+                f"annotation {ADDRESS_ANNOTATION}: {record!r} is not an IP address; "
+                "correct it, or remove it to get any address"
             )
         assert claim.pool is not None
         book = self._state.book(claim.pool)

@@ -18,7 +18,7 @@ from kube.client import REQUEST_SECONDS, may_follow
 from kube.objects import Key, PoolKey
 from kube.tasks import in_pieces, together
 
-from .ledger import Age, Book
+from .ledger import NO_POOL, Age, Book
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -205,7 +205,7 @@ class State:
             self.book(new.key).set_offer(offer, _not_ready(new, offer))
         elif old is not None:
             book = self.book(old.key)
-            book.set_offer(book.offer, "does not exist")
+            book.set_offer(book.offer, NO_POOL)
             self._drop_if_idle(old.key)
 
     def set_address(self, old: capi.Address | None, new: capi.Address | None) -> None:

@@ -120,7 +120,9 @@ async def test_a_missing_pool_shows_in_the_claims_ready_condition() -> None:
     await world.reconcile()
 
     assert world.ready()["reason"] == "PoolNotReady"
-    assert world.ready()["message"] == "InClusterIPPool default/blue does not exist"
+    assert world.ready()["message"] == (
+        "InClusterIPPool default/blue does not exist; its claims get addresses when it is created"
+    )
 
 
 async def test_a_requested_address_is_given_or_refused_but_never_replaced(world: World) -> None:
