@@ -67,6 +67,18 @@ async def test_a_missing_cluster_is_told_in_one_event(world: World) -> None:
     assert await world.news_of("web") == []
 
 
+async def test_a_reason_that_is_written_for_a_new_generation_is_no_new_event(world: World) -> None:
+    world.claim(cluster="c1", generation=1)
+    await world.news_of("web")
+    claim = world.read()
+    world.api.put(CONTRACT.claims, {**claim, "metadata": {**claim["metadata"], "generation": 2}})
+    world.api.writes.clear()
+
+    assert await world.news_of("web") == []
+
+    assert world.api.writes == STATUS
+
+
 async def test_another_reason_of_the_same_name_is_another_event(world: World) -> None:
     world.claim(cluster="c1", annotations={"ipam.cluster.x-k8s.io/address": "10.9.9.9"})
     assert await world.news_of("web") == ["AllocationFailed"]
@@ -347,6 +359,7 @@ async def test_a_claim_of_a_pause_that_ended_does_not_wait_for_its_turn(world: W
     await claims.reconcile(WEB)
 
     assert world.ready()["status"] == "True"
+    assert claims._reports._pauses._turns == {}
 
 
 # ---- deletion ----
