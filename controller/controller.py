@@ -153,7 +153,7 @@ class Controller:
     def _on_cluster(self, old: capi.Cluster | None, new: capi.Cluster | None) -> None:
         changed = new or old
         assert changed is not None
-        if (old is None, old and old.paused) != (new is None, new and new.paused):
+        if (old is None, old and old.pauses) != (new is None, new and new.pauses):
             self._wake(self.state.claims_of_cluster.get(changed.metadata.key, ()))
 
     async def _reconcile(self, key: Key) -> workers.Outcome:

@@ -34,6 +34,9 @@ if TYPE_CHECKING:
     from ipam.notation import Address
     from kube.objects import Key, PoolKey
 
+NO_POOL = "does not exist; its claims get addresses when it is created"
+"""Why a pool that is not there hands out nothing, as the rest of a sentence."""
+
 Age = tuple[str, int]
 """Sorts claims by creation: creationTimestamp, then resourceVersion."""
 
@@ -113,7 +116,7 @@ class Book:
     def __init__(self, pool: PoolKey) -> None:
         self.pool = pool
         self.offer = Offer()
-        self.not_ready = "does not exist"
+        self.not_ready = NO_POOL
         """Why nothing can be allocated, as the rest of a sentence; empty when all is well."""
         self.line = _Line()
         self._allocator = Allocator(RangeSet())
@@ -322,9 +325,9 @@ class Book:
         try:
             slot = self._allocator.lowest()
         except ExhaustedError as error:
-            raise PoolExhaustedError(self.pool, self.offer.total) from error
+            raise PoolExhaustedError(self.pool) from error
         if self._allocator.free <= self.line.older_than(age):
-            raise PoolExhaustedError(self.pool, self.offer.total)
+            raise PoolExhaustedError(self.pool)
         return self.offer.address(slot)
 
     def _slot(self, address: Address | None) -> int | None:

@@ -94,7 +94,7 @@ def test_json_stays_json(tmp_path: Path) -> None:
         ),
         (
             manifest("{start: 10.0.0.9, end: 10.0.0.1, prefix: 24}", "v1alpha1"),
-            "spec.end: '10.0.0.9-10.0.0.1': is a range whose first address is above its last",
+            "spec.end: '10.0.0.1': is below start 10.0.0.9",
         ),
         (
             manifest("{addresses: [10.0.0.1, 'fd00::1'], prefix: 24}"),

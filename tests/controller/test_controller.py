@@ -16,6 +16,7 @@ from kube import capi, pools
 from kube.caches import Caches, Scope
 from kube.errors import ApiError
 from kube.fake import FakeApi, Json
+from kube.objects import CLUSTER_NAME_LABEL, PAUSED_ANNOTATION
 from kube.resources import GroupVersionResource
 
 CONTRACT = capi.V1Beta2("v1beta2")
@@ -70,6 +71,16 @@ class Cluster(FakeApi):
         conditions = claim.get("status", {}).get("conditions", [])
         return conditions[0]["reason"] if conditions else ""
 
+    def message(self, name: str) -> str:
+        claim = self.read(CONTRACT.claims, "default", name) or {}
+        conditions = claim.get("status", {}).get("conditions", [])
+        return str(conditions[0]["message"]) if conditions else ""
+
+    def owner(self, *, paused: bool, **annotations: str) -> None:
+        """Write the Cluster `c`."""
+        meta: Json = {"name": "c", "namespace": "default", "annotations": annotations}
+        self.put(CONTRACT.clusters, {"metadata": meta, "spec": {"paused": paused}})
+
     def counts(self) -> Json:
         pool = self.read(POOLS, "default", "blue") or {}
         counts: Json = pool.get("status", {}).get("ipAddresses", {})
@@ -114,6 +125,24 @@ async def test_what_a_refused_write_gave_up_goes_to_who_waits(cluster: Cluster) 
     cluster.refuse.set()
 
     await until(lambda: cluster.reason("young") == "Ready")
+
+
+async def test_a_claim_of_a_missing_cluster_follows_what_becomes_of_the_cluster(
+    cluster: Cluster,
+) -> None:
+    cluster.claim("web", labels={CLUSTER_NAME_LABEL: "c"})
+    await until(lambda: "Cluster default/c does not exist" in cluster.message("web"))
+
+    cluster.owner(paused=True, **{PAUSED_ANNOTATION: ""})
+    await until(lambda: cluster.reason("web") == "Paused")
+    assert "spec.paused" in cluster.message("web")
+    assert PAUSED_ANNOTATION in cluster.message("web")
+
+    cluster.owner(paused=False, **{PAUSED_ANNOTATION: ""})
+    await until(lambda: "spec.paused" not in cluster.message("web"))
+
+    cluster.owner(paused=False)
+    await until(lambda: cluster.reason("web") == "Ready")
 
 
 async def test_who_was_called_and_went_away_leaves_the_address_to_the_next(
