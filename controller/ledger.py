@@ -287,10 +287,6 @@ class Book:
         choosy = (key for address in freed for key in self.line.callers.get(address, ()))
         return [*self.line.call(self.free), *sorted(choosy, key=self.line.ages.__getitem__)]
 
-    def all_waiting(self) -> list[Key]:
-        """Return all claims in line, oldest first."""
-        return sorted(self.line.ages, key=self.line.ages.__getitem__)
-
     def _still_pending(self, key: Key, wanted: Address | None) -> Address | None:
         """Return what was chosen for a claim before, if it may still have it, and wants it."""
         address = self._pending.get(key)

@@ -101,11 +101,6 @@ class State:
                 self.books[key].not_ready = self.caches.global_pools_closed
         return self.books[key]
 
-    def deleting_claims(self, key: PoolKey) -> list[Key]:
-        """Return the claims of a pool that are being deleted."""
-        claims = (self.claims.get(name) for name in self.claims_of_pool.get(key, ()))
-        return [claim.metadata.key for claim in claims if claim and claim.metadata.deleting]
-
     def age(self, claim: capi.Claim) -> Age:
         """Return where a claim stands in line; its own writes must not send it to the end."""
         return self._ages.setdefault(claim.metadata.key, claim.metadata.age_order)

@@ -4,9 +4,11 @@
 import asyncio
 import contextlib
 import ipaddress
+import itertools
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine
 from typing import Any
 
+import msgspec
 import pytest
 import running
 from typing_extensions import override
@@ -16,8 +18,9 @@ from kube import capi, pools
 from kube.caches import Caches, Scope
 from kube.errors import ApiError
 from kube.fake import FakeApi, Json
-from kube.objects import CLUSTER_NAME_LABEL, PAUSED_ANNOTATION
+from kube.objects import CLUSTER_NAME_LABEL, PAUSED_ANNOTATION, Annotations
 from kube.resources import GroupVersionResource
+from kube.tasks import PIECE
 
 CONTRACT = capi.V1Beta2("v1beta2")
 POOLS = pools.KINDS["InClusterIPPool"]
@@ -285,3 +288,35 @@ async def turns_during(work: Coroutine[Any, Any, None]) -> int:
         await asyncio.sleep(0)
         turns += 1
     return turns
+
+
+@pytest.mark.parametrize("what", ["pauses", "gets another spec"])
+async def test_a_pool_with_many_claims_that_changes_leaves_others_their_turns(
+    cluster: Cluster, what: str
+) -> None:
+    cluster.pool("10.0.0.0/16")
+    for number in range(CROWD):
+        meta = {"deletionTimestamp": "2026-01-01T00:00:00Z", "finalizers": ["x"]}
+        cluster.claim(f"claim-{number}", **meta)
+    controller = Controller(cluster, Caches(cluster, CONTRACT, Scope()))
+    await running.fill(controller.state)
+    (old,) = controller.state.caches.pools[POOLS.kind]
+    paused = msgspec.structs.replace(old.metadata, annotations=Annotations(paused=""))
+    assert old.spec
+    new = {
+        "pauses": msgspec.structs.replace(old, metadata=paused),
+        "gets another spec": msgspec.structs.replace(
+            old, spec=msgspec.structs.replace(old.spec, address_reuse_grace_period_seconds=5)
+        ),
+    }[what]
+
+    controller._on_pool(old, new)
+    assert len(controller._claim_queue) == 0
+    waking = asyncio.create_task(controller._wake_crowds())
+    queued = list[int]()
+    while len(controller._claim_queue) < CROWD:
+        await asyncio.sleep(0)
+        queued.append(len(controller._claim_queue))
+    waking.cancel()
+
+    assert max(after - before for before, after in itertools.pairwise([0, *queued])) <= PIECE
