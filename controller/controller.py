@@ -38,6 +38,9 @@ CLAIM_WORKERS = 32
 
 POOL_WORKERS = 2
 
+_SERVED = "served"
+"""The group of claims that have their address when a leadership begins: there may be 100,000."""
+
 _Which = Callable[["capi.Claim"], bool]
 """Chooses among claims."""
 
@@ -105,9 +108,14 @@ class Controller:
             heard.enter_context(cache.telling(self._on_pool))
 
     async def _start(self) -> None:
-        """Look at everything once, oldest claims first."""
-        async for claim in in_pieces(sorted(self.state.claims, key=self.state.age)):
-            self._claim_queue.add(claim.metadata.key, claim.pool)
+        """Look at everything once: claims that wait first, and the others in turn with new ones."""
+        claims = tuple(self.state.claims)
+        async for claim in in_pieces(claims):
+            if claim.pool and (claim.metadata.deleting or not claim.bound):
+                self._claim_queue.add(claim.metadata.key, claim.pool)
+        async for claim in in_pieces(claims):
+            if claim.pool:
+                self._claim_queue.add(claim.metadata.key, _SERVED)
         async for address in in_pieces(tuple(self.state.addresses)):
             if address.pool:
                 self._claim_queue.add(address.metadata.key, address.pool)

@@ -18,7 +18,7 @@ from controller.controller import CLAIM_WORKERS, Controller
 from kube import capi, pools
 from kube.caches import Caches, Scope
 from kube.fake import FakeApi, Json
-from kube.objects import PAUSED_ANNOTATION
+from kube.objects import PAUSED_ANNOTATION, Key
 from kube.resources import GroupVersionResource
 
 CONTRACT = capi.V1Beta2("v1beta2")
@@ -316,6 +316,28 @@ def storm_and_one(api: Busy) -> None:
     for number in range(STORM):
         api.claim(f"storm-{number}", "stormy", second=number // 100)
     api.claim("calm", "calm", second=59)
+
+
+async def test_a_new_leader_serves_what_waits_before_it_looks_at_all_that_is_served() -> (
+    None
+):
+    api = Busy()
+    for number in range(STORM):
+        api.claim(f"served-{number}")
+        claim = api.read(CONTRACT.claims, "default", f"served-{number}") or {}
+        api.put(CONTRACT.claims, claim | {"status": {"addressRef": {"name": f"served-{number}"}}})
+    controller = Controller(api, Caches(api, CONTRACT, Scope()))
+    api.claim("waits", second=59)
+    await running.fill(controller.state)
+    await controller._start()
+    api.claim("comes", second=59)
+    await controller.state.claims.load()
+    controller._wake([Key("default", "comes")])
+
+    turns = [(await controller._claim_queue.get()).name for _ in range(4)]
+
+    assert {"waits", "comes"} <= set(turns)
+    assert len(controller._claim_queue) == STORM - 2
 
 
 async def test_a_claim_that_comes_in_the_middle_of_a_storm_is_written_almost_at_once() -> None:
