@@ -2,8 +2,9 @@
 """What is wrong with an object in a manifest."""
 
 import contextlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import chain, islice
 
 from api import resources
 from conversion import errors as conversion_errors
@@ -16,6 +17,12 @@ from webhook.pool import Pool, can_strand
 
 from . import fields, pools
 from .manifests import Document
+
+_ANY = "*"  # no namespace has this name
+
+_MOST_PROBLEMS = 50
+_MOST_WARNINGS = 10
+"""What is printed about a pool is as much as admission answers with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,18 +42,25 @@ class Finding:
 class Context:
     """What else admission would know: the present pools, and those that come together."""
 
-    present: Sequence[Pool]
-    offers: Mapping[objects.PoolKey, offer.Offer]
+    present: Mapping[objects.PoolKey, Pool]
+    neighbours: neighbours.Index
 
     @classmethod
     def of(cls, new: Iterable[Document], old: Iterable[Document]) -> "Context":
         """Take all that can be read; what is wrong with the rest is told elsewhere."""
+        present = dict[objects.PoolKey, Pool]()
+        for _, pool, _ in _readable(old):
+            if pool.key.name:
+                present.setdefault(pool.key, pool)
+                present.setdefault(pool.key._replace(namespace=_ANY), pool)
         offers = {key: offered for key, _, offered in _readable(new)}
-        return cls([pool for _, pool, _ in _readable(old)], offers)
+        return cls(present, neighbours.Index(offers))
 
     def before(self, new: Pool) -> Pool | None:
         """Return what the pool is at present; manifests may leave out the namespace."""
-        return next((pool for pool in self.present if _same(pool.key, new.key)), None)
+        namespaces = (new.key.namespace, "") if new.key.namespace else (_ANY,)
+        keys = (new.key._replace(namespace=namespace) for namespace in namespaces)
+        return next((self.present[key] for key in keys if key in self.present), None)
 
 
 def all_of(document: Document, context: Context) -> Iterator[Finding]:
@@ -121,8 +135,9 @@ def _of_pool(document: Document, context: Context) -> Iterator[Finding]:
         yield from _nameless(document, new)
         write = admission.Write("", "UPDATE", _version(document), new, context.before(new))
         if not write.harmless:
-            yield from _judged(document, write, new)
-            for text in neighbours.warnings_of(_key(document, new), new.offered(), context.offers):
+            for text in _few_problems(write):
+                yield Finding(document, text)
+            for text in _few_warnings(document, write, new, context):
                 yield Finding(document, text, warning=True)
     except conversion_errors.ConversionError as error:
         yield Finding(document, str(error))
@@ -140,14 +155,33 @@ def _not_convertible(document: Document, version: str) -> Iterator[Finding]:
             yield Finding(document, _said(problem))
 
 
-def _judged(document: Document, write: admission.Write, new: Pool) -> Iterator[Finding]:
-    for problem in write.problems:
-        yield Finding(document, _said(problem))
-    for note in new.notes(write.version):
-        yield Finding(document, note, warning=True)
+def _few_problems(write: admission.Write) -> Iterator[str]:
+    """Yield the first problems of a pool, and how many more there are."""
+    problems = write.problems
+    yield from map(_said, problems[:_MOST_PROBLEMS])
+    yield from _rest(len(problems) - _MOST_PROBLEMS)
+
+
+def _few_warnings(
+    document: Document, write: admission.Write, new: Pool, context: Context
+) -> Iterator[str]:
+    """Yield the first warnings about a pool, and how many more there are."""
+    own = list(_own_warnings(write, new))
+    overlaps = context.neighbours.overlaps(_key(document, new))
+    yield from islice(chain(own, overlaps.warnings), _MOST_WARNINGS)
+    yield from _rest(len(own) + overlaps.count - _MOST_WARNINGS)
+
+
+def _rest(more: int) -> Iterator[str]:
+    if more > 0:
+        yield f"... and {more} more"
+
+
+def _own_warnings(write: admission.Write, new: Pool) -> Iterator[str]:
+    """Yield the warnings that do not depend on other pools; the most important one first."""
     if write.old is not None and can_strand(write.old.offered(), new.offered()):
-        text = "takes addresses out of the pool, which is refused if one of them is in use"
-        yield Finding(document, text, warning=True)
+        yield "takes addresses out of the pool, which is refused if one of them is in use"
+    yield from new.notes(write.version)
 
 
 def _nameless(document: Document, new: Pool) -> Iterator[Finding]:
@@ -168,12 +202,6 @@ def _key(document: Document, pool: Pool) -> objects.PoolKey:
     """Return the pool's key; one without a name is told apart by where it stands."""
     name = pool.key.name or f"(without a name, {document.place})"
     return pool.key._replace(name=name)
-
-
-def _same(one: objects.PoolKey, other: objects.PoolKey) -> bool:
-    if not one.name or (one.kind, one.name) != (other.kind, other.name):
-        return False
-    return one.namespace == other.namespace or "" in (one.namespace, other.namespace)
 
 
 def _is_missing(problem: offer.Problem) -> bool:
