@@ -16,7 +16,8 @@ from webhook import admission, neighbours, statuses
 from webhook.pool import Pool, can_strand
 
 from . import fields, pools
-from .manifests import Document
+from .conversions import Target
+from .manifests import Document, File, shown
 
 _ANY = "*"  # no namespace has this name
 
@@ -72,16 +73,31 @@ def all_of(document: Document, context: Context) -> Iterator[Finding]:
         yield from list(_unknown_kind(document)) or _of_pool(document, context)
 
 
-def before_conversion(document: Document, version: str) -> Iterator[Finding]:
+def before_conversion(
+    document: Document, target: Target, *, lenient: bool = False
+) -> Iterator[Finding]:
     """Yield why an object cannot be converted: above all, values that make no sense.
 
     Caveats:
         Not the fields that are missing: an overlay may still bring them.
+
+    Args:
+        document: Any of a file.
+        target: What is to become of it.
+        lenient: Whether documents that are no objects are only warned of.
     """
-    yield from not_an_object(document)
+    yield from not_an_object(document, lenient=lenient)
     yield from _other_group(document)
     if pools.meant_kind(document.obj):
-        yield from list(_unknown_kind(document)) or _not_convertible(document, version)
+        yield from list(_unknown_kind(document)) or _on_conversion(document, target)
+
+
+def after_conversion(file: File) -> Iterator[Finding]:
+    """Yield a warning for each comment that gets lost."""
+    for number, source in enumerate(file.sources, start=1):
+        for comment in source.lost:
+            text = f"loses the comment {comment!r}: it is inside brackets, or aliases are near it"
+            yield Finding(f"{shown(file.path)}: document {number}", text, warning=True)
 
 
 def not_an_object(document: Document, *, lenient: bool = False) -> Iterator[Finding]:
@@ -143,16 +159,36 @@ def _of_pool(document: Document, context: Context) -> Iterator[Finding]:
         yield Finding(document, str(error))
 
 
-def _not_convertible(document: Document, version: str) -> Iterator[Finding]:
+def _on_conversion(document: Document, target: Target) -> Iterator[Finding]:
+    obj, version = _object(document), _version(document)
+    kind = values.text(obj, "kind")
+    if pools.has_version(kind, version) and not pools.has_version(kind, target.version):
+        text = f"stays as it is: {kind} has no version {target.version}"
+        yield Finding(document, text, warning=True)
+        return
+    for text in fields.unknown_fields(obj):
+        yield Finding(document, text, warning=True)
     try:
-        registry.convert(_object(document), f"{resources.GROUP}/{version}")
-        problems = Pool.read(_object(document)).problems(_version(document), None)
+        registry.convert(obj, target.api_version)
+        problems = Pool.read(obj).problems(version, None)
+        lost = list(target.losses(obj))
     except conversion_errors.ConversionError as error:
         yield Finding(document, str(error))
         return
-    for problem in problems:
-        if not _is_missing(problem):
-            yield Finding(document, _said(problem))
+    told = [problem for problem in problems if not _is_missing(problem)]
+    for problem in told:
+        yield Finding(document, _said(problem))
+    for name in () if told else lost:
+        yield _lost(document, name, target)
+
+
+def _lost(document: Document, name: str, target: Target) -> Finding:
+    """Return the finding about a field that gets lost; it is a warning if the user asked for it."""
+    text = (
+        f"spec.{name}: would be lost, since {target.version} cannot say it; "
+        "--with-annotation keeps it"
+    )
+    return Finding(document, text, warning=target.annotation is False)
 
 
 def _few_problems(write: admission.Write) -> Iterator[str]:
@@ -169,7 +205,7 @@ def _few_warnings(
     own = list(_own_warnings(write, new))
     overlaps = context.neighbours.overlaps(_key(document, new))
     yield from islice(chain(own, overlaps.warnings), _MOST_WARNINGS)
-    yield from _rest(len(own) + overlaps.count - _MOST_WARNINGS)
+    yield from _rest(len(own) + overlaps.total - _MOST_WARNINGS)
 
 
 def _rest(more: int) -> Iterator[str]:

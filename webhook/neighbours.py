@@ -40,7 +40,7 @@ def one_by_one(
 class Overlaps(NamedTuple):
     """The pools that share addresses with one pool."""
 
-    count: int
+    total: int
     """How many warnings there are."""
 
     warnings: Iterator[str]
@@ -73,9 +73,9 @@ class Index:
         met, visible = self._met[number], self._within[""] | self._within[key.namespace]
         named = intersections.members(met & visible)
         hidden = islice(intersections.members(met & ~visible), 1)
-        count = (met & visible).bit_count() + bool(met & ~visible)
+        total = (met & visible).bit_count() + bool(met & ~visible)
         return Overlaps(
-            count, (self._text(number, each) for part in (named, hidden) for each in part)
+            total, (self._text(number, each) for part in (named, hidden) for each in part)
         )
 
     def _text(self, mine: int, other: int) -> str:

@@ -23,7 +23,7 @@ def warnings(key: PoolKey, mine: offer.Offer, **others: tuple[PoolKey, offer.Off
     told = [text for text in neighbours.one_by_one(key, mine, dict(others.values())) if text]
     overlaps = neighbours.Index({**dict(others.values()), key: mine}).overlaps(key)
     assert list(overlaps.warnings) == told
-    assert overlaps.count == len(told)
+    assert overlaps.total == len(told)
     return told
 
 
