@@ -15,7 +15,7 @@ from kube import objects
 from webhook import admission, neighbours, statuses
 from webhook.pool import Pool, can_strand
 
-from . import fields, pools
+from . import fields, metadata, pools
 from .conversions import Target
 from .manifests import Document, File, shown
 
@@ -70,7 +70,8 @@ def all_of(document: Document, context: Context) -> Iterator[Finding]:
     yield from _list_without_items(document)
     yield from _other_group(document)
     if pools.meant_kind(document.obj):
-        yield from list(_unknown_kind(document)) or _of_pool(document, context)
+        found = list(_unknown_kind(document)) or _of_pool(document, context)
+        yield from {str(each): each for each in found}.values()  # two rules may say the same
 
 
 def before_conversion(
@@ -144,14 +145,19 @@ def _unknown_kind(document: Document) -> Iterator[Finding]:
 
 
 def _of_pool(document: Document, context: Context) -> Iterator[Finding]:
-    for text in fields.unknown_fields(_object(document)):
+    obj = _object(document)
+    for text in chain(fields.unknown_fields(obj), metadata.problems_of(obj)):
         yield Finding(document, text)
+    yield from _on_write(document, context)
+
+
+def _on_write(document: Document, context: Context) -> Iterator[Finding]:
+    """Yield what admission says when the pool is written."""
     try:
         new = Pool.read(_object(document))
-        yield from _nameless(document, new)
         write = admission.Write("", "UPDATE", _version(document), new, context.before(new))
         if not write.harmless:
-            for text in _few_problems(write):
+            for text in _few_problems(_object(document), write):
                 yield Finding(document, text)
             for text in _few_warnings(document, write, new, context):
                 yield Finding(document, text, warning=True)
@@ -191,11 +197,14 @@ def _lost(document: Document, name: str, target: Target) -> Finding:
     return Finding(document, text, warning=target.annotation is False)
 
 
-def _few_problems(write: admission.Write) -> Iterator[str]:
+def _few_problems(obj: values.JsonObject, write: admission.Write) -> Iterator[str]:
     """Yield the first problems of a pool, and how many more there are."""
     problems = write.problems
-    yield from map(_said, problems[:_MOST_PROBLEMS])
-    yield from _rest(len(problems) - _MOST_PROBLEMS)
+    texts = [_said(problem) for problem in problems]
+    blamed = {statuses.path_of(problem) for problem in problems}
+    texts += [f"{path}: is required" for path in fields.missing_fields(obj) if path not in blamed]
+    yield from texts[:_MOST_PROBLEMS]
+    yield from _rest(len(texts) - _MOST_PROBLEMS)
 
 
 def _few_warnings(
@@ -218,11 +227,6 @@ def _own_warnings(write: admission.Write, new: Pool) -> Iterator[str]:
     if write.old is not None and can_strand(write.old.offered(), new.offered()):
         yield "takes addresses out of the pool, which is refused if one of them is in use"
     yield from new.notes(write.version)
-
-
-def _nameless(document: Document, new: Pool) -> Iterator[Finding]:
-    if not new.key.name and not values.text(new.metadata, "generateName"):
-        yield Finding(document, "metadata.name: is required, or generateName")
 
 
 def _readable(documents: Iterable[Document]) -> Iterator[tuple[objects.PoolKey, Pool, offer.Offer]]:

@@ -244,9 +244,13 @@ def test_half_a_character_becomes_what_go_makes_of_it(bad: str) -> None:
 def test_a_name_never_breaks_its_line() -> None:
     pool = POOL.replace("blue", '"a\\nb"').replace("10.9.0.0/30", "x")
 
-    (line,) = run("validate", stdin=pool).stderr.splitlines()
+    lines = run("validate", stdin=pool).stderr.splitlines()
 
-    assert r"InClusterIPPool a\nb: spec.subnet" in line
+    places = [line.partition(": InClusterIPPool ")[2] for line in lines]
+    assert [place.split(":")[:2] for place in places] == [
+        [r"a\nb", " metadata.name"],
+        [r"a\nb", " spec.subnet"],
+    ]
 
 
 def test_numbers_that_json_lacks_are_told_from_strings() -> None:
