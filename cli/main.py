@@ -12,7 +12,7 @@ from conversion import registry, stash
 from kube import pod
 from webhook import options
 
-from . import conversions, findings, inputs, manifests
+from . import conversions, findings, inputs, manifests, preflight, validation
 from .errors import CliError, FileError, SyntaxProblemError
 
 
@@ -55,10 +55,10 @@ def convert(names: inputs.Names, to: str, in_place: bool, annotation: bool | Non
     target = conversions.Target(to, annotation)
     files, found = _read(names, lenient=in_place)
     for document in _documents(files):
-        found += findings.before_conversion(document, target, lenient=in_place)
+        found += preflight.before_conversion(document, target, lenient=in_place)
     _end_on(found)
     converted = [manifests.convert(file, target) for file in files]
-    _end_on([each for file in converted for each in findings.after_conversion(file)])
+    _end_on([each for file in converted for each in preflight.after_conversion(file)])
     if in_place:
         _save(files, converted)
     else:
@@ -85,11 +85,11 @@ def validate(names: inputs.Names, old_paths: Sequence[str]) -> None:
     old_files, old_found = _read(names.of(old_paths))
     found += old_found
     new, old = _documents(files), _documents(old_files)
-    context = findings.Context.of(new, old)
+    context = validation.Context.of(new, old)
     for document in old:
         found += findings.not_an_object(document)
     for document in new:
-        found += findings.all_of(document, context)
+        found += validation.all_of(document, context)
     _end_on(found)
 
 

@@ -5,30 +5,16 @@ ruamel.yaml keeps comments, key order and quoting, but lays a text out anew.  So
 top-level fields of a document that change; the others are copied as they are written.
 """
 
-import io
-import json
-import sys
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, cast
+from collections.abc import Iterator
 
 import yaml
-from ruamel.yaml import YAML
-from ruamel.yaml.comments import CommentedMap, CommentedSeq
-from ruamel.yaml.nodes import ScalarNode, SequenceNode
-from ruamel.yaml.resolver import VersionedResolver
-from ruamel.yaml.scalarstring import DoubleQuotedScalarString, PlainScalarString
-from ruamel.yaml.tag import Tag
-from typing_extensions import override
 
 from conversion import values
 
-from . import comments, scalars, yamltext
+from . import trees, yamltext
 
-_TAGS = {
-    name: Tag(suffix=f"tag:yaml.org,2002:{name}") for name in ("map", "merge", "null", "seq", "str")
-}
-
-Tree = Any  # of ruamel.yaml: a CommentedMap, a CommentedSeq or a text as it is written
+_USUAL = trees.Indents(fields=2, dashes=0)
+"""How kubectl and most people write."""
 
 
 def rewrite(text: str, old: object, new: object) -> str | None:
@@ -63,7 +49,7 @@ def _rewritten(text: str, old: object, new: object) -> str:
         assert values.is_object(new)
         return _by_fields(text, root, old, new, indents)
     begin, end = root.start_mark.index, _line_end(text, root)
-    return text[:begin] + _edited(text[begin:end], old, new, indents) + text[end:]
+    return text[:begin] + trees.edit(text[begin:end], old, new, indents) + text[end:]
 
 
 def _by_fields(
@@ -71,7 +57,7 @@ def _by_fields(
     root: yaml.MappingNode,
     old: values.JsonObject,
     new: values.JsonObject,
-    indents: tuple[int, int],
+    indents: trees.Indents,
 ) -> str:
     """Write a block mapping, each of its fields by itself."""
     parts, at = list[str](), 0
@@ -81,105 +67,19 @@ def _by_fields(
         at = end
         if name not in new:
             continue
-        same = old[name] == new[name]
-        field = text[begin:end]
-        parts.append(
-            field if same else _edited(field, {name: old[name]}, {name: new[name]}, indents)
-        )
-    for name in new.keys() - old.keys():
+        field, before, after = text[begin:end], {name: old[name]}, {name: new[name]}
+        parts.append(field if before == after else trees.edit(field, before, after, indents))
+    for name in (name for name in new if name not in old):
         parts += ["" if parts[-1].endswith("\n") else "\n", yamltext.dump({name: new[name]})]
     return "".join(parts) + text[at:]
 
 
-def _edited(text: str, old: object, new: object, indents: tuple[int, int]) -> str:
-    editor: Tree = YAML()  # its own annotations are partial
-    editor.Resolver = _Resolver
-    editor.preserve_quotes = True
-    editor.width = sys.maxsize
-    mapping, offset = indents
-    editor.indent(mapping=mapping, sequence=offset + 2, offset=offset)
-    tree: Tree = editor.load(text)
-    _change(tree, old, new)
-    written = io.StringIO()
-    editor.dump(tree, written)
-    return written.getvalue() if text.endswith("\n") else written.getvalue().removesuffix("\n")
-
-
-class _Resolver(VersionedResolver):
-    """Takes every scalar as the text that it is written as, so that it is written so again."""
-
-    @override
-    def resolve(self, kind: object, value: object, implicit: Sequence[bool]) -> Tag:
-        if kind is ScalarNode:
-            special = {"": "null", "<<": "merge"} if implicit[0] else {}
-            return _TAGS[special.get(str(value), "str")]
-        return _TAGS["seq" if kind is SequenceNode else "map"]
-
-
-def _change(tree: Tree, old: object, new: object) -> None:
-    """Make the tree of `old` that of `new`, by as few changes as possible."""
-    if _are_maps(old, new):
-        _change_map(tree, cast("values.JsonObject", old), cast("values.JsonObject", new))
-    else:
-        _change_list(tree, cast("list[object]", old), cast("list[object]", new))
-
-
-def _change_map(tree: Tree, old: Mapping[str, object], new: Mapping[str, object]) -> None:
-    """Change fields in place; those that are new come where the first one goes, or at the end."""
-    for name in old.keys() & new.keys():
-        if old[name] != new[name]:
-            _change_item(tree, name, old[name], new[name])
-    gone = [name for name in tree if name not in new]
-    place = list(tree).index(gone[0]) if gone else len(tree)
-    added = [name for name in new if name not in old]
-    for number, name in enumerate(added):
-        tree.insert(place + number, _tree(name), _tree(new[name]))
-    comments.move(tree, gone, added)
-    for name in gone:
-        del tree[name]
-
-
-def _change_list(tree: Tree, old: Sequence[object], new: Sequence[object]) -> None:
-    for at, (before, after) in enumerate(zip(old, new, strict=False)):
-        if before != after:
-            _change_item(tree, at, before, after)
-    del tree[len(new) :]
-    tree.extend(map(_tree, new[len(old) :]))
-
-
-def _change_item(tree: Tree, at: str | int, old: object, new: object) -> None:
-    if _are_maps(old, new) or _are_lists(old, new):
-        _change(tree[at], old, new)
-    else:
-        tree[at] = _tree(new)
-
-
-def _are_maps(*all_of: object) -> bool:
-    return all(isinstance(each, dict) for each in all_of)
-
-
-def _are_lists(*all_of: object) -> bool:
-    return all(isinstance(each, list) for each in all_of)
-
-
-def _tree(value: object) -> Tree:
-    """Return the tree of a new value."""
-    if values.is_object(value):
-        return CommentedMap((_tree(name), _tree(each)) for name, each in value.items())
-    if isinstance(value, list):
-        return CommentedSeq(map(_tree, cast("list[object]", value)))
-    if isinstance(value, str):
-        quoted = scalars.needs_quotes(value)
-        return DoubleQuotedScalarString(value) if quoted else PlainScalarString(value)
-    return PlainScalarString(json.dumps(value))
-
-
-def _indents(root: yaml.Node) -> tuple[int, int]:
+def _indents(root: yaml.Node) -> trees.Indents:
     """Return by how much a document indents fields, and the dashes of lists: as it does first."""
-    fields, dashes = 2, 0
     found = list(_nested(root))
-    fields = next((by for kind, by in found if kind is yaml.MappingNode), fields)
-    return fields, next((by for kind, by in found if kind is yaml.SequenceNode), dashes)
+    fields = next((by for kind, by in found if kind is yaml.MappingNode), _USUAL.fields)
+    dashes = next((by for kind, by in found if kind is yaml.SequenceNode), _USUAL.dashes)
+    return trees.Indents(fields, dashes)
 
 
 def _nested(node: yaml.Node) -> Iterator[tuple[type[yaml.Node], int]]:
