@@ -158,6 +158,13 @@ def test_a_pool_that_has_the_version_stays_as_it_is_written(spec: str) -> None:
     assert convert(stdin=text) == text
 
 
+def test_a_pool_in_json_that_has_the_version_stays_as_it_is_written() -> None:
+    pool = yaml.safe_load(POOL.replace("v1alpha1", "v1alpha2"))
+    text = json.dumps(pool, separators=(" ,", " :")) + "\n\n" + json.dumps(pool)
+
+    assert convert(stdin=text) == text
+
+
 def test_only_the_fields_that_change_are_laid_out_anew() -> None:
     text = POOL.replace("{name: blue}", "{ name:   blue,\n  labels: { a:   b } }   # as is")
 
@@ -172,6 +179,21 @@ def test_scalars_of_a_field_that_changes_stay_as_they_are_written() -> None:
     text = POOL.replace("{subnet: 10.9.0.0/30}\n", f"\n  subnet: 10.9.0.0/30{rest}")
 
     assert convert(stdin=text).endswith(rest)
+
+
+def test_an_empty_value_is_null_where_brackets_are_laid_out_anew() -> None:
+    text = POOL.replace("{subnet: 10.9.0.0/30}", "{subnet: 10.9.0.0/30, x: {d: , e: 1}} # here")
+
+    assert convert(stdin=text).endswith("x: {d: null, e: 1}} # here\n")
+
+
+def test_a_change_does_not_reach_an_alias() -> None:
+    spec = "{addresses: &a [10.9.0.9], x: *a, start: 10.9.0.2, end: 10.9.0.3, prefix: 24}"
+
+    (pool,) = yaml.safe_load_all(convert(stdin=POOL.replace("{subnet: 10.9.0.0/30}", spec)))
+
+    assert pool["spec"]["addresses"] == ["10.9.0.9", "10.9.0.2-10.9.0.3"]
+    assert pool["spec"]["x"] == ["10.9.0.9"]
 
 
 def test_a_comment_that_gets_lost_is_named() -> None:
