@@ -296,8 +296,8 @@ async def test_a_pool_with_many_claims_that_changes_leaves_others_their_turns(
 ) -> None:
     cluster.pool("10.0.0.0/16")
     for number in range(CROWD):
-        meta = {"deletionTimestamp": "2026-01-01T00:00:00Z", "finalizers": ["x"]}
-        cluster.claim(f"claim-{number}", **meta)
+        at = "2026-01-01T00:00:00Z"
+        cluster.claim(f"claim-{number}", deletionTimestamp=at, finalizers=["x"])
     controller = Controller(cluster, Caches(cluster, CONTRACT, Scope()))
     await running.fill(controller.state)
     (old,) = controller.state.caches.pools[POOLS.kind]

@@ -318,9 +318,7 @@ def storm_and_one(api: Busy) -> None:
     api.claim("calm", "calm", second=59)
 
 
-async def test_a_new_leader_serves_what_waits_before_it_looks_at_all_that_is_served() -> (
-    None
-):
+async def test_a_new_leader_serves_what_waits_before_it_looks_at_all_that_is_served() -> None:
     api = Busy()
     for number in range(STORM):
         api.claim(f"served-{number}")
