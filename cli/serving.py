@@ -8,7 +8,7 @@ import click
 import uvloop
 
 from conversion import errors as conversion_errors
-from webhook import app, errors, server, tls
+from webhook import app, errors, server, tls, worker
 
 from .errors import CliError
 
@@ -23,6 +23,7 @@ def run(host: str, port: int, folder: Path, minimum: str, ciphers: str) -> None:
     try:
         certificates = tls.Certificates(files, tls.VERSIONS[minimum], ciphers)
         webhook = server.Server(app.create_app(), host, port, certificates.context)
+        worker.share_interpreter()
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(_serve(webhook))
     except (errors.CertificateError, conversion_errors.MissingPairError) as error:

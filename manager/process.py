@@ -13,7 +13,7 @@ import uvloop
 
 from conversion.errors import MissingPairError
 from kube.errors import ConfigError
-from webhook import tls
+from webhook import tls, worker
 from webhook.app import create_app
 from webhook.errors import CertificateError
 from webhook.inuse import Later
@@ -33,6 +33,7 @@ def run(flags: Flags, unknown: list[str]) -> int:
     """Run until SIGTERM or SIGINT; returns the exit status."""
     if unknown:
         log.warning("unknown flags are ignored", flags=unknown)
+    worker.share_interpreter()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(_main(flags))
 

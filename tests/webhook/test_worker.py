@@ -2,6 +2,7 @@
 """Large reviews leave the event loop to others, and only so many of them wait."""
 
 import asyncio
+import sys
 import threading
 
 import pytest
@@ -68,6 +69,15 @@ async def test_a_caller_that_gives_up_frees_its_place_only_when_the_job_is_done(
                 await asyncio.sleep(0.001)
             else:
                 break
+
+
+def test_the_event_loop_soon_has_its_turn_beside_a_thread() -> None:
+    before = sys.getswitchinterval()
+    try:
+        worker.share_interpreter()
+        assert sys.getswitchinterval() == pytest.approx(0.001)
+    finally:
+        sys.setswitchinterval(before)
 
 
 def test_a_body_with_a_packed_annotation_counts_as_large() -> None:
