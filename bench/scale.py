@@ -7,6 +7,7 @@ claim.
 """
 
 import itertools
+import signal
 import time
 from collections.abc import Callable, Iterator
 
@@ -19,6 +20,7 @@ from setting import POOL, PROBE, Crowd, await_serving, cluster, restart
 from envtest import manifests
 from envtest.client import Json
 from envtest.errors import RefusedError
+from envtest.manager import Manager
 from envtest.provider import Provider
 from envtest.tenants import Tenant
 from envtest.waiting import until
@@ -27,6 +29,9 @@ _CPU_SECONDS = 5.0  # for a restart with 10,000 claims
 _IDLE_MIB, _SERVED_MIB, _LARGE_MIB = 100.0, 128.0, 512.0
 _COUNTED_SECONDS = 300.0  # until a pool's status counts 100,000 addresses that came at once
 _CACHING_SECONDS = 900.0  # for an API server to read as many objects from etcd, in each version
+_HANDOVER_SECONDS = 2.0
+_TAKEOVER_SECONDS = 15.0 + 2.0  # the lease, and as much
+_LOADED = "caches loaded"
 _REVIEW_MS = 50.0  # of our CPU, whatever is in use
 _REVIEWS = 5  # of each kind
 _WRITES = {"create", "update", "patch", "delete", "deletecollection"}
@@ -60,6 +65,7 @@ def generated(count: int, _turns: int) -> Iterator[table.Figure]:
         _fill(provider, tenant, count)
         yield from _restarted(provider, count, _LARGE_MIB, None)
         yield from _reviews(provider, tenant, count)
+        yield from _handovers(provider, tenant, count)
 
 
 def _reviews(provider: Provider, tenant: Tenant, count: int) -> Iterator[table.Figure]:
@@ -82,6 +88,36 @@ def _reviews(provider: Provider, tenant: Tenant, count: int) -> Iterator[table.F
         cpu = 1000 * (usage.cpu_seconds(provider.manager.pid) - before) / _REVIEWS
         yield table.limited(f"{what} beside {count} addresses, CPU", cpu, _REVIEW_MS, "ms")
         yield table.Figure(f"{what} beside {count} addresses", f"{took:.0f} ms")
+
+
+def _handovers(provider: Provider, tenant: Tenant, count: int) -> Iterator[table.Figure]:
+    """Yield how long a new claim waits when the leader goes, with a standby that is ready."""
+    leader, standby = provider.manager, provider.new_manager("standby")
+    for how, most in ((signal.SIGTERM, _HANDOVER_SECONDS), (signal.SIGKILL, _TAKEOVER_SECONDS)):
+        _get_ready(standby)
+        began = time.perf_counter()
+        leader.signal(how)
+        name = f"after-{how.name.lower()}"
+        tenant.add_claim(name, "pool")
+        until("it is served", lambda: tenant.status(name), lambda s: "addressRef" in s)  # noqa: B023 - used at once
+        taken = time.perf_counter() - began
+        what = f"{how.name} of the leader to a new claim, {count} claims"
+        yield table.limited(what, taken, most, "s")
+        leader.kill()
+        leader, standby = standby, leader
+
+
+def _get_ready(standby: Manager) -> None:
+    """Start a manager, and return when it has its caches and is idle."""
+    before = standby.log.read_text().count(_LOADED) if standby.log.exists() else 0
+    standby.run()
+    until(
+        "the standby has its caches",
+        lambda: standby.log.read_text().count(_LOADED),
+        lambda now: now > before,
+        _COUNTED_SECONDS,
+    )
+    usage.settle(standby.pid)
 
 
 def _shrink(tenant: Tenant, name: str, last: int, network: str) -> None:

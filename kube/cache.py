@@ -99,7 +99,8 @@ class Cache(Generic[T]):
         self._open = asyncio.Event()  # cleared while nothing may change
         self._open.set()
         self._passing: list[tuple[int, asyncio.Future[None]]] = []  # waits for a revision
-        self._patience: asyncio.Timeout | None = None  # of a watch that may be cut short
+        self._patience: asyncio.Timeout | None = None  # of the watch that runs now
+        self._short = False  # whether that is one for a proof of freshness
         self._turn = asyncio.Lock()  # one proof of freshness at a time
         self._asked = self._proven = (
             0  # calls of `catch_up` so far, and how many of them are served
@@ -181,20 +182,21 @@ class Cache(Generic[T]):
         """Wait until the watch has passed a revision."""
         if self._revision >= revision:
             return
-        loop = asyncio.get_running_loop()
-        waiting = (revision, loop.create_future())
+        waiting = (revision, asyncio.get_running_loop().create_future())
         self._passing.append(waiting)
-        self._set_patience(loop.time() + _GRACE_SECONDS)
+        if not self._short:
+            self._cut_watch(_GRACE_SECONDS)
         try:
             await waiting[1]
         finally:
             if waiting in self._passing:
                 self._passing.remove(waiting)
 
-    def _set_patience(self, until: float | None) -> None:
-        """Let the watch that runs now be cut short at a time, or (None) go on."""
+    def _cut_watch(self, seconds: float | None) -> None:
+        """End the watch that runs now, in so many seconds; None: let it go on."""
         if self._patience is not None and not self._patience.expired():
-            self._patience.reschedule(until)
+            now = asyncio.get_running_loop().time()
+            self._patience.reschedule(None if seconds is None else now + seconds)
 
     @contextmanager
     def held(self) -> Generator[None]:
@@ -295,12 +297,13 @@ class Cache(Generic[T]):
     async def _watch(self) -> bool:
         """Watch until the server ends it, or a proof of freshness does: then return True."""
         params = {"resourceVersion": str(self._revision), "allowWatchBookmarks": "true"}
-        if self._passing:
+        self._short = bool(self._passing)
+        if self._short:
             params["timeoutSeconds"] = _SHORT_SECONDS
         lines = self._api.watch(self.resource, self.namespace, params)
         try:
             async with asyncio.timeout(None) as patience, aclosing(lines) as events:
-                self._patience = None if self._passing else patience
+                self._patience = patience
                 async for line in events:
                     await self._open.wait()
                     self._apply(line)
@@ -345,7 +348,7 @@ class Cache(Generic[T]):
             elif not passed.done():
                 passed.set_result(None)
         if waiting and not self._passing:
-            self._set_patience(None)
+            self._cut_watch(0 if self._short else None)  # a short one would not soon help again
 
     def _passed_by(self, page: RawList) -> bool:
         """Tell whether the copy has more already than a list that began earlier."""

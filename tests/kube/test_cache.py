@@ -344,7 +344,7 @@ class Server(FakeApi):
         for line in tuple(self.changes(resource, namespace, seen)):
             yield line
         yield event("BOOKMARK", {"metadata": {"resourceVersion": str(self._revision)}})
-        await asyncio.sleep(0.01)
+        await asyncio.Event().wait()  # nothing else comes, until whoever watches leaves
 
 
 FOREIGN = GroupVersionResource("example.com", "v1", "Thing", "things")
