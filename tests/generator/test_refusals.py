@@ -222,15 +222,17 @@ REFUSED: dict[str, tuple[type[model.Model], str]] = {
     "pattern of many": (
         spec(Annotated[str, Field(pattern="^a{1001}$")]),
         (
-            ".x: the pattern '^a{1001}$' repeats a part 1001 times, but Go at most 1000 times: use "
-            "min_length and max_length, or a CEL rule"
+            ".x: the API server can't read the pattern '^a{1001}$': invalid repetition size: "
+            "{1001} (a part is repeated at most 1000 times, through all levels: use min_length and "
+            "max_length, or a CEL rule)"
         ),
     ),
     "pattern of many, in two steps": (
         spec(Annotated[str, Field(pattern="([{][x)]{2,11}b?){92}")]),
         (
-            ".x: the pattern '([{][x)]{2,11}b?){92}' repeats a part 1012 times, but Go at most "
-            "1000 times: use min_length and max_length, or a CEL rule"
+            ".x: the API server can't read the pattern '([{][x)]{2,11}b?){92}': invalid repetition "
+            "size: {92} (a part is repeated at most 1000 times, through all levels: use min_length "
+            "and max_length, or a CEL rule)"
         ),
     ),
     "one of fields that are not there": (
@@ -257,11 +259,15 @@ REFUSED: dict[str, tuple[type[model.Model], str]] = {
     ),
     "look-ahead": (
         spec(Annotated[int | str, markers.IntOrString(pattern="^(?!x)")]),
-        ".x: the pattern '^(?!x)' has '(?!', which Go does not know: use a CEL rule",
+        (
+            ".x: the API server can't read the pattern '^(?!x)': invalid perl operator: (?! "
+            "(it has no look-around and no comments: use a CEL rule, which can combine several "
+            "patterns)"
+        ),
     ),
     "no pattern": (
         spec(Annotated[int | str, markers.IntOrString(pattern="(")]),
-        (".x: the pattern '(' is no regular expression: unclosed group"),
+        ".x: the API server can't read the pattern '(': missing ): (",
     ),
     "field path": (
         spec(int, 0, rule("self.x > 0", field_path=".y")),
