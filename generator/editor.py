@@ -151,6 +151,8 @@ def _value(key: str, schema: Mapping[str, Any]) -> object:
             return {name: draft_07(child) for name, child in value.items()}
         case "items" | "additionalProperties":
             return draft_07(value)
+        case "anyOf":
+            return [draft_07(option) for option in value]
         case _:
             return value
 
