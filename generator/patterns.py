@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 r"""Regular expressions as the API server reads them: by Go's `regexp`, which has RE2's syntax.
 
-RE2 itself judges and matches them here.  What Go refuses besides is looked for first.
+RE2 itself judges and matches them here.  What Go refuses besides is looked for, too.
 
 Caveats:
     Go refuses an expression that is nested 1000 levels deep, which is not looked for.  Categories
@@ -51,7 +51,7 @@ def matches(pattern: str, text: str) -> bool:
 
 def problem(pattern: str) -> str:
     """Return why the API server would not read a pattern; nothing if it does."""
-    reason = _unlike_go(pattern) or _beyond_re2(pattern)
+    reason = _beyond_re2(pattern) or _unlike_go(pattern)
     return f"the API server can't read the pattern {pattern!r}: {reason}" if reason else ""
 
 

@@ -249,8 +249,9 @@ def _absent(rule: str, schema: Schema) -> Problems:
     if schema.get("type") != "object" or "additionalProperties" in schema:
         return
     known = {*schema.get("properties", {}), *(_TYPE_META if _EMBEDDED in schema else ())}
+    names = set(map(cel.name, known))
     for name in _ASKED.findall(_TEXT.sub("''", rule)):
-        if name not in map(cel.name, known):
+        if name not in names:
             yield (
                 f"the rule {rule!r} asks for self.{name}, which is not in the schema: choose of "
                 f"{', '.join(sorted(known)) or 'none'}"

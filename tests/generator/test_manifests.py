@@ -2,6 +2,7 @@
 """The committed manifests are what the models say: the golden test of all generated files."""
 
 import errno
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -253,7 +254,7 @@ def test_rules_that_end_the_program_are_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "ending_rules.py").write_text("raise SystemExit(0)")
-    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
 
     result = run("--out", tmp_path / "out", "--rules", "ending_rules")
 
