@@ -278,8 +278,6 @@ class _Generator(GenerateJsonSchema):
     def _keys_refused(self, schema: Mapping[str, Any]) -> JsonSchemaValue:
         """Mark a map whose keys are no strings in Python."""
         keys = self.generate_inner(schema["keys_schema"]) if "keys_schema" in schema else {}
-        if REFUSED in keys:
-            return _refused(keys[REFUSED])
         kind = keys.get("type", "any" if keys.keys() - {"$ref"} else "string")
         if kind == "string":
             return {}

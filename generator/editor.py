@@ -202,4 +202,6 @@ def _or_null(result: Schema) -> Schema:
     changed: Schema = {"type": [*([types] if isinstance(types, str) else types), "null"]}
     if "enum" in result:
         changed["enum"] = [*result["enum"], None]
+    if "anyOf" in result:
+        changed["anyOf"] = [*result["anyOf"], {"type": "null"}]
     return changed if types else {}

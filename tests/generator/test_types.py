@@ -18,6 +18,7 @@ from typing import Annotated, Any, ClassVar, Literal
 import pydantic.dataclasses
 import pytest
 import yaml
+from jsonschema import Draft7Validator
 from pydantic import (
     AfterValidator,
     AliasChoices,
@@ -146,6 +147,18 @@ TRANSLATED: dict[str, tuple[Any, dict[str, Any], list[JsonValue], list[JsonValue
         {**TEXT, "enum": ["red", "blue", "none"]},
         ["red", "none"],
         ["x"],
+    ),
+    "int, str or null": (
+        Annotated[int | str | None, markers.Nullable()],
+        {**INT_OR_STRING, "nullable": True},
+        [1, "x", None],
+        [0.5],
+    ),
+    "one of two or null": (
+        Annotated[IPv4Address | Literal["auto"] | None, markers.Nullable()],
+        {**TEXT, "nullable": True, "anyOf": [{"format": "ipv4"}, {"enum": ["auto"]}]},
+        ["10.0.0.7", "auto", None],
+        ["fd00::7", 1],
     ),
     "map with keys of an enumeration": (
         dict[Colour, LOW],
@@ -284,6 +297,18 @@ def test_a_type_is_said_in_the_words_of_the_api_server(name: str) -> None:
     kind, schema, _, _ = TRANSLATED[name]
 
     assert structural.schema_of(spec_of(kind))["properties"]["x"] == schema
+
+
+@every_type
+def test_an_editor_underlines_what_it_refuses(name: str) -> None:
+    kind, schema, good, bad = TRANSLATED[name]
+    bad = [value for value in bad if not (isinstance(value, dict) and "key in" in str(schema))]
+    formats: Any = Draft7Validator.FORMAT_CHECKER
+    drafted = editor.draft_07(structural.schema_of(spec_of(kind))["properties"]["x"])
+    validator: Any = Draft7Validator(drafted, format_checker=formats)
+
+    assert [value for value in good if not validator.is_valid(value)] == []
+    assert [value for value in bad if validator.is_valid(value)] == []
 
 
 @every_type
