@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """The bases of all types: how Python says what stands in a manifest."""
 
-from collections.abc import Mapping
-from typing import Annotated, Any, ClassVar, cast
+from collections.abc import Iterable, Mapping
+from typing import Annotated, Any, ClassVar, Literal, cast
 
-from pydantic import BaseModel, ConfigDict, GetJsonSchemaHandler, JsonValue
+from pydantic import BaseModel, ConfigDict, GetJsonSchemaHandler, JsonValue, SecretStr
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 from typing_extensions import override
@@ -13,6 +13,9 @@ from .markers import CEL, Opaque, Version
 from .resources import Resource
 
 _INITIALISMS = frozenset({"ip"})  # words that Kubernetes writes in capitals, but for the first one
+
+_MASK = str(SecretStr("secret"))
+"""What Pydantic writes for a secret."""
 
 
 def json_name(attribute: str) -> str:
@@ -50,8 +53,17 @@ class Model(BaseModel):
 
         Guarantees:
             Only what was set: `model_validate(value).as_json() == value`, unknown fields aside.
+            Secrets are shown.  `computed_field`s, which nobody could set, are not there.
         """
-        return self.model_dump(mode="json", exclude_unset=True)
+        dumped = self._dumped("json")
+        if _MASK not in repr(dumped):
+            return dumped
+        return cast("dict[str, Any]", _revealed(dumped, self._dumped("python")))
+
+    def _dumped(self, mode: Literal["json", "python"]) -> dict[str, Any]:
+        return self.model_dump(
+            mode=mode, by_alias=True, exclude_unset=True, exclude_computed_fields=True
+        )
 
     @classmethod
     @override
@@ -77,6 +89,20 @@ class Model(BaseModel):
             resolved = handler.resolve_ref_schema(schema)
             resolved["x-kubernetes-validations"] = [rule.as_schema() for rule in cls.rules]
         return schema
+
+
+def _revealed(dumped: JsonValue, value: object) -> JsonValue:
+    """Return JSON with the secrets of the value that it was made of."""
+    if isinstance(value, SecretStr):
+        return value.get_secret_value()
+    if isinstance(dumped, dict) and isinstance(value, Mapping):
+        values = cast("Mapping[object, object]", value).values()
+        pairs = zip(dumped.items(), values, strict=False)
+        return {name: _revealed(item, it) for (name, item), it in pairs}
+    if isinstance(dumped, list) and isinstance(value, list | tuple):
+        items = cast("Iterable[object]", value)
+        return [_revealed(item, it) for item, it in zip(dumped, items, strict=False)]
+    return dumped
 
 
 class Object(Model):

@@ -14,9 +14,7 @@ IntOrString = Annotated[int | str, markers.IntOrString()]
 _NUMBER = r"(([0-9]+(\.[0-9]*)?)|(\.[0-9]+))"
 _QUANTITY = rf"^(\+|-)?{_NUMBER}(([KMGTPE]i)|[numkMGTPE]|([eE](\+|-)?{_NUMBER}))?$"
 
-Quantity = Annotated[
-    int | Annotated[str, Field(pattern=_QUANTITY)], markers.IntOrString(pattern=_QUANTITY)
-]
+Quantity = Annotated[int | Annotated[str, Field(pattern=_QUANTITY)], markers.IntOrString()]
 """An amount with a unit, such as `500m` or `2Gi`.
 
 Source: k8s.io/apimachinery, `resource.Quantity`, with the pattern that controller-gen gives it.

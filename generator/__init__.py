@@ -8,7 +8,7 @@
     models                                           -> API reference, JSON schemas for editors
 
 May import `api` and `kube`; the declarations of the sibling packages are loaded by name.  Only this
-package imports jinja2.
+package imports jinja2 and re2.
 
 Start reading at `manifests.py`, which is the list of files; `structural.py` is where the work is.
 Run `python -m generator` to write, with `--check` to compare, with `--models` for kinds of

@@ -61,7 +61,9 @@ def main(  # noqa: PLR0913 - one for each option
 
     From the models in api/ come an API reference and JSON schemas for editors, too.
 
-    With --models, generate from any other models.  Writing ends with a line of figures.
+    With --models, generate from any other models; without it, run it from the root of this
+    project's repository.  Writing ends with a line of figures.  Files that were not generated are
+    not replaced.
     """
     if models is None:
         reference = reference or (REFERENCE if out is None else None)
@@ -90,6 +92,7 @@ def _rendered(
 ) -> tuple[float, dict[Path, str]]:
     """Return the process time in seconds when all was imported, and the files."""
     if models is None:
+        _check_place()
         found, command = kinds.KINDS, manifests.COMMAND
         access, self_signed = rbac.load(rules), rbac.load(rbac.SELF_SIGNED_MODULES)
         imported = time.process_time()
@@ -106,6 +109,20 @@ def _rendered(
     if reference is not None:
         files[reference] = manifests.reference_page(found, command)
     return imported, files
+
+
+def _check_place() -> None:
+    """See that the current folder has the models that our manifests are made of.
+
+    Raises:
+        PlaceError: it has not.
+    """
+    here = Path("api", "kinds.py")
+    if not (here.exists() and here.samefile(kinds.__file__)):
+        raise errors.PlaceError(
+            "this would write the manifests of this project's own kinds, but the current folder is "
+            "not the root of its repository: for other kinds, write --models PACKAGE"
+        )
 
 
 def _check(files: dict[Path, str]) -> int:

@@ -151,6 +151,8 @@ def _value(key: str, schema: Mapping[str, Any]) -> object:
             return {name: draft_07(child) for name, child in value.items()}
         case "items" | "additionalProperties":
             return draft_07(value)
+        case "anyOf":
+            return [draft_07(option) for option in value]
         case _:
             return value
 
@@ -200,4 +202,6 @@ def _or_null(result: Schema) -> Schema:
     changed: Schema = {"type": [*([types] if isinstance(types, str) else types), "null"]}
     if "enum" in result:
         changed["enum"] = [*result["enum"], None]
+    if "anyOf" in result:
+        changed["anyOf"] = [*result["anyOf"], {"type": "null"}]
     return changed if types else {}

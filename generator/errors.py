@@ -10,6 +10,7 @@
   * ModelsError: a package of models can't be read
   * RulesError: the access rules of a package can't be read
   * OutputError: a generated file can't be written, or compared with what is there
+  * PlaceError: our own manifests would go into a folder of another project
 """
 
 from pathlib import Path
@@ -82,9 +83,13 @@ class RulesError(GenerationError):
 
 
 class OutputError(GenerationError):
-    """The file system refused; `what` could not be done to the file."""
+    """A file can't be written or compared, or is not one of ours to replace."""
 
-    def __init__(self, path: Path, what: str, cause: OSError) -> None:
-        super().__init__(f"{path}: can't be {what}: {cause.strerror}")
+    def __init__(self, path: Path, problem: str) -> None:
+        super().__init__(f"{path}: {problem}")
         self.path = path
-        self.what = what
+        self.problem = problem
+
+
+class PlaceError(GenerationError):
+    """The manifests of this project are asked for in a folder of another one."""

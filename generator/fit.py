@@ -54,7 +54,7 @@ def problems(value: JsonValue, schema: Schema, path: str = "") -> Problems:
         return
     if value not in schema.get("enum", [value]):
         yield where, f"{value!r} is none of {', '.join(map(repr, schema['enum']))}"
-    for problem in _beyond(value, schema):
+    for problem in (*_beyond(value, schema), *_none_of(value, schema)):
         yield where, problem
     if isinstance(value, dict):
         yield from _fields(value, schema, path)
@@ -86,6 +86,13 @@ def _beyond(value: JsonValue, schema: Schema) -> Iterator[str]:
             yield f"{value!r} is not between min{name} {low} and max{name} {high}"
     if isinstance(value, str):
         yield from _text(value, schema)
+
+
+def _none_of(value: JsonValue, schema: Schema) -> Iterator[str]:
+    """Yield why a value is none of the alternatives."""
+    reasons = [[problem for _, problem in problems(value, it)] for it in schema.get("anyOf", ())]
+    if reasons and all(reasons):
+        yield ", and ".join(each[0] for each in reasons)
 
 
 def _text(value: str, schema: Schema) -> Iterator[str]:

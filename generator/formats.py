@@ -30,8 +30,8 @@ _MAX_HOSTNAME, _MAX_LABEL = 255, 63  # bytes
 
 _TIME = re.compile(r"([0-9]{2}):([0-9]{2}):([0-9]{2})(.[0-9]+)?(z|[+-][0-9]{2}:[0-9]{2})")
 
-_GO_DURATION = re.compile(r"[-+]?(0|(([0-9]+\.?[0-9]*|\.[0-9]+)(ns|us|µs|μs|ms|s|m|h))+)")
-_AMOUNT = re.compile(r"[0-9]+\s*([A-Za-zµ]+)", re.ASCII)
+_GO_DURATION = re.compile(r"[-+]?(0|(([0-9]++\.?[0-9]*+|\.[0-9]++)(ns|us|µs|μs|ms|s|m|h))+)")
+_AMOUNT = re.compile(r"(?<![0-9])[0-9]++\s*+([A-Za-zµ]+)", re.ASCII)
 _UNIT = re.compile(
     r"ns|us|µs|ms|[smhdw]|hr|wk|(nano|micro|milli|sec|min|hour|day|week).*", re.IGNORECASE
 )
@@ -213,3 +213,28 @@ KNOWN: Mapping[str, frozenset[str]] = {
     "number": frozenset({"double", "float"}),
 }
 """The formats of each type that the API server knows; of others it warns, and checks nothing."""
+
+_CIDR = 'a str with Format("cidr")'
+INSTEAD: Mapping[str, str] = {
+    "base64": 'a str with Format("byte")',
+    "base64url": "a str with a pattern",
+    "directory-path": "a str",
+    "file-path": "a str",
+    "ipv4interface": _CIDR,
+    "ipv4network": _CIDR,
+    "ipv6interface": _CIDR,
+    "ipv6network": _CIDR,
+    "ipvanyaddress": "IPv4Address | IPv6Address",
+    "ipvanyinterface": _CIDR,
+    "ipvanynetwork": _CIDR,
+    "multi-host-uri": 'a str with Format("uri")',
+    "name-email": 'a str with Format("email")',
+    "path": "a str",
+    "regex": "a str",
+    "time": "a str with a pattern, or values.Timestamp for a moment",
+    "uuid1": "UUID",
+    "uuid6": "UUID",
+    "uuid7": "UUID",
+    "uuid8": "UUID",
+}
+"""What to write instead of a type of Python whose format the API server does not know."""

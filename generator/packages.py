@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Finds the kinds in a package of models, whosever it is."""
 
-import importlib
 import pkgutil
 import sys
 from collections.abc import Iterator
 
 from api import model
 
+from . import imports
 from .errors import ModelsError
 
 
@@ -20,7 +20,7 @@ def kinds(name: str) -> tuple[type[model.Object], ...]:
         ModelsError: it can't be imported, has no kind in it, or one without its version.
     """
     for module in _modules(name):
-        _import(module)
+        imports.module(module, ModelsError)
     found = tuple(kind for kind in _models(name) if _is_kind(kind))
     if not found:
         raise ModelsError(
@@ -48,7 +48,10 @@ def _is_kind(found: type[model.Object]) -> bool:
 
 
 def _modules(name: str) -> Iterator[str]:
-    """Yield a module and all below it, each after its package was imported."""
+    """Yield a module and all below it, each after its package was imported.
+
+    What a package runs as a program, its `__main__`, is none of its models.
+    """
     if not all(part.isidentifier() for part in name.split(".")):
         raise ModelsError(
             name or "''",
@@ -57,17 +60,8 @@ def _modules(name: str) -> Iterator[str]:
         )
     yield name
     path = getattr(sys.modules.get(name), "__path__", ())
-    yield from (child.name for child in pkgutil.walk_packages(path, f"{name}."))
-
-
-def _import(name: str) -> None:
-    try:
-        importlib.import_module(name)
-    except ModuleNotFoundError as error:
-        raise ModelsError(name, f"can't be imported: {error}") from error
-    except Exception as error:
-        cause = f"{type(error).__name__}: {error}"
-        raise ModelsError(name, f"can't be imported: {cause}") from error
+    below = (child.name for child in pkgutil.walk_packages(path, f"{name}."))
+    yield from (child for child in below if child.rpartition(".")[2] != "__main__")
 
 
 def _subclasses(kind: type[model.Object]) -> Iterator[type[model.Object]]:

@@ -1,78 +1,94 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Regular expressions as Go reads them: those of RE2, with a bound on what is repeated.
+r"""Regular expressions as the API server reads them: by Go's `regexp`, which has RE2's syntax.
 
-Source: regexp/syntax of Go
+RE2 itself judges and matches them here.  What Go refuses besides is looked for, too.
+
+Caveats:
+    Go refuses an expression that is nested 1000 levels deep, which is not looked for.  Categories
+    are those that every Go knows: `\p{Letter}`, which Go takes since 1.25, is refused.
+
+Source: regexp/syntax of Go; https://github.com/google/re2/wiki/Syntax
 """
 
 import re
+from collections.abc import Callable
 from functools import cache
 
-import pydantic_core
-from pydantic_core import SchemaValidator, core_schema
+import re2
 
-_BEYOND_RE2 = re.compile(r"\(\?(=|!|<=|<!)|\\[1-9]")
-"""Looking around, and what was matched before: Go's regular expressions have neither."""
-
-_MOST = 1000  # times that a part of a pattern may be repeated, through all levels of it
+_MEMORY = 1 << 30
+"""Bytes that a compiled expression may take.  With its own limit, 8 MiB, RE2 refuses what Go takes,
+such as `\\pL{1000}`.
+"""
 
 _PART = re.compile(
-    r"\\.|\[\^?\]?(\[:\^?\w+:\]|\\.|[^\]\\])*\]"  # an escaped character, a class
-    r"|(?P<opening>\()|(?P<closing>\))"
-    r"|\{(?P<least>[0-9]+)(,(?P<most>[0-9]*))?\}"
-    r"|(?P<sign>[*+?])|.",
+    r"\\Q.*?(\\E|$)"  # a text in which nothing has a meaning
+    r"|\\[pP]\{\^?(?P<script>[^}]*)\}"
+    r"|(?P<escape>\\.)"
+    r"|\[\^?\]?(\[:\^?\w+:\]|\\.|[^\]\\])*\]"
+    r"|\(\?P?<(?P<name>[^>]*)>",
     re.DOTALL,
 )
+
+_GROUPS = "use a CEL rule, which can combine several patterns"
+_ADVICE = {
+    "bad repetition operator": "put what is repeated into a group: (?:a*)*",
+    "invalid character class range": "name a script or a category such as \\p{Greek} or \\pL",
+    "invalid escape sequence": "it has no back-references, and only punctuation is escaped",
+    "invalid perl operator": f"it has no look-around and no comments: {_GROUPS}",
+    "invalid repetition size": (
+        "a part is repeated at most 1000 times, through all levels: use min_length and max_length, "
+        "or a CEL rule"
+    ),
+}
+"""What to do about errors of RE2."""
 
 
 def matches(pattern: str, text: str) -> bool:
     """Tell whether a text has a match for a good pattern."""
-    try:
-        _matcher(pattern).validate_python(text)
-    except pydantic_core.ValidationError:
-        return False
-    return True
+    return _search(pattern)(text) is not None
 
 
 def problem(pattern: str) -> str:
-    """Return why Go would not read a pattern; nothing if it does."""
-    if beyond := _BEYOND_RE2.search(pattern):
-        return f"the pattern {pattern!r} has {beyond[0]!r}, which Go does not know: use a CEL rule"
+    """Return why the API server would not read a pattern; nothing if it does."""
+    reason = _beyond_re2(pattern) or _unlike_go(pattern)
+    return f"the API server can't read the pattern {pattern!r}: {reason}" if reason else ""
+
+
+def _beyond_re2(pattern: str) -> str:
+    """Return why RE2 does not read a pattern, and what to do."""
     try:
-        _matcher(pattern)
-    except pydantic_core.SchemaError as error:
-        reason = str(error).rpartition("error: ")[2]
-        return f"the pattern {pattern!r} is no regular expression: {reason}"
-    if (times := _repeats(pattern)) > _MOST:
-        return (
-            f"the pattern {pattern!r} repeats a part {times} times, but Go at most {_MOST} times: "
-            "use min_length and max_length, or a CEL rule"
-        )
+        _search(pattern)
+    except UnicodeEncodeError:
+        return "it has half of a surrogate pair: write the whole character"
+    except re2.error as error:
+        reason = error.args[0].decode()
+        advice = _ADVICE.get(reason.partition(": ")[0])
+        return f"{reason} ({advice})" if advice else reason
+    return ""
+
+
+def _unlike_go(pattern: str) -> str:
+    """Return what RE2 takes and Go does not."""
+    for part in _PART.finditer(pattern):
+        if part["escape"] == r"\C":
+            return r"\C matches half a character: write (?s:.)"
+        if "_" in (part["script"] or ""):
+            return f"{part[0]} is a script with an underscore: write the ranges of its characters"
+        if not (part["name"] or "").isascii():
+            return f"the group {part['name']!r} is not named in ASCII: rename it"
     return ""
 
 
 @cache
-def _matcher(pattern: str) -> SchemaValidator:
-    """Return what matches a pattern as Pydantic does: like Go's, its expressions are those of RE2.
+def _search(pattern: str) -> Callable[[str], object]:
+    """Return what searches a text for a pattern, None for no match.
 
     Raises:
-        pydantic_core.SchemaError: it is no regular expression.
+        re2.error: it does not.
+        UnicodeEncodeError: the pattern is no text.
     """
-    return SchemaValidator(core_schema.str_schema(pattern=pattern))
-
-
-def _repeats(pattern: str) -> int:
-    """Return how often the part of a pattern that is repeated most is there, `*` and `+` aside."""
-    outer = list[int]()
-    most, last = 1, 1  # of the group that the walk is inside of, and of the part just passed
-    for part in _PART.finditer(pattern):
-        if part["opening"]:
-            outer.append(most)
-            most = last = 1
-        elif part["closing"]:
-            last, most = most, max(most, outer.pop())
-        elif part["least"]:
-            last *= max(1, int(part["least"]), int(part["most"] or 0))
-            most = max(most, last)
-        elif not part["sign"]:
-            last = 1
-    return most
+    options = re2.Options()
+    options.log_errors = False  # on stderr
+    options.max_mem = _MEMORY
+    return re2.compile(pattern, options).search

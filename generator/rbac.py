@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """From the access rules that packages declare beside the code that needs them, to roles."""
 
-import importlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from kube import rbac
 
+from . import imports
 from .errors import RulesError
 
 MODULES = ("controller.rbac", "kube.access", "webhook.rbac")
@@ -40,14 +40,11 @@ def load(modules: Iterable[str]) -> Access:
     """Collect `CLUSTER_RULES` and `NAMESPACE_RULES` of modules.
 
     Raises:
-        RulesError: a module does not exist, or declares neither.
+        RulesError: a module can't be imported, or declares neither.
     """
     cluster, namespace = list[rbac.Rule](), list[rbac.Rule]()
     for name in modules:
-        try:
-            module = importlib.import_module(name)
-        except ModuleNotFoundError as error:
-            raise RulesError(name, f"can't be imported: {error}") from error
+        module = imports.module(name, RulesError)
         found = [getattr(module, rules, ()) for rules in ("CLUSTER_RULES", "NAMESPACE_RULES")]
         if not any(found):
             raise RulesError(name, "declares neither CLUSTER_RULES nor NAMESPACE_RULES")

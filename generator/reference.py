@@ -227,12 +227,18 @@ def _own_checks(schema: Schema) -> Iterator[str]:
         yield f"one of {', '.join(code(value) for value in schema['enum'])}"
     if "pattern" in schema:
         yield f"pattern: {code(schema['pattern'])}"
+    if "anyOf" in schema and _INT_OR_STRING not in schema:
+        yield " or ".join(_alternative(option) for option in schema["anyOf"])
     if schema.get(_LIST_TYPE) == "set" or schema.get("uniqueItems"):
         yield "no item twice"
     if _LIST_KEYS in schema:
         yield f"one item for each {', '.join(code(key) for key in schema[_LIST_KEYS])}"
     if schema.get(_KEEPS_UNKNOWN) and "type" in schema:
         yield "unknown fields are kept"
+
+
+def _alternative(schema: Schema) -> str:
+    return ", ".join([*([schema["format"]] if "format" in schema else []), *_own_checks(schema)])
 
 
 def _bounds(schema: Schema) -> str:

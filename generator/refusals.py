@@ -65,6 +65,8 @@ def _check(schema: Schema, path: str, moving: str) -> None:
         raise SchemaError(path, problem)
     for problem in _transitions(schema, moving):
         raise SchemaError(path, problem)
+    for option in schema.get("anyOf", ()):
+        _check({"type": schema.get("type"), **option}, path, moving)
     if _EMBEDDED in schema:
         for name, problem in _of_an_object(schema):
             raise SchemaError(f"{path}.{name}", problem)
@@ -125,7 +127,12 @@ def _formats(schema: Schema) -> Problems:
     name, kind = schema.get("format"), schema.get("type", "")
     if name is not None and name not in formats.KNOWN.get(kind, ()):
         known = ", ".join(sorted(formats.KNOWN.get(kind, ()))) or "none"
-        yield f"the API server knows no format {name!r} of type {kind!r}: choose one of {known}"
+        advice = (
+            f"write {formats.INSTEAD[name]}"
+            if name in formats.INSTEAD
+            else f"choose one of {known}"
+        )
+        yield f"the API server knows no format {name!r} of type {kind!r}: {advice}"
 
 
 def _patterns(schema: Schema) -> Problems:
@@ -242,8 +249,9 @@ def _absent(rule: str, schema: Schema) -> Problems:
     if schema.get("type") != "object" or "additionalProperties" in schema:
         return
     known = {*schema.get("properties", {}), *(_TYPE_META if _EMBEDDED in schema else ())}
+    names = set(map(cel.name, known))
     for name in _ASKED.findall(_TEXT.sub("''", rule)):
-        if name not in map(cel.name, known):
+        if name not in names:
             yield (
                 f"the rule {rule!r} asks for self.{name}, which is not in the schema: choose of "
                 f"{', '.join(sorted(known)) or 'none'}"

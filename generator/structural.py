@@ -3,44 +3,39 @@
 
 Flow:
     Pydantic's JSON schema -> references are replaced by what they refer to, `null` goes (absence
-    says it), one type per value -> a schema with keys in alphabetical order -> what the
-    API server would refuse all the same is refused here (`refusals.py`, `cel_cost.py`).
+    says it), one type per value (`unions.py`) -> a schema with keys in alphabetical order -> what
+    the API server would refuse all the same is refused here (`refusals.py`, `cel_cost.py`), and so
+    is what `as_json()` would not write as it was read (`roundtrip.py`).
 
 Source: https://kubernetes.io/docs/tasks/extend-kubernetes/custom-resources/
 custom-resource-definitions/#specifying-a-structural-schema
 """
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from pydantic import JsonValue
 
-from api import model
+from api import markers, model
 
-from . import cel_cost, document, refusals
+from . import cel_cost, constraints, document, refusals, roundtrip, unions
 from .errors import SchemaError
 
 _KEPT = frozenset(
     {
-        "anyOf", "description", "enum", "example", "format", "maxItems", "maxLength",
-        "maxProperties", "maximum", "minItems", "minLength", "minProperties", "minimum",
-        "multipleOf", "nullable", "pattern", "title", "type", "x-kubernetes-embedded-resource",
-        "x-kubernetes-int-or-string", "x-kubernetes-list-map-keys", "x-kubernetes-list-type",
-        "x-kubernetes-map-type", "x-kubernetes-preserve-unknown-fields",
-        "x-kubernetes-validations",
+        "enum", "example", "exclusiveMaximum", "exclusiveMinimum", "format", "maxItems",
+        "maxLength", "maxProperties", "maximum", "minItems", "minLength", "minProperties",
+        "minimum", "multipleOf", "nullable", "pattern", "title", "type",
+        "x-kubernetes-embedded-resource", "x-kubernetes-int-or-string",
+        "x-kubernetes-list-map-keys", "x-kubernetes-list-type", "x-kubernetes-map-type",
+        "x-kubernetes-preserve-unknown-fields", "x-kubernetes-validations",
     }
 )  # fmt: skip
-"""Keys that mean the same to Pydantic and to the API server.  Others are handled or refused; so is
-`anyOf` before it comes here, but for int-or-string, which is said by it.
-"""
+"""Keys that mean the same to Pydantic and to the API server.  Others are handled or refused."""
 
 _INSTEAD = {
-    document.DURATION: (
-        'durations are read in the notation of Go, such as 26h: write a str with Format("duration")'
-    ),
-    document.KEYS: "keys are strings in JSON: write dict[str, X]",
-    "deprecated": "say so in the field's docstring",
     "discriminator": "write one model with the fields of all, and a CEL rule in its `rules`",
     "oneOf": "write one model with the fields of all, and a CEL rule in its `rules`",
     "patternProperties": "a schema can't restrict keys: do it by a CEL rule of the map",
@@ -52,7 +47,8 @@ _INSTEAD = {
 
 _NULL = {"type": "null"}
 _RULES = "x-kubernetes-validations"
-_INT_OR_STRING = "x-kubernetes-int-or-string"
+_INT_OR_STRING = unions.INT_OR_STRING
+_PRESERVE = "x-kubernetes-preserve-unknown-fields"
 
 
 def schema_of(kind: type[model.Model]) -> dict[str, Any]:
@@ -66,6 +62,7 @@ def schema_of(kind: type[model.Model]) -> dict[str, Any]:
     """
     whole = document.of(kind)
     schema = _Flattener(whole.get("$defs", {})).flatten(whole, kind.__name__)
+    roundtrip.check(whole, document.of(kind, "serialization"), kind.__name__)
     refusals.check(schema, kind.__name__)
     cel_cost.check(schema, kind.__name__)
     return schema
@@ -80,18 +77,55 @@ class _Flattener:
 
     def flatten(self, schema: Mapping[str, Any], path: str) -> dict[str, Any]:
         """Return the structural form of one schema; `path` is for errors."""
+        if document.REFUSED in schema:
+            raise SchemaError(path, schema[document.REFUSED])
         if "$ref" in schema:
             return self._referred(schema, path)
-        if "anyOf" in schema and _INT_OR_STRING not in schema:
-            return self.flatten(_without_null(schema, path), path)
-        result = dict[str, Any]()
-        for key in schema:
-            result.update(self._key(key, schema, path))
-        if not result.keys() & {"type", "x-kubernetes-preserve-unknown-fields", _INT_OR_STRING}:
+        if "anyOf" in schema:
+            return self._union(schema, path)
+        result = self._keys(schema, path)
+        if not result.keys() & {"type", _PRESERVE}:
             if "enum" in result:
                 raise SchemaError(path, "its values are of several types: choose one type")
-            result["x-kubernetes-preserve-unknown-fields"] = True  # of any type
+            result[_PRESERVE] = True  # of any type
+        if _INT_OR_STRING in result:
+            raise SchemaError(path, "IntOrString is for int | str: write that type")
         return dict(sorted(result.items()))
+
+    def _union(self, schema: Mapping[str, Any], path: str) -> dict[str, Any]:
+        """Return the structural form of a union; what stands beside the alternatives is for all."""
+        options = _without_null(schema, path)
+        if len(options) == 1:
+            return self.flatten(_beside(options[0], schema, "anyOf"), path)
+        merged = unions.merged([self.flatten(option, path) for option in options], path)
+        around = {key: value for key, value in schema.items() if key != "anyOf"}
+        if "pattern" in merged and "pattern" in around:
+            raise SchemaError(path, "has two of pattern: write one")
+        if _INT_OR_STRING in merged:
+            constraints.of_a_union(around, path)
+        kind = {"type": merged["type"]} if "type" in merged else {}
+        return dict(sorted({**self._keys({**kind, **around}, path), **merged}.items()))
+
+    def _keys(self, schema: Mapping[str, Any], path: str) -> dict[str, Any]:
+        """Return what becomes of all keys of a schema."""
+        known = constraints.normalized(self._named_keys(schema, path), path)
+        result = dict[str, Any]()
+        for key in known:
+            result.update(self._key(key, known, path))
+        return result
+
+    def _named_keys(self, schema: Mapping[str, Any], path: str) -> Mapping[str, Any]:
+        """Return a map with a rule in the place of an enumeration of its keys."""
+        if "propertyNames" not in schema:
+            return schema
+        names = schema["propertyNames"]
+        keys = self.flatten(names if "$ref" in names else {"type": "string", **names}, path)
+        if keys["type"] != "string" or keys.keys() - {"type", "enum", "description", "title"}:
+            return schema
+        rest = {key: value for key, value in schema.items() if key != "propertyNames"}
+        most = min(len(keys["enum"]), schema.get("maxProperties", len(keys["enum"])))
+        rules = [*schema.get(_RULES, []), _one_of(keys["enum"])]
+        return {**rest, "maxProperties": most, _RULES: rules}
 
     def _key(self, key: str, schema: Mapping[str, Any], path: str) -> dict[str, Any]:
         """Return what becomes of one key."""
@@ -101,7 +135,7 @@ class _Flattener:
             return _REWRITTEN[key](key, schema, path)
         if key in _KEPT:
             return {key: schema[key]}
-        if key == "$defs":  # what the references refer to
+        if key in {"$defs", "writeOnly"}:  # what references refer to; what is said of a SecretStr
             return {}
         raise SchemaError(
             path,
@@ -123,7 +157,7 @@ class _Flattener:
         """Return what the values of a map are; a map of anything keeps everything."""
         values = schema["additionalProperties"]
         if values is True:
-            return {"x-kubernetes-preserve-unknown-fields": True}
+            return {_PRESERVE: True}
         if values is False:
             raise SchemaError(
                 path,
@@ -157,23 +191,29 @@ def _beside(inner: Mapping[str, Any], outer: Mapping[str, Any], key: str) -> dic
     return {**inner, **beside}
 
 
-def _without_null(schema: Mapping[str, Any], path: str) -> dict[str, Any]:
-    """Return `X` for `X | None`: a field with the default None may be absent, but is never null."""
+def _one_of(names: list[str]) -> dict[str, Any]:
+    """Return a rule that refuses other keys of a map; with a list of literals it costs little."""
+    listed = ", ".join(json.dumps(name, ensure_ascii=False) for name in names)
+    rule = markers.CEL(f"self.all(key, key in [{listed}])", f"has keys besides {', '.join(names)}")
+    return rule.as_schema()
+
+
+def _without_null(schema: Mapping[str, Any], path: str) -> list[Mapping[str, Any]]:
+    """Return `X` of `X | None`: a field with the default None may be absent, but is never null."""
     options = [option for option in schema["anyOf"] if option != _NULL]
-    if len(options) != 1:
-        kinds = ", ".join(str(option.get("type", option)) for option in options)
-        raise SchemaError(
-            path,
-            f"a value has one type, not one of several: {kinds}; choose one, or IntOrString, "
-            "or a model with a field for each",
-        )
     nullable = schema.get("nullable") or options[0].get("nullable")
-    if not nullable and "default" not in schema and len(options) < len(schema["anyOf"]):
+    if nullable or "default" in schema or len(options) == len(schema["anyOf"]):
+        return options
+    if path.endswith(("[]", "{}")):
+        what = "an item of a list is" if path.endswith("[]") else "a value of a map is"
         raise SchemaError(
             path,
-            "may be null and must be there: give it the default None, or mark it as Nullable",
+            f"{what} never absent: take None out of its type, or write "
+            "Annotated[X | None, Nullable()]",
         )
-    return _beside(options[0], schema, "anyOf")
+    raise SchemaError(
+        path, "may be null and must be there: give it the default None, or mark it as Nullable"
+    )
 
 
 def _const(key: str, schema: Mapping[str, Any], path: str) -> dict[str, Any]:
@@ -198,12 +238,17 @@ def _present(value: JsonValue) -> JsonValue:
 
 
 def _examples(key: str, schema: Mapping[str, Any], path: str) -> dict[str, Any]:
-    """Return the only example, in the word for one."""
-    if len(schema[key]) != 1:
-        raise SchemaError(
-            path, f"has {len(schema[key])} examples, but there is room for one: keep one"
-        )
-    return {"example": schema[key][0]}
+    """Return the first example: there is room for one."""
+    del path
+    return {"example": schema[key][0]} if schema[key] else {}
+
+
+def _description(key: str, schema: Mapping[str, Any], path: str) -> dict[str, Any]:
+    """Return what a value is, and by what to replace it where it is deprecated."""
+    del key, path
+    message = schema.get("deprecated")
+    words = "Deprecated." if message is True else f"Deprecated: {message}" if message else ""
+    return {"description": "\n\n".join(filter(None, (schema.get("description"), words)))}
 
 
 def _required(key: str, schema: Mapping[str, Any], path: str) -> dict[str, Any]:
@@ -211,20 +256,12 @@ def _required(key: str, schema: Mapping[str, Any], path: str) -> dict[str, Any]:
     return {key: sorted(schema[key])}
 
 
-def _exclusive(key: str, schema: Mapping[str, Any], path: str) -> dict[str, Any]:
-    """Return a bound that is out of bounds itself: a flag beside the bound, in OpenAPI 3.0."""
-    bound = key.removeprefix("exclusive").lower()
-    if bound in schema:
-        raise SchemaError(path, f"{bound} and {key} are one bound: keep one of them")
-    return {key: True, bound: schema[key]}
-
-
 _REWRITTEN: Mapping[str, Callable[[str, Mapping[str, Any], str], dict[str, Any]]] = {
     "const": _const,
     "default": _default,
+    "deprecated": _description,
+    "description": _description,
     "examples": _examples,
-    "exclusiveMaximum": _exclusive,
-    "exclusiveMinimum": _exclusive,
     "required": _required,
 }
 """Keys that the API server has other words for."""

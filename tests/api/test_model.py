@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """How Python says what stands in a manifest."""
 
+import json
+
 import pydantic
 import pytest
 
@@ -60,6 +62,47 @@ def test_a_default_is_read_but_not_written() -> None:
 
     assert spec.allocation_prefix_length == 64
     assert spec.as_json() == {"prefixes": ["2001:db8::/48"]}
+
+
+class Secretive(model.Model):
+    password: pydantic.SecretStr
+    of_many: tuple[pydantic.SecretStr, ...] = ()
+    by_name: dict[str, "Secretive"] = pydantic.Field({})
+
+    @pydantic.computed_field
+    @property
+    def how_many(self) -> int:
+        return len(self.of_many)
+
+
+def test_secrets_are_written_as_they_were_read_and_shown_nowhere_else() -> None:
+    inner = {"password": "**********", "ofMany": ["x", "", "y"]}
+    manifest = {"password": "s3cret", "byName": {"a": inner, "b": {"password": ""}}}
+
+    read = Secretive.model_validate_json(json.dumps(manifest))
+
+    assert read.as_json() == manifest
+    assert "s3cret" not in f"{read!r} {read} {read.model_dump_json()}"
+
+
+def test_what_is_computed_is_not_in_the_manifest() -> None:
+    read = Secretive.model_validate_json('{"password": "x", "howMany": 7}')
+
+    assert (read.how_many, read.as_json()) == (0, {"password": "x"})
+
+
+class Aliased(pydantic.BaseModel):
+    snake_case: int = pydantic.Field(alias="snakeCase")
+
+
+class Around(model.Model):
+    inner: Aliased
+
+
+def test_models_of_another_base_are_written_by_their_json_names() -> None:
+    manifest = {"inner": {"snakeCase": 1}}
+
+    assert Around.model_validate(manifest).as_json() == manifest
 
 
 def test_rules_without_the_comma_of_a_tuple_are_refused() -> None:

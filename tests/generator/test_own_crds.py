@@ -152,6 +152,16 @@ def test_a_package_without_models_is_refused(
         ("1 +", "SyntaxError: invalid syntax (broken.py, line 1)"),
         ("from json import nothing", "ImportError: cannot import name 'nothing' from 'json'"),
         ("import nowhere", "No module named 'nowhere'"),
+        *(
+            (
+                f"import sys\nsys.exit({code})",
+                (
+                    f"it ends the program (SystemExit: {code}); put what it runs below "
+                    '`if __name__ == "__main__":`'
+                ),
+            )
+            for code in (0, 2, None)
+        ),
         (
             (
                 "from api import markers, model\n"
@@ -199,6 +209,27 @@ def test_a_package_is_read_with_all_modules_in_it(
 
     assert run("deep").exit_code == 0
     assert [path.name for path in tmp_path.glob("*.yaml")] == ["deep.example.com_workerpools.yaml"]
+
+
+@pytest.mark.parametrize("options", [(), ("--check",)])
+def test_what_a_package_runs_as_a_program_is_not_run(
+    run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: tuple[str, ...]
+) -> None:
+    package = tmp_path / "source" / f"with_program{len(options)}"
+    inner = package / "inner"
+    inner.mkdir(parents=True)
+    text = (HERE / "workers.py").read_text().replace("batch.example.com", "program.example.com")
+    (package / "__init__.py").write_text(text)
+    (inner / "__init__.py").write_text("")
+    for folder in (package, inner):
+        (folder / "__main__.py").write_text("raise AssertionError('is run')")
+    monkeypatch.setattr(sys, "path", [str(tmp_path / "source"), *sys.path])
+
+    result = run(package.name, *options)
+
+    assert "is run" not in result.output
+    assert result.exit_code == len(options), result.output  # nothing is there yet to compare with
+    assert len(list(tmp_path.glob("*.yaml"))) == 1 - len(options)
 
 
 BASES = """
