@@ -63,7 +63,7 @@ async def run(
     if diagnostics := _diagnostics(flags, Client(connection), certificates):
         await diagnostics.start()
         last.push_async_callback(diagnostics.stop)
-    for_lease = await connect(flags.kubeconfig, agent)  # its renewals never stand in a queue
+    for_lease = connection.beside()  # its renewals share no socket with anything else
     last.push_async_callback(for_lease.close)
     while flags.leader_elect:
         await _lead(flags, connection, for_lease)
