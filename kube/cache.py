@@ -89,7 +89,8 @@ class Cache(Generic[T]):
         """
         found: dict[Key, T] = {}
         revision = 0
-        async for page in pages(self._api, self.resource, self._namespace):
+        listed = pages(self._api, self.resource, self._namespace, start_over=found.clear)
+        async for page in listed:
             revision = int(page.metadata.resource_version)
             for raw in page.items or ():
                 if (item := self._decode(raw)) is not None:

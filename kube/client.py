@@ -18,6 +18,7 @@ import structlog
 from . import metrics, retry
 from .errors import (
     ApiError,
+    GoneError,
     KubeError,
     UnauthorizedError,
     UnreachableError,
@@ -112,19 +113,36 @@ class Api(Protocol):
 
 
 async def pages(
-    api: Api, resource: GroupVersionResource, namespace: str = "", name: str = ""
+    api: Api,
+    resource: GroupVersionResource,
+    namespace: str = "",
+    name: str = "",
+    start_over: Callable[[], None] | None = None,
 ) -> AsyncGenerator[RawList]:
     """List a collection page by page, as etcd's quorum has it when the first one is asked for.
 
     With a `name`, only the object of that name: a list needs no right to get.
 
+    Flow:
+        Where history is compacted away between two pages, `start_over` is called, which must drop
+        what the pages so far have brought; then the whole list follows as one page, as client-go's
+        pager does it.  Such a list can't be overtaken by the next compaction.
+
     Raises:
+        GoneError: history is compacted away, and there is no `start_over`.
         KubeError: the API server refused or could not be reached.
     """
     selector = {"fieldSelector": f"metadata.name={name}"} if name else {}
     params = {"limit": _PAGE, **selector}
     while True:
-        answer = await api.list(resource, namespace, params)
+        try:
+            answer = await api.list(resource, namespace, params)
+        except GoneError:
+            if start_over is None or "continue" not in params:
+                raise
+            start_over()
+            params = selector
+            continue
         page = decode(answer, RawList, f"LIST {resource.path(namespace)}")
         yield page
         if not page.metadata.continue_:

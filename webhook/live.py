@@ -121,7 +121,8 @@ class Live:
         if self._resource is None:
             return []  # no Cluster API, no IPAddresses
         found: list[str] = []
-        async for page in client.pages(self._api, self._resource, pool.namespace):
+        pages = client.pages(self._api, self._resource, pool.namespace, start_over=found.clear)
+        async for page in pages:
             found += [text for raw in page.items or () if (text := _address_of(raw, pool))]
         return found
 

@@ -15,16 +15,20 @@ from aiohttp import web
 from servers import Answer, kubeconfig, serving
 
 from kube import capi
+from kube.cache import Cache
 from kube.client import Client, pages
 from kube.connect import connect
 from kube.errors import (
     ConflictError,
+    GoneError,
     NotLeaderError,
     TooManyRequestsError,
     UnreachableError,
 )
+from kube.resources import GroupVersionResource
 
 CLAIMS = capi.V1Beta2("v1beta2").claims
+CLUSTERS = GroupVersionResource("cluster.x-k8s.io", "v1beta2", "Cluster", "clusters")
 SECONDS = 0.2
 
 
@@ -191,11 +195,11 @@ async def a_client(folder: Path, answer: Answer) -> AsyncGenerator[Client]:
             await connection.close()
 
 
-async def loaded(api: Client) -> tuple[list[str], int]:
+async def loaded(api: Client, *, start_over: bool = False) -> tuple[list[str], int]:
     """Return the names in a list, and how many pages brought them."""
     names: list[str] = []
     count = 0
-    async for page in pages(api, CLAIMS):
+    async for page in pages(api, CLAIMS, start_over=names.clear if start_over else None):
         count += 1
         names += [json.loads(bytes(raw))["metadata"]["name"] for raw in page.items or ()]
     return names, count
@@ -223,6 +227,56 @@ async def test_a_list_of_200_pages_loads_every_time_though_one_request_in_100_is
 
     assert [names == wanted for names, _ in found] == [True] * 50
     assert refused > 50
+
+
+def forgetful(after: int) -> Answer:
+    """Make a server whose history is compacted away after so many pages."""
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        if int(request.query.get("continue", "0")) >= after:
+            return web.json_response({"reason": "Expired", "code": 410}, status=410)
+        return await a_list(request, 5)
+
+    return answer
+
+
+async def test_a_list_whose_history_is_compacted_away_comes_whole_as_in_client_go(
+    tmp_path: Path,
+) -> None:
+    async with a_client(tmp_path, forgetful(after=3)) as api:
+        names, count = await loaded(api, start_over=True)
+
+    assert names == ["0", "1", "2", "3", "4"]
+    assert count == 3 + 1
+
+
+async def test_who_cannot_start_over_is_told_that_the_history_is_gone(tmp_path: Path) -> None:
+    async with a_client(tmp_path, forgetful(after=3)) as api:
+        with pytest.raises(GoneError):
+            await loaded(api)
+
+
+async def test_a_first_page_that_is_gone_is_an_error(tmp_path: Path) -> None:
+    async with a_client(tmp_path, forgetful(after=0)) as api:
+        with pytest.raises(GoneError):
+            await loaded(api, start_over=True)
+
+
+async def test_a_copy_loaded_in_such_a_moment_has_nothing_that_is_gone(tmp_path: Path) -> None:
+    def page(name: str, **more: str) -> web.Response:
+        items = [{"metadata": {"name": name, "uid": name, "resourceVersion": "5"}}]
+        return web.json_response({"metadata": {"resourceVersion": "7", **more}, "items": items})
+
+    async def answer(request: web.Request) -> web.Response:
+        if "continue" in request.query:
+            return web.json_response({"reason": "Expired"}, status=410)
+        return page("gone", **{"continue": "x"}) if "limit" in request.query else page("there")
+
+    async with a_client(tmp_path, answer) as api:
+        copy = Cache(api, CLUSTERS, capi.Cluster)
+        await copy.load()
+
+    assert [item.metadata.name for item in copy] == ["there"]
 
 
 @asynccontextmanager
