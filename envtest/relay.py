@@ -29,6 +29,7 @@ class Relay:
         self._allowed: int | None = None
         self._waiting: list[int] = []
         self._upstream: dict[socket.socket, int] = {}
+        self._forgotten: set[socket.socket] = set()
         self._changed = threading.Condition()
 
     def __enter__(self) -> Self:
@@ -51,6 +52,19 @@ class Relay:
             with suppress(OSError):
                 side.shutdown(socket.SHUT_RDWR)
 
+    def forget(self) -> None:
+        """Swallow all that comes over the present connections, and tell neither side.
+
+        So does a load balancer that has forgotten its flows.  New connections are well.
+        """
+        with self._changed:
+            self._forgotten |= set(self._upstream)
+
+    def forgot(self, side: socket.socket) -> bool:
+        """Tell whether the connection to a target is one to swallow."""
+        with self._changed:
+            return side in self._forgotten
+
     @contextmanager
     def connected(self) -> Generator[socket.socket]:
         """Connect to a target that accepts."""
@@ -63,6 +77,7 @@ class Relay:
             finally:
                 with self._changed:
                     del self._upstream[side]
+                    self._forgotten.discard(side)
 
     def hold_after(self, size: int) -> None:
         """Pass on about so many bytes more, of all clients together, then nothing."""
@@ -119,17 +134,21 @@ class _Connection(socketserver.BaseRequestHandler):
         ):
             for side in (self.request, upstream):  # or each review waits 40 ms for a delayed ACK
                 side.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            threading.Thread(target=self._answers, args=(upstream,), daemon=True).start()
+            answers = threading.Thread(target=self._answers, args=(relay, upstream), daemon=True)
+            answers.start()
             while chunk := self.request.recv(_CHUNK_BYTES):
                 relay.await_turn(len(chunk))
-                upstream.sendall(chunk)
+                if not relay.forgot(upstream):
+                    upstream.sendall(chunk)
 
-    def _answers(self, upstream: socket.socket) -> None:
+    def _answers(self, relay: Relay, upstream: socket.socket) -> None:
         with suppress(OSError):
             while chunk := upstream.recv(_CHUNK_BYTES):
-                self.request.sendall(chunk)
+                if not relay.forgot(upstream):
+                    self.request.sendall(chunk)
         with suppress(OSError):
-            self.request.shutdown(socket.SHUT_RDWR)
+            if not relay.forgot(upstream):
+                self.request.shutdown(socket.SHUT_RDWR)
 
 
 def _first(targets: tuple[int, ...]) -> tuple[socket.socket, int]:

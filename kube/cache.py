@@ -21,6 +21,7 @@ from .errors import (
     from_response,
 )
 from .objects import Event, Key, Meta, Object, RawList, Same, Struct, T
+from .tasks import PIECE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -47,13 +48,19 @@ Source: k8s.io/apiserver, pkg/storage/cacher/cache_watcher.go, nextBookmarkTime
 
 
 class _Listed:
-    """What a list has shown so far."""
+    """What a list has shown so far.
+
+    `gone` has the uids that our requests have deleted since: the watch still has to report them.
+    """
 
     def __init__(self) -> None:
+        self.clear()
+
+    def clear(self) -> None:
+        """Begin anew: the list does."""
         self.keys: set[Key] = set()
         self.unreadable: set[Key] = set()
         self.gone: set[str] = set()
-        """Uids that our requests have deleted since; the watch still has to report them."""
         self.revision = 0
 
 
@@ -128,13 +135,10 @@ class Cache(Generic[T]):
             KubeError: the API server refused or could not be reached.
         """
         listed = _Listed()
-        async for page in pages(self._api, self.resource, self.namespace):
-            await self._open.wait()
-            if self._passed_by(page):
+        found = pages(self._api, self.resource, self.namespace, start_over=listed.clear)
+        async for page in found:
+            if not await self._read(page, listed):
                 return
-            self._read(page, listed)
-            if page.metadata.continue_:
-                await asyncio.sleep(0)  # a page takes some 20 ms
         await self._open.wait()
         self._drop_unlisted(listed)
 
@@ -172,10 +176,8 @@ class Cache(Generic[T]):
         if page.metadata.continue_:
             await self._passed(int(page.metadata.resource_version))
             return
-        await self._open.wait()
-        if not self._passed_by(page):
-            listed = _Listed()
-            self._read(page, listed)
+        listed = _Listed()
+        if await self._read(page, listed):
             self._drop_unlisted(listed)
 
     async def _passed(self, revision: int) -> None:
@@ -350,14 +352,23 @@ class Cache(Generic[T]):
         if waiting and not self._passing:
             self._cut_watch(0 if self._short else None)  # a short one would not soon help again
 
-    def _passed_by(self, page: RawList) -> bool:
-        """Tell whether the copy has more already than a list that began earlier."""
-        return self._revision >= int(page.metadata.resource_version) and not self._lost_history
+    async def _overtakes(self, page: RawList) -> bool:
+        """Wait until changes are taken over; tell whether a list has more than the copy."""
+        await self._open.wait()
+        return self._lost_history or int(page.metadata.resource_version) > self._revision
 
-    def _read(self, page: RawList, listed: _Listed) -> None:
-        """Take over a page of a list, but for what a write of ours has answered since."""
+    async def _read(self, page: RawList, listed: _Listed) -> bool:
+        """Take over a page of a list, but for what a write of ours has answered since.
+
+        Returns:
+            False where the copy has come to be newer than the list.
+        """
         listed.revision = int(page.metadata.resource_version)
-        for raw in page.items or ():
+        for number, raw in enumerate(page.items or ()):
+            if number and number % PIECE == 0:
+                await asyncio.sleep(0)  # a whole list may come as one page
+            if number % PIECE == 0 and not await self._overtakes(page):
+                return False
             item = self._decode(raw)
             if isinstance(item, Key):
                 listed.unreadable.add(item)
@@ -366,6 +377,7 @@ class Cache(Generic[T]):
             if item.metadata.uid in self._gone:
                 listed.gone.add(item.metadata.uid)
             self._put(item)
+        return await self._overtakes(page)
 
     def _drop_unlisted(self, listed: _Listed) -> None:
         """Let go of what a list did not show; from then on the copy is as new as the list."""

@@ -4,34 +4,50 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import time
 from contextlib import aclosing
+from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import aiohttp
 import msgspec
+import structlog
 
-from . import metrics
-from .errors import ApiError, UnreachableError, from_response
+from . import metrics, retry
+from .errors import (
+    ApiError,
+    GoneError,
+    KubeError,
+    UnauthorizedError,
+    UnreachableError,
+    from_response,
+)
 from .objects import RawList, Struct
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+    from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 
-    from .connect import Connection
+    from .connect import Access, Connection
+    from .flows import Flows
     from .resources import GroupVersionResource
 
+log = structlog.get_logger(__name__)
+
 REQUEST_SECONDS = 10.0
-"""How long a request may take, here and at the server; less than a lease lasts."""
+"""How long a request may take with all its attempts, here and at the server; less than a lease
+lasts."""
 
 LIST_SECONDS = 60.0
-"""How long one page of a list may take: a conversion webhook may be asked for each object."""
+"""The same for one page of a list: a conversion webhook may be asked for each object."""
 
 WATCH_SECONDS = 290
 """How long a watch is asked to last; servers end one after 5 to 10 minutes anyway."""
 
-_WATCH_SILENCE_SECONDS = 95.0  # bookmarks come about once a minute, so then the connection is dead
+_WATCH_SILENCE_SECONDS = 130.0  # two bookmarks have not come: at the server itself something hangs
+_DOUBT_SECONDS = 2.0  # without an answer, for a caller that gives up: then a flow may be gone
+_LEAST_SECONDS = 1.0  # of an attempt: the API server counts time-outs in whole seconds
 _PAGE = "500"  # objects per page: what kubectl asks for, about 0.5 MB
 _NO_TIMEOUT = aiohttp.ClientTimeout(total=None)
 """asyncio's own is used: aiohttp's, which nests, takes a cancellation of the task that comes at the
@@ -40,6 +56,7 @@ same moment for its own, and the task then waits for ever for work that nobody g
 _MERGE_PATCH = "application/merge-patch+json"
 _JSON = "application/json"
 S = TypeVar("S", bound=Struct)
+A = TypeVar("A")
 
 _ERRORS = 400  # the first status code that is one
 
@@ -96,19 +113,36 @@ class Api(Protocol):
 
 
 async def pages(
-    api: Api, resource: GroupVersionResource, namespace: str = "", name: str = ""
+    api: Api,
+    resource: GroupVersionResource,
+    namespace: str = "",
+    name: str = "",
+    start_over: Callable[[], None] | None = None,
 ) -> AsyncGenerator[RawList]:
     """List a collection page by page, as etcd's quorum has it when the first one is asked for.
 
     With a `name`, only the object of that name: a list needs no right to get.
 
+    Flow:
+        Where history is compacted away between two pages, `start_over` is called, which must drop
+        what the pages so far have brought; then the whole list follows as one page, as client-go's
+        pager does it.  Such a list can't be overtaken by the next compaction.
+
     Raises:
+        GoneError: history is compacted away, and there is no `start_over`.
         KubeError: the API server refused or could not be reached.
     """
     selector = {"fieldSelector": f"metadata.name={name}"} if name else {}
     params = {"limit": _PAGE, **selector}
     while True:
-        answer = await api.list(resource, namespace, params)
+        try:
+            answer = await api.list(resource, namespace, params)
+        except GoneError:
+            if start_over is None or "continue" not in params:
+                raise
+            start_over()
+            params = selector
+            continue
         page = decode(answer, RawList, f"LIST {resource.path(namespace)}")
         yield page
         if not page.metadata.continue_:
@@ -151,21 +185,50 @@ def _unfenced() -> float:
     return REQUEST_SECONDS
 
 
+@dataclass(frozen=True, slots=True)
+class _Request:
+    """What is sent, but for who sends it; `reads` is whether it changes nothing."""
+
+    method: str
+    path: str
+    body: bytes | None = None
+    params: Mapping[str, str] | None = None
+    content_type: str = _JSON
+    watch: bool = False
+
+    @property
+    def reads(self) -> bool:
+        return self.body is None
+
+    def __str__(self) -> str:
+        return f"{'WATCH' if self.watch else self.method} {self.path}"
+
+
 class Client:
     """Sends requests on an open connection.
 
     `write_seconds` says, before each write, how long it may take; it raises where none may be sent.
+    `sleep` waits between attempts.
+
+    Flow:
+        What may be sent again is (see `retry`), for as long as the request has time; after a 401
+        once with other credentials, where there are some.
 
     Raises (every method):
         ApiError: the API server refused.
+        CredentialsError: there is nothing at present to be let in with.
         UnreachableError: no answer, a late one, or an internal error of the server.
     """
 
     def __init__(
-        self, connection: Connection, write_seconds: Callable[[], float] = _unfenced
+        self,
+        connection: Connection,
+        write_seconds: Callable[[], float] = _unfenced,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._connection = connection
         self._write_seconds = write_seconds
+        self._sleep = sleep
 
     async def get(self, resource: GroupVersionResource, namespace: str, name: str) -> bytes:
         """Read one object."""
@@ -214,44 +277,9 @@ class Client:
         content_type: str = _JSON,
         seconds: float = REQUEST_SECONDS,
     ) -> bytes:
-        """Send one request and return the body of its answer.
-
-        Flow:
-            A write also asks the server to give up in time, so that it is not applied long after we
-            stopped waiting for it.
-        """
-        headers = {"Content-Type": content_type, **await self._connection.authorization()}
-        request = f"{method} {path}"
-        if body is not None:
-            seconds = self._write_seconds()  # nothing may take time between this and the request
-            params = {**(params or {}), "timeout": f"{int(seconds)}s"}
-        host, began = self._connection.host, time.perf_counter()
-        code: int | str = metrics.NO_ANSWER
-        try:
-            async with (
-                asyncio.timeout(seconds),
-                self._connection.session.request(
-                    method,
-                    host + path,
-                    data=body,
-                    params=params,
-                    headers=headers,
-                    timeout=_NO_TIMEOUT,
-                ) as response,
-            ):
-                answer, code = await response.read(), response.status
-        except TimeoutError as error:
-            raise UnreachableError(request, f"no answer in {seconds:g} s") from error
-        except (aiohttp.ClientError, OSError) as error:
-            raise UnreachableError(request, str(error) or type(error).__name__) from error
-        finally:
-            metrics.count_request(host, method, code)
-            metrics.time_request(host, method, time.perf_counter() - began)
-        if response.status >= _ERRORS:
-            raise from_response(response.status, answer, request)
-        if response.content_type != _JSON:
-            raise UnreachableError(request, f"answered with {response.content_type}, not JSON")
-        return answer
+        """Send one request and return the body of its answer."""
+        request = _Request(method, path, body, params, content_type)
+        return await self._attempts(request, self._answer, seconds)
 
     async def watch(
         self,
@@ -262,43 +290,128 @@ class Client:
         """Yield watch events, each as the bytes of its JSON, until the server ends the watch."""
         path = resource.path(namespace)
         query = {"watch": "true", "timeoutSeconds": str(WATCH_SECONDS), **(params or {})}
-        request = f"WATCH {path}"
+        request = _Request("GET", path, params=query, watch=True)
+        opened = await self._attempts(request, self._open, REQUEST_SECONDS)
         try:
-            async with await self._open(path, query) as response:
-                if response.status >= _ERRORS:
-                    raise from_response(response.status, await response.read(), request)
-                if response.content_type != _JSON:
-                    raise UnreachableError(request, f"answered with {response.content_type}")
-                async for line in _lines(response.content):
+            async with opened as response:
+                async for line in _lines(response.content, self._connection.flows):
                     yield line
-        except TimeoutError as error:
-            raise UnreachableError(request, "nothing heard, not even a bookmark") from error
-        except (aiohttp.ClientError, OSError) as error:
-            raise UnreachableError(request, str(error) or type(error).__name__) from error
+        except (aiohttp.ClientError, OSError) as error:  # TimeoutError is an OSError
+            raise UnreachableError(str(request), _text(error)) from error
 
-    async def _open(self, path: str, query: Mapping[str, str]) -> aiohttp.ClientResponse:
-        """Begin a watch, which is counted when it is answered, and not timed."""
-        host, headers = self._connection.host, await self._connection.authorization()
+    async def _attempts(
+        self,
+        request: _Request,
+        attempt: Callable[[_Request, Access, float], Awaitable[A]],
+        seconds: float,
+    ) -> A:
+        """Return what the first attempt that does not fail returns.
+
+        `attempt` gets the request, what to send it with, and for how many seconds it may wait.
+        """
+        clock = asyncio.get_running_loop().time
+        access = await self._connection.access()  # may take its time, which is not the request's
+        left, end = seconds, clock() + seconds
+        attempts, renewed = 0, False
+        while True:
+            try:
+                return await attempt(request, access, left)
+            except UnauthorizedError:
+                other = None if renewed else await self._connection.other_access(access)
+                if other is None:
+                    raise
+                access, renewed, left = other, True, end - clock()
+                continue
+            except KubeError as error:
+                attempts += 1
+                again = request.reads and not request.watch  # who watches begins anew in any case
+                pause = retry.pause(error, attempts, random.random, reads=again)
+                if pause is None or clock() + pause + _LEAST_SECONDS > end:
+                    raise
+                log.debug("request is sent again", error=str(error), seconds=pause)
+            await self._sleep(pause)
+            access, left = await self._connection.access(), end - clock()
+
+    async def _answer(self, request: _Request, access: Access, left: float) -> bytes:
+        """Send a request once and return the body of its answer.
+
+        Flow:
+            A write also asks the server to give up in time, so that it is not applied long after we
+            stopped waiting for it.
+        """
+        params = request.params
+        if not request.reads:
+            left = min(left, self._write_seconds())  # nothing may take time after this
+            params = {**(params or {}), "timeout": f"{max(int(left), 1)}s"}
+        host, began = self._connection.host, time.perf_counter()
         code: int | str = metrics.NO_ANSWER
         try:
-            response = await self._connection.session.get(
-                host + path,
-                params=query,
-                headers=headers,
-                timeout=aiohttp.ClientTimeout(
-                    total=None, connect=REQUEST_SECONDS, sock_read=_WATCH_SILENCE_SECONDS
-                ),
-            )
-            code = response.status
+            async with asyncio.timeout(left), await self._sent(request, params, access) as response:
+                answer, code = await response.read(), response.status
+        except TimeoutError as error:
+            raise UnreachableError(str(request), f"no answer in {left:.3g} s") from error
+        except (aiohttp.ClientError, OSError) as error:
+            raise UnreachableError(str(request), _text(error)) from error
         finally:
-            metrics.count_request(host, "GET", code)
+            seconds = time.perf_counter() - began
+            metrics.count_request(host, request.method, code)
+            metrics.time_request(host, request.method, seconds)
+            if isinstance(code, str) and seconds >= min(_DOUBT_SECONDS, left):  # nobody answered
+                self._connection.doubt(asyncio.get_running_loop().time() - seconds)
+        _check(response, answer, request)
+        return answer
+
+    async def _open(self, request: _Request, access: Access, left: float) -> aiohttp.ClientResponse:
+        """Begin a watch, which is counted when it is answered, and not timed."""
+        host = self._connection.host
+        code: int | str = metrics.NO_ANSWER
+        try:
+            async with asyncio.timeout(left):
+                response = await self._sent(request, request.params, access)
+                code = response.status
+                if code >= _ERRORS or response.content_type != _JSON:
+                    async with response:
+                        _check(response, await response.read(), request)
+        except TimeoutError as error:
+            raise UnreachableError(str(request), f"no answer in {left:.3g} s") from error
+        except (aiohttp.ClientError, OSError) as error:
+            raise UnreachableError(str(request), _text(error)) from error
+        finally:
+            metrics.count_request(host, request.method, code)
         return response
 
+    async def _sent(
+        self, request: _Request, params: Mapping[str, str] | None, access: Access
+    ) -> aiohttp.ClientResponse:
+        return await self._connection.session.request(
+            request.method,
+            self._connection.host + request.path,
+            data=request.body,
+            params=params,
+            headers={"Content-Type": request.content_type, **access.headers},
+            timeout=_NO_TIMEOUT,
+            ssl=access.tls,
+            server_hostname=self._connection.server_name,
+        )
 
-async def _lines(content: aiohttp.StreamReader) -> AsyncIterator[bytes]:
+
+def _check(response: aiohttp.ClientResponse, answer: bytes, request: _Request) -> None:
+    """Raise the error that an answer stands for, if it is not what was asked for."""
+    if response.status >= _ERRORS:
+        retry_after = response.headers.get("Retry-After", "")
+        raise from_response(response.status, answer, str(request), retry_after)
+    if response.content_type != _JSON:
+        raise UnreachableError(str(request), f"answered with {response.content_type}, not JSON")
+
+
+def _text(error: Exception) -> str:
+    return str(error) or type(error).__name__
+
+
+async def _lines(content: aiohttp.StreamReader, flows: Flows) -> AsyncIterator[bytes]:
     """Split a stream into lines of any length (the reader's own `readline` has a limit)."""
     rest = b""
-    async for chunk in content.iter_any():
+    while chunk := await flows.read(content, _WATCH_SILENCE_SECONDS):
         *lines, rest = (rest + chunk).split(b"\n")
         for line in lines:
             if line:

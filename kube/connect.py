@@ -1,60 +1,116 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where the API server is and who we are there: the only use of the `kubernetes` package.
+"""An open connection to the API server: its address, our credentials, and the pools of sockets.
 
-Its `kubernetes.aio` gives configuration, authentication, TLS and the connection pool.  Its
-`call_api` costs more than a whole request of ours, so `client.py` sends bytes on its session.
+What is read again when: docs/design/0008-connections.md.
 """
 
-# The package's annotations are partial, so what comes out of it is unknown to pyright:
-# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
-# pyright: reportUnknownArgumentType=false
+from __future__ import annotations
 
+import asyncio
+import dataclasses
 import os
-import urllib.request
-from dataclasses import dataclass
-from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
 import aiohttp
-from kubernetes.aio.client import ApiClient, Configuration
-from kubernetes.aio.config import (
-    ConfigException,
-    load_incluster_config,
-    load_kube_config,
-)
-from yaml import YAMLError
 
-from .errors import ConfigError
+from .config import Config, in_cluster, own_namespace
+from .credentials import Identity
+from .errors import ConfigError, CredentialsError
+from .flows import Flows, kept_alive
+from .proxies import proxy_for
+from .tls import Tls
 
-_CONNECTIONS = 48  # the 32 claims written at once, watches, pools, the lease and admission reads
+if TYPE_CHECKING:
+    import ssl
 
-_NAMESPACE_FILE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
+__all__ = ["Access", "Connection", "connect", "own_namespace"]
+
+_PROXIES = ("http", "https")  # that aiohttp speaks
 
 
-@dataclass(frozen=True, slots=True)
+class Access(NamedTuple):
+    """What a request needs to be let in."""
+
+    identity: Identity
+    tls: ssl.SSLContext | bool
+    """True where the URL is not https."""
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """The header that says who we are."""
+        text = self.identity.authorization
+        return {"Authorization": text} if text else {}
+
+
 class Connection:
-    """An open session with the API server of `host` (a URL without a path)."""
+    """A session with one API server; `host` is its URL without a slash at its end.
 
-    host: str
-    session: aiohttp.ClientSession
-    api: ApiClient
+    `session` has a pool of its own.  Credentials and doubts (`doubt`) are shared with the
+    connections that are made `beside` it.
+    """
 
-    async def authorization(self) -> dict[str, str]:
-        """Return the header that says who we are; a service account token is read again by age."""
-        settings = await self.api.configuration.auth_settings()
-        token = settings.get("BearerToken")
-        return {"Authorization": str(token["value"])} if token else {}
+    def __init__(
+        self, config: Config, user_agent: str, tls: Tls | None, beside: Connection | None = None
+    ) -> None:
+        self.host = config.host
+        self.flows: Flows = beside.flows if beside else Flows()
+        self._beside = beside
+        self._config = config
+        self._agent = user_agent
+        self._tls = tls
+        self.session = aiohttp.ClientSession(
+            # No limit: each user of a connection has its own, and where their sum is over one here,
+            # a request waits for the end of others that have nothing to do with it.
+            connector=aiohttp.TCPConnector(limit=0, socket_factory=kept_alive),
+            headers={"User-Agent": user_agent},
+            proxy=config.proxy,
+            cookie_jar=aiohttp.DummyCookieJar(),
+        )
+
+    @property
+    def server_name(self) -> str | None:
+        """The name that the server's certificate must have, where it is not the host's."""
+        return self._config.server_name
+
+    async def access(self) -> Access:
+        """Return what the next request is to be sent with.
+
+        Raises:
+            CredentialsError: there is nothing at present.
+        """
+        identity = await self._config.source.identity()
+        return Access(identity, self._tls.context(identity) if self._tls else True)
+
+    async def other_access(self, refused: Access) -> Access | None:
+        """Return what to send instead of what was answered with 401; None where there is no other.
+
+        Raises:
+            CredentialsError: there is nothing at present.
+        """
+        self._config.source.refused(refused.identity)
+        access = await self.access()
+        return None if access == refused else access
+
+    def doubt(self, since: float) -> None:
+        """Use no connection again that may be dead: a request sent at `since` got no answer.
+
+        Flow:
+            Watches that have been silent since then end with an error, and requests from now on go
+            over new connections.  `since` is by the event loop's clock.
+        """
+        if self.flows.suspect(since) and self._tls:
+            self._tls.renew()
+
+    def beside(self) -> Connection:
+        """Open another pool to the same server, whose requests never wait for this one's."""
+        return Connection(self._config, self._agent, self._tls, self)
 
     async def close(self) -> None:
-        """Close all connections."""
-        await self.api.close()
-
-
-def own_namespace(default: str) -> str:
-    """Return the process's own namespace: the pod's, else `$POD_NAMESPACE`, else the default."""
-    if _NAMESPACE_FILE.is_file():
-        return _NAMESPACE_FILE.read_text().strip()
-    return os.environ.get("POD_NAMESPACE", default)
+        """Close all connections of this pool; the first one of all ends what credentials do."""
+        await self.session.close()
+        if self._beside is None:
+            await self._config.source.close()
 
 
 async def connect(kubeconfig: str | None, user_agent: str) -> Connection:
@@ -63,46 +119,50 @@ async def connect(kubeconfig: str | None, user_agent: str) -> Connection:
     Raises:
         ConfigError: none of them is there, or it is broken.
     """
-    configuration = Configuration()
-    configuration.connection_pool_maxsize = _CONNECTIONS
-    await _configure(configuration, kubeconfig or os.environ.get("KUBECONFIG"))
-    configuration.client_session_kwargs = {
-        "headers": {"User-Agent": user_agent},
-        "proxy": configuration.proxy or _proxy_for(configuration.host),
-        "trust_env": False,  # or aiohttp reads the environment anew, in a thread, for each request
-    }
+    path = kubeconfig or os.environ.get("KUBECONFIG")
     try:
-        client = ApiClient(configuration=configuration)
-        session = _session(client)
-    except OSError as error:
-        raise ConfigError(f"the credentials for {configuration.host}: {error}") from error
-    return Connection(str(configuration.host).rstrip("/"), session, client)
+        # in a thread: it reads files, and what knows identity providers takes a second to import
+        config = await asyncio.to_thread(_load, path) if path else in_cluster()
+    except ConfigError as error:
+        raise ConfigError(
+            f"{error}; pass --kubeconfig FILE, set KUBECONFIG, or run in a pod"
+        ) from error
+    return Connection(_with_proxy(config), user_agent, _tls(config))
 
 
-async def _configure(configuration: Configuration, kubeconfig: str | None) -> None:
-    try:
-        if kubeconfig:
-            await load_kube_config(kubeconfig, client_configuration=configuration)
-        else:
-            load_incluster_config(configuration)
-    except (ConfigException, OSError, ValueError, TypeError, AttributeError, YAMLError) as error:
-        where = f"kubeconfig {kubeconfig}" if kubeconfig else "service account"
-        hint = "pass --kubeconfig FILE, set KUBECONFIG, or run in a pod"
-        raise ConfigError(f"{where}: {error}; {hint}") from error
+def _load(path: str) -> Config:
+    from . import kubeconfig  # noqa: PLC0415 - a pod has no use for it, and starts sooner
+
+    return kubeconfig.load(path)
 
 
-def _proxy_for(url: str) -> str | None:
-    """Return the proxy that the environment names for a URL (`HTTPS_PROXY`, `NO_PROXY`)."""
-    parts = urlsplit(url)
-    if urllib.request.proxy_bypass(parts.netloc):
+def _with_proxy(config: Config) -> Config:
+    """Add the proxy that the environment names, if there is none yet.
+
+    Raises:
+        ConfigError: it is of a kind that is not supported.
+    """
+    proxy = config.proxy or proxy_for(config.host, os.environ)
+    if proxy and urlsplit(proxy).scheme not in _PROXIES:
+        scheme = urlsplit(proxy).scheme
+        raise ConfigError(
+            f"the proxy for {config.host} is a {scheme} proxy; set HTTPS_PROXY (or proxy-url in the"
+            " kubeconfig) to an http or https proxy, or name the host in NO_PROXY"
+        )
+    return dataclasses.replace(config, proxy=proxy)
+
+
+def _tls(config: Config) -> Tls | None:
+    """Return what makes TLS contexts; None where the URL is not https.
+
+    Raises:
+        ConfigError: the CA cannot be used.
+    """
+    if urlsplit(config.host).scheme != "https":
         return None
-    return urllib.request.getproxies().get(parts.scheme)
-
-
-def _session(client: ApiClient) -> aiohttp.ClientSession:
-    """Return the client's session, which it makes at its first request."""
-    rest = client.rest_client
-    make = rest._create_pool_manager  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - a documented hook
-    session: aiohttp.ClientSession = rest.pool_manager or make()
-    rest.pool_manager = session
-    return session
+    tls = Tls(config.authority, insecure=config.insecure)
+    try:
+        tls.context(Identity())
+    except CredentialsError as error:
+        raise ConfigError(f"the credentials for {config.host}: {error}") from error
+    return tls

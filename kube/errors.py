@@ -3,10 +3,13 @@
 
 * KubeError
   * ConfigError: there is no way to reach an API server
+  * CredentialsError: a token, certificate or plugin cannot be used at present; nothing was sent
   * ApiError: it answered with a Status of failure
+    * UnauthorizedError (401): it does not know the credentials
     * NotFoundError (404)
     * ConflictError (409): somebody else wrote first, or the object exists
     * GoneError (410): the history asked for is compacted away
+    * TooManyRequestsError (429): it has too much to do, and did nothing
   * UnreachableError: no answer, or one that leaves open whether the write was applied
   * ContractChangedError: Cluster API serves its types in other versions than before
   * StaleError: the copies in use are followed no more
@@ -25,9 +28,16 @@ class KubeError(Exception):
     maybe_applied: ClassVar[bool] = False
     """Whether the request may have changed something though it failed."""
 
+    retry_after: float | None = None
+    """Seconds to wait before the next attempt, where the server says so."""
+
 
 class ConfigError(KubeError):
     """No kubeconfig and no service account, or one that cannot be used."""
+
+
+class CredentialsError(KubeError):
+    """A token, a certificate or what issues them is missing or broken; it may be there later."""
 
 
 class ApiError(KubeError):
@@ -40,6 +50,10 @@ class ApiError(KubeError):
         self.message = message
 
 
+class UnauthorizedError(ApiError):
+    """The token or certificate has ended, or is nobody's."""
+
+
 class NotFoundError(ApiError):
     """The object, or its whole kind, does not exist."""
 
@@ -50,6 +64,10 @@ class ConflictError(ApiError):
 
 class GoneError(ApiError):
     """A watch asked for history that is compacted away; list again."""
+
+
+class TooManyRequestsError(ApiError):
+    """The request was turned away before anything was done; it may be sent again."""
 
 
 class UnreachableError(KubeError):
@@ -88,21 +106,33 @@ class _Status(msgspec.Struct):
 
 
 _BY_STATUS: dict[int, type[ApiError]] = {
+    HTTPStatus.UNAUTHORIZED: UnauthorizedError,
     HTTPStatus.NOT_FOUND: NotFoundError,
     HTTPStatus.CONFLICT: ConflictError,
     HTTPStatus.GONE: GoneError,
+    HTTPStatus.TOO_MANY_REQUESTS: TooManyRequestsError,
 }
 
 
 _PHRASES = {known.value: known.phrase for known in HTTPStatus}  # proxies have answers of their own
 
 
-def from_response(status: int, body: bytes, request: str) -> KubeError:
-    """Make the error that a response of failure stands for."""
+def from_response(status: int, body: bytes, request: str, retry_after: str = "") -> KubeError:
+    """Make the error that a response of failure stands for.
+
+    `retry_after` is the header of that name: whole seconds, as in client-go.
+    """
     try:
         answer = msgspec.json.decode(body, type=_Status)
     except (msgspec.DecodeError, ValueError):
         answer = _Status(message=body[:200].decode(errors="replace"))
+    error = _made(status, answer, request)
+    if retry_after.isdecimal():
+        error.retry_after = float(retry_after)
+    return error
+
+
+def _made(status: int, answer: _Status, request: str) -> KubeError:
     reason = answer.reason or _PHRASES.get(status, "Unknown")
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         return UnreachableError(request, f"{status} {reason}: {answer.message}")

@@ -14,7 +14,6 @@ stop, or arrives late, is what the successor's rules are for (`controller.state`
 from __future__ import annotations
 
 import asyncio
-import time
 from contextlib import aclosing
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -24,6 +23,7 @@ import structlog
 
 from . import metrics
 from .client import REQUEST_SECONDS, decode
+from .clock import now
 from .errors import ConflictError, KubeError, NotFoundError, NotLeaderError
 from .objects import Meta, Struct
 from .resources import GroupVersionResource
@@ -40,11 +40,6 @@ _RENEW = 2 / 15  # of the lease: how often it is renewed (client-go: every 2 s o
 _ATTEMPT = 4 / 15  # of the lease: how long one attempt may take, so that one lost packet is no end
 _LEAST_SECONDS = 1.0  # the API server counts a request's time-out in whole seconds
 _RETRY_SECONDS = 1.0  # between attempts to reach the API server
-
-
-def now() -> float:
-    """Return seconds that neither jump nor stop while the machine sleeps."""
-    return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
 class _LeaseSpec(Struct, frozen=True, omit_defaults=False):

@@ -66,7 +66,7 @@ async def run(
     if diagnostics := _diagnostics(flags, Client(connection), certificates):
         await diagnostics.start()
         last.push_async_callback(diagnostics.stop)
-    for_lease = await connect(flags.kubeconfig, agent)  # its renewals never stand in a queue
+    for_lease = connection.beside()  # its renewals share no socket with anything else
     last.push_async_callback(for_lease.close)
     scope = Scope(flags.namespace, flags.watch_filter)
     copies = Copies(Client(connection), scope, live.using)

@@ -38,6 +38,10 @@ class Found:
     """The IPAddresses that were asked for: the first few of them, and how many there are."""
 
     def __init__(self) -> None:
+        self.clear()
+
+    def clear(self) -> None:
+        """Begin anew: the list does, in which they are looked for."""
         self.few: list[Holder] = []
         self.count = 0
         self.more = False

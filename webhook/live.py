@@ -152,7 +152,8 @@ class Live:
             self._resource = await capi.discover_addresses(self._api)
         if self._resource is None:
             return found  # no Cluster API, no IPAddresses
-        async for page in client.pages(self._api, self._resource, pool.namespace):
+        listed = client.pages(self._api, self._resource, pool.namespace, start_over=found.clear)
+        async for page in listed:
             for raw in page.items or ():
                 if (holder := _holder(raw, pool)) and has(among, holder.address):
                     found.add(holder)
