@@ -48,8 +48,13 @@ def move(tree: Tree, gone: Sequence[str], added: Sequence[str]) -> None:
     if before:
         _append(tree, before, text)
     else:
-        own = "".join(f"{line.strip()}\n" for text in texts for line in text.splitlines())
-        tree.yaml_set_start_comment(own.replace("# ", ""), indent=tree.lc.col)
+        own = [_unmarked(line) for text in texts for line in text.splitlines()]
+        tree.yaml_set_start_comment("\n".join(own), indent=tree.lc.col)  # which marks each line
+
+
+def _unmarked(line: str) -> str:
+    """Return a comment without the mark that it begins with."""
+    return line.strip().removeprefix("#").removeprefix(" ")
 
 
 def _texts(tree: Tree, name: str | int) -> Iterator[str]:

@@ -103,7 +103,7 @@ def _caches(state: State | None) -> tuple[Metric, ...]:
     )
     skipped = CounterMetricFamily(
         "capi_ipam_in_cluster_cache_skipped_objects_total",
-        "Objects and changes that the manager could not read, since it leads; the log names why.",
+        "Objects that the manager could not read since its caches were loaded; the log names why.",
         labels=("resource",),
     )
     for cache in state.caches.all if state else ():

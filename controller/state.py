@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections import defaultdict
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
@@ -129,6 +130,7 @@ class State:
         """
         for pool in self._all_pools():
             self.set_pool(None, pool)
+            await asyncio.sleep(0)  # the offer of the largest takes 60 ms
         async for address in in_pieces(self.addresses):
             self.set_address(None, address)
         claims = sorted(self.claims, key=lambda item: item.metadata.age_order)

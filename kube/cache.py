@@ -21,7 +21,6 @@ from .errors import (
     from_response,
 )
 from .objects import Event, Key, Meta, Object, RawList, Same, Struct, T
-from .tasks import PIECE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -37,6 +36,8 @@ _RETRY_SECONDS = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0)  # between attempts to reach the
 
 _PAGE = 500
 """Objects.  A collection of at most so many is listed in about the time of one small request."""
+
+_AT_ONCE = 100  # objects decoded, in 5 ms, before others have their turn
 
 _GRACE_SECONDS = 0.1  # on a busy resource the watch passes any revision within that time
 
@@ -89,7 +90,7 @@ class Cache(Generic[T]):
     ) -> None:
         self.resource = resource
         self.skipped = 0
-        """Objects that could not be read, since the start."""
+        """Objects that could not be read, each once until it can be read again."""
         self.unreadable: set[Key] = set()
         """Objects that exist and cannot be read, so the copy lacks them."""
         self._handlers: list[Handler[T]] = []
@@ -101,7 +102,8 @@ class Cache(Generic[T]):
         self._objects: dict[Key, T] = {}
         self._revision = 0  # up to where the watch has told us everything
         self._lost_history = False  # so only a list can tell what is gone
-        self._gone: set[str] = set()  # uids deleted by our requests, not yet reported by the watch
+        self._gone: dict[str, int] = {}
+        """Uids deleted by our requests, not yet reported by the watch, and their last revisions."""
         self._same = Same()
         self._open = asyncio.Event()  # cleared while nothing may change
         self._open.set()
@@ -139,7 +141,6 @@ class Cache(Generic[T]):
         async for page in found:
             if not await self._read(page, listed):
                 return
-        await self._open.wait()
         self._drop_unlisted(listed)
 
     async def catch_up(self) -> None:
@@ -152,7 +153,7 @@ class Cache(Generic[T]):
             a bookmark.  Calls that come meanwhile share the next proof.
 
         Guarantees:
-            Waits for about two seconds at most where the API server is well.
+            Waits for about two seconds where the API server is well, after a proof under way.
 
         Caveats:
             `follow` has to be running.  The caller bounds the time: it waits through outages.
@@ -321,7 +322,7 @@ class Cache(Generic[T]):
             raise _error_in(event, self.resource.plural)
         header = decode(event.object, Object, self._request).metadata
         if event.type == "DELETED":
-            self._gone.discard(header.uid)
+            self._gone.pop(header.uid, None)
         if header.revision <= self._revision:
             return  # a list has told more than that
         if event.type == "DELETED":
@@ -365,9 +366,9 @@ class Cache(Generic[T]):
         """
         listed.revision = int(page.metadata.resource_version)
         for number, raw in enumerate(page.items or ()):
-            if number and number % PIECE == 0:
-                await asyncio.sleep(0)  # a whole list may come as one page
-            if number % PIECE == 0 and not await self._overtakes(page):
+            if number and number % _AT_ONCE == 0:
+                await asyncio.sleep(0)
+            if number % _AT_ONCE == 0 and not await self._overtakes(page):
                 return False
             item = self._decode(raw)
             if isinstance(item, Key):
@@ -382,7 +383,11 @@ class Cache(Generic[T]):
     def _drop_unlisted(self, listed: _Listed) -> None:
         """Let go of what a list did not show; from then on the copy is as new as the list."""
         self._lost_history = False
-        self._gone = listed.gone
+        self._gone = {
+            uid: revision
+            for uid, revision in self._gone.items()
+            if uid in listed.gone or revision > listed.revision
+        }
         self.unreadable = listed.unreadable
         gone = self._objects.keys() - listed.keys - listed.unreadable
         for key in gone:
@@ -395,9 +400,12 @@ class Cache(Generic[T]):
         try:
             item = self._decoder.decode(raw)
         except (msgspec.ValidationError, ValueError) as error:
-            self.skipped += 1
-            log.warning("object skipped", resource=self.resource.plural, error=str(error))
-            return decode(raw, Object, self._request).metadata.key
+            key = decode(raw, Object, self._request).metadata.key
+            if key not in self.unreadable:  # each proof of freshness lists it again
+                self.skipped += 1
+                plural = self.resource.plural
+                log.warning("object skipped", resource=plural, object=str(key), error=str(error))
+            return key
         item.share(self._same)
         return item
 
@@ -415,7 +423,7 @@ class Cache(Generic[T]):
         """Drop an object that is gone; the watch may still tell of its last days."""
         known = self._objects.get(item.metadata.key)
         if known and known.metadata.uid == item.metadata.uid:
-            self._gone.add(item.metadata.uid)
+            self._gone[item.metadata.uid] = item.metadata.revision
             self._drop(item.metadata.key)
 
     def _drop(self, key: Key) -> None:

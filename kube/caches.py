@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractAsyncContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import structlog
 
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 _AGAIN_SECONDS = 2.0  # before another try where CAPI is not installed, or a first list failed
+
+_CATCH_UP_SECONDS = 5.0  # two or three are usual, for a quiet cache
 
 _GLOBAL_KINDS = tuple(kind for kind, resource in pools.KINDS.items() if not resource.namespaced)
 
@@ -92,10 +94,14 @@ class Caches:
     async def catch_up(self) -> None:
         """Return when all copies have everything that was written before this call.
 
+        Flow:
+            A copy that does not catch up in time is listed: an API server whose etcd reports no
+            progress says nothing to a quiet watch, though it is well.
+
         Raises:
             KubeError: alone or in a group: a request failed.
         """
-        await together(*(cache.catch_up() for cache in self.all))
+        await together(*(_fresh(cache) for cache in self.all))
 
     @contextmanager
     def held(self) -> Generator[None]:
@@ -131,7 +137,16 @@ class Caches:
             del self.pools[kind]
 
 
-Using = Callable[[Caches], AbstractContextManager[None]]
+async def _fresh(cache: Cache[Any]) -> None:
+    try:
+        async with asyncio.timeout(_CATCH_UP_SECONDS):
+            await cache.catch_up()
+    except TimeoutError:
+        log.warning("a cache lags behind; it is listed", resource=cache.resource.plural)
+        await cache.load()
+
+
+Using = Callable[[Caches], AbstractAsyncContextManager[None]]
 """Uses caches that are loaded for as long as they are followed."""
 
 
@@ -175,7 +190,7 @@ class Copies:
         await caches.load()
         log.info("caches loaded", contract=caches.contract.version, claims=len(caches.claims))
         try:
-            with self._using(caches):
+            async with self._using(caches):
                 self._current.set_result(caches)
                 await caches.follow()
         finally:

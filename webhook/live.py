@@ -8,8 +8,8 @@ client was told is written.
 """
 
 import asyncio
-from collections.abc import Generator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager, suppress
 from http import HTTPStatus
 from typing import NamedTuple
 
@@ -72,11 +72,11 @@ class Live:
         self._one = asyncio.Lock()  # works out offers; the others find them done
         self._worker = Worker()
 
-    @contextmanager
-    def using(self, copies: caches.Caches) -> Generator[None]:
-        """Answer from these caches while the block runs."""
+    @asynccontextmanager
+    async def using(self, copies: caches.Caches) -> AsyncGenerator[None]:
+        """Answer from these caches while the block runs; they must not change before that."""
         index = AddressIndex()
-        for address in copies.addresses:
+        async for address in in_pieces(copies.addresses):
             index.change(None, address)
         with copies.addresses.telling(index.change):
             self._present = _Present(copies, index)
@@ -92,7 +92,7 @@ class Live:
             NotAllowedError: this provider may not list IPAddresses there.
             InUseError: the API server does not answer, or an IPAddress cannot be read.
         """
-        if (present := self._present) and present.covers(pool) and await _up_to_date(present):
+        if (present := self._present) and present.covers(pool) and await self._reliable(present):
             return await present.addresses.find(pool, among)
         try:
             async with self._turns:
@@ -107,6 +107,18 @@ class Live:
             raise InUseError(
                 f"the IPAddresses of {pool} cannot be listed: {error}; try again"
             ) from error
+
+    async def _reliable(self, present: _Present) -> bool:
+        """Bring the copy of the IPAddresses up to date; say whether it can be relied on now."""
+        addresses = present.copies.addresses
+        try:
+            async with asyncio.timeout(_CATCH_UP_SECONDS):
+                await addresses.catch_up()
+        except (errors.KubeError, TimeoutError) as error:
+            log.warning("the cache of IPAddresses lags behind; they are listed", error=str(error))
+            return False
+        # The index hears nothing any more where other caches have come meanwhile.
+        return self._present is present and not addresses.unreadable
 
     async def offers(self) -> Mapping[objects.PoolKey, offer.Offer]:
         """Return what every pool in the caches offers; this is for warnings.
@@ -161,17 +173,6 @@ class Live:
                 found.more = found.more or bool(page.metadata.continue_)
                 break
         return found
-
-
-async def _up_to_date(present: _Present) -> bool:
-    """Bring the copy of the IPAddresses up to date; say whether it can be relied on now."""
-    try:
-        async with asyncio.timeout(_CATCH_UP_SECONDS):
-            await present.copies.addresses.catch_up()
-    except (errors.KubeError, TimeoutError) as error:
-        log.warning("the cache of IPAddresses lags behind; they are listed", error=str(error))
-        return False
-    return not present.copies.addresses.unreadable
 
 
 def _holder(raw: msgspec.Raw, pool: objects.PoolKey) -> Holder | None:

@@ -3,7 +3,6 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from functools import cached_property
 
 import msgspec
 
@@ -42,6 +41,10 @@ class Pool:
 
     obj: values.JsonObject
     _versions: dict[str, "Pool"] = field(default_factory=dict[str, "Pool"], repr=False)
+    _offers: list[offer.Offer] = field(default_factory=list[offer.Offer], repr=False)
+    """None yet, or the one.  `functools.cached_property` would not do: before Python 3.12 one lock
+    of all instances is held while any of them is worked out, so the event loop waits for threads.
+    """
 
     @classmethod
     def read(cls, obj: values.JsonObject) -> "Pool":
@@ -78,9 +81,14 @@ class Pool:
         """Whether it is only waiting for its finalizers."""
         return bool(self.metadata.get("deletionTimestamp"))
 
-    @cached_property
+    @property
     def offered(self) -> offer.Offer:
         """What it offers; nothing, if it has not even the shape of a pool."""
+        if not self._offers:
+            self._offers.append(self._work_out())
+        return self._offers[0]
+
+    def _work_out(self) -> offer.Offer:
         given = {name: value for name, value in self.spec.items() if value is not None}
         try:
             spec = msgspec.convert(given, pools.PoolSpec)

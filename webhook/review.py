@@ -2,7 +2,6 @@
 """One write of a pool: what it was and what it becomes, and what follows from both."""
 
 from dataclasses import dataclass
-from functools import cached_property
 
 from ipam import offer
 from kube import pools
@@ -53,7 +52,7 @@ class PoolReview:
             or self.new.written(self.version) == self.old.written(self.version)
         )
 
-    @cached_property
+    @property
     def problems(self) -> list[offer.Problem]:
         """What is wrong with the new object, whatever is in use."""
         if self.new is None:

@@ -3,8 +3,8 @@
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator, AsyncIterator, Generator, Mapping
-from contextlib import aclosing, contextmanager, suppress
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from contextlib import aclosing, asynccontextmanager, suppress
 
 import pytest
 from typing_extensions import override
@@ -62,8 +62,8 @@ class Uses:
         self.present: list[str] = []
         self.past: list[str] = []
 
-    @contextmanager
-    def __call__(self, copies: caches.Caches) -> Generator[None]:
+    @asynccontextmanager
+    async def __call__(self, copies: caches.Caches) -> AsyncGenerator[None]:
         self.present.append(copies.contract.version)
         try:
             yield

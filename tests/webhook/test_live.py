@@ -252,7 +252,7 @@ async def at_work(api: Counting) -> AsyncGenerator[live.Live]:
     following = [asyncio.create_task(cache.follow()) for cache in copies.all]
     await asyncio.sleep(0)
     try:
-        with asked.using(copies):
+        async with asked.using(copies):
             yield asked
     finally:
         for task in following:

@@ -117,9 +117,10 @@ class HandQueue(Queue[K]):
 
 
 def finished(work: Coroutine[Any, Any, T]) -> T:
-    """Return what work gives that waits for nothing."""
+    """Return what work gives that waits for nothing, but for letting others have their turn."""
     try:
-        work.send(None)
+        while work.send(None) is None:
+            pass
     except StopIteration as done:
         return cast("T", done.value)
     raise AssertionError("it waits")
