@@ -78,6 +78,8 @@ class Controller:
         caches = self.state.caches
         await caches.catch_up()
         with ExitStack() as heard:
+            heard.callback(self._claim_queue.close)
+            heard.callback(self._pool_queue.close)
             with caches.held():
                 await self.state.rebuild()
                 self._watch(heard)
@@ -111,10 +113,10 @@ class Controller:
         """Look at everything once: claims that wait first, and the others in turn with new ones."""
         claims = tuple(self.state.claims)
         async for claim in in_pieces(claims):
-            if claim.pool and (claim.metadata.deleting or not claim.bound):
+            if claim.pool and not _is_served(claim):
                 self._claim_queue.add(claim.metadata.key, claim.pool)
         async for claim in in_pieces(claims):
-            if claim.pool:
+            if claim.pool and _is_served(claim):
                 self._claim_queue.add(claim.metadata.key, _SERVED)
         async for address in in_pieces(tuple(self.state.addresses)):
             if address.pool:
@@ -203,6 +205,10 @@ class Controller:
             keys, which = await self._crowds.get()
             async for key in in_pieces(keys):
                 self._wake_one(key, which)
+
+
+def _is_served(claim: capi.Claim) -> bool:
+    return claim.bound and not claim.metadata.deleting
 
 
 def _is_deleting(claim: capi.Claim) -> bool:

@@ -24,10 +24,11 @@ _LAST_RETRY_SECONDS = 30.0  # a broken object costs two requests a minute
 
 
 class _Waiting(NamedTuple):
-    """In which group a key waits, and since when by the clock."""
+    """In which group a key waits, since when by the clock, and at which of the places there."""
 
     group: Hashable
     since: float
+    place: int = -1
 
 
 class _Timer(NamedTuple):
@@ -44,7 +45,7 @@ class Queue(Generic[K]):
         `add` -> `get` -> work -> `done`.  A key added while a worker has it is handed out again
         after `done`.  Within a group keys come by `order_of`, which is asked when a key lines up,
         and those of one order as they were added; groups take turns, so that a long one delays no
-        other.
+        other.  A key that waits and is added to another group waits there from then on.
 
     `name` is that of its metrics.  `later(seconds, call)` starts a timer, the event loop's own
     unless a test passes time in; `clock` tells seconds.
@@ -92,6 +93,9 @@ class Queue(Generic[K]):
             self._again[key] = _Waiting(group, since)
         elif key not in self._waiting:
             self._line_up(key, _Waiting(group, self._entered()))
+            self._wakeup.release()
+        elif self._waiting[key].group != group:
+            self._line_up(key, _Waiting(group, self._waiting[key].since))
 
     def add_after(self, seconds: float, key: K, group: Hashable = None) -> None:
         """Add a key in a while; of several such wishes the last one counts."""
@@ -118,12 +122,7 @@ class Queue(Generic[K]):
     async def get(self) -> K:
         """Wait for a key and return it; the caller must call `done` with it."""
         await self._wakeup.acquire()
-        group, keys = next(iter(self._groups.items()))
-        *_, key = heappop(keys)
-        if keys:
-            self._groups.move_to_end(group)
-        else:
-            del self._groups[group]
+        key = self._next()
         now = self._working[key] = self._clock()
         self._metrics.queued.observe(now - self._waiting.pop(key).since)
         return key
@@ -135,14 +134,20 @@ class Queue(Generic[K]):
         if waiting := self._again.pop(key, None):
             self._stop_timer(key)
             self._line_up(key, waiting)
+            self._wakeup.release()
         return seconds
+
+    def close(self) -> None:
+        """Stop all timers, which would keep whoever uses the queue in memory until they are due."""
+        while self._timers:
+            self._timers.popitem()[1].handle.cancel()
 
     def report(self) -> dict[str, object]:
         """Return what is in it, for people; the first few of each sort."""
         now = self._clock()
         waiting = (
             {"key": str(key), "group": str(group), "seconds": report.seconds(now - since)}
-            for key, (group, since) in self._waiting.items()
+            for key, (group, since, _) in self._waiting.items()
         )
         working = (
             {"key": str(key), "seconds": report.seconds(now - since), "again": key in self._again}
@@ -166,10 +171,21 @@ class Queue(Generic[K]):
         return self._clock()
 
     def _line_up(self, key: K, waiting: _Waiting) -> None:
-        self._waiting[key] = waiting
-        place = self._order_of(key), next(self._numbers), key
-        heappush(self._groups.setdefault(waiting.group, []), place)
-        self._wakeup.release()
+        place = next(self._numbers)
+        self._waiting[key] = waiting._replace(place=place)
+        heappush(self._groups.setdefault(waiting.group, []), (self._order_of(key), place, key))
+
+    def _next(self) -> K:
+        """Take the first key of the group whose turn it is; places that keys have left are void."""
+        while True:
+            group, places = next(iter(self._groups.items()))
+            _, place, key = heappop(places)
+            if not places:
+                del self._groups[group]
+            if key in self._waiting and self._waiting[key].place == place:
+                if places:
+                    self._groups.move_to_end(group)
+                return key
 
     def _stop_timer(self, key: K) -> None:
         if timer := self._timers.pop(key, None):

@@ -28,7 +28,12 @@ from .worker import Worker
 log = structlog.get_logger(__name__)
 
 _CATCH_UP_SECONDS = 4.0
-"""Of the 9 s of a review.  A cache needs two at most; the rest is left for listing."""
+"""Of the 9 s of a review.  A cache needs two or three; the rest is left for listing."""
+
+_PATIENT_SECONDS = 8.5
+"""The same for a cache so large that listing would not end in the rest of the time."""
+
+_LISTABLE = 30_000  # objects, of which a page of 500 takes some 40 ms
 
 _OFFERS_SECONDS = 1.5  # of the 2 s that admission has for warnings, which compares them as well
 _LISTS = 4  # at once: a review of each of 200 pools must not crowd out the controller
@@ -112,7 +117,8 @@ class Live:
         """Bring the copy of the IPAddresses up to date; say whether it can be relied on now."""
         addresses = present.copies.addresses
         try:
-            async with asyncio.timeout(_CATCH_UP_SECONDS):
+            many = len(addresses) > _LISTABLE
+            async with asyncio.timeout(_PATIENT_SECONDS if many else _CATCH_UP_SECONDS):
                 await addresses.catch_up()
         except (errors.KubeError, TimeoutError) as error:
             log.warning("the cache of IPAddresses lags behind; they are listed", error=str(error))

@@ -129,6 +129,20 @@ def test_every_comment_of_a_field_that_goes_stays(kept: str) -> None:
     assert list(yaml.safe_load(converted)["spec"]) == ["prefix", "addresses"]
 
 
+def test_marks_inside_a_comment_stay() -> None:
+    text = f"""\
+apiVersion: {GROUP}/v1alpha2
+kind: InClusterIPPool
+metadata: {{name: blue}}
+spec:
+  excludedAddresses:  # holes # two
+  - 10.0.0.9
+  addresses: [10.0.0.0/24]
+  prefix: 24
+"""
+    assert "# holes # two\n" in convert("--without-annotation", stdin=text, to="v1alpha1")
+
+
 def test_a_list_keeps_the_comments_of_its_items() -> None:
     indented = OLD.partition("---\n")[2].replace("\n", "\n  ").rstrip()
     text = f"kind: List # all\napiVersion: v1\nitems:\n# one\n- {indented}\n- {indented}\n"

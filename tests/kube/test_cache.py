@@ -514,3 +514,28 @@ async def test_a_list_takes_over_page_by_page_and_keeps_no_second_copy(
     same = [item.metadata.name for item in cache if item is seen[item.metadata.name]]
     assert len(same) == 499  # what is as it was is the object that was there
     assert "c-0" not in same
+
+
+async def test_what_was_made_and_deleted_during_a_list_does_not_come_back_by_a_late_event() -> None:
+    api = Server()
+    cache = Cache(api, CLUSTERS, capi.Cluster)
+    await cache.load()
+    seen = cache.revision
+    api.put(FOREIGN, {"metadata": {"name": "thing"}})
+    api.slow.clear()
+    listing = asyncio.create_task(cache.load())
+    await asyncio.sleep(0)
+
+    made = cache.observe(
+        await api.create(
+            CLUSTERS, "default", b'{"metadata": {"name": "x", "namespace": "default"}}'
+        )
+    )
+    await cache.delete(api, made)
+    api.slow.set()
+    await listing
+
+    for line in api.changes(CLUSTERS, "", seen):
+        cache._apply(line)
+        assert names(cache) == []
+    assert cache._gone == {}

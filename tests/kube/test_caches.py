@@ -11,10 +11,12 @@ from typing_extensions import override
 
 from controller.controller import Controller
 from kube import caches, capi, errors, fake, pools
+from kube.objects import Key
 from kube.resources import GroupVersionResource
 
 POOLS = pools.KINDS["InClusterIPPool"]
 SERVED = ("IPAddressClaim", "IPAddress", "Cluster")
+CONTRACT = capi.V1Beta2("v1beta2")
 
 
 class Server(fake.FakeApi):
@@ -171,3 +173,27 @@ async def test_a_new_leader_has_what_was_written_before_it_came_to_lead(kept: Ke
         await leading
 
     assert [key.name for key in controller.state.books] == ["late"]
+
+
+async def test_a_new_leader_lists_what_its_watch_does_not_bring_in_time(
+    quick: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    del quick
+    monkeypatch.setattr(caches, "_CATCH_UP_SECONDS", 0.01)
+    api = Server()
+    for number in range(501):
+        meta = {"name": f"c-{number}", "namespace": "default"}
+        api.put(CONTRACT.claims, {"metadata": meta, "spec": {}})
+    copies = caches.Caches(api, CONTRACT, caches.Scope())
+    await copies.load()
+    api.silent = True
+    following = [asyncio.create_task(cache.follow()) for cache in copies.all]
+    api.put(CONTRACT.claims, {"metadata": {"name": "late", "namespace": "default"}, "spec": {}})
+
+    async with asyncio.timeout(10):
+        await copies.catch_up()
+
+    assert copies.claims.get(Key("default", "late"))
+    for task in following:
+        task.cancel()
+    await asyncio.gather(*following, return_exceptions=True)

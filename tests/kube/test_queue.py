@@ -263,3 +263,30 @@ async def test_a_key_added_while_it_is_worked_on_comes_back_in_its_place() -> No
     keys.done("a")
 
     assert await taken(keys) == ["a", "b"]
+
+
+async def test_a_key_that_is_added_to_another_group_waits_there() -> None:
+    queue: Queue[str] = Queue("test", asyncio.get_running_loop().call_later)
+    for name in "abc":
+        queue.add(name, "crowd")
+    queue.add("c", "few")
+
+    assert [await queue.get(), await queue.get(), await queue.get()] == ["a", "c", "b"]
+    assert len(queue) == 0
+
+
+async def test_a_queue_that_is_closed_has_no_timers() -> None:
+    timers = list[asyncio.TimerHandle]()
+
+    def later(seconds: float, call: Callable[[], None]) -> asyncio.TimerHandle:
+        timers.append(asyncio.get_running_loop().call_later(seconds, call))
+        return timers[-1]
+
+    queue: Queue[str] = Queue("test", later)
+    queue.add_after(1000.0, "a")
+    queue.add_after(2000.0, "b")
+
+    queue.close()
+
+    assert [timer.cancelled() for timer in timers] == [True, True]
+    assert queue._timers == {}

@@ -434,3 +434,27 @@ async def test_only_a_few_lists_are_asked_for_at_a_time() -> None:
     await asyncio.gather(*(asked.find(WIDE, None) for _ in range(12)))
 
     assert api.most == 4
+
+
+async def test_caches_that_are_replaced_during_the_question_do_not_answer_it() -> None:
+    api = Counting()
+    api.take("10.0.0.1", 1, WIDE)
+    copies = caches.Caches(api, CONTRACT, caches.Scope())
+    await copies.load()
+    asked = live.Live(api)
+    asked._resource = CONTRACT.addresses
+    held = asyncio.Event()
+
+    async def when_told() -> None:
+        await held.wait()
+
+    api.answers = when_told
+    using = asked.using(copies)
+    await using.__aenter__()
+    question = asyncio.create_task(asked.find(BLUE, None))
+    await asyncio.sleep(0)
+    await using.__aexit__(None, None, None)
+    api.take("10.0.0.2", 2)
+    held.set()
+
+    assert [holder.address for holder in (await question).few] == ["10.0.0.2"]

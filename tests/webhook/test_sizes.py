@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Reviews at the bounds of the schema cost little, and each thing in them is worked out once."""
 
+import asyncio
 import json
 import threading
 import time
@@ -8,6 +9,7 @@ from collections import Counter
 from typing import Any
 
 import pytest
+from typing_extensions import override
 
 from api import resources
 from conversion import registry
@@ -15,6 +17,7 @@ from envtest import sizes
 from ipam import offer
 from kube import pools
 from webhook import admission, admission_review, inuse, shape, worker
+from webhook.pool import Pool
 
 MOST_SECONDS = 2.0
 """Of CPU.  A review takes 0.1 s; where the work was quadratic it took 7 s and more."""
@@ -170,3 +173,25 @@ async def test_a_review_that_finds_no_place_is_answered_and_not_dropped(review: 
 
     response = json.loads(answer)["response"]
     assert (response["uid"], response["status"]["code"]) == ("1", 503)
+
+
+async def test_a_small_pool_does_not_wait_for_a_large_one_in_a_thread() -> None:
+    started, ends = threading.Event(), threading.Event()
+
+    class Slow(Pool):
+        @override
+        def _work_out(self) -> offer.Offer:
+            started.set()
+            ends.wait(10)
+            return offer.Offer()
+
+    resource = resources.POOLS[0]
+    small = Pool(sizes.pool(resource, sizes.spec(resource.kind, 1)))
+    large = asyncio.create_task(asyncio.to_thread(lambda: Slow({}).offered))
+    await asyncio.to_thread(started.wait, 10)
+
+    assert small.offered.total
+    assert not large.done()
+
+    ends.set()
+    await large
