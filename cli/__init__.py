@@ -4,7 +4,13 @@
 May import everything but `manager`.  The rules are admission's own (`webhook.pool`), so what passes
 here passes there, as far as that can be told without a cluster.
 
-Start reading at `main.py` (the commands), then `manifests.py` (files in, documents out: YAML in
-`yamltext.py` and `scalars.py`, JSON in `jsontext.py`), `pools.py` (which documents are ours) and
-`findings.py` (what is wrong with a document; unknown fields in `fields.py`).
+Start reading at `main.py` (the commands) and `inputs.py` (their files), then `manifests.py` (files
+in, documents out: YAML in `yamltext.py` and `scalars.py`, JSON in `jsontext.py`) and `pools.py`
+(which documents are ours).
+
+`validation.py` says what is wrong with a pool, by the helpers of `findings.py`: fields in
+`fields.py`, metadata in `metadata.py` and `names.py`.
+
+`conversions.py` says what becomes of a pool, `preflight.py` what gets lost.  `roundtrip.py` writes
+it into its document, by `trees.py` and `comments.py`.
 """

@@ -13,7 +13,8 @@ def unknown_fields(obj: values.JsonObject) -> Iterator[str]:
     """Yield a line for each unknown field of an object, of its metadata and of its spec.
 
     Caveats:
-        status is not looked into: nobody writes it by hand.
+        status is not looked into: nobody writes it by hand.  An unknown field that is null is told
+        too, though `kubectl apply` leaves it out: it is misspelled all the same.
     """
     found = _model(obj)
     if found is None:
@@ -22,6 +23,21 @@ def unknown_fields(obj: values.JsonObject) -> Iterator[str]:
     yield from _unknown(obj.get("metadata"), "metadata.", meta.OBJECT_META)
     if spec := _part(found, "spec"):
         yield from _unknown(obj.get("spec"), "spec.", _names(spec))
+
+
+def missing_fields(obj: values.JsonObject) -> Iterator[str]:
+    """Yield the path of each required field that the spec of an object lacks.
+
+    Caveats:
+        Nothing if there is no spec, which admission tells.
+    """
+    found = _model(obj)
+    spec, known = obj.get("spec"), found and _part(found, "spec")
+    if known and values.is_object(spec):
+        for attribute, field in known.model_fields.items():
+            name = model.json_name(attribute)
+            if field.is_required() and spec.get(name) is None:
+                yield f"spec.{name}"
 
 
 def hint(name: str, names: Collection[str]) -> str:

@@ -13,6 +13,7 @@ from . import scalars
 from .errors import MeaningError
 from .sources import DEEPEST, Source
 
+_INDENT = re.compile(r"\n([ \t]+)")
 _SPACE = re.compile(r"[ \t\r\n]*")
 
 
@@ -36,9 +37,12 @@ def parse(text: str) -> Iterator[Source]:
     yield from found
 
 
-def dump(value: object) -> str:
-    """Write one document."""
-    return json.dumps(value, indent=2, ensure_ascii=False) + "\n"
+def dump(value: object, like: str) -> str:
+    """Write one document, indented and ended as the text `like` is."""
+    indented = _INDENT.search(like)
+    indent = indented[1] if indented else None
+    end = like[len(like.rstrip()) :]
+    return json.dumps(value, indent=indent, ensure_ascii=False) + end
 
 
 class _Decoder(json.JSONDecoder):

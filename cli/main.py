@@ -2,29 +2,18 @@
 """The commands."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NoReturn
 
 import click
 
-from api import resources
-from conversion import registry
+from conversion import registry, stash
 from kube import pod
 from webhook import options
 
-from . import findings, manifests
+from . import conversions, findings, inputs, manifests, preflight, validation
 from .errors import CliError, FileError, SyntaxProblemError
-
-_files = click.option(
-    "-f",
-    "--filename",
-    "paths",
-    multiple=True,
-    default=[manifests.STDIN],
-    metavar="FILE",
-    help="Manifests in YAML or JSON; - for standard input (the default).  May be repeated.",
-)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -40,47 +29,67 @@ def versions() -> list[str]:
 
 
 @main.command()
-@click.option("--to", type=click.Choice(versions()), required=True)
-@_files
-def convert(to: str, paths: Sequence[str]) -> None:
-    """Print manifests with all pools in another version; other kinds pass as they are.
+@click.option(
+    "--to", type=click.Choice(versions()), required=True, help="Version that the pools get."
+)
+@click.option("-i", "--in-place", is_flag=True, help="Change the files instead of printing them.")
+@click.option(
+    "--with-annotation/--without-annotation",
+    "annotation",
+    default=None,
+    help=(
+        f"Keep or drop the annotation {stash.ANNOTATION}, which holds what the version has no "
+        "field for.  Default: drop it from pools that come to the hub version, keep it otherwise."
+    ),
+)
+@inputs.file_arguments
+def convert(names: inputs.Names, to: str, in_place: bool, annotation: bool | None) -> None:  # noqa: FBT001 - click passes them by name
+    """Print manifests with all pools in another version; everything else stays as it is written.
 
-    Nothing is printed where a value makes no sense: then it ends with 1 and names each.
+    A pool keeps its comments, the order of its fields and their quotes.  Kinds that lack the
+    version pass with a warning.  Nothing is printed or written if a value makes no sense: the
+    command names each and ends with 1.
     """
-    files, found = _read(paths)
+    if in_place and names.has_stdin:
+        raise click.UsageError("--in-place changes files: name them")
+    target = conversions.Target(to, annotation)
+    files, found = _read(names, lenient=in_place)
     for document in _documents(files):
-        found += findings.before_conversion(document, to)
+        found += preflight.before_conversion(document, target, lenient=in_place)
     _end_on(found)
-    click.echo(manifests.write(files, f"{resources.GROUP}/{to}"), nl=False)
+    converted = [manifests.convert(file, target) for file in files]
+    _end_on([each for file in converted for each in preflight.after_conversion(file)])
+    if in_place:
+        _save(files, converted)
+    else:
+        click.echo(manifests.text_of(converted), nl=False)
 
 
 @main.command()
-@_files
+@inputs.file_arguments
 @click.option(
     "--old",
     "old_paths",
     multiple=True,
+    type=inputs.PATH,
     metavar="FILE",
     help="The present manifests, for the rules about changes.  May be repeated.",
 )
-@click.argument("more_paths", nargs=-1, metavar="[FILE]...")
-def validate(paths: Sequence[str], old_paths: Sequence[str], more_paths: Sequence[str]) -> None:
+def validate(names: inputs.Names, old_paths: Sequence[str]) -> None:
     """Say in one line each what admission would say; ends with 1 if it would refuse any.
 
     What is no object of Kubernetes, or no YAML at all, gets a warning, unless it is about pools:
     repositories hold other files, too, such as templates.
     """
-    if more_paths and _given("paths"):
-        raise click.UsageError("name files with -f or without it, not both")
-    files, found = _read(more_paths or paths, lenient=True)
-    old_files, old_found = _read(old_paths)
+    files, found = _read(names, lenient=True)
+    old_files, old_found = _read(names.of(old_paths))
     found += old_found
     new, old = _documents(files), _documents(old_files)
-    context = findings.Context.of(new, old)
+    context = validation.Context.of(new, old)
     for document in old:
         found += findings.not_an_object(document)
     for document in new:
-        found += findings.all_of(document, context)
+        found += validation.all_of(document, context)
     _end_on(found)
 
 
@@ -107,29 +116,44 @@ def webhook(host: str, port: int, cert_dir: Path, tls_min_version: str, ciphers:
         _fail(error)
 
 
-def _given(parameter: str) -> bool:
-    source = click.get_current_context().get_parameter_source(parameter)
-    return source is not click.core.ParameterSource.DEFAULT
-
-
 def _documents(files: Sequence[manifests.File]) -> list[manifests.Document]:
     return [document for file in files for document in manifests.objects(file)]
 
 
 def _read(
-    paths: Sequence[str], *, lenient: bool = False
+    names: inputs.Names, *, lenient: bool = False
 ) -> tuple[list[manifests.File], list[findings.Finding]]:
     """Read files, and tell which cannot be read; `lenient`: no matter unless about pools."""
     files, found = list[manifests.File](), list[findings.Finding]()
-    for path in paths:
+    for path in names.paths:
         try:
-            files.append(manifests.read(path))
-        except SyntaxProblemError as error:
-            warning = lenient and not error.about_pools
-            found.append(findings.Finding(error.path, error.problem, warning))
+            for each in names.files(path):
+                found += _read_one(each, files, lenient=lenient)
         except FileError as error:
             found.append(findings.Finding(error.path, error.problem))
     return files, found
+
+
+def _read_one(
+    path: str, files: list[manifests.File], *, lenient: bool
+) -> Iterator[findings.Finding]:
+    """Add a file to `files`, or yield why it cannot be read."""
+    try:
+        files.append(manifests.read(path))
+    except SyntaxProblemError as error:
+        yield findings.Finding(error.path, error.problem, lenient and not error.about_pools)
+    except FileError as error:
+        yield findings.Finding(error.path, error.problem)
+
+
+def _save(files: Sequence[manifests.File], converted: Sequence[manifests.File]) -> None:
+    """Write the files that have changed."""
+    try:
+        for old, new in zip(files, converted, strict=True):
+            if old != new:
+                manifests.save(new)
+    except FileError as error:
+        _fail(error)
 
 
 def _end_on(found: Sequence[findings.Finding]) -> None:

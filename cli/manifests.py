@@ -1,6 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Files with manifests: YAML of one or more documents, or JSON."""
 
+import codecs
+import dataclasses
+import os
+import shutil
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -9,13 +13,15 @@ from pathlib import Path
 import yaml
 
 from api import resources
-from conversion import registry, values
+from conversion import registry
 
-from . import jsontext, pools, yamltext
+from . import comments, jsontext, pools, roundtrip, yamltext
+from .conversions import Target
 from .errors import FileError, MeaningError, SyntaxProblemError
+from .inputs import STDIN
 from .sources import Source
 
-STDIN = "-"
+_MARK = codecs.BOM_UTF8
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +31,8 @@ class File:
     path: str
     is_json: bool
     sources: tuple[Source, ...]
+    has_mark: bool = False
+    """Whether it begins with a byte order mark, as Windows editors write it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +71,8 @@ def read(path: str) -> File:
     """
     data = _bytes(path)
     try:
-        return _parse(path, data.decode("utf-8-sig"))  # Windows editors begin with a mark
+        file = _parse(path, data.decode("utf-8-sig"))
+        return dataclasses.replace(file, has_mark=data.startswith(_MARK))
     except UnicodeDecodeError as error:
         problem = f"is not UTF-8: {error.reason} at byte {error.start}"
     except yaml.MarkedYAMLError as error:
@@ -78,26 +87,55 @@ def read(path: str) -> File:
     raise SyntaxProblemError(shown(path), problem, about_pools=about_pools)
 
 
-def write(files: Sequence[File], version: str) -> str:
-    """Return all documents, with the pools among them in `version`, such as `<group>/v1alpha2`.
+def convert(file: File, target: Target) -> File:
+    """Return a file with all its pools converted.
 
     Guarantees:
-        A document without a pool comes out as it is written, comments included; the others in the
-        notation of their file.
+        A document in which nothing changes stays as it is written.  One that changes keeps its
+        comments, the order of its fields and how they are quoted.
+
+    Caveats:
+        ruamel.yaml drops comments inside brackets, and a document in which aliases repeat what
+        changes is laid out anew.
 
     Raises:
-        ConversionError: a pool cannot be said in that version.
+        ConversionError: a pool cannot be converted.
     """
-    text = ""
-    only_json = all(file.is_json for file in files)
-    for file in files:
-        for source in file.sources:
-            written = _written(file, source, version)
-            if text:
-                text += "" if text.endswith("\n") else "\n"
-                text += "" if only_json else written.lead
-            text += written.text
-    return text
+    sources = tuple(_converted(file, source, target) for source in file.sources)
+    return dataclasses.replace(file, sources=sources)
+
+
+def text_of(files: Sequence[File]) -> str:
+    """Return the documents of all files, one after the other."""
+    only_json = all(file.is_json or not file.sources for file in files)
+    parts = list[str]()
+    for source in (source for file in files for source in file.sources):
+        if parts:
+            parts.append("" if parts[-1].endswith("\n") else "\n")
+            parts.append("" if only_json else source.lead)
+        parts.append(source.text)
+    return "".join(parts)
+
+
+def save(file: File) -> None:
+    """Write a file where it was read from.
+
+    Guarantees:
+        The file has either its old content or the new one, whatever happens in between.
+
+    Raises:
+        FileError: it cannot be written.
+    """
+    data = (_MARK if file.has_mark else b"") + text_of([file]).encode()
+    path = Path(file.path).resolve()  # a link stays a link
+    new = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        new.write_bytes(data)
+        shutil.copymode(path, new)
+        new.replace(path)
+    except OSError as error:
+        new.unlink(missing_ok=True)
+        raise FileError(file.path, error.strerror or str(error)) from error
 
 
 def objects(file: File) -> Iterator[Document]:
@@ -110,22 +148,23 @@ def objects(file: File) -> Iterator[Document]:
 
 def _parse(path: str, text: str) -> File:
     try:
-        return File(path, is_json=True, sources=tuple(jsontext.parse(text)))
+        if sources := tuple(jsontext.parse(text)):
+            return File(path, is_json=True, sources=sources)
     except (ValueError, RecursionError):  # the usual case: YAML
-        return File(path, is_json=False, sources=tuple(yamltext.parse(text)))
+        pass
+    return File(path, is_json=False, sources=tuple(yamltext.parse(text)))
 
 
-def _written(file: File, source: Source, version: str) -> Source:
-    """Return a document as it is to be written."""
-    if not any(map(pools.meant_kind, pools.objects_in(source.value))):
+def _converted(file: File, source: Source, target: Target) -> Source:
+    value = target.of(source.value)
+    if value == source.value:
         return source
-
-    def convert(obj: values.JsonObject) -> object:
-        return registry.convert(obj, version)
-
-    value = pools.replaced(source.value, convert, version)
-    dump = jsontext.dump if file.is_json else yamltext.dump
-    return Source(value, dump(value), "---\n")
+    if file.is_json:
+        return Source(value, jsontext.dump(value, source.text), source.lead)
+    text = roundtrip.rewrite(source.text, source.value, value)
+    lead = "---\n" if text is None else source.lead
+    text = yamltext.dump(value) if text is None else text
+    return Source(value, text, lead, comments.missing(source.text, text))
 
 
 def _bytes(path: str) -> bytes:

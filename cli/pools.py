@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import cast
 
 from api import resources
-from conversion import values
+from conversion import registry, values
 
 KINDS = tuple(pool.kind for pool in resources.POOLS)
 
@@ -21,6 +21,16 @@ _LIST = "List"
 def group_of(obj: values.JsonObject) -> str:
     """Return the API group; empty where there is none."""
     return values.text(obj, "apiVersion").rpartition("/")[0]
+
+
+def version_of(obj: values.JsonObject) -> str:
+    """Return the version; empty where there is none."""
+    return values.text(obj, "apiVersion").rpartition("/")[2]
+
+
+def has_version(kind: str, version: str) -> bool:
+    """Whether one of our kinds has a version; a kind that is not ours has none."""
+    return kind in registry.KINDS and registry.KINDS[kind].knows(version)
 
 
 def meant_kind(obj: object) -> str | None:
@@ -55,11 +65,19 @@ def objects_in(obj: object) -> Iterator[object]:
 
 
 def replaced(obj: object, change: Callable[[values.JsonObject], object], version: str) -> object:
-    """Return an object with all pools in it changed; a list of pools gets the apiVersion."""
+    """Return an object with all pools in it changed; itself, if none changes.
+
+    A list of pools gets the apiVersion `version`, unless its kind does not have that.
+    """
     items = items_of(obj)
     if items is not None and values.is_object(obj):
-        own = {"apiVersion": version} if _element(obj) else {}
-        return obj | own | {"items": [replaced(item, change, version) for item in items]}
+        changed = [replaced(item, change, version) for item in items]
+        own = has_version(_element(obj) or "", version.rpartition("/")[2])
+        return (
+            obj
+            if changed == items
+            else obj | ({"apiVersion": version} if own else {}) | {"items": changed}
+        )
     if values.is_object(obj) and meant_kind(obj):
         return change(obj)
     return obj

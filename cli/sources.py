@@ -16,8 +16,10 @@ class Source:
     `value` is what the API server would get of it, None where it is empty.
     `text` is how it is written, from where it begins to where the next one does.
     `lead` is what has to stand between another document and `text`.
+    `lost` are the comments that `text` could not keep when it was converted.
     """
 
     value: object
     text: str
     lead: str = ""
+    lost: tuple[str, ...] = ()

@@ -27,7 +27,7 @@ _MOST_REPEATED = 100_000
 
 
 def parse(text: str) -> Iterator[Source]:
-    """Yield the documents of a text, empty ones included.
+    """Yield the documents of a text, empty ones included; one at least, if there is any text.
 
     Raises:
         yaml.YAMLError: it is no YAML, or says what JSON cannot; with the place where that is known.
@@ -42,9 +42,23 @@ def parse(text: str) -> Iterator[Source]:
         leads.append(_lead(start))
         node = loader.get_node()
         values.append(None if node is None else builder.build(node))
-    ends = [*begins[1:], len(text)]
+    if text and not begins:  # nothing but comments, for example
+        yield Source(None, text, "---\n")
+    ends = [*begins[1:], len(text)][: len(begins)]
     for value, begin, end, lead in zip(values, begins, ends, leads, strict=True):
         yield Source(value, text[begin:end], lead)
+
+
+def compose(text: str) -> yaml.Node:
+    """Return the node of a text that has one document.
+
+    Raises:
+        yaml.YAMLError: it has none, or several.
+    """
+    node = _Loader(text).get_single_node()
+    if node is None:
+        raise yaml.YAMLError("no document")
+    return node
 
 
 def dump(value: object) -> str:

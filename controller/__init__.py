@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Gives claims their addresses and takes them back, on the hub version of the pools.
 
-May import `kube`, `api` and `ipam`.  Start reading at `claims.py`, the life of a claim; `ledger.py`
-knows who holds what, `pools.py` keeps the counts, `controller.py` wires events to both.
+May import `kube`, `api` and `ipam`.  Start reading at `claims.py`, the life of a claim, which ends
+in `release.py`; `claim_reports.py` says on it why it waits.  `ledger.py` knows who holds what,
+`pools.py` keeps the counts, `controller.py` wires events to both.
 """

@@ -69,25 +69,25 @@ class Addresses:
         if changes:
             await self._state.addresses.patch(self._api, address, {"metadata": changes})
 
-    async def let_go(self, address: capi.Address) -> bool:
+    async def let_go(self, address: capi.Address) -> tuple[str, ...]:
         """Delete an IPAddress, then take our finalizer off it: after a crash it still is ours.
 
         Returns:
-            Whether it is gone; somebody else's finalizer may hold it.
+            The finalizers of others that hold it; empty where it is gone.
         """
         cache = self._state.addresses
         try:
             if not address.metadata.deleting:
                 deleted = await cache.delete(self._api, address)
                 if deleted is None:
-                    return True
+                    return ()
                 address = deleted
             if PROTECT_ADDRESS_FINALIZER in address.metadata.finalizers:
                 left = address.metadata.finalizers_but(PROTECT_ADDRESS_FINALIZER)
                 address = await cache.patch(self._api, address, {"metadata": {"finalizers": left}})
         except NotFoundError:
-            return True
-        return not address.metadata.finalizers
+            return ()
+        return address.metadata.finalizers
 
     def _owners(self, claim: capi.Claim) -> tuple[OwnerReference, ...]:
         """Return the owners an IPAddress shall have: its claim, and its pool where that exists."""
@@ -168,8 +168,8 @@ def check_readable(address: capi.Address) -> None:
     """
     if parse(address.spec.address) is None:
         raise AllocationError(
-            f"IPAddress {address.metadata.key} has {address.spec.address!r} for an address, which "
-            "is none; delete it, and the claim gets one"
+            f"IPAddress {address.metadata.key}: spec.address {address.spec.address!r} is not an IP "
+            "address; delete the IPAddress, and the claim gets another one"
         )
 
 

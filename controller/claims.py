@@ -10,36 +10,35 @@ Flow:
 from __future__ import annotations
 
 import time
-from datetime import datetime
 from typing import TYPE_CHECKING
 
-import msgspec
 import structlog
 
 from kube import capi, pools
-from kube.errors import ConflictError, KubeError, NotFoundError
+from kube.client import pages
+from kube.errors import ConflictError, KubeError
 from kube.objects import (
     ADDRESS_ANNOTATION,
     ADDRESS_FOR_ANNOTATION,
+    CLUSTER_NAME_LABEL,
     MOVE_LABEL,
     Key,
-    NameReference,
 )
 from kube.workers import Again, Done, Outcome
 
-from . import conditions
+from . import pauses
 from .addresses import (
     Addresses,
     abandoned,
     check_owner,
     check_readable,
     owned_by,
-    refers_to,
 )
-from .errors import AllocationError
-from .events import News
+from .claim_reports import ClaimReports
+from .errors import AllocationError, ClusterNotFoundError
 from .orphans import Orphans
 from .pace import Pace
+from .release import Release
 from .state import RELEASE_FINALIZER, State, parse, wanted
 
 if TYPE_CHECKING:
@@ -69,8 +68,9 @@ class Claims:
     ) -> None:
         self._api = api
         self._state = state
-        self._news = news
+        self._reports = ClaimReports(api, state, news, clock)
         self._addresses = Addresses(api, state)
+        self._release = Release(api, state, self._addresses, self._reports)
         self._orphans = Orphans(api, state, self._addresses, clock)
         self._taken_over: Pace[Key] = Pace(_TAKEN_OVER_PER_SECOND, clock)
 
@@ -112,6 +112,7 @@ class Claims:
             self._orphans.forget(key)
         if claim is None:
             self._taken_over.forget(key)
+            self._reports.forget(key)
             return orphan
         outcome = await self._reconcile_claim(claim, address)
         return orphan if outcome == Done() else outcome
@@ -120,16 +121,23 @@ class Claims:
         if claim.pool is None:
             return Done()
         self._state.book(claim.pool).line.remove(claim.metadata.key)
-        if not self._state.selected(claim) or self._paused(claim):
+        if not self._state.selected(claim):
             return Done()
+        if causes := pauses.causes(self._state, claim):
+            return await self._reports.paused(claim, causes)
+        self._reports.forget(claim.metadata.key)
         if claim.metadata.deleting:
-            return await self._release(claim, address)
-        if self._cluster_is_missing(claim):
-            return Done()
+            return await self._release.reconcile(claim, address)
+        return await self._serve(claim, address)
+
+    async def _serve(self, claim: capi.Claim, address: capi.Address | None) -> Outcome:
+        """Bind a live claim, or say why it waits."""
         try:
+            if self._cluster_is_missing(claim):
+                return await self._await_cluster(claim)
             return await self._bind(claim, address)
         except AllocationError as error:
-            await self._report(claim, error.reason, str(error), ok=False)
+            await self._reports.refused(claim, error)
         return Done()
 
     async def _bind(self, claim: capi.Claim, address: capi.Address | None) -> Outcome:
@@ -137,8 +145,7 @@ class Claims:
         if address is not None:
             check_owner(claim, address)
             if address.metadata.deleting and not owned_by(address, claim):
-                await self._addresses.let_go(address)  # the last claim of this name left it
-                return Done()
+                return await self._let_go_of_former(address)
             given = address.spec.address
             check_readable(address)
         else:
@@ -153,17 +160,32 @@ class Claims:
             if not self._holds_first(claim, given):
                 return Again(0)  # somebody's IPAddress with this address has just come
             address = await self._create(claim, given)
-            self._tell(claim, "AddressAllocated", "Allocate", f"address {given} was allocated")
+            note = f"address {given} was allocated"
+            self._reports.tell(claim, "AddressAllocated", "Allocate", note)
         else:
             await self._addresses.repair(claim, address)
-        await self._report(claim, "Ready", f"address {address.spec.address} is allocated", ok=True)
+        await self._reports.allocated(claim, address.spec.address)
+        return Done()
+
+    async def _let_go_of_former(self, address: capi.Address) -> Outcome:
+        """Let the IPAddress go that the last claim of this name left.
+
+        Raises:
+            AllocationError: somebody else holds it.
+        """
+        if others := await self._addresses.let_go(address):
+            raise AllocationError(
+                f"IPAddress {address.metadata.key} of a former claim of this name is being deleted "
+                f"and held by finalizers {', '.join(others)}; this claim gets an address after it"
+            )
         return Done()
 
     def _choose(self, claim: capi.Claim) -> Address:
         asked, record = wanted(claim), claim.metadata.annotations.address
         if record and asked is None:
             raise AllocationError(
-                f"annotation {ADDRESS_ANNOTATION}: {record!r} is not an IP address"
+                f"annotation {ADDRESS_ANNOTATION}: {record!r} is not an IP address; "
+                "correct it, or remove it to get any address"
             )
         assert claim.pool is not None
         book = self._state.book(claim.pool)
@@ -209,77 +231,30 @@ class Claims:
         if claim.pool and (book := self._state.books.get(claim.pool)):
             book.cancel(claim.metadata.key)
 
-    async def _report(self, claim: capi.Claim, reason: str, message: str, *, ok: bool) -> None:
-        """Write the claim's status if it is not so already."""
-        contract = self._state.contract
-        present = contract.ready(claim)
-        condition = conditions.ready(present, claim.metadata, reason, message, ok=ok)
-        status = contract.status(claim, condition)
-        if ok:
-            reference = NameReference(name=claim.metadata.name)
-            status = msgspec.structs.replace(status, address_ref=reference)
-        if status == claim.status:
-            return
-        await self._state.claims.patch(self._api, claim, {"status": status}, "status")
-        if not ok and (present is None or present.reason != reason):
-            self._tell(claim, reason, "Allocate", message, warning=True)
-        log.info("claim", object=str(claim.metadata.key), ready=ok, reason=reason, message=message)
+    async def _await_cluster(self, claim: capi.Claim) -> Outcome:
+        """Leave a claim alone until its Cluster is seen; a bound one waits for nothing.
 
-    async def _release(self, claim: capi.Claim, address: capi.Address | None) -> Outcome:
-        """Give back the address of a claim that is being deleted: first the address, then it.
+        Flow:
+            A watch may report the Cluster later than the claim, so the API server is asked.
 
-        The record on the claim holds the address until no IPAddress has it, so what the cache does
-        not show is looked for at the API server: a create of ours may have just gone through.
+        Raises:
+            ClusterNotFoundError: it has none, either.
         """
-        ours = RELEASE_FINALIZER in claim.metadata.finalizers
-        if address is None and ours:
-            address = await self._state.addresses.fetch(self._api, claim.metadata.key)
-        if address is not None and refers_to(address, claim):
-            if (seconds := self._grace_seconds_left(claim)) > 0:
-                return Again(seconds)
-            if not await self._addresses.let_go(address):
-                return Done()  # woken when it goes
-            note = f"address {address.spec.address} was released"
-            self._tell(claim, "AddressReleased", "Release", note)
-        if ours:
-            finalizers = claim.metadata.finalizers_but(RELEASE_FINALIZER)
-            changes = {"metadata": {"finalizers": finalizers}}
-            try:
-                await self._state.claims.patch(self._api, claim, changes)
-            except NotFoundError:
-                return Done()
-            log.info("claim released", object=str(claim.metadata.key))
-        return Done()
-
-    def _grace_seconds_left(self, claim: capi.Claim) -> float:
-        """Return for how long the address stays held: the pool's grace period since deletion."""
-        pool = self._state.pool(claim.pool) if claim.pool else None
-        if pool is None or pool.metadata.deleting or pool.spec is None:
-            return 0.0
-        since = datetime.fromisoformat(claim.metadata.deletion_timestamp or "").timestamp()
-        return since + pool.spec.address_reuse_grace_period_seconds - time.time()
-
-    def _paused(self, claim: capi.Claim) -> bool:
-        """Say whether the claim, its Cluster or its pool is to be left alone."""
-        cluster = self._state.clusters.get(Key(claim.metadata.namespace, claim.cluster_name))
-        pool = self._state.pool(claim.pool) if claim.pool else None
-        return (
-            claim.metadata.paused
-            or (cluster is not None and cluster.paused)
-            or (pool is not None and pool.metadata.paused)
-        )
+        if claim.bound:
+            return Done()
+        cluster = Key(claim.metadata.namespace, claim.cluster_name)
+        field = "spec.clusterName" if claim.spec.cluster_name else f"label {CLUSTER_NAME_LABEL}"
+        error = ClusterNotFoundError(cluster, field)
+        if not self._reports.shows(claim, error):
+            resource = self._state.contract.clusters
+            async for page in pages(self._api, resource, cluster.namespace, cluster.name):
+                if page.items:
+                    return Done()
+        raise error
 
     def _cluster_is_missing(self, claim: capi.Claim) -> bool:
         cluster = Key(claim.metadata.namespace, claim.cluster_name)
         return bool(claim.cluster_name) and self._state.clusters.get(cluster) is None
-
-    def _tell(
-        self, claim: capi.Claim, reason: str, action: str, note: str, *, warning: bool = False
-    ) -> None:
-        """Leave news about a claim to be written in the background."""
-        if self._news:
-            news = News(reason, action, note, warning)
-            self._news.tell(self._state.contract.claims, claim.metadata, news, claim.pool)
 
 
 def _address(given: str) -> Address:

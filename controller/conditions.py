@@ -1,26 +1,38 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The Ready condition of claims and pools."""
+"""The conditions of claims and pools."""
 
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from kube.objects import Condition
 
 if TYPE_CHECKING:
     from kube.objects import Meta
 
+READY = "Ready"
+PAUSED = "Paused"
+DELETING = "Deleting"
 
-def ready(old: Condition | None, meta: Meta, reason: str, message: str, *, ok: bool) -> Condition:
-    """Return the Ready condition to write; equal to the old one when nothing has changed."""
-    status = "True" if ok else "False"
+
+class Verdict(NamedTuple):
+    """What a condition says: its status, a word for programs, and a sentence for people."""
+
+    ok: bool
+    reason: str
+    message: str
+
+
+def condition(kind: str, verdict: Verdict, old: Condition | None, meta: Meta) -> Condition:
+    """Return the condition to write; equal to the old one when nothing has changed."""
+    status = "True" if verdict.ok else "False"
     since = old.last_transition_time if old and old.status == status else rfc3339(time.time())
     return Condition(
-        type="Ready",
+        type=kind,
         status=status,
-        reason=reason,
-        message=message,
+        reason=verdict.reason,
+        message=verdict.message,
         last_transition_time=since,
         observed_generation=meta.generation or None,
     )

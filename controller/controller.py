@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, NoReturn
 
@@ -12,7 +13,7 @@ import structlog
 
 from kube import capi, workers
 from kube.queue import Queue
-from kube.tasks import in_pieces, together
+from kube.tasks import PIECE, in_pieces, together
 
 from . import metrics
 from .claims import Claims
@@ -21,7 +22,7 @@ from .pools import Pools
 from .state import State
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Collection
 
     from kube import pools
     from kube.caches import Caches
@@ -36,6 +37,12 @@ CLAIM_WORKERS = 32
 """Claims written at once: enough to keep an API server busy that answers in 10 ms."""
 
 POOL_WORKERS = 2
+
+_SERVED = "served"
+"""The group of claims that have their address when a leadership begins: there may be 100,000."""
+
+_Which = Callable[["capi.Claim"], bool]
+"""Chooses among claims."""
 
 
 class Controller:
@@ -52,6 +59,7 @@ class Controller:
         later = asyncio.get_running_loop().call_later
         self._claim_queue: Queue[Key] = Queue("ipaddressclaim", later, order_of=self._age_of)
         self._pool_queue: Queue[PoolKey] = Queue("pool", later)
+        self._crowds: asyncio.Queue[tuple[tuple[Key, ...], _Which]] = asyncio.Queue()
         self._news = Recorder(api, self.state.pool)
         self._claims = Claims(api, self.state, self._news, clock)
         self._pools = Pools(api, self.state, self._news, clock)
@@ -84,6 +92,7 @@ class Controller:
     async def _work(self) -> None:
         await together(
             self._news.run(),
+            self._wake_crowds(),
             workers.run(self._claim_queue, self._reconcile, self._pool_of, CLAIM_WORKERS),
             workers.run(self._pool_queue, self._pools.reconcile, lambda _: None, POOL_WORKERS),
         )
@@ -99,10 +108,15 @@ class Controller:
             heard.enter_context(cache.telling(self._on_pool))
 
     async def _start(self) -> None:
-        """Look at everything once, oldest claims first."""
-        async for claim in in_pieces(sorted(self.state.claims, key=self.state.age)):
-            self._claim_queue.add(claim.metadata.key, claim.pool)
-        async for address in in_pieces(self.state.addresses):
+        """Look at everything once: claims that wait first, and the others in turn with new ones."""
+        claims = tuple(self.state.claims)
+        async for claim in in_pieces(claims):
+            if claim.pool and (claim.metadata.deleting or not claim.bound):
+                self._claim_queue.add(claim.metadata.key, claim.pool)
+        async for claim in in_pieces(claims):
+            if claim.pool:
+                self._claim_queue.add(claim.metadata.key, _SERVED)
+        async for address in in_pieces(tuple(self.state.addresses)):
             if address.pool:
                 self._claim_queue.add(address.metadata.key, address.pool)
         for cache in self.state.caches.pools.values():
@@ -147,13 +161,13 @@ class Controller:
         if _appearance(old) != _appearance(new):
             self._wake(state.claims_of_pool.get(key, ()))
         elif old and new and old.spec != new.spec:
-            self._wake(state.book(key).all_waiting())
-            self._wake(state.deleting_claims(key))  # the grace period may have changed
+            self._wake(state.book(key).line.ages)
+            self._wake(state.claims_of_pool.get(key, ()), _is_deleting)  # the grace period, perhaps
 
     def _on_cluster(self, old: capi.Cluster | None, new: capi.Cluster | None) -> None:
         changed = new or old
         assert changed is not None
-        if (old is None, old and old.paused) != (new is None, new and new.paused):
+        if (old is None, old and old.pauses) != (new is None, new and new.pauses):
             self._wake(self.state.claims_of_cluster.get(changed.metadata.key, ()))
 
     async def _reconcile(self, key: Key) -> workers.Outcome:
@@ -172,10 +186,27 @@ class Controller:
             for key in book.call():
                 self._claim_queue.add(key, pool)
 
-    def _wake(self, keys: Iterable[Key]) -> None:
-        claims = [claim for key in keys if (claim := self.state.claims.get(key))]
-        for claim in sorted(claims, key=self.state.age):
-            self._claim_queue.add(claim.metadata.key, claim.pool)
+    def _wake(self, keys: Collection[Key], which: _Which = bool) -> None:
+        """Queue claims; many of them in pieces, since others wait for their turn meanwhile."""
+        if len(keys) > PIECE:
+            self._crowds.put_nowait((tuple(keys), which))
+            return
+        for key in keys:
+            self._wake_one(key, which)
+
+    def _wake_one(self, key: Key, which: _Which) -> None:
+        if (claim := self.state.claims.get(key)) and which(claim):
+            self._claim_queue.add(key, claim.pool)
+
+    async def _wake_crowds(self) -> NoReturn:
+        while True:
+            keys, which = await self._crowds.get()
+            async for key in in_pieces(keys):
+                self._wake_one(key, which)
+
+
+def _is_deleting(claim: capi.Claim) -> bool:
+    return claim.metadata.deleting
 
 
 def _pools_of(

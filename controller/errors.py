@@ -2,6 +2,7 @@
 """Why a claim has no address.
 
 * AllocationError: reason AllocationFailed
+  * ClusterNotFoundError: the same reason, since CAPI has none of its own for this
   * PoolExhaustedError: reason PoolExhausted
   * PoolNotReadyError: reason PoolNotReady
 
@@ -12,7 +13,7 @@ and reach no condition.
 
 from typing import ClassVar
 
-from kube.objects import PoolKey
+from kube.objects import Key, PoolKey
 
 
 class AllocationError(Exception):
@@ -21,22 +22,36 @@ class AllocationError(Exception):
     reason: ClassVar[str] = "AllocationFailed"
 
 
+class ClusterNotFoundError(AllocationError):
+    """The Cluster of the claim does not exist, so nobody knows whether it is paused."""
+
+    def __init__(self, cluster: Key, field: str) -> None:
+        super().__init__(
+            f"Cluster {cluster} does not exist, and {field} of the claim names it: "
+            "create the Cluster, or make the claim name another one"
+        )
+        self.cluster = cluster
+
+
 class PoolExhaustedError(AllocationError):
-    """Every address of the pool is in use."""
+    """Every address of the pool is in use.
+
+    The text has no numbers: it is the message of each waiting claim, and a number that changes
+    would be a write for each of them.
+    """
 
     reason = "PoolExhausted"
 
-    def __init__(self, pool: PoolKey, total: int) -> None:
+    def __init__(self, pool: PoolKey) -> None:
         super().__init__(
-            f"{pool} has no free address for this claim: all of its {total} are in use or promised "
-            "to older claims; add addresses to the pool, or delete claims"
+            f"{pool} has no free address for this claim: each is in use or promised to an older "
+            "claim; add addresses to the pool, or delete claims"
         )
         self.pool = pool
-        self.total = total
 
 
 class PoolNotReadyError(AllocationError):
-    """The pool does not exist, is being deleted, or has a spec that makes no sense."""
+    """The pool does not exist, is being deleted, or has a spec that offers no address."""
 
     reason = "PoolNotReady"
 

@@ -34,6 +34,9 @@ if TYPE_CHECKING:
     from ipam.notation import Address
     from kube.objects import Key, PoolKey
 
+NO_POOL = "does not exist; its claims get addresses when it is created"
+"""Why a pool that is not there hands out nothing, as the rest of a sentence."""
+
 Age = tuple[str, int]
 """Sorts claims by creation: creationTimestamp, then resourceVersion."""
 
@@ -113,7 +116,7 @@ class Book:
     def __init__(self, pool: PoolKey) -> None:
         self.pool = pool
         self.offer = Offer()
-        self.not_ready = "does not exist"
+        self.not_ready = NO_POOL
         """Why nothing can be allocated, as the rest of a sentence; empty when all is well."""
         self.line = _Line()
         self._allocator = Allocator(RangeSet())
@@ -284,10 +287,6 @@ class Book:
         choosy = (key for address in freed for key in self.line.callers.get(address, ()))
         return [*self.line.call(self.free), *sorted(choosy, key=self.line.ages.__getitem__)]
 
-    def all_waiting(self) -> list[Key]:
-        """Return all claims in line, oldest first."""
-        return sorted(self.line.ages, key=self.line.ages.__getitem__)
-
     def _still_pending(self, key: Key, wanted: Address | None) -> Address | None:
         """Return what was chosen for a claim before, if it may still have it, and wants it."""
         address = self._pending.get(key)
@@ -322,9 +321,9 @@ class Book:
         try:
             slot = self._allocator.lowest()
         except ExhaustedError as error:
-            raise PoolExhaustedError(self.pool, self.offer.total) from error
+            raise PoolExhaustedError(self.pool) from error
         if self._allocator.free <= self.line.older_than(age):
-            raise PoolExhaustedError(self.pool, self.offer.total)
+            raise PoolExhaustedError(self.pool)
         return self.offer.address(slot)
 
     def _slot(self, address: Address | None) -> int | None:

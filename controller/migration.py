@@ -18,6 +18,7 @@ import msgspec
 import structlog
 
 from api import resources
+from ipam import texts
 from kube import pools
 from kube.client import decode, pages
 from kube.errors import ApiError, ConflictError, KubeError, NotFoundError, NotLeaderError
@@ -100,8 +101,9 @@ class Refused:
 
     def __str__(self) -> str:
         return (
-            f"{self.count} objects may still be stored in an old version:"
-            f" mend or delete them; the first is {self.first}: {self.problem}"
+            f"{texts.counted(self.count, 'object')} may still be stored in an old version:"
+            f" mend or delete what the API server refuses; the first is {self.first}:"
+            f" {self.problem}"
         )
 
 
@@ -174,7 +176,10 @@ class Migration:
         await self._trim(found)
         settled.set(1)
         count = len(items)
-        note = f"{count} objects are stored in {found.storage}; none is in {old}"
+        note = (
+            f"{texts.counted(count, 'object')} stored in {found.storage}; "
+            f"none is left in {', '.join(old)}"
+        )
         news = events.News("StorageMigrated", "Migrate", note)
         await events.write(self._api, CUSTOM_RESOURCE_DEFINITIONS, found.metadata, news)
         log.info("migration ends", crd=name, objects=count, storage=found.storage)

@@ -25,7 +25,8 @@ class Pace(Generic[K]):
 
     def forget(self, key: K) -> None:
         """Give up the turn of a key: its work is done, or not needed any more."""
-        self._turns.pop(key, None)
+        if self._turns.pop(key, None) is not None and not self._turns:
+            self._next = min(self._next, self._clock() + self._interval)  # nobody waits any more
 
     def seconds_left(self, key: K) -> float:
         """Return how long until a key's turn; 0 is now."""

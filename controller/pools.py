@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from ipam import texts
 from kube import capi, pools
-from kube.objects import PAUSED_ANNOTATION
+from kube.objects import PAUSED_TEXT
 from kube.workers import Again, Done, Outcome
 
 from . import conditions
+from .conditions import DELETING, PAUSED, READY, Verdict
 from .events import News
 from .pace import Pace
 from .state import PROTECT_POOL_FINALIZER, State
@@ -34,9 +36,6 @@ STATUS_SECONDS = 1.0
 
 STATUS_PER_SECOND = 10.0
 """At most so many status writes of all pools together: a storm over many pools must not, either."""
-
-READY = "Ready"
-PAUSED = "Paused"
 
 _NAMED_HOLDERS = 5  # of an address, in a message
 
@@ -118,14 +117,15 @@ class Pools:
 
     def _tell(self, pool: pools.Pool, status: pools.PoolStatus) -> None:
         """Leave news of what has changed for the worse since the last status."""
-        old, new = (capi.find(each.conditions, "Ready") for each in (pool.status, status))
+        old, new = (capi.find(each.conditions, READY) for each in (pool.status, status))
         assert new is not None
         if new.reason not in (READY, PAUSED) and (old is None or old.reason != new.reason):
             self._leave(pool, new.reason or "", new.message or "")
         before = pool.status.ip_addresses.out_of_range if pool.status.ip_addresses else 0
         after = status.ip_addresses.out_of_range if status.ip_addresses else 0
         if after > before:
-            note = f"{after} IPAddresses in use are not among what the pool may hand out now"
+            count = texts.counted(after, "IPAddress")
+            note = f"{count} in use, but not among what the pool may hand out now"
             self._leave(pool, "AddressOutOfRange", note)
 
     def _leave(self, pool: pools.Pool, reason: str, note: str) -> None:
@@ -160,25 +160,27 @@ class Pools:
 
 def _ready(pool: pools.Pool, book: Book) -> Condition:
     """Return the Ready condition: whether addresses can be allocated, and what else to know."""
-    reason, message, ok = _verdict(pool, book)
-    old = capi.find(pool.status.conditions, "Ready")
-    return conditions.ready(old, pool.metadata, reason, message, ok=ok)
+    old = capi.find(pool.status.conditions, READY)
+    return conditions.condition(READY, _verdict(pool, book), old, pool.metadata)
 
 
-def _verdict(pool: pools.Pool, book: Book) -> tuple[str, str, bool]:
+def _verdict(pool: pools.Pool, book: Book) -> Verdict:
     if pool.metadata.deleting:
-        return "Deleting", f"pool {book.not_ready}: claims hold {book.used} of its addresses", False
+        left = texts.counted(book.used, "IPAddress")
+        text = f"pool {book.not_ready}; it waits for the release of {left}"
+        return Verdict(ok=False, reason=DELETING, message=text)
     if pool.metadata.paused:
-        text = f"claims are neither served nor released while the pool has {PAUSED_ANNOTATION}"
-        return PAUSED, text, False
+        text = f"claims are neither served nor released while the pool has {PAUSED_TEXT}"
+        return Verdict(ok=False, reason=PAUSED, message=text)
     if book.not_ready:
-        return "InvalidSpec", f"pool {book.not_ready}", False
+        reason = "InvalidSpec" if book.offer.problems else "NoAddresses"
+        return Verdict(ok=False, reason=reason, message=f"pool {book.not_ready}")
     if shared := book.shared:
-        return "DuplicateAddress", _duplicates(shared), True
+        return Verdict(ok=True, reason="DuplicateAddress", message=_duplicates(shared))
     if book.free == 0:
         text = "no address is free; claims wait until one is released or addresses are added"
-        return "PoolExhausted", text, True
-    return READY, "addresses can be allocated", True
+        return Verdict(ok=True, reason="PoolExhausted", message=text)
+    return Verdict(ok=True, reason=READY, message="addresses can be allocated")
 
 
 def _duplicates(shared: Mapping[Address, Sequence[Key]]) -> str:
@@ -187,6 +189,6 @@ def _duplicates(shared: Mapping[Address, Sequence[Key]]) -> str:
     in_order = sorted(holders)  # as a restart would find them, so that it writes nothing
     names = ", ".join(str(key) for key in in_order[:_NAMED_HOLDERS])
     return (
-        f"{len(shared)} addresses are in use by more than one IPAddress, such as {address} by "
-        f"{names}: delete all but one of their claims, or of them where they have none"
+        f"{texts.counted(len(shared), 'address')} in use by more than one IPAddress, such as "
+        f"{address} by {names}: delete all but one of their claims, or of them where they have none"
     )

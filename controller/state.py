@@ -16,7 +16,7 @@ from kube.client import REQUEST_SECONDS
 from kube.objects import Key, PoolKey
 from kube.tasks import in_pieces
 
-from .ledger import Age, Book
+from .ledger import NO_POOL, Age, Book
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -101,11 +101,6 @@ class State:
                 self.books[key].not_ready = self.caches.global_pools_closed
         return self.books[key]
 
-    def deleting_claims(self, key: PoolKey) -> list[Key]:
-        """Return the claims of a pool that are being deleted."""
-        claims = (self.claims.get(name) for name in self.claims_of_pool.get(key, ()))
-        return [claim.metadata.key for claim in claims if claim and claim.metadata.deleting]
-
     def age(self, claim: capi.Claim) -> Age:
         """Return where a claim stands in line; its own writes must not send it to the end."""
         return self._ages.setdefault(claim.metadata.key, claim.metadata.age_order)
@@ -152,7 +147,7 @@ class State:
             self.book(new.key).set_offer(offer, _not_ready(new, offer))
         elif old is not None:
             book = self.book(old.key)
-            book.set_offer(book.offer, "does not exist")
+            book.set_offer(book.offer, NO_POOL)
             self._drop_if_idle(old.key)
 
     def set_address(self, old: capi.Address | None, new: capi.Address | None) -> None:
@@ -243,7 +238,7 @@ def _not_ready(pool: pools.Pool, offer: Offer) -> str:
     if pool.metadata.deleting:
         return "is being deleted"
     if not offer.problems:
-        return ""
+        return f"offers nothing: {offer.nothing}" if offer.nothing else ""
     few = [str(problem) for problem in offer.problems[:_TOLD_PROBLEMS]]
     if more := len(offer.problems) - len(few):
         few.append(f"and {more} more")

@@ -5,7 +5,7 @@ Rules are stated on the hub version, once for all.  A user who wrote v1alpha1 mu
 fields that stand in the manifest: `spec.subnet`, not `spec.addresses[2]`.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import cast
 
 from ipam import errors as ipam_errors
@@ -15,6 +15,8 @@ from . import pools, values
 from .values import JsonObject
 
 _COMPUTED = frozenset(("addresses", "prefix"))  # that subnet, start and end may have given
+_BY_PREFIX, _BY_SUBNET = "(its lowest address / prefix)", "(its lowest address / length of subnet)"
+_HUB_ONLY = tuple(name for name in pools.HUB if name not in pools.SPOKE)
 
 
 def problems_of(old: JsonObject) -> Iterator[offer.Problem]:
@@ -39,22 +41,66 @@ def problems_of(old: JsonObject) -> Iterator[offer.Problem]:
     elif bounds.start and not bounds.end:
         yield offer.Problem("end", end, "is required where start is set and subnet is not")
     elif bounds.start:
-        yield from _bad_range(bounds, "end" if end else "start")
+        yield _bad_range(old, bounds)
 
 
-def as_written(old: JsonObject, problem: offer.Problem) -> offer.Problem:
-    """Say a problem of the hub spec about the v1alpha1 field that gave the value."""
-    for name in _givers(old, problem.path):
-        if text := values.text(old, name):
-            return offer.Problem(name, text, problem.text)
-    return problem
+def notes(old: JsonObject, of_hub: Iterable[offer.Problem]) -> Iterator[offer.Problem]:
+    """Yield all notes on a v1alpha1 spec, given those on the hub spec that it becomes."""
+    yield from _outside_subnet(old)
+    yield from map(AsWritten(old), of_hub)
+
+
+class AsWritten:
+    """Says problems of the hub spec about the v1alpha1 fields that gave the values.
+
+    Guarantees:
+        Neither the path, nor the value, nor the text has an entry that only conversion wrote.
+    """
+
+    def __init__(self, old: JsonObject) -> None:
+        addresses = old.get("addresses")
+        given = len(cast("list[object]", addresses)) if isinstance(addresses, list) else 0
+        self._old = old
+        self._computed = f"addresses[{given}]"
+        """The path of the entry that subnet, start and end give: after the last written one."""
+        entry = pools.read_bounds(old).entry
+        self._another = f"another entry of addresses: {entry}" if entry else ""
+
+    def __call__(self, problem: offer.Problem) -> offer.Problem:
+        """Return the problem as its user should read it."""
+        text = self._text(problem)
+        for name in self._givers(problem.path):
+            if value := values.text(self._old, name):
+                return offer.Problem(name, value, text)
+        written = self._old.get(problem.path, problem.value)  # of lists, what conversion left out
+        return offer.Problem(problem.path, written, text)
+
+    def _givers(self, path: str) -> tuple[str, ...]:
+        """Return the v1alpha1 fields that can have given a value, likeliest first."""
+        if path == self._computed:
+            return ("end", "subnet", "start")  # what is not inside the network lies above it
+        if path == "addresses" and not self._old.get("addresses"):
+            return ("subnet", "start", "end")
+        if path == "prefix" and not self._old.get("prefix"):
+            return ("subnet",)
+        return ()
+
+    def _text(self, problem: offer.Problem) -> str:
+        text = _with_version(problem)
+        if problem.path == "prefix" and problem.value is None:
+            return f"{text} where subnet is not set; 0 means not set"
+        if problem.path == "addresses" and not problem.value:
+            return f"{text}: by addresses, by subnet, or by start and end"
+        if self._another and problem.path != self._computed:
+            text = text.replace(self._another, _bounds_as_written(self._old))
+        return text if self._old.get("prefix") else text.replace(_BY_PREFIX, _BY_SUBNET)
 
 
 def counted(old: JsonObject, problem: offer.Problem) -> offer.Problem:
     """Add to a problem of the whole list that subnet, start and end are an entry of it, too."""
-    if problem.path != "addresses" or not pools.read_bounds(old).entry:
-        return problem
-    text = f"{problem.text}; subnet, start and end together are one more"
+    text = _with_version(problem)
+    if problem.path == "addresses" and pools.read_bounds(old).entry:
+        text = f"{text}; subnet, start and end together are one more"
     return offer.Problem(problem.path, problem.value, text)
 
 
@@ -66,18 +112,36 @@ def told(old: JsonObject, problems: tuple[offer.Problem, ...]) -> list[offer.Pro
     """
     own = list(problems_of(old))
     rest = [p for p in problems if not (own and p.path in _COMPUTED)]
-    return own + [as_written(old, problem) for problem in rest]
+    return own + list(map(AsWritten(old), rest))
 
 
-def _givers(old: JsonObject, path: str) -> tuple[str, ...]:
-    """Return the v1alpha1 fields that can have given a value of the hub spec, likeliest first."""
-    addresses = old.get("addresses")
-    given = len(cast("list[object]", addresses)) if isinstance(addresses, list) else 0
-    if path == f"addresses[{given}]":  # the entry after the last that was written
-        return ("end", "subnet", "start")  # what is not inside the network lies above it
-    if path == "prefix" and not old.get("prefix"):
-        return ("subnet",)
-    return ()
+def _bounds_as_written(old: JsonObject) -> str:
+    fields = ((name, values.text(old, name)) for name in ("subnet", "start", "end"))
+    return " and ".join(f"{name} {value}" for name, value in fields if value)
+
+
+def _with_version(problem: offer.Problem) -> str:
+    """Return the text of a problem; it says so where a field is not one of v1alpha1."""
+    words = f"{problem.path} {problem.text}"
+    names = [f"{name} is a field of v1alpha2" for name in _HUB_ONLY if name in words]
+    return "; ".join((problem.text, *names))
+
+
+def _outside_subnet(old: JsonObject) -> Iterator[offer.Problem]:
+    """Note start and end that are not in the subnet beside them: they count, it does not."""
+    subnet = values.text(old, "subnet")
+    try:
+        network = notation.parse_network(subnet)
+        for name in ("start", "end"):
+            text = values.text(old, name)
+            if text and not _within(network, notation.parse_address(text)):
+                yield offer.Problem(name, text, f"is outside subnet {subnet}")
+    except ipam_errors.NotationError:
+        return  # an error, and told as such
+
+
+def _within(network: notation.Network, address: notation.Address) -> bool:
+    return network.family == address.family and network.first <= address.value <= network.last
 
 
 def _unparsed_subnet(text: str) -> Iterator[offer.Problem]:
@@ -96,9 +160,14 @@ def _unparsed_address(name: str, text: str) -> Iterator[offer.Problem]:
         yield offer.Problem(name, text, error.problem)
 
 
-def _bad_range(bounds: pools.Bounds, blamed: str) -> Iterator[offer.Problem]:
-    """Yield why start and end, each an address, are no range together."""
-    try:
-        notation.parse_entry(f"{bounds.start}-{bounds.end}")
-    except ipam_errors.NotationError as error:
-        yield offer.Problem(blamed, error.value, error.problem)
+def _bad_range(old: JsonObject, bounds: pools.Bounds) -> offer.Problem:
+    """Return why start and end, each an address, are no range together.
+
+    One that was not written is the subnet's own.
+    """
+    start, end = values.text(old, "start"), values.text(old, "end")
+    name, value, other = ("end", end, bounds.start) if end else ("start", start, bounds.end)
+    rest = f"start {start}" if start and end else f"{other} of subnet {values.text(old, 'subnet')}"
+    if notation.parse_address(value).family != notation.parse_address(other).family:
+        return offer.Problem(name, value, f"is not of the IP family of {rest}")
+    return offer.Problem(name, value, f"is {'below' if end else 'above'} {rest}")

@@ -72,11 +72,23 @@ class Tenant(Generic[P]):
 
     def ready(self, claim: str) -> Json:
         """Return a claim's Ready condition in the form of metav1; empty where there is none."""
+        return self.condition(claim, "Ready")
+
+    def condition(self, claim: str, kind: str) -> Json:
+        """Return a claim's condition of a type in the form of metav1; empty where it has none."""
         status = self.status(claim)
         if self.provider.ipam_version == "v1beta1":
             status = status.get("v1beta2", {})
         conditions: list[Json] = status.get("conditions", [])
-        return next((item for item in conditions if item["type"] == "Ready"), Json())
+        return next((item for item in conditions if item["type"] == kind), Json())
+
+    def says(self, claim: str, kind: str, status: str = "True") -> str:
+        """Wait until a condition of a claim has this status, and return its message."""
+        what = f"IPAddressClaim {self.namespace}/{claim} has {kind}={status}"
+        seen = until(
+            what, lambda: self.condition(claim, kind), lambda seen: seen.get("status") == status
+        )
+        return str(seen["message"])
 
     def release(self, *names: str) -> None:
         """Delete claims and return when they are gone."""

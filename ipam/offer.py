@@ -45,6 +45,7 @@ class Offer:
     Guarantees:
         A spec with `problems` offers nothing.  `notes` never take anything away.
 
+    `nothing` is why `slots` is empty though there are no problems, and what helps.
     `step` is how many addresses one allocation covers: 1, or those of a sub-prefix.
     `slots` holds allocations by their number: their first address divided by `step`.
     """
@@ -54,6 +55,7 @@ class Offer:
     slots: RangeSet = field(default_factory=RangeSet)
     problems: tuple[Problem, ...] = ()
     notes: tuple[Problem, ...] = ()
+    nothing: str = ""
 
     @property
     def total(self) -> int:
@@ -109,14 +111,15 @@ def ip_pool(
         return Offer(family, problems=tuple(problems))
     reserved = [] if allocate_reserved else _reserved(family, subnet)
     slots = offered - _union([*holes, *gateways]) - RangeSet.of(reserved)
+    nothing = "" if slots else _nothing_left(offered, RangeSet.of(reserved), _union(holes))
     notes = (
         *_overlaps("addresses", entries),
         *_overlaps("excludedAddresses", holes),
         *_idle(holes, offered),
         *_stray_gateway(gateways, subnet),
-        *_nothing_left("addresses", addresses, slots),
+        *_note_of_nothing("addresses", addresses, nothing),
     )
-    return Offer(family, 1, slots, notes=notes)
+    return Offer(family, 1, slots, notes=notes, nothing=nothing)
 
 
 def prefix_pool(
@@ -141,14 +144,15 @@ def prefix_pool(
     step = 1 << (BITS[V6] - length)
     offered = _union(entries)
     slots = _scaled(offered, step) - _scaled(_union(holes), step)
+    nothing = "" if slots else _ALL_EXCLUDED
     notes = (
         *_overlaps("prefixes", entries),
         *_overlaps("excludedPrefixes", holes),
         *_idle(holes, offered),
-        *_nothing_left("prefixes", prefixes, slots),
+        *_note_of_nothing("prefixes", prefixes, nothing),
         *_host_addresses(length),
     )
-    return Offer(V6, step, slots, notes=notes)
+    return Offer(V6, step, slots, notes=notes, nothing=nothing)
 
 
 class _Entry(NamedTuple):
@@ -267,11 +271,26 @@ def _stray_gateway(gateways: Iterable[_Entry], subnet: tuple[int, int]) -> Itera
             yield entry.problem("is outside the pool's subnet")
 
 
-def _nothing_left(path: str, texts: Sequence[str], slots: RangeSet) -> Iterator[Problem]:
-    if not slots:
-        yield Problem(
-            path, list(texts), "no address can be allocated: all are excluded or reserved"
-        )
+_ALL_EXCLUDED = (
+    "every sub-prefix overlaps an excluded entry; add prefixes, or shorten excludedPrefixes"
+)
+
+
+def _nothing_left(offered: RangeSet, reserved: RangeSet, holes: RangeSet) -> str:
+    """Say what takes all addresses of a pool away, and what helps."""
+    takers = {
+        "reserved": ("set allocateReservedIPAddresses to true", reserved),
+        "excluded": ("shorten excludedAddresses", holes),
+    }
+    found = {name: remedy for name, (remedy, its) in takers.items() if offered & its}
+    rest = () if not offered - reserved - holes else ("the gateway",)
+    remedies = " or ".join(["add addresses", *found.values()])
+    return f"every address is {' or '.join([*found, *rest])}; {remedies}"
+
+
+def _note_of_nothing(path: str, texts: Sequence[str], nothing: str) -> Iterator[Problem]:
+    if nothing:
+        yield Problem(path, list(texts), f"nothing can be allocated: {nothing}")
 
 
 def _host_addresses(length: int) -> Iterator[Problem]:

@@ -21,6 +21,7 @@ from api.resources import GROUP
 from .client import decode
 from .errors import ContractChangedError, KubeError, NotFoundError
 from .objects import (
+    PAUSED_TEXT,
     Condition,
     NameReference,
     Object,
@@ -142,9 +143,15 @@ class Cluster(Object, frozen=True):
     spec: ClusterSpec = ClusterSpec()
 
     @property
+    def pauses(self) -> tuple[str, ...]:
+        """What pauses its objects, as the end of a sentence: `has ...`."""
+        field = ("spec.paused set to true",) if self.spec.paused else ()
+        return (*field, PAUSED_TEXT) if self.metadata.paused else field
+
+    @property
     def paused(self) -> bool:
         """Whether its objects shall be left alone."""
-        return self.spec.paused or self.metadata.paused
+        return bool(self.pauses)
 
 
 def pool_of(reference: TypedReference, namespace: str) -> PoolKey | None:
@@ -183,12 +190,12 @@ class Contract:
         """Say whether the API server still serves the version that an owner reference names."""
         return not self.kinds or (owner.api_version, owner.kind) in self.kinds
 
-    def ready(self, claim: Claim) -> Condition | None:
-        """Return a claim's Ready condition in the form of metav1."""
-        return find(self._conditions(claim), "Ready")
+    def condition(self, claim: Claim, kind: str) -> Condition | None:
+        """Return a claim's condition of a type, in the form of metav1."""
+        return find(self._conditions(claim), kind)
 
-    def status(self, claim: Claim, ready: Condition) -> ClaimStatus:
-        """Return the status that adds a Ready condition (and keeps all others)."""
+    def status(self, claim: Claim, *conditions: Condition) -> ClaimStatus:
+        """Return the status with these conditions; all others stay as they are."""
         raise NotImplementedError
 
     def _conditions(self, claim: Claim) -> tuple[Condition, ...]:
@@ -202,9 +209,9 @@ class V1Beta2(Contract):
     version = "v1beta2"
 
     @override
-    def status(self, claim: Claim, ready: Condition) -> ClaimStatus:
-        conditions = replaced(claim.status.conditions, ready)
-        return msgspec.structs.replace(claim.status, conditions=conditions)
+    def status(self, claim: Claim, *conditions: Condition) -> ClaimStatus:
+        merged = replaced(claim.status.conditions, *conditions)
+        return msgspec.structs.replace(claim.status, conditions=merged)
 
     @override
     def _conditions(self, claim: Claim) -> tuple[Condition, ...]:
@@ -213,23 +220,21 @@ class V1Beta2(Contract):
 
 @dataclass(frozen=True, slots=True)
 class V1Beta1(Contract):
-    """CAPI's own conditions in status.conditions, metav1 ones in status.v1beta2.conditions."""
+    """CAPI's own conditions in status.conditions, metav1 ones in status.v1beta2.conditions.
+
+    Of CAPI's own kind there is only Ready, as for CAPI's other objects.
+    """
 
     version = "v1beta1"
 
     @override
-    def status(self, claim: Claim, ready: Condition) -> ClaimStatus:
-        old = msgspec.structs.replace(
-            ready,
-            observed_generation=None,
-            message=ready.message if ready.status == "False" else None,
-            reason=ready.reason if ready.status == "False" else None,
-            severity="Warning" if ready.status == "False" else None,
-        )
+    def status(self, claim: Claim, *conditions: Condition) -> ClaimStatus:
+        old = (_in_v1beta1(each) for each in conditions if each.type == "Ready")
+        merged = replaced(self._conditions(claim), *conditions)
         return msgspec.structs.replace(
             claim.status,
-            conditions=replaced(claim.status.conditions, old),
-            v1beta2=_V1Beta2Conditions(conditions=replaced(self._conditions(claim), ready)),
+            conditions=replaced(claim.status.conditions, *old),
+            v1beta2=_V1Beta2Conditions(conditions=merged),
         )
 
     @override
@@ -246,11 +251,23 @@ def find(conditions: tuple[Condition, ...], kind: str) -> Condition | None:
     return next((condition for condition in conditions if condition.type == kind), None)
 
 
-def replaced(conditions: tuple[Condition, ...], new: Condition) -> tuple[Condition, ...]:
-    """Return the conditions with one in the place of its predecessor, or at the end."""
-    if find(conditions, new.type) is None:
-        return (*conditions, new)
-    return tuple(new if old.type == new.type else old for old in conditions)
+def replaced(conditions: tuple[Condition, ...], *new: Condition) -> tuple[Condition, ...]:
+    """Return the conditions with each new one in the place of its predecessor, or at the end."""
+    by_type = {each.type: each for each in new}
+    kept = tuple(by_type.pop(old.type, old) for old in conditions)
+    return (*kept, *by_type.values())
+
+
+def _in_v1beta1(condition: Condition) -> Condition:
+    """Return a metav1 condition as one of CAPI's own kind."""
+    bad = condition.status == "False"
+    return msgspec.structs.replace(
+        condition,
+        observed_generation=None,
+        message=condition.message if bad else None,
+        reason=condition.reason if bad else None,
+        severity="Warning" if bad else None,
+    )
 
 
 _NEWEST_FIRST: tuple[type[Contract], ...] = (V1Beta2, V1Beta1)

@@ -16,6 +16,9 @@ from msgspec.structs import force_setattr
 PAUSED_ANNOTATION = "cluster.x-k8s.io/paused"
 """CAPI: whoever reconciles the object shall leave it alone, whatever the value."""
 
+PAUSED_TEXT = f"the {PAUSED_ANNOTATION} annotation"
+"""How CAPI calls it in messages."""
+
 ADDRESS_ANNOTATION = "ipam.cluster.x-k8s.io/address"
 """Ours, on claims: the address that the claim asks for, or was given."""
 

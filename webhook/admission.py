@@ -19,7 +19,9 @@ from .inuse import Found, InUse
 from .pool import Pool, adding
 from .review import PoolReview
 
-_TOLD_WARNINGS = 10  # the API server cuts them at 4096 characters together
+MOST_WARNINGS = 10
+"""Of one answer; the API server cuts them at 4096 characters together."""
+
 _NEIGHBOURS_SECONDS = 2.0  # so long a write may wait for warnings of other pools
 
 
@@ -163,6 +165,6 @@ def _advice(found: Found) -> str:
 
 
 def _few(warnings: list[str]) -> list[str]:
-    if len(warnings) <= _TOLD_WARNINGS:
+    if len(warnings) <= MOST_WARNINGS:
         return warnings
-    return [*warnings[:_TOLD_WARNINGS], f"... and {len(warnings) - _TOLD_WARNINGS} more"]
+    return [*warnings[:MOST_WARNINGS], f"... and {len(warnings) - MOST_WARNINGS} more"]

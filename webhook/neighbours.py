@@ -1,23 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Addresses that another pool offers, too: each pool alone never gives one out twice, both do."""
+"""Addresses that more than one pool offers: each pool alone never gives one out twice, both do.
 
-from collections.abc import Iterator, Mapping
+`one_by_one` compares one pool with the others, `Index` compares many pools with each other.
+"""
 
-from ipam import notation, offer
-from ipam.ranges import RangeSet
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
+from typing import NamedTuple
+
+from ipam import intersections, notation, offer, ranges
 from kube import objects, pools
-
-
-def warnings_of(
-    key: objects.PoolKey, mine: offer.Offer, others: Mapping[objects.PoolKey, offer.Offer]
-) -> Iterator[str]:
-    """Yield one warning per other pool, those with names first.
-
-    Flow:
-        Pools of the same namespace and global ones are named.  Of other namespaces, which the
-        writer may not be allowed to see, it is only said that there is one.
-    """
-    return (text for text in one_by_one(key, mine, others) if text)
 
 
 def one_by_one(
@@ -26,41 +19,109 @@ def one_by_one(
     """Yield after each other pool: its warning, or an empty text.
 
     Flow:
-        Pools can have 4096 entries, so whoever shares an event loop lets it go on in between.
+        Pools of the same namespace and global ones are named.  Of other namespaces, which the
+        writer may not be allowed to see, a last warning says only that there is one.
+        Pools can have 4096 entries, so a caller on an event loop can yield to it after each pool.
     """
-    field = "prefixes" if key.kind in pools.PREFIX_KINDS else "addresses"
-    hidden = ""
+    addresses, hidden = _addresses(mine), ""
     for other, offered in sorted(others.items()):
-        if other == key or not (shared := _shared(mine, offered)):
+        if other == key or mine.family != offered.family:
             yield ""
             continue
-        text = f"spec.{field}: {_described(mine.family, shared)}"
+        text = _warning(key, mine.family, addresses, other, _addresses(offered))
         if other.namespace in ("", key.namespace):
-            yield f"{text} also in {other}: both pools may give them out"
+            yield text
         else:
-            hidden = f"{text} also in a pool of another namespace: both pools may give them out"
+            hidden = hidden or text
             yield ""
     yield hidden
 
 
-def _shared(one: offer.Offer, other: offer.Offer) -> RangeSet:
-    """Return the addresses that both offer."""
-    if one.family != other.family:
-        return RangeSet()
-    return _addresses(one) & _addresses(other)
+class Overlaps(NamedTuple):
+    """The pools that share addresses with one pool."""
+
+    total: int
+    """How many warnings there are."""
+
+    warnings: Iterator[str]
+    """The warnings, those that name a pool first; each is worked out when it is asked for."""
 
 
-def _addresses(what: offer.Offer) -> RangeSet:
-    if what.step == 1:
-        return what.slots
+class Index:
+    """Which of many pools share addresses.
+
+    Guarantees:
+        Built in O(n log n), where n counts the ranges of all pools.  A warning costs no more than
+        the ranges of both its pools.
+    """
+
+    def __init__(self, offers: Mapping[objects.PoolKey, offer.Offer]) -> None:
+        self._keys = sorted(offers)
+        self._numbers = {key: number for number, key in enumerate(self._keys)}
+        self._families = [offers[key].family for key in self._keys]
+        self._addresses = [_addresses(offers[key]) for key in self._keys]
+        self._met = [0] * len(self._keys)
+        self._within = defaultdict[str, int](int)
+        for number, key in enumerate(self._keys):
+            self._within[key.namespace] |= 1 << number
+        for family in set(self._families):
+            self._compare(family)
+
+    def overlaps(self, key: objects.PoolKey) -> Overlaps:
+        """Return the warnings about a pool of the index, which are those of `one_by_one`."""
+        number = self._numbers[key]
+        met, visible = self._met[number], self._within[""] | self._within[key.namespace]
+        named = intersections.members(met & visible)
+        hidden = islice(intersections.members(met & ~visible), 1)
+        total = (met & visible).bit_count() + bool(met & ~visible)
+        return Overlaps(
+            total, (self._text(number, each) for part in (named, hidden) for each in part)
+        )
+
+    def _text(self, mine: int, other: int) -> str:
+        one, two = self._addresses[mine], self._addresses[other]
+        return _warning(self._keys[mine], self._families[mine], one, self._keys[other], two)
+
+    def _compare(self, family: int) -> None:
+        """Note which pools of an IP family share addresses; the others take part with none."""
+        alike = [
+            addresses if each == family else ()
+            for each, addresses in zip(self._families, self._addresses, strict=True)
+        ]
+        for number, met in enumerate(intersections.intersecting(alike)):
+            self._met[number] |= met
+
+
+def _addresses(what: offer.Offer) -> Sequence[ranges.Range]:
+    """Return the ranges of addresses that a pool offers, sorted and apart."""
     step = what.step
-    return RangeSet.of((low * step, high * step + step - 1) for low, high in what.slots.ranges)
+    if step == 1:
+        return what.slots.ranges
+    return [(low * step, high * step + step - 1) for low, high in what.slots.ranges]
 
 
-def _described(family: int, shared: RangeSet) -> str:
+def _warning(
+    key: objects.PoolKey,
+    family: int,
+    mine: Sequence[ranges.Range],
+    other: objects.PoolKey,
+    theirs: Sequence[ranges.Range],
+) -> str:
+    """Return the warning to the writer of `key` about another pool; empty if they share nothing."""
+    shared = list(islice(intersections.shared(mine, theirs), 2))
+    if not shared:
+        return ""
+    field = "prefixes" if key.kind in pools.PREFIX_KINDS else "addresses"
+    visible = other.namespace in ("", key.namespace)
+    where = str(other) if visible else "a pool of another namespace"
+    text = f"spec.{field}: {_described(family, shared)} also in {where}"
+    return f"{text}: both pools may give them out"
+
+
+def _described(family: int, shared: Sequence[ranges.Range]) -> str:
     """Return `10.0.0.5 is`, or `10.0.0.5-10.0.0.9 (and more) are`."""
-    low, high = shared.ranges[0]
-    more = " (and more)" if len(shared.ranges) > 1 else ""
+    low, high = shared[0]
+    more = " (and more)" if len(shared) > 1 else ""
     first = notation.format_address(family, low)
     if low == high:
         return f"{first}{more} {'are' if more else 'is'}"

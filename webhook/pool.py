@@ -101,8 +101,7 @@ class Pool:
         """Return what is not wrong, but perhaps not meant either."""
         notes = self.offered.notes
         if version != pools.HUB:
-            written = self.written(version)
-            notes = tuple(fields.as_written(written, note) for note in notes)
+            notes = tuple(fields.notes(self.written(version), notes))
         return [str(note) for note in notes]
 
     def overlong(self) -> "Overlong | None":

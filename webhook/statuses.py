@@ -16,12 +16,13 @@ ANNOTATIONS = "metadata.annotations"
 """The only path of a problem that does not begin at the spec."""
 
 _QUOTED_CHARACTERS = 100  # of a value: an entry of a list has no more
-_TOLD_CAUSES = 50  # nobody mends more at once, and a pool can have 4096 bad entries
+MOST_CAUSES = 50
+"""Of one answer: nobody mends more at once, and a pool can have 4096 bad entries."""
 
 
 def invalid(kind: str, name: str, problems: Sequence[offer.Problem]) -> values.JsonObject:
     """Return 422 Invalid with one cause per problem."""
-    causes = [_cause(problem) for problem in problems[:_TOLD_CAUSES]]
+    causes = [_cause(problem) for problem in problems[:MOST_CAUSES]]
     texts = [f"{cause['field']}: {cause['message']}" for cause in causes]
     if len(problems) > len(causes):
         texts.append(f"... and {len(problems) - len(causes)} more")

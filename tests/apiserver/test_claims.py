@@ -123,6 +123,48 @@ def test_a_full_pool_serves_those_who_wait_oldest_first(tenant: tenants.Tenant) 
     assert tenant.bound("a-fourth") == ["10.0.0.11"]
 
 
+def test_a_full_pool_that_grows_writes_no_claim_that_it_cannot_serve(
+    tenant: tenants.Tenant,
+) -> None:
+    tenant.add_pool("blue", "10.0.0.10")
+    tenant.add_claim("first", "blue")
+    tenant.bound("first")
+    waiting = [f"waits-{number:02}" for number in range(40)]
+    for name in waiting:
+        tenant.add_claim(name, "blue")
+    for name in waiting:
+        tenant.not_ready(name, "PoolExhausted")
+    before = revisions(tenant)
+
+    tenant.pools().merge("blue", {"spec": {"addresses": ["10.0.0.10-10.0.0.11"]}})
+
+    assert tenant.bound(waiting[0]) == ["10.0.0.11"]
+    tenant.counts("blue", total=2, used=2)
+    tenant.add_pool("later", "10.9.0.10")
+    tenant.add_claim("later", "later")
+    tenant.bound("later")  # so all claims that the pool's change woke were looked at
+    after = revisions(tenant)
+    assert {name for name in before if after[name] != before[name]} == {waiting[0]}
+
+
+def revisions(tenant: tenants.Tenant) -> dict[str, str]:
+    metas = [claim["metadata"] for claim in tenant.claims.list()]
+    return {meta["name"]: meta["resourceVersion"] for meta in metas}
+
+
+def test_a_pool_that_offers_nothing_says_so_with_its_claims_and_serves_them_when_mended(
+    tenant: tenants.Tenant,
+) -> None:
+    tenant.add_pool("blue", "10.94.1.7/32", prefix=32)
+    tenant.add_claim("web", "blue")
+
+    message = tenant.not_ready("web", "PoolNotReady")
+
+    assert "every address is reserved; add addresses or set allocateReserved" in message
+    tenant.pools().merge("blue", {"spec": {"allocateReservedIPAddresses": True}})
+    assert tenant.bound("web") == ["10.94.1.7"]
+
+
 def test_a_pool_counts_what_it_has(tenant: tenants.Tenant) -> None:
     tenant.add_pool("blue", "10.0.0.0/29", prefix=29, gateway="10.0.0.1")
     tenant.add_claim("web", "blue")

@@ -5,7 +5,8 @@ from collections.abc import Generator
 
 import pytest
 
-from envtest import capi, plugin, provider, tenants
+from envtest import capi, plugin, provider, tenants, waiting
+from envtest.contract import PAUSED
 
 
 @pytest.fixture(scope="module")
@@ -45,3 +46,21 @@ def test_both_forms_of_conditions_are_written(old_tenant: tenants.Tenant) -> Non
     assert (old["type"], old["status"], old["reason"]) == ("Ready", "False", "PoolNotReady")
     assert old["message"] == message
     assert old["severity"]
+
+
+def test_pauses_and_grace_periods_are_told_in_the_conditions_of_the_contract_to_come(
+    old_tenant: tenants.Tenant,
+) -> None:
+    old_tenant.add_pool("blue", "10.0.0.10", addressReuseGracePeriodSeconds=3600)
+    old_tenant.add_claim("web", "blue", annotations={PAUSED: ""})
+    assert "IPAddressClaim has" in old_tenant.says("web", "Paused")
+    assert [each["type"] for each in old_tenant.status("web")["conditions"]] == ["Ready"]
+
+    old_tenant.claims.merge("web", {"metadata": {"annotations": {PAUSED: None}}})
+
+    assert old_tenant.bound("web") == ["10.0.0.10"]
+    assert old_tenant.says("web", "Paused", "False") == ""
+    old_tenant.claims.delete("web")
+    assert "address 10.0.0.10 is held until" in old_tenant.says("web", "Deleting")
+    old_tenant.pools().merge("blue", {"spec": {"addressReuseGracePeriodSeconds": 0}})
+    waiting.until("web is gone", lambda: old_tenant.claims.find("web"), lambda seen: seen is None)

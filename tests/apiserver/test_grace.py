@@ -2,7 +2,7 @@
 """An address that was released stays out of use for its pool's grace period."""
 
 import time
-from datetime import datetime
+from datetime import UTC, datetime
 
 from envtest import tenants, waiting
 from envtest.client import Json
@@ -48,6 +48,19 @@ def test_an_address_is_held_until_the_grace_period_is_shortened(tenant: tenants.
     set_grace(tenant, 0)
 
     assert tenant.bound("next") == ["10.0.0.10"]
+    await_gone(tenant, "web")
+
+
+def test_a_claim_in_its_grace_period_says_until_when_its_address_is_held(
+    tenant: tenants.Tenant,
+) -> None:
+    add_bound_claim(tenant, HOUR)
+
+    deleted = tenant.claims.delete("web")
+
+    end = datetime.fromtimestamp(since(deleted) + HOUR, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    assert f"address 10.0.0.10 is held until {end}" in tenant.says("web", "Deleting")
+    set_grace(tenant, 0)
     await_gone(tenant, "web")
 
 

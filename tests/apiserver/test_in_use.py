@@ -113,3 +113,22 @@ def test_a_replica_that_slept_or_does_not_lead_sees_them_too(standby: tenants.Te
         tenant.provider.manager.signal(signal.SIGCONT)
 
     assert not any(answer.result() for answer in answers)
+
+
+MANY = 501  # more than a page of a list: the cache's watch has to be proven fresh
+
+
+def test_an_address_that_was_just_created_is_seen_beside_many_others(
+    tenant: tenants.Tenant,
+) -> None:
+    pools = [tenant.add_pool(f"pool-{number}", "10.0.0.1-10.0.0.2") for number in range(4)]
+    crowd = [address(tenant, 1000 + number) for number in range(MANY)]
+    with ThreadPoolExecutor(8) as clients:
+        list(clients.map(tenant.addresses.create, crowd))
+    time.sleep(3.0)  # long enough for all watches to be quiet
+
+    for number in range(len(pools)):
+        tenant.addresses.create(address(tenant, number))
+
+        assert not strand(tenant, number)
+    assert "lags behind" not in tenant.provider.manager.log.read_text()

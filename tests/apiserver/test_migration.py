@@ -66,7 +66,7 @@ def test_pools_stored_in_the_old_version_are_rewritten_and_the_version_forgotten
         assert revision(after[name]) > revision(before[name])  # so it was written, to etcd
     [event] = waiting.until("an Event tells so", lambda: told(cluster), bool)
     assert event["regarding"]["name"] == CRD
-    assert event["note"] == "20 objects are stored in v1alpha2; none is in ['v1alpha1']"
+    assert event["note"] == "20 objects stored in v1alpha2; none is left in v1alpha1"
 
 
 def all_have_status(found: list[Json]) -> bool:

@@ -2,79 +2,16 @@
 """The life of a claim, on a fake API server: what is written, in which order, and what never is."""
 
 import json
-import time
-from collections.abc import Callable
 from typing import Any
 
 import pytest
-import running
+from claim_world import CONTRACT, POOLS, WEB, Clock, World
 
-from controller import events
-from controller.claims import Claims
-from controller.state import State
-from kube import capi, pools
-from kube.caches import Caches, Scope
+from kube import capi
+from kube.caches import Scope
 from kube.errors import ConflictError, UnreachableError
-from kube.fake import FakeApi, Json
 from kube.objects import Key, Meta, PoolKey
 from kube.workers import Again, Done
-
-CONTRACT = capi.V1Beta2("v1beta2")
-POOLS = pools.KINDS["InClusterIPPool"]
-WEB = Key("default", "web")
-
-
-class World:
-    """One namespace of a fake API server, and the reconciler that looks after it."""
-
-    def __init__(self, scope: Scope | None = None) -> None:
-        self.api = FakeApi()
-        self.scope = scope or Scope()
-        self.contract: capi.Contract = CONTRACT
-
-    def pool(self, *addresses: str, **spec: object) -> None:
-        body = {"addresses": list(addresses), "prefix": 24, **spec}
-        self.api.put(POOLS, {"metadata": {"name": "blue", "namespace": "default"}, "spec": body})
-
-    def claim(self, name: str = "web", **metadata: object) -> None:
-        reference = {"apiGroup": POOLS.group, "kind": POOLS.kind, "name": "blue"}
-        meta = {"name": name, "namespace": "default", **metadata}
-        self.api.put(CONTRACT.claims, {"metadata": meta, "spec": {"poolRef": reference}})
-
-    async def reconcile(self, key: Key = WEB) -> Done | Again:
-        """Run once as a process does that has just started."""
-        return await (await self.claims()).reconcile(key)
-
-    async def claims(self, clock: Callable[[], float] = time.monotonic) -> Claims:
-        state = State(Caches(self.api, self.contract, self.scope))
-        await running.fill(state)
-        state.addresses._handlers.append(state.set_address)
-        state.claims._handlers.append(state.set_claim)
-        return Claims(self.api, state, clock=clock)
-
-    async def news_of(self, name: str) -> list[str]:
-        """Reconcile a claim, and return the reasons of the Events that were written about it."""
-        state = State(Caches(self.api, self.contract, self.scope))
-        await running.fill(state)
-        news = events.Recorder(self.api, state.pool)
-        before = len(self.api.writes)
-        await Claims(self.api, state, news).reconcile(Key("default", name))
-        await news.flush()
-        written = [what for _, plural, what in self.api.writes[before:] if plural == "events"]
-        told = [self.api.read(events.EVENTS, "default", event) or {} for event in written]
-        assert {event["regarding"]["name"] for event in told} <= {name}
-        return [event["reason"] for event in told]
-
-    def read(self, name: str = "web") -> Json:
-        return self.api.read(CONTRACT.claims, "default", name) or {}
-
-    def address(self, name: str = "web") -> Json:
-        return self.api.read(CONTRACT.addresses, "default", name) or {}
-
-    def ready(self, name: str = "web") -> Json:
-        conditions: list[Json] = self.read(name)["status"]["conditions"]
-        (condition,) = conditions
-        return condition
 
 
 @pytest.fixture
@@ -183,7 +120,9 @@ async def test_a_missing_pool_shows_in_the_claims_ready_condition() -> None:
     await world.reconcile()
 
     assert world.ready()["reason"] == "PoolNotReady"
-    assert world.ready()["message"] == "InClusterIPPool default/blue does not exist"
+    assert world.ready()["message"] == (
+        "InClusterIPPool default/blue does not exist; its claims get addresses when it is created"
+    )
 
 
 async def test_a_requested_address_is_given_or_refused_but_never_replaced(world: World) -> None:
@@ -219,26 +158,6 @@ async def test_an_address_object_of_somebody_else_is_never_touched(world: World)
     assert "belongs to claim other" in world.ready()["message"]
 
 
-@pytest.mark.parametrize(
-    "metadata",
-    [
-        {"annotations": {"cluster.x-k8s.io/paused": ""}},
-        {"labels": {"cluster.x-k8s.io/cluster-name": "missing"}},
-        {"labels": {"cluster.x-k8s.io/cluster-name": "paused"}},
-    ],
-)
-async def test_claims_of_a_paused_or_missing_cluster_are_left_alone(
-    world: World, metadata: dict[str, Json]
-) -> None:
-    cluster = {"metadata": {"name": "paused", "namespace": "default"}, "spec": {"paused": True}}
-    world.api.put(CONTRACT.clusters, cluster)
-    world.claim("web", **metadata)
-
-    assert await world.reconcile() == Done()
-
-    assert world.api.writes == []
-
-
 async def test_a_watch_filter_chooses_the_claims_to_act_on() -> None:
     world = World(Scope(watch_filter="mine"))
     world.pool("10.0.0.5-10.0.0.6")
@@ -252,17 +171,10 @@ async def test_a_watch_filter_chooses_the_claims_to_act_on() -> None:
     assert world.address("mine")["spec"]["address"] == "10.0.0.5"
 
 
-async def delete(world: World, name: str = "web", at: str = "2026-01-01T00:00:01Z") -> None:
-    claim = world.read(name)
-    world.api.put(
-        CONTRACT.claims, {**claim, "metadata": {**claim["metadata"], "deletionTimestamp": at}}
-    )
-
-
 async def test_a_released_address_is_gone_before_its_claim(world: World) -> None:
     world.claim()
     await world.reconcile()
-    await delete(world)
+    world.delete()
     world.api.writes.clear()
 
     await world.reconcile()
@@ -273,21 +185,6 @@ async def test_a_released_address_is_gone_before_its_claim(world: World) -> None
         ("patch", "ipaddressclaims", "web"),
     ]
     assert (world.address(), world.read()) == ({}, {})
-
-
-async def test_an_address_is_held_for_the_pools_grace_period() -> None:
-    world = World()
-    world.pool("10.0.0.5", addressReuseGracePeriodSeconds=60)
-    world.claim()
-    await world.reconcile()
-    await delete(world, at="2999-01-01T00:00:00Z")
-    world.api.writes.clear()
-
-    outcome = await world.reconcile()
-
-    assert isinstance(outcome, Again)
-    assert outcome.seconds > 60
-    assert world.api.writes == []
 
 
 async def test_missing_parts_of_an_address_are_repaired(world: World) -> None:
@@ -322,16 +219,6 @@ def abandon(world: World) -> None:
     """Take the claim away, as a restore or a broken client does."""
     world.api.remove(CONTRACT.claims, "default", "web")
     world.api.writes.clear()
-
-
-class Clock:
-    """Time that passes when told so."""
-
-    def __init__(self) -> None:
-        self.seconds = 0.0
-
-    def __call__(self) -> float:
-        return self.seconds
 
 
 async def release_orphan(world: World, clock: Clock) -> Done | Again:
@@ -444,7 +331,7 @@ async def test_a_create_whose_answer_was_lost_does_not_outlive_its_claim(world: 
     world.claim()
     claims = await world.claims()  # sees the claim, and no address ever
     await world.reconcile()
-    await delete(world)
+    world.delete()
     await claims._state.claims.fetch(world.api, WEB)
 
     await claims.reconcile(WEB)
@@ -625,7 +512,7 @@ async def test_news_of_a_claim_are_told_when_something_changes_and_only_then(wor
     assert await world.news_of("web") == ["PoolExhausted"]
     assert await world.news_of("web") == []
 
-    await delete(world, "b")
+    world.delete("b")
 
     assert await world.news_of("b") == ["AddressReleased"]
     assert await world.news_of("web") == ["AddressAllocated"]
@@ -636,7 +523,7 @@ async def test_a_grace_period_counts_from_the_deletion_and_not_from_when_it_was_
     world.pool("10.0.0.5", addressReuseGracePeriodSeconds=60)
     world.claim()
     await world.reconcile()
-    await delete(world, at="2026-01-01T00:00:00Z")
+    world.delete(at="2026-01-01T00:00:00Z")
 
     assert await world.reconcile() == Done()
 

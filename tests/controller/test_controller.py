@@ -4,9 +4,11 @@
 import asyncio
 import contextlib
 import ipaddress
+import itertools
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine
 from typing import Any
 
+import msgspec
 import pytest
 import running
 from typing_extensions import override
@@ -16,7 +18,9 @@ from kube import capi, pools
 from kube.caches import Caches, Scope
 from kube.errors import ApiError
 from kube.fake import FakeApi, Json
+from kube.objects import CLUSTER_NAME_LABEL, PAUSED_ANNOTATION, Annotations
 from kube.resources import GroupVersionResource
+from kube.tasks import PIECE
 
 CONTRACT = capi.V1Beta2("v1beta2")
 POOLS = pools.KINDS["InClusterIPPool"]
@@ -70,6 +74,16 @@ class Cluster(FakeApi):
         conditions = claim.get("status", {}).get("conditions", [])
         return conditions[0]["reason"] if conditions else ""
 
+    def message(self, name: str) -> str:
+        claim = self.read(CONTRACT.claims, "default", name) or {}
+        conditions = claim.get("status", {}).get("conditions", [])
+        return str(conditions[0]["message"]) if conditions else ""
+
+    def owner(self, *, paused: bool, **annotations: str) -> None:
+        """Write the Cluster `c`."""
+        meta: Json = {"name": "c", "namespace": "default", "annotations": annotations}
+        self.put(CONTRACT.clusters, {"metadata": meta, "spec": {"paused": paused}})
+
     def counts(self) -> Json:
         pool = self.read(POOLS, "default", "blue") or {}
         counts: Json = pool.get("status", {}).get("ipAddresses", {})
@@ -114,6 +128,24 @@ async def test_what_a_refused_write_gave_up_goes_to_who_waits(cluster: Cluster) 
     cluster.refuse.set()
 
     await until(lambda: cluster.reason("young") == "Ready")
+
+
+async def test_a_claim_of_a_missing_cluster_follows_what_becomes_of_the_cluster(
+    cluster: Cluster,
+) -> None:
+    cluster.claim("web", labels={CLUSTER_NAME_LABEL: "c"})
+    await until(lambda: "Cluster default/c does not exist" in cluster.message("web"))
+
+    cluster.owner(paused=True, **{PAUSED_ANNOTATION: ""})
+    await until(lambda: cluster.reason("web") == "Paused")
+    assert "spec.paused" in cluster.message("web")
+    assert PAUSED_ANNOTATION in cluster.message("web")
+
+    cluster.owner(paused=False, **{PAUSED_ANNOTATION: ""})
+    await until(lambda: "spec.paused" not in cluster.message("web"))
+
+    cluster.owner(paused=False)
+    await until(lambda: cluster.reason("web") == "Ready")
 
 
 async def test_who_was_called_and_went_away_leaves_the_address_to_the_next(
@@ -256,3 +288,35 @@ async def turns_during(work: Coroutine[Any, Any, None]) -> int:
         await asyncio.sleep(0)
         turns += 1
     return turns
+
+
+@pytest.mark.parametrize("what", ["pauses", "gets another spec"])
+async def test_a_pool_with_many_claims_that_changes_leaves_others_their_turns(
+    cluster: Cluster, what: str
+) -> None:
+    cluster.pool("10.0.0.0/16")
+    for number in range(CROWD):
+        at = "2026-01-01T00:00:00Z"
+        cluster.claim(f"claim-{number}", deletionTimestamp=at, finalizers=["x"])
+    controller = Controller(cluster, Caches(cluster, CONTRACT, Scope()))
+    await running.fill(controller.state)
+    (old,) = controller.state.caches.pools[POOLS.kind]
+    paused = msgspec.structs.replace(old.metadata, annotations=Annotations(paused=""))
+    assert old.spec
+    new = {
+        "pauses": msgspec.structs.replace(old, metadata=paused),
+        "gets another spec": msgspec.structs.replace(
+            old, spec=msgspec.structs.replace(old.spec, address_reuse_grace_period_seconds=5)
+        ),
+    }[what]
+
+    controller._on_pool(old, new)
+    assert len(controller._claim_queue) == 0
+    waking = asyncio.create_task(controller._wake_crowds())
+    queued = list[int]()
+    while len(controller._claim_queue) < CROWD:
+        await asyncio.sleep(0)
+        queued.append(len(controller._claim_queue))
+    waking.cancel()
+
+    assert max(after - before for before, after in itertools.pairwise([0, *queued])) <= PIECE

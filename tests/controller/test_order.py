@@ -18,7 +18,7 @@ from controller.controller import CLAIM_WORKERS, Controller
 from kube import capi, pools
 from kube.caches import Caches, Scope
 from kube.fake import FakeApi, Json
-from kube.objects import PAUSED_ANNOTATION
+from kube.objects import PAUSED_ANNOTATION, Key
 from kube.resources import GroupVersionResource
 
 CONTRACT = capi.V1Beta2("v1beta2")
@@ -173,6 +173,44 @@ async def test_the_oldest_get_the_addresses_of_a_small_pool_that_comes_in_the_mi
     assert {api.reason(name) for name in NAMES[50:]} == {"PoolExhausted"}
 
 
+def status_writes(api: Busy) -> int:
+    """Return how many statuses of claims were written since the writes were forgotten."""
+    return sum(write[:2] == ("patch status", CONTRACT.claims.plural) for write in api.writes)
+
+
+@pytest.mark.parametrize("more", [1, 7])
+async def test_a_full_pool_that_grows_writes_only_the_claims_that_it_can_serve(more: int) -> None:
+    api = Busy()
+    api.pool(BLUE, "10.0.0.1-10.0.0.10")
+    async with at_work(api) as controller:
+        storm(api, per_second=100)
+        await until(lambda: all(api.reason(name) for name in NAMES))
+        await at_rest(api, controller)
+        api.writes.clear()
+
+        api.pool(BLUE, f"10.0.0.1-10.0.0.{10 + more}")
+        await until(lambda: len(api.by_address()) == 10 + more)
+        await at_rest(api, controller)
+
+    assert status_writes(api) == more
+
+
+async def test_a_release_writes_no_claim_but_the_one_that_gets_the_address() -> None:
+    api = Busy()
+    api.pool(BLUE, "10.0.0.1-10.0.0.10")
+    async with at_work(api) as controller:
+        storm(api, per_second=100)
+        await until(lambda: all(api.reason(name) for name in NAMES))
+        await at_rest(api, controller)
+        api.writes.clear()
+
+        api.release(api.by_address()[3])
+        await until(lambda: len(api.by_address()) == 10 and NAMES[10] in api.by_address())
+        await at_rest(api, controller)
+
+    assert status_writes(api) == 1
+
+
 async def test_a_restart_keeps_the_order_of_seconds() -> None:
     api = Busy()
     async with at_work(api) as controller:
@@ -230,9 +268,9 @@ async def test_claims_that_came_while_their_pool_was_paused_are_served_oldest_fi
         for number, name in reversed(tuple(enumerate(NAMES))):
             api.claim(name, second=number)
         await at_rest(api, controller)
-        assert not any(api.reason(name) for name in NAMES)
+        assert {api.reason(name) for name in NAMES} <= {"", "Paused"}
         api.pool(BLUE, "10.0.0.1-10.0.0.40", annotations={})
-        await until(lambda: all(api.reason(name) for name in NAMES))
+        await until(lambda: {api.reason(name) for name in NAMES} == {"Ready", "PoolExhausted"})
 
     assert api.by_address() == NAMES[:40]
 
@@ -278,6 +316,26 @@ def storm_and_one(api: Busy) -> None:
     for number in range(STORM):
         api.claim(f"storm-{number}", "stormy", second=number // 100)
     api.claim("calm", "calm", second=59)
+
+
+async def test_a_new_leader_serves_what_waits_before_it_looks_at_all_that_is_served() -> None:
+    api = Busy()
+    for number in range(STORM):
+        api.claim(f"served-{number}")
+        claim = api.read(CONTRACT.claims, "default", f"served-{number}") or {}
+        api.put(CONTRACT.claims, claim | {"status": {"addressRef": {"name": f"served-{number}"}}})
+    controller = Controller(api, Caches(api, CONTRACT, Scope()))
+    api.claim("waits", second=59)
+    await running.fill(controller.state)
+    await controller._start()
+    api.claim("comes", second=59)
+    await controller.state.claims.load()
+    controller._wake([Key("default", "comes")])
+
+    turns = [(await controller._claim_queue.get()).name for _ in range(4)]
+
+    assert {"waits", "comes"} <= set(turns)
+    assert len(controller._claim_queue) == STORM - 2
 
 
 async def test_a_claim_that_comes_in_the_middle_of_a_storm_is_written_almost_at_once() -> None:

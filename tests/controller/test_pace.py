@@ -46,3 +46,13 @@ def test_who_gives_up_is_not_remembered() -> None:
         pace.forget(str(number))
 
     assert pace._turns == {}
+
+
+def test_turns_that_all_were_given_up_delay_nobody() -> None:
+    pace = Pace[str](10, lambda: 0.0)
+    for number in range(100):
+        pace.seconds_left(str(number))
+    for number in range(100):
+        pace.forget(str(number))
+
+    assert round(pace.seconds_left("a"), 6) == 0.1  # after the one that came just now

@@ -117,7 +117,9 @@ async def test_a_pool_that_is_deleted_says_what_it_waits_for(world: World) -> No
     await world.reconcile()
 
     assert world.ready()["reason"] == "Deleting"
-    assert world.ready()["message"] == ("pool is being deleted: claims hold 1 of its addresses")
+    assert world.ready()["message"] == (
+        "pool is being deleted; it waits for the release of 1 IPAddress"
+    )
 
 
 async def test_a_full_pool_is_ready_and_tells_that_it_is_full_once(world: World) -> None:
@@ -141,6 +143,19 @@ async def test_a_spec_without_sense_is_told_with_its_problem(world: World) -> No
     assert world.news() == [("InvalidSpec", world.ready()["message"])]
 
 
+async def test_a_pool_that_offers_nothing_is_not_ready_and_says_what_helps(world: World) -> None:
+    world.pool("10.0.0.0")
+
+    await world.reconcile()
+
+    assert (world.ready()["status"], world.ready()["reason"]) == ("False", "NoAddresses")
+    assert world.ready()["message"] == (
+        "pool offers nothing: every address is reserved; "
+        "add addresses or set allocateReservedIPAddresses to true"
+    )
+    assert world.news() == [("NoAddresses", world.ready()["message"])]
+
+
 async def test_two_addresses_that_are_one_are_told_with_their_names(world: World) -> None:
     world.address("a", "10.0.0.5")
     world.address("b", "10.0.0.5")
@@ -148,7 +163,9 @@ async def test_two_addresses_that_are_one_are_told_with_their_names(world: World
     await world.reconcile()
 
     assert (world.ready()["status"], world.ready()["reason"]) == ("True", "DuplicateAddress")
-    assert "10.0.0.5 by default/a, default/b" in world.ready()["message"]
+    assert world.ready()["message"].startswith(
+        "1 address in use by more than one IPAddress, such as 10.0.0.5 by default/a, default/b:"
+    )
     assert [reason for reason, _ in world.news()] == ["DuplicateAddress"]
 
 
@@ -161,7 +178,7 @@ async def test_an_address_that_lands_outside_is_told(world: World) -> None:
     assert world.read()["status"]["ipAddresses"]["outOfRange"] == 1
     [(reason, note)] = world.news()
     assert reason == "AddressOutOfRange"
-    assert note.startswith("1 IPAddresses in use")
+    assert note.startswith("1 IPAddress in use")
 
 
 async def test_a_broken_address_counts_as_in_use_and_out_of_range(world: World) -> None:

@@ -160,13 +160,49 @@ def test_a_problem_reads_as_one_line() -> None:
         ),
         (
             pool(["10.0.0.0/31"], 31),
-            ["addresses: no address can be allocated: all are excluded or reserved"],
+            [f"addresses: nothing can be allocated: {pool(['10.0.0.0/31'], 31).nothing}"],
         ),
     ],
 )
 def test_a_strange_spec_is_noted_but_taken(offered: offer.Offer, expected: list[str]) -> None:
     assert notes(offered) == expected
     assert not offered.problems
+
+
+RESERVED = "set allocateReservedIPAddresses to true"
+
+
+@pytest.mark.parametrize(
+    ("offered", "cause", "remedy"),
+    [
+        (pool(["10.94.1.7/32"], 32), "reserved", f"add addresses or {RESERVED}"),
+        (pool(["10.0.0.5"], excluded=["10.0.0.0/28"]), "excluded", "shorten excludedAddresses"),
+        (pool(["10.0.0.5"], gateway="10.0.0.5"), "the gateway", "add addresses"),
+        (
+            pool(["10.0.0.0-10.0.0.2"], gateway="10.0.0.1", excluded=["10.0.0.2"]),
+            "reserved or excluded or the gateway",
+            f"{RESERVED} or shorten excludedAddresses",
+        ),
+    ],
+)
+def test_a_pool_that_offers_nothing_says_what_took_its_addresses_and_what_helps(
+    offered: offer.Offer, cause: str, remedy: str
+) -> None:
+    assert offered.total == 0
+    assert offered.nothing.startswith(f"every address is {cause}; add addresses")
+    assert offered.nothing.endswith(remedy)
+
+
+def test_a_pool_that_may_allocate_reserved_addresses_is_not_told_to() -> None:
+    offered = offer.ip_pool(["10.0.0.5"], 24, "10.0.0.5", [], allocate_reserved=True)
+
+    assert offered.nothing == "every address is the gateway; add addresses"
+
+
+def test_a_pool_that_offers_something_does_not_say_that_it_offers_nothing() -> None:
+    assert pool(["10.0.0.5"]).nothing == ""
+    assert prefixes(["2001:db8::/48"]).nothing == ""
+    assert "excludedPrefixes" in prefixes(["2001:db8::/64"], excluded=["2001:db8::1"]).nothing
 
 
 def prefixes(

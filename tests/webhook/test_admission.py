@@ -183,13 +183,13 @@ async def test_a_bad_prefix_pool_is_invalid_by_field_and_value(
         ({"subnet": "10.0.0/24"}, "spec.subnet", '"10.0.0/24"'),
         ({"subnet": "10.0.0.0/33"}, "spec.subnet", '"10.0.0.0/33"'),
         ({"start": "10.0.0.9", "end": "x", "prefix": 24}, "spec.end", '"x"'),
-        ({"start": "10.0.0.9", "end": "10.0.0.1", "prefix": 24}, "spec.end", "above its last"),
+        ({"start": "10.0.0.9", "end": "10.0.0.1", "prefix": 24}, "spec.end", "is below start"),
         ({"start": "10.0.0.9", "prefix": 24}, "spec.end", "Required value"),
         ({"end": "10.0.0.9", "prefix": 24}, "spec.start", "Required value"),
         (
             {"start": "10.0.0.1", "end": "fd00::1", "prefix": 24},
             "spec.end",
-            "a range from one IP family",
+            "is not of the IP family of start",
         ),
         ({"subnet": "fd00::/64", "prefix": 24, "gateway": "10.0.0.1"}, "spec.gateway", "IPv4"),
         ({"addresses": ["10.0.0.1"], "subnet": "fd00::/64"}, "spec.subnet", "is IPv6"),
@@ -236,6 +236,8 @@ async def test_a_value_nested_too_deeply_is_denied(spec: str, version: str) -> N
     assert 400 in codes
 
 
+ALL_RESERVED = "every address is reserved; add addresses or set allocateReservedIPAddresses to true"
+
 REDUNDANT = {
     "a duplicate": (
         {"addresses": ["10.0.0.1", "10.0.0.1"]},
@@ -255,7 +257,7 @@ REDUNDANT = {
     ),
     "no address left": (
         {"addresses": ["10.0.0.0/31"], "prefix": 31},
-        "addresses: ['10.0.0.0/31']: no address can be allocated: all are excluded or reserved",
+        f"addresses: ['10.0.0.0/31']: nothing can be allocated: {ALL_RESERVED}",
     ),
     "a gateway elsewhere": (
         {"gateway": "10.1.0.1"},
@@ -278,7 +280,7 @@ async def test_what_is_legal_but_perhaps_not_meant_is_warned_about(
     [
         ({"prefixes": ["2001:db8::/48", "2001:db8:0:7::/64"]}, "prefixes[1]", "overlaps another"),
         ({"excludedPrefixes": ["2001:db9::1"]}, "excludedPrefixes[0]", "excludes nothing"),
-        ({"excludedPrefixes": ["2001:db8::/48"]}, "prefixes", "no address can be allocated"),
+        ({"excludedPrefixes": ["2001:db8::/48"]}, "prefixes", "nothing can be allocated"),
         ({"allocationPrefixLength": 128}, "allocationPrefixLength", "allocates single addresses"),
     ],
 )

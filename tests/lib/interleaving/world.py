@@ -38,6 +38,7 @@ OFFERS = {
     "10.0.0.1-10.0.0.2": {"10.0.0.1", "10.0.0.2"},
     "10.0.0.2-10.0.0.4": {"10.0.0.2", "10.0.0.3", "10.0.0.4"},
     "none of it": set[str](),
+    "10.0.0.0": set[str](),  # the first address of its subnet, so it is reserved
 }
 """What may stand in a spec, and what that offers."""
 
@@ -71,12 +72,28 @@ class World:
         name = claim["spec"].get("clusterName", "")
         return self.server.find(CLUSTERS, Key(claim["metadata"]["namespace"], name))
 
-    def left_alone(self, claim: Json) -> bool:
-        """Say whether nothing at all is to be done to a claim."""
-        cluster, deleting = self.cluster(claim), "deletionTimestamp" in claim["metadata"]
-        missing = bool(claim["spec"].get("clusterName")) and not cluster
+    def paused(self, claim: Json) -> bool:
+        """Say whether a claim is to be left alone, but for what its status says."""
+        cluster = self.cluster(claim)
         paused = is_paused(claim) or is_paused(self.pool(claim))
-        return paused or (missing and not deleting) or bool(cluster and cluster["spec"]["paused"])
+        return paused or bool(cluster and cluster["spec"]["paused"])
+
+    def check(self, claim: Json) -> None:
+        """Check what has become of a claim, and what it says."""
+        says_paused = condition(claim, "Paused") == "True"
+        if not self.paused(claim):
+            assert not says_paused, claim
+            if not (self.cluster_is_missing(claim) and is_bound(claim)):
+                assert self.verdict(claim) == self.expected(claim), claim
+        elif "deletionTimestamp" in claim["metadata"]:
+            held = RELEASE_FINALIZER in claim["metadata"].get("finalizers", ())
+            assert says_paused or not held, claim
+        elif not is_bound(claim):
+            assert says_paused, claim
+            assert self.verdict(claim) == "Paused", claim
+
+    def cluster_is_missing(self, claim: Json) -> bool:
+        return bool(claim["spec"].get("clusterName")) and not self.cluster(claim)
 
     def verdict(self, claim: Json) -> str:
         """Say what has become of a claim: nothing, why it waits, or Ready if all of it is."""
@@ -100,6 +117,8 @@ class World:
 
     def expected(self, claim: Json) -> str:
         assert "deletionTimestamp" not in claim["metadata"], "a claim is stuck in its deletion"
+        if self.cluster_is_missing(claim):
+            return "AllocationFailed"
         address = self.server.find(ADDRESSES, key_of(claim))
         if address:
             mine = address["spec"]["claimRef"]["name"] == claim["metadata"]["name"]
@@ -172,6 +191,16 @@ class World:
         if "deletionTimestamp" in pool["metadata"] and not is_paused(pool):
             assert have, "a pool is stuck in its deletion"
             assert PROTECT_POOL_FINALIZER in pool["metadata"]["finalizers"]
+
+
+def condition(claim: Json, kind: str) -> str:
+    """Return the status of a condition; empty where there is none."""
+    found: list[Json] = claim.get("status", {}).get("conditions", [])
+    return next((str(each["status"]) for each in found if each["type"] == kind), "")
+
+
+def is_bound(claim: Json) -> bool:
+    return bool(claim.get("status", {}).get("addressRef", {}).get("name"))
 
 
 def is_paused(item: Json | None) -> bool:

@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What `convert` says before and after: why a pool cannot be converted, and what gets lost."""
+
+from collections.abc import Iterator
+
+from conversion import errors as conversion_errors
+from conversion import registry, values
+from webhook.pool import Pool
+
+from . import fields, findings, pools
+from .conversions import Target
+from .manifests import Document, File, shown
+
+
+def before_conversion(
+    document: Document, target: Target, *, lenient: bool = False
+) -> Iterator[findings.Finding]:
+    """Yield why an object cannot be converted: above all, values that make no sense.
+
+    Caveats:
+        Not the fields that are missing: an overlay may still bring them.
+
+    Args:
+        document: Any of a file.
+        target: What is to become of it.
+        lenient: Whether documents that are no objects are only warned of.
+    """
+    yield from findings.not_an_object(document, lenient=lenient)
+    yield from findings.other_group(document)
+    if pools.meant_kind(document.obj):
+        yield from list(findings.unknown_kind(document)) or _on_conversion(document, target)
+
+
+def after_conversion(file: File) -> Iterator[findings.Finding]:
+    """Yield a warning for each comment that gets lost."""
+    for number, source in enumerate(file.sources, start=1):
+        for comment in source.lost:
+            text = f"loses the comment {comment!r}: it is inside brackets, or aliases are near it"
+            yield findings.Finding(f"{shown(file.path)}: document {number}", text, warning=True)
+
+
+def _on_conversion(document: Document, target: Target) -> Iterator[findings.Finding]:
+    obj, version = findings.object_of(document), findings.version_of(document)
+    kind = values.text(obj, "kind")
+    if pools.has_version(kind, version) and not pools.has_version(kind, target.version):
+        text = f"stays as it is: {kind} has no version {target.version}"
+        yield findings.Finding(document, text, warning=True)
+        return
+    for text in fields.unknown_fields(obj):
+        yield findings.Finding(document, text, warning=True)
+    try:
+        registry.convert(obj, target.api_version)
+        problems = Pool.read(obj).problems(version, None)
+        lost = list(target.losses(obj))
+    except conversion_errors.ConversionError as error:
+        yield findings.Finding(document, str(error))
+        return
+    told = [problem for problem in problems if not findings.is_missing(problem)]
+    for problem in told:
+        yield findings.Finding(document, findings.line_of(problem))
+    for name in () if told else lost:
+        yield _lost(document, name, target)
+
+
+def _lost(document: Document, name: str, target: Target) -> findings.Finding:
+    """Return the finding about a field that gets lost; it is a warning if the user asked for it."""
+    text = (
+        f"spec.{name}: would be lost, since {target.version} cannot say it; "
+        "--with-annotation keeps it"
+    )
+    return findings.Finding(document, text, warning=target.annotation is False)

@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What admission would say about the pools of some files, as far as that takes no cluster."""
+
+import contextlib
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import chain, islice
+
+from conversion import errors as conversion_errors
+from conversion import values
+from ipam import offer
+from kube import objects
+from webhook import admission, neighbours, statuses
+from webhook.pool import Pool
+from webhook.review import PoolReview
+
+from . import fields, findings, metadata, pools
+from .manifests import Document
+
+_ANY = "*"  # no namespace has this name
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What else admission would know: the present pools, and those that come together."""
+
+    present: Mapping[objects.PoolKey, Pool]
+    neighbours: neighbours.Index
+
+    @classmethod
+    def of(cls, new: Iterable[Document], old: Iterable[Document]) -> "Context":
+        """Take all that can be read; what is wrong with the rest is told elsewhere."""
+        present = dict[objects.PoolKey, Pool]()
+        for _, pool, _ in _readable(old):
+            if pool.key.name:
+                present.setdefault(pool.key, pool)
+                present.setdefault(pool.key._replace(namespace=_ANY), pool)
+        offers = {key: offered for key, _, offered in _readable(new)}
+        return cls(present, neighbours.Index(offers))
+
+    def before(self, new: Pool) -> Pool | None:
+        """Return what the pool is at present; manifests may leave out the namespace."""
+        namespaces = (new.key.namespace, "") if new.key.namespace else (_ANY,)
+        keys = (new.key._replace(namespace=namespace) for namespace in namespaces)
+        return next((self.present[key] for key in keys if key in self.present), None)
+
+
+def all_of(document: Document, context: Context) -> Iterator[findings.Finding]:
+    """Yield everything that admission would say without a cluster, and unknown fields."""
+    yield from findings.not_an_object(document, lenient=True)
+    yield from _list_without_items(document)
+    yield from findings.other_group(document)
+    if pools.meant_kind(document.obj):
+        found = list(findings.unknown_kind(document)) or _of_pool(document, context)
+        yield from {str(each): each for each in found}.values()  # two rules may say the same
+
+
+def _list_without_items(document: Document) -> Iterator[findings.Finding]:
+    """Yield why nothing can be found in a List."""
+    if pools.is_list(document.obj):
+        yield findings.Finding(document, "items: must be a list")
+
+
+def _of_pool(document: Document, context: Context) -> Iterator[findings.Finding]:
+    obj = findings.object_of(document)
+    for text in chain(fields.unknown_fields(obj), metadata.problems_of(obj)):
+        yield findings.Finding(document, text)
+    yield from _on_write(document, context)
+
+
+def _on_write(document: Document, context: Context) -> Iterator[findings.Finding]:
+    """Yield what admission says when the pool is written."""
+    try:
+        new = Pool.read(findings.object_of(document))
+        version = findings.version_of(document)
+        write = PoolReview("UPDATE", version, new, context.before(new))
+        if not write.harmless:
+            for text in _few_problems(findings.object_of(document), write):
+                yield findings.Finding(document, text)
+            for text in _few_warnings(document, write, new, context):
+                yield findings.Finding(document, text, warning=True)
+    except conversion_errors.ConversionError as error:
+        yield findings.Finding(document, str(error))
+
+
+def _few_problems(obj: values.JsonObject, write: PoolReview) -> Iterator[str]:
+    """Yield the first problems of a pool, and how many more there are."""
+    problems = write.problems
+    texts = [findings.line_of(problem) for problem in problems]
+    blamed = {statuses.path_of(problem) for problem in problems}
+    texts += [f"{path}: is required" for path in fields.missing_fields(obj) if path not in blamed]
+    yield from texts[: statuses.MOST_CAUSES]
+    yield from _rest(len(texts) - statuses.MOST_CAUSES)
+
+
+def _few_warnings(
+    document: Document, write: PoolReview, new: Pool, context: Context
+) -> Iterator[str]:
+    """Yield the first warnings about a pool, and how many more there are."""
+    own = list(_own_warnings(write, new))
+    overlaps = context.neighbours.overlaps(_key(document, new))
+    yield from islice(chain(own, overlaps.warnings), admission.MOST_WARNINGS)
+    yield from _rest(len(own) + overlaps.total - admission.MOST_WARNINGS)
+
+
+def _rest(more: int) -> Iterator[str]:
+    if more > 0:
+        yield f"... and {more} more"
+
+
+def _own_warnings(write: PoolReview, new: Pool) -> Iterator[str]:
+    """Yield the warnings that do not depend on other pools; the most important one first."""
+    if write.lost:
+        yield "takes addresses out of the pool, which is refused if one of them is in use"
+    yield from new.notes(write.version)
+
+
+def _readable(documents: Iterable[Document]) -> Iterator[tuple[objects.PoolKey, Pool, offer.Offer]]:
+    """Yield the pools among documents, as far as they can be read."""
+    for document in documents:
+        if pools.meant_kind(document.obj):
+            with contextlib.suppress(conversion_errors.ConversionError):
+                pool = Pool.read(findings.object_of(document))
+                yield _key(document, pool), pool, pool.offered
+
+
+def _key(document: Document, pool: Pool) -> objects.PoolKey:
+    """Return the pool's key; one without a name is told apart by where it stands."""
+    name = pool.key.name or f"(without a name, {document.place})"
+    return pool.key._replace(name=name)

@@ -1,0 +1,150 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a claim tells its users: conditions, and Events for what changed for the worse.
+
+Flow:
+    `Ready` says whether the claim has its address, and if not, why.  `Paused` and `Deleting` say
+    why nothing happens to a claim that waits.
+
+Guarantees:
+    A claim that shows it already is not written, and no message has a number that changes while
+    the claim waits: one more address in a pool must not rewrite all claims that wait for it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+import structlog
+
+from kube.objects import NameReference
+from kube.workers import Again, Done, Outcome
+
+from .conditions import DELETING, PAUSED, READY, Verdict, condition
+from .events import News
+from .pace import Pace
+from .state import RELEASE_FINALIZER
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from kube import capi
+    from kube.client import Api
+    from kube.objects import Condition, Key
+
+    from .errors import AllocationError
+    from .events import Recorder
+    from .state import State
+
+log = structlog.get_logger(__name__)
+
+_PAUSES_PER_SECOND = 50.0
+"""Claims that say that they are paused: a Cluster may have 100,000 of them, and pausing it must not
+keep the API server busy, nor slow down the `clusterctl move` that paused it."""
+
+_NOT_PAUSED = Verdict(ok=False, reason="NotPaused", message="")
+
+
+class ClaimReports:
+    """Writes the status of claims, and leaves Events at them."""
+
+    def __init__(
+        self, api: Api, state: State, news: Recorder | None, clock: Callable[[], float]
+    ) -> None:
+        self._api = api
+        self._state = state
+        self._news = news
+        self._pauses: Pace[Key] = Pace(_PAUSES_PER_SECOND, clock)
+
+    def forget(self, key: Key) -> None:
+        """Forget a claim that is gone, or is not paused any more."""
+        self._pauses.forget(key)
+
+    async def allocated(self, claim: capi.Claim, address: str) -> None:
+        """Bind a claim to the IPAddress of its name."""
+        verdict = Verdict(ok=True, reason=READY, message=f"address {address} is allocated")
+        reference = NameReference(name=claim.metadata.name)
+        status = self._status(claim, self._condition(claim, READY, verdict))
+        await self._write(claim, msgspec.structs.replace(status, address_ref=reference), verdict)
+
+    def shows(self, claim: capi.Claim, error: AllocationError) -> bool:
+        """Tell whether a claim says already that it has no address for this reason."""
+        present = self._state.contract.condition(claim, READY)
+        return present is not None and (
+            (present.reason, present.message) == (error.reason, str(error))
+        )
+
+    async def refused(self, claim: capi.Claim, error: AllocationError) -> None:
+        """Say why a claim has no address, and leave an Event if that is new."""
+        verdict = Verdict(ok=False, reason=error.reason, message=str(error))
+        known = self.shows(claim, error)
+        status = self._status(claim, self._condition(claim, READY, verdict))
+        if await self._write(claim, status, verdict) and not known:
+            self.tell(claim, verdict.reason, "Allocate", verdict.message, warning=True)
+
+    async def deleting(self, claim: capi.Claim, reason: str, message: str) -> None:
+        """Say what holds the address of a claim that is being deleted."""
+        verdict = Verdict(ok=True, reason=reason, message=message)
+        status = self._status(claim, self._condition(claim, DELETING, verdict))
+        await self._write(claim, status, verdict)
+
+    async def paused(self, claim: capi.Claim, causes: Sequence[str]) -> Outcome:
+        """Say what pauses a claim that waits for us; for any other it changes nothing.
+
+        Flow:
+            A live claim is not Ready for the same reason: what it said before may be wrong by now.
+        """
+        key, end = claim.metadata.key, _end_of_pause(claim)
+        verdict = Verdict(ok=True, reason=PAUSED, message=f"{' and '.join(causes)}; {end}")
+        status = self._paused_status(claim, verdict)
+        if not end or status == claim.status:
+            self.forget(key)
+            return Done()
+        if seconds := self._pauses.seconds_left(key):
+            return Again(seconds)
+        await self._write(claim, status, verdict)
+        self.forget(key)
+        return Done()
+
+    def tell(
+        self, claim: capi.Claim, reason: str, action: str, note: str, *, warning: bool = False
+    ) -> None:
+        """Leave an Event at a claim, to be written in the background."""
+        if self._news:
+            news = News(reason, action, note, warning)
+            self._news.tell(self._state.contract.claims, claim.metadata, news, claim.pool)
+
+    def _paused_status(self, claim: capi.Claim, verdict: Verdict) -> capi.ClaimStatus:
+        paused = self._condition(claim, PAUSED, verdict)
+        if claim.metadata.deleting:
+            return self._state.contract.status(claim, paused)
+        unready = self._condition(claim, READY, verdict._replace(ok=False))
+        return self._state.contract.status(claim, unready, paused)
+
+    def _status(self, claim: capi.Claim, new: Condition) -> capi.ClaimStatus:
+        """Return the status of a claim that is not paused; only one that was says so."""
+        contract = self._state.contract
+        if (old := contract.condition(claim, PAUSED)) is None or old.status == "False":
+            return contract.status(claim, new)
+        return contract.status(claim, new, self._condition(claim, PAUSED, _NOT_PAUSED))
+
+    def _condition(self, claim: capi.Claim, kind: str, verdict: Verdict) -> Condition:
+        old = self._state.contract.condition(claim, kind)
+        return condition(kind, verdict, old, claim.metadata)
+
+    async def _write(self, claim: capi.Claim, status: capi.ClaimStatus, verdict: Verdict) -> bool:
+        """Write a status if the claim has another one; returns whether it had."""
+        if status == claim.status:
+            return False
+        await self._state.claims.patch(self._api, claim, {"status": status}, "status")
+        _, reason, message = verdict
+        log.info("claim", object=str(claim.metadata.key), reason=reason, message=message)
+        return True
+
+
+def _end_of_pause(claim: capi.Claim) -> str:
+    """Return what happens to a claim after a pause; empty for one that waits for nothing."""
+    if claim.metadata.deleting:
+        held = RELEASE_FINALIZER in claim.metadata.finalizers
+        return "the address of the claim is released when the pause ends" if held else ""
+    return "" if claim.bound else "the claim gets an address when the pause ends"

@@ -1,0 +1,32 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What keeps a claim from being reconciled for as long as somebody wants it so."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from kube.objects import PAUSED_TEXT, Key
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from kube import capi
+
+    from .state import State
+
+
+def causes(state: State, claim: capi.Claim) -> list[str]:
+    """Return what pauses a claim, each as a clause; empty where nothing does."""
+    return list(_causes(state, claim))
+
+
+def _causes(state: State, claim: capi.Claim) -> Iterator[str]:
+    if claim.metadata.paused:
+        yield f"IPAddressClaim has {PAUSED_TEXT}"
+    key = Key(claim.metadata.namespace, claim.cluster_name)
+    cluster = state.clusters.get(key)
+    for cause in cluster.pauses if cluster else ():
+        yield f"Cluster {key} has {cause}"
+    pool = state.pool(claim.pool) if claim.pool else None
+    if pool is not None and pool.metadata.paused:
+        yield f"{pool.key} has {PAUSED_TEXT}"

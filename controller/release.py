@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The end of a claim: first its address goes, then its finalizer."""
+
+from __future__ import annotations
+
+import time
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+import structlog
+
+from kube.errors import NotFoundError
+from kube.workers import Again, Done, Outcome
+
+from .addresses import refers_to
+from .conditions import rfc3339
+from .state import RELEASE_FINALIZER
+
+if TYPE_CHECKING:
+    from kube import capi
+    from kube.client import Api
+
+    from .addresses import Addresses
+    from .claim_reports import ClaimReports
+    from .state import State
+
+log = structlog.get_logger(__name__)
+
+
+class Release:
+    """Gives back the addresses of claims that are being deleted."""
+
+    def __init__(self, api: Api, state: State, addresses: Addresses, reports: ClaimReports) -> None:
+        self._api = api
+        self._state = state
+        self._addresses = addresses
+        self._reports = reports
+
+    async def reconcile(self, claim: capi.Claim, address: capi.Address | None) -> Outcome:
+        """Release a claim, or say on it what its address waits for.
+
+        Flow:
+            The record on the claim holds the address until no IPAddress has it, so what the cache
+            does not show is looked for at the API server: a create may have just gone through.
+
+        Raises:
+            KubeError: a request failed; the caller retries with backoff.
+        """
+        ours = RELEASE_FINALIZER in claim.metadata.finalizers
+        if address is None and ours:
+            address = await self._state.addresses.fetch(self._api, claim.metadata.key)
+        if address is not None and refers_to(address, claim):
+            outcome = await self._await_end_of_grace(claim, address)
+            outcome = outcome or await self._release(claim, address)
+            if outcome is not None:
+                return outcome
+        if ours:
+            await self._let_claim_go(claim)
+        return Done()
+
+    async def _await_end_of_grace(self, claim: capi.Claim, address: capi.Address) -> Outcome | None:
+        """Say until when the pool's grace period holds the address; None is no longer."""
+        pool = self._state.pool(claim.pool) if claim.pool else None
+        if pool is None or pool.metadata.deleting or pool.spec is None:
+            return None
+        seconds = pool.spec.address_reuse_grace_period_seconds
+        since = datetime.fromisoformat(claim.metadata.deletion_timestamp or "").timestamp()
+        if (left := since + seconds - time.time()) <= 0:
+            return None
+        text = (
+            f"address {address.spec.address} is held until {rfc3339(since + seconds)}: "
+            f"{pool.key} has spec.addressReuseGracePeriodSeconds set to {seconds}"
+        )
+        await self._reports.deleting(claim, "WaitingForGracePeriod", text)
+        return Again(left)
+
+    async def _release(self, claim: capi.Claim, address: capi.Address) -> Outcome | None:
+        """Delete the IPAddress; None is one that is gone."""
+        if others := await self._addresses.let_go(address):
+            text = f"IPAddress {address.metadata.key} is held by finalizers {', '.join(others)}"
+            await self._reports.deleting(claim, "WaitingForIPAddress", text)
+            return Done()  # woken when it goes
+        note = f"address {address.spec.address} was released"
+        self._reports.tell(claim, "AddressReleased", "Release", note)
+        return None
+
+    async def _let_claim_go(self, claim: capi.Claim) -> None:
+        finalizers = claim.metadata.finalizers_but(RELEASE_FINALIZER)
+        changes = {"metadata": {"finalizers": finalizers}}
+        try:
+            await self._state.claims.patch(self._api, claim, changes)
+        except NotFoundError:
+            return
+        log.info("claim released", object=str(claim.metadata.key))

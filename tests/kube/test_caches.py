@@ -1,0 +1,173 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Each replica has one set of copies, whoever leads, and a new one when their versions change."""
+
+import asyncio
+import json
+from collections.abc import AsyncGenerator, AsyncIterator, Generator, Mapping
+from contextlib import aclosing, contextmanager, suppress
+
+import pytest
+from typing_extensions import override
+
+from controller.controller import Controller
+from kube import caches, capi, errors, fake, pools
+from kube.resources import GroupVersionResource
+
+POOLS = pools.KINDS["InClusterIPPool"]
+SERVED = ("IPAddressClaim", "IPAddress", "Cluster")
+
+
+class Server(fake.FakeApi):
+    """An API server on which Cluster API serves one version, or (empty) is not installed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.version = "v1beta2"
+        self.refused: set[str] = set()
+        self.silent = False
+
+    @override
+    async def watch(
+        self,
+        resource: GroupVersionResource,
+        namespace: str = "",
+        params: Mapping[str, str] | None = None,
+    ) -> AsyncGenerator[bytes]:
+        if self.silent:
+            await asyncio.Event().wait()
+        async with aclosing(super().watch(resource, namespace, params)) as events:
+            async for event in events:
+                yield event
+
+    @override
+    async def list(
+        self,
+        resource: GroupVersionResource,
+        namespace: str = "",
+        params: Mapping[str, str] | None = None,
+    ) -> bytes:
+        if resource.plural in self.refused:
+            raise errors.UnreachableError("LIST", "cut off")
+        if resource.kind != "APIResourceList":
+            return await super().list(resource, namespace, params)
+        if resource.version != self.version:
+            raise errors.NotFoundError(404, "NotFound", "not served", "GET")
+        return json.dumps({"resources": [{"kind": kind} for kind in SERVED]}).encode()
+
+
+class Uses:
+    """What the process does with loaded caches, noted."""
+
+    def __init__(self) -> None:
+        self.present: list[str] = []
+        self.past: list[str] = []
+
+    @contextmanager
+    def __call__(self, copies: caches.Caches) -> Generator[None]:
+        self.present.append(copies.contract.version)
+        try:
+            yield
+        finally:
+            self.past.append(self.present.pop())
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(caches, "_AGAIN_SECONDS", 0.01)
+    monkeypatch.setattr(capi, "_CHECK_SECONDS", 0.01)
+
+
+@pytest.fixture
+async def kept(quick: None) -> AsyncIterator[tuple[Server, caches.Copies, Uses]]:
+    del quick
+    api, uses = Server(), Uses()
+    copies = caches.Copies(api, caches.Scope(), uses)
+    keeping = asyncio.create_task(copies.keep())
+    async with asyncio.timeout(10):
+        yield api, copies, uses
+    keeping.cancel()
+    with suppress(asyncio.CancelledError):
+        await keeping
+    assert uses.present == []
+
+
+Kept = tuple[Server, caches.Copies, Uses]
+
+
+async def test_caches_are_used_from_when_they_are_loaded(kept: Kept) -> None:
+    api, copies, uses = kept
+    api.put(POOLS, {"metadata": {"name": "blue", "namespace": "default"}, "spec": {}})
+
+    loaded = await copies.loaded()
+
+    assert uses.present == ["v1beta2"]
+    assert await copies.loaded() is loaded
+    await loaded.catch_up()
+    assert [pool.key.name for pool in loaded.pools[POOLS.kind]] == ["blue"]
+
+
+async def test_another_contract_gets_caches_of_its_own(kept: Kept) -> None:
+    api, copies, uses = kept
+    first = await copies.loaded()
+
+    api.version = "v1beta1"
+    with pytest.raises(errors.StaleError):
+        await copies.until_replaced(first)
+    second = await copies.loaded()
+
+    assert (second.contract.version, uses.present, uses.past) == (
+        "v1beta1",
+        ["v1beta1"],
+        ["v1beta2"],
+    )
+    with pytest.raises(errors.StaleError):
+        await copies.until_replaced(first)
+
+
+async def test_who_waits_for_caches_gets_them_once_cluster_api_is_there_and_answers(
+    kept: Kept,
+) -> None:
+    api, copies, uses = kept
+    api.version = ""
+    api.refused = {"ipaddresses"}
+    waiting = asyncio.create_task(copies.loaded())
+    await asyncio.sleep(0.05)
+    assert (waiting.done(), uses.present) == (False, [])
+
+    api.version = "v1beta2"
+    await asyncio.sleep(0.05)
+    assert (waiting.done(), uses.present) == (False, [])
+
+    api.refused = set()
+    assert (await waiting).contract.version == "v1beta2"
+
+
+async def test_a_controller_that_ended_hears_nothing_any_more(kept: Kept) -> None:
+    api, copies, _ = kept
+    loaded = await copies.loaded()
+    controller = Controller(api, loaded)
+    leading = asyncio.create_task(controller.run())
+    while not loaded.claims._handlers:  # noqa: ASYNC110 - what is waited for is no event
+        await asyncio.sleep(0.001)
+    leading.cancel()
+    with suppress(asyncio.CancelledError):
+        await leading
+
+    assert [cache.resource.plural for cache in loaded.all if cache._handlers] == []
+
+
+async def test_a_new_leader_has_what_was_written_before_it_came_to_lead(kept: Kept) -> None:
+    api, copies, _ = kept
+    api.silent = True  # so that no watch tells
+    loaded = await copies.loaded()
+    controller = Controller(api, loaded)
+    api.put(POOLS, {"metadata": {"name": "late", "namespace": "default"}, "spec": {}})
+
+    leading = asyncio.create_task(controller.run())
+    while not controller.state.books:  # noqa: ASYNC110 - what is waited for is no event
+        await asyncio.sleep(0)
+    leading.cancel()
+    with suppress(asyncio.CancelledError):
+        await leading
+
+    assert [key.name for key in controller.state.books] == ["late"]

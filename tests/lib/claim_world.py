@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Claims of one namespace on a fake API server, reconciled by hand."""
+
+import time
+from collections.abc import Callable
+
+import running
+
+from controller import events
+from controller.claims import Claims
+from controller.state import State
+from kube import capi, pools
+from kube.caches import Caches, Scope
+from kube.fake import FakeApi, Json
+from kube.objects import Key
+from kube.workers import Again, Done
+
+CONTRACT = capi.V1Beta2("v1beta2")
+POOLS = pools.KINDS["InClusterIPPool"]
+WEB = Key("default", "web")
+
+
+class World:
+    """One namespace of a fake API server, and the reconciler that looks after it."""
+
+    def __init__(self, scope: Scope | None = None) -> None:
+        self.api = FakeApi()
+        self.scope = scope or Scope()
+        self.contract: capi.Contract = CONTRACT
+
+    def pool(self, *addresses: str, **spec: object) -> None:
+        body = {"addresses": list(addresses), "prefix": 24, **spec}
+        self.api.put(POOLS, {"metadata": {"name": "blue", "namespace": "default"}, "spec": body})
+
+    def claim(self, name: str = "web", cluster: str = "", **metadata: object) -> None:
+        """Create a claim; a `cluster` is that of its spec."""
+        reference = {"apiGroup": POOLS.group, "kind": POOLS.kind, "name": "blue"}
+        meta = {"name": name, "namespace": "default", **metadata}
+        spec: Json = {"poolRef": reference} | ({"clusterName": cluster} if cluster else {})
+        self.api.put(CONTRACT.claims, {"metadata": meta, "spec": spec})
+
+    async def reconcile(self, key: Key = WEB) -> Done | Again:
+        """Run once as a process does that has just started."""
+        return await (await self.claims()).reconcile(key)
+
+    async def claims(self, clock: Callable[[], float] = time.monotonic) -> Claims:
+        state = State(Caches(self.api, self.contract, self.scope))
+        await running.fill(state)
+        state.addresses._handlers.append(state.set_address)
+        state.claims._handlers.append(state.set_claim)
+        return Claims(self.api, state, clock=clock)
+
+    async def news_of(self, name: str) -> list[str]:
+        """Reconcile a claim, and return the reasons of the Events that were written about it."""
+        state = State(Caches(self.api, self.contract, self.scope))
+        await running.fill(state)
+        news = events.Recorder(self.api, state.pool)
+        before = len(self.api.writes)
+        await Claims(self.api, state, news).reconcile(Key("default", name))
+        await news.flush()
+        written = [what for _, plural, what in self.api.writes[before:] if plural == "events"]
+        told = [self.api.read(events.EVENTS, "default", event) or {} for event in written]
+        assert {event["regarding"]["name"] for event in told} <= {name}
+        return [event["reason"] for event in told]
+
+    def read(self, name: str = "web") -> Json:
+        return self.api.read(CONTRACT.claims, "default", name) or {}
+
+    def address(self, name: str = "web") -> Json:
+        return self.api.read(CONTRACT.addresses, "default", name) or {}
+
+    def conditions(self, name: str = "web") -> dict[str, Json]:
+        """Return the conditions of a claim, by their type."""
+        status: Json = self.read(name).get("status", {})
+        return {item["type"]: item for item in status.get("conditions", [])}
+
+    def ready(self, name: str = "web") -> Json:
+        return self.conditions(name)["Ready"]
+
+    def delete(self, name: str = "web", at: str = "2026-01-01T00:00:01Z") -> None:
+        """Delete a claim that somebody's finalizer holds."""
+        claim = self.read(name)
+        meta = {**claim["metadata"], "deletionTimestamp": at}
+        self.api.put(CONTRACT.claims, {**claim, "metadata": meta})
+
+    def cluster(self, name: str = "c1", *, paused: bool = False, **metadata: object) -> None:
+        meta = {"name": name, "namespace": "default", **metadata}
+        self.api.put(CONTRACT.clusters, {"metadata": meta, "spec": {"paused": paused}})
+
+
+class Clock:
+    """Time that passes when told so."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+    def __call__(self) -> float:
+        return self.seconds
