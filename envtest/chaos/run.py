@@ -65,17 +65,19 @@ def run(
     schedule: Schedule,
     say: Callable[[str], None],
     capi_series: str = capi.NEWEST,
+    *,
+    elected: bool = True,
 ) -> Report:
     """Run in a scratch folder; the same seed makes the same decisions."""
     with ExitStack() as stack:
-        replicas = stack.enter_context(Replicas(folder, capi_series))
+        replicas = stack.enter_context(Replicas(folder, capi_series, elected=elected))
         provider = replicas.provider
         etcd = stack.enter_context(closing(provider.control_plane.etcd_client()))
         history = stack.enter_context(History(etcd))
         for namespace in (EAST, WEST):
             provider.new_namespace(namespace)
         restore(provider)
-        say("two managers are up; faults begin")
+        say(f"managers are up: {len(replicas.all)}; faults begin")
         users = [Traffic(provider, f"{seed} user {number}") for number in range(USERS)]
         faults = Faults(replicas, history, etcd, f"{seed} faults")
         with ExitStack() as busy:
