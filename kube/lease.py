@@ -9,7 +9,7 @@ the lease is given up on a normal stop, for which candidates watch.
 People and backups change leases as well.  The holder watches its lease and stops at once where that
 is deleted or names another holder.  A candidate trusts a lease that its holder wrote, and it knows
 one by a renewTime later than all it has seen.  Where the lease is gone, or was changed otherwise,
-the last holder may still lead: the candidate waits for the whole duration before it takes the lease.
+the last holder may still lead: the candidate waits for the whole duration before it takes it.
 
 A client whose `write_seconds` is that of the lease is fenced: it gives each of its writes up before
 anybody else can lead, and asks the server to.  What is on its way when the lease is given up on a

@@ -53,7 +53,9 @@ def main(seed: int | None, minutes: float, series: str, *, elected: bool) -> Non
     )
     schedule = partial(Faults.at_random, seconds=minutes * SECONDS)
     try:
-        report = run(folder.resolve(), seed, schedule, click.echo, series, elected=elected)
+        report = run(
+            folder.resolve(), seed, schedule, click.echo, capi_series=series, elected=elected
+        )
     except EnvtestError as error:
         sys.exit(f"chaos: seed {seed}: {error}")
     show(report)

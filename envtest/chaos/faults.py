@@ -12,11 +12,11 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
+from typing import TYPE_CHECKING
 
 import urllib3
 
 from .. import backups, leases
-from ..client import Json
 from ..control_plane import ADMIN_GROUP
 from ..errors import EtcdError, RefusedError
 from ..etcd import Etcd
@@ -25,6 +25,9 @@ from ..outcomes import PASS, Lost, Outcome, Refuse, Request, passing
 from ..proxy import Proxy
 from ..replicas import Replica, Replicas
 from .history import History
+
+if TYPE_CHECKING:
+    from ..client import Json
 
 _SHORT = (0.2, 1.5)  # seconds; within a lease of 3
 _LONG = (1.0, 8.0)  # seconds; often longer than a lease
@@ -83,7 +86,7 @@ class Faults:
             "API server frozen": (1, self._freeze_apiserver),
             "etcd restarted": (1, self._restart_etcd),
             "history compacted": (2, self._compact),
-            "etcd restored": (1, self._restore_etcd),
+            "etcd restored": (2, self._restore_etcd),
         }
         if len(replicas.all) > 1:
             self._kinds |= {
@@ -285,7 +288,6 @@ class Faults:
         except EtcdError:  # it is down, or nothing has happened since the last time
             return False
         return True
-
 
     def _restore_etcd(self, _kind: str) -> bool:
         """Back up now, restore later."""

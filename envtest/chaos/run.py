@@ -59,13 +59,13 @@ class Report:
     violations: list[str]
 
 
-def run(
+def run(  # noqa: PLR0913 - the optional ones by their names
     folder: Path,
     seed: int,
     schedule: Schedule,
     say: Callable[[str], None],
-    capi_series: str = capi.NEWEST,
     *,
+    capi_series: str = capi.NEWEST,
     elected: bool = True,
 ) -> Report:
     """Run in a scratch folder; the same seed makes the same decisions."""
