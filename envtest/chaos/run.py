@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import cast
 
 from .. import capi
-from ..errors import NotReachedError
+from ..errors import NotReachedError, RefusedError
 from ..manifests import KINDS
 from ..provider import Provider
 from ..replicas import Replicas
@@ -105,6 +105,7 @@ def run(  # noqa: PLR0913 - the optional ones by their names
 
 def _settle(provider: Provider, history: History) -> list[str]:
     """Return what is still wrong when nothing more can be expected."""
+    until("the API server lists what it has read from etcd", lambda: _lists(provider), bool)
     restore(provider)
     try:
         until(
@@ -118,6 +119,17 @@ def _settle(provider: Provider, history: History) -> list[str]:
         assert isinstance(found, list)
         return [f"in the end: {fault}" for fault in cast("list[str]", found)]
     return []
+
+
+def _lists(provider: Provider) -> bool:
+    """Tell whether lists are answered: for some seconds after a start, they are not."""
+    pools = {plan.key[0]: provider.pools(plan.key[0]) for plan in PLANS}
+    try:
+        for each in (provider.claims(), provider.addresses(), *pools.values()):
+            each.list()
+    except RefusedError:
+        return False
+    return True
 
 
 def _found_twice(provider: Provider, history: History) -> list[str]:
