@@ -299,6 +299,8 @@ class Faults:
         plane = self._plane
         self._heal(plane)
         plane.apiserver.kill()  # so that the history ends
+        for replica in self._replicas.all:
+            replica.proxy.cut()  # what a silent network held for the old server reaches no new one
         self._history.suspend()
         self._history.resume(backups.put_back(plane, self._backup))
         plane.apiserver.start()
