@@ -51,9 +51,7 @@ class Addresses:
         )
         body = {"apiVersion": resource.api_version, "kind": resource.kind, "metadata": meta}
         text = msgspec.json.encode({**body, "spec": spec})
-        return self._state.addresses.observe(
-            await self._api.create(resource, claim.metadata.namespace, text)
-        )
+        return await self._state.addresses.create(self._api, claim.metadata.namespace, text)
 
     async def repair(self, claim: capi.Claim, address: capi.Address) -> None:
         """Put back what is missing on the IPAddress of a live claim."""

@@ -157,6 +157,8 @@ class Claims:
         claim = await self._patch(claim, changes) if changes else claim
         self._taken_over.forget(claim.metadata.key)
         if address is None:
+            if not await self._still_recorded(claim):
+                return Again(0)
             if not self._holds_first(claim, given):
                 return Again(0)  # somebody's IPAddress with this address has just come
             address = await self._create(claim, given)
@@ -221,6 +223,19 @@ class Claims:
             raise
         self._state.unsettled.pop(claim.metadata.key, None)
         return address
+
+    async def _still_recorded(self, claim: capi.Claim) -> bool:
+        """Look, after a create of unknown end, whether the claim still is as we know it.
+
+        An outage may have been the restore of etcd from a backup, which has no such record.
+
+        Raises:
+            RevisionError: it was.
+        """
+        if claim.metadata.key not in self._state.unsettled:
+            return True
+        found = await self._state.claims.fetch(self._api, claim.metadata.key)
+        return found is not None and found.metadata.revision == claim.metadata.revision
 
     def _holds_first(self, claim: capi.Claim, given: str) -> bool:
         assert claim.pool is not None

@@ -51,6 +51,7 @@ class ControlPlane:
     ) -> None:
         self.folder = folder
         self.audit_log = folder / "audit.jsonl"
+        self.etcd_data = folder / "etcd"
         self.authority = Authority.new()
         self._address = address
         self.server = f"https://{address}:{free_port()}"
@@ -178,7 +179,7 @@ class ControlPlane:
         pair = {"cert-file": "etcd.crt", "key-file": "etcd.key", "trusted-ca-file": "ca.crt"}
         files = {name: self.folder / file for name, file in pair.items()}
         flags: dict[str, object] = {
-            "data-dir": self.folder / "etcd",
+            "data-dir": self.etcd_data,
             "listen-client-urls": self._etcd_url,
             "advertise-client-urls": self._etcd_url,
             "listen-peer-urls": f"https://{LOOPBACK}:0",

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Two managers of one cluster, as a Deployment with two replicas runs them.
+"""Managers of one cluster: two, as a Deployment with two replicas runs them, or one alone.
 
 Each reaches the API server through a proxy of its own, and the API server reaches their webhooks
 through a relay that stands for the Service.
@@ -42,12 +42,16 @@ class Replica:
 
 
 class Replicas:
-    """The cluster, for the length of a block."""
+    """The cluster, for the length of a block; without leader election there is one manager."""
 
-    def __init__(self, folder: Path, capi_series: str = capi.NEWEST) -> None:
+    def __init__(
+        self, folder: Path, capi_series: str = capi.NEWEST, *, elected: bool = True
+    ) -> None:
         self.folder = folder
         self._capi_series = capi_series
-        self._ports = [free_port() for _ in NAMES]
+        self._flags = LEASE_FLAGS if elected else ()
+        self._names = NAMES if elected else NAMES[:1]
+        self._ports = [free_port() for _ in self._names]
         self._stack = ExitStack()
 
     def __enter__(self) -> Self:
@@ -55,14 +59,14 @@ class Replicas:
             self.service = stack.enter_context(Relay(*self._ports))
             port = self.service.port
             self.provider = Provider(
-                self.folder, capi_series=self._capi_series, flags=LEASE_FLAGS, webhook_port=port
+                self.folder, capi_series=self._capi_series, flags=self._flags, webhook_port=port
             )
             stack.callback(self.provider.stop)
             self.provider.control_plane.start()
             self.provider.install()
             self.all = [
                 self._replica(stack, name, port)
-                for name, port in zip(NAMES, self._ports, strict=True)
+                for name, port in zip(self._names, self._ports, strict=True)
             ]
             for replica in self.all:
                 replica.manager.run()

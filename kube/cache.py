@@ -17,13 +17,14 @@ from .errors import (
     GoneError,
     KubeError,
     NotFoundError,
+    RevisionError,
     UnreachableError,
     from_response,
 )
 from .objects import Event, Key, Meta, Object, RawList, Same, Struct, T
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from .client import Api
     from .resources import GroupVersionResource
@@ -54,7 +55,9 @@ class _Listed:
     `gone` has the uids that our requests have deleted since: the watch still has to report them.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, ended: Iterable[str]) -> None:
+        self.ended = frozenset(ended)
+        """Uids of objects that had ended before it began."""
         self.clear()
 
     def clear(self) -> None:
@@ -80,7 +83,15 @@ class Cache(Generic[T]):
         `observe` takes over what a write of ours answered, so that whoever wrote reads at least
         that.  An older event or answer never replaces a newer object.
 
+        Where etcd was restored from a backup, the copy ends (`until_back`), because a watch from a
+        revision that is still to come tells nothing.  Proof is a consistent read or the answer to a
+        write that shows an older revision than one known before; each is compared, and there is a
+        read before a watch is opened again.  A restart of the API server ends all watches.
+
     Caveats:
+        Of a collection of more than a page, a restore stays unseen if the revisions have passed the
+        known one again before the watch is opened again: by a backup of the last few seconds.
+
         Otherwise it lags behind the API server.  After `catch_up` it has everything that was
         written before that call.
     """
@@ -110,6 +121,8 @@ class Cache(Generic[T]):
         self._passing: list[tuple[int, asyncio.Future[None]]] = []  # waits for a revision
         self._patience: asyncio.Timeout | None = None  # of the watch that runs now
         self._short = False  # whether that is one for a proof of freshness
+        self._back: RevisionError | None = None
+        self._went_back = asyncio.Event()
         self._turn = asyncio.Lock()  # one proof of freshness at a time
         self._asked = self._proven = (
             0  # calls of `catch_up` so far, and how many of them are served
@@ -136,9 +149,10 @@ class Cache(Generic[T]):
         Raises:
             KubeError: the API server refused or could not be reached.
         """
-        listed = _Listed()
+        listed, known = _Listed(self._gone), self._revision
         found = pages(self._api, self.resource, self.namespace, start_over=listed.clear)
         async for page in found:
+            self._compare(int(page.metadata.resource_version), known)
             if not await self._read(page, listed):
                 return
         self._drop_unlisted(listed)
@@ -171,15 +185,18 @@ class Cache(Generic[T]):
             self._proven = served
 
     async def _catch_up(self) -> None:
+        await self._passed(await self._look())
+
+    async def _look(self) -> int:
+        """Read the present revision, and where one page is the whole collection, all of it."""
         limit = "1" if len(self._objects) > _PAGE else str(_PAGE)
+        listed, known = _Listed(self._gone), self._revision
         answer = await self._api.list(self.resource, self.namespace, {"limit": limit})
         page = decode(answer, RawList, f"LIST {self._request}")
-        if page.metadata.continue_:
-            await self._passed(int(page.metadata.resource_version))
-            return
-        listed = _Listed()
-        if await self._read(page, listed):
+        self._compare(int(page.metadata.resource_version), known)
+        if not page.metadata.continue_ and await self._read(page, listed):
             self._drop_unlisted(listed)
+        return int(page.metadata.resource_version)
 
     async def _passed(self, revision: int) -> None:
         """Wait until the watch has passed a revision."""
@@ -224,14 +241,19 @@ class Cache(Generic[T]):
 
         Raises:
             NotFoundError: the resource is not served any more.
+            RevisionError: revisions went back.
         """
-        failures = 0
+        failures, reopened = 0, False  # reopened: after an end that may be of the API server
         while True:
             try:
                 if self._lost_history:
                     await self.load()
+                elif reopened:
+                    await self._look()
+                reopened = True
                 began = asyncio.get_running_loop().time()
                 cut_short = await self._watch()
+                reopened = not cut_short
                 if cut_short or asyncio.get_running_loop().time() - began > _SHORT_WATCH_SECONDS:
                     failures = 0
                 else:
@@ -239,11 +261,32 @@ class Cache(Generic[T]):
             except GoneError:
                 self._lost_history = True
                 failures = await _pause(failures)
-            except NotFoundError:
+            except (NotFoundError, RevisionError):
                 raise
             except KubeError as error:
                 log.warning("watch failed", resource=self.resource.plural, error=str(error))
                 failures = await _pause(failures)
+
+    async def until_back(self) -> NoReturn:
+        """Wait until an answer shows that revisions went back.
+
+        Raises:
+            RevisionError: so it is.
+        """
+        await self._went_back.wait()
+        assert self._back is not None
+        raise self._back
+
+    def _compare(self, shown: int, known: int) -> None:
+        """End the copy where the API server shows an older revision than was known before.
+
+        Raises:
+            RevisionError: so it is.
+        """
+        if shown < known:
+            self._back = RevisionError(self._request, shown, known)
+            self._went_back.set()
+            raise self._back
 
     def observe(self, answer: bytes) -> T:
         """Take over the object that a write of ours answered, and return it."""
@@ -259,6 +302,18 @@ class Cache(Generic[T]):
             self._put(item)
         return item
 
+    async def create(self, api: Api, namespace: str, body: bytes) -> T:
+        """Write a new object, and observe the answer.
+
+        Raises:
+            RevisionError: revisions went back; the object exists.
+            KubeError: the write failed.
+        """
+        before = self._revision
+        item = self.observe(await api.create(self.resource, namespace, body))
+        self._compare(item.metadata.revision, before)
+        return item
+
     async def patch(
         self, api: Api, known: T, changes: Mapping[str, object], subresource: str = ""
     ) -> T:
@@ -266,6 +321,7 @@ class Cache(Generic[T]):
 
         Raises:
             ConflictError: the object has another resourceVersion by now.
+            RevisionError: revisions went back; the patch is applied.
             KubeError: the write failed otherwise.
         """
         meta = known.metadata
@@ -273,8 +329,12 @@ class Cache(Generic[T]):
         assert isinstance(metadata, dict)
         version = {"resourceVersion": meta.resource_version}
         body = msgspec.json.encode({**changes, "metadata": {**metadata, **version}})
+        before = self._revision
         answer = await api.patch(self.resource, meta.namespace, meta.name, body, subresource)
-        return self.observe(answer)
+        item = self.observe(answer)
+        if item.metadata.revision != meta.revision:  # that is one which changed nothing
+            self._compare(item.metadata.revision, before)
+        return item
 
     async def delete(self, api: Api, known: T) -> T | None:
         """Delete an object if it still is the one we know; None where nothing holds it back.
@@ -286,16 +346,27 @@ class Cache(Generic[T]):
         meta = known.metadata
         answer = await api.delete(self.resource, meta.namespace, meta.name, meta.uid)
         if _is_object(answer, meta.uid):
-            return self.observe(answer)
+            item = self.observe(answer)
+            self._compare(item.metadata.revision, meta.revision)
+            return item
         self._forget(known)
         return None
 
     async def fetch(self, api: Api, key: Key) -> T | None:
-        """Read an object from the API server itself; None is one that does not exist."""
+        """Read an object from the API server itself; None is one that does not exist.
+
+        Raises:
+            RevisionError: revisions went back.
+            KubeError: the request failed.
+        """
+        known = self.get(key)
         try:
-            return self.observe(await api.get(self.resource, key.namespace, key.name))
+            item = self.observe(await api.get(self.resource, key.namespace, key.name))
         except NotFoundError:
             return None
+        if known is not None:
+            self._compare(item.metadata.revision, known.metadata.revision)
+        return item
 
     async def _watch(self) -> bool:
         """Watch until the server ends it, or a proof of freshness does: then return True."""
@@ -375,10 +446,19 @@ class Cache(Generic[T]):
                 listed.unreadable.add(item)
                 continue
             listed.keys.add(item.metadata.key)
+            self._compare_listed(item, listed)
             if item.metadata.uid in self._gone:
                 listed.gone.add(item.metadata.uid)
             self._put(item)
         return await self._overtakes(page)
+
+    def _compare_listed(self, item: T, listed: _Listed) -> None:
+        """Compare an object in a list with the newest that the list must show."""
+        revision, known = item.metadata.revision, self.get(item.metadata.key)
+        if known and known.metadata.revision <= listed.revision:
+            self._compare(revision, known.metadata.revision)
+        if item.metadata.uid in listed.ended:
+            self._compare(revision, listed.revision + 1)  # it has come back to life
 
     def _drop_unlisted(self, listed: _Listed) -> None:
         """Let go of what a list did not show; from then on the copy is as new as the list."""

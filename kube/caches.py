@@ -85,10 +85,13 @@ class Caches:
         """Keep all copies up to date until cancelled.
 
         Raises:
-            KubeError: alone or in a group: Cluster API serves other versions now.
+            KubeError: alone or in a group: Cluster API serves other versions now, or revisions
+                went back.
         """
         following = (cache.follow() for cache in self.all)
-        await together(*following, capi.until_changed(self._api, self.contract))
+        going_back = (cache.until_back() for cache in self.all)
+        changing = capi.until_changed(self._api, self.contract)
+        await together(*following, *going_back, changing)
         raise AssertionError("watching never ends")  # pragma: no cover - it ends by an error
 
     async def catch_up(self) -> None:
@@ -151,7 +154,10 @@ Using = Callable[[Caches], AbstractAsyncContextManager[None]]
 
 
 class Copies:
-    """The caches of the process, made anew where Cluster API comes to serve other versions."""
+    """The caches of the process.
+
+    They are made anew where Cluster API comes to serve other versions, and where etcd was restored.
+    """
 
     def __init__(self, api: Api, scope: Scope, using: Using) -> None:
         self._api = api

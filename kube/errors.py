@@ -13,6 +13,7 @@
   * UnreachableError: no answer, or one that leaves open whether the write was applied
   * ContractChangedError: Cluster API serves its types in other versions than before
   * StaleError: the copies in use are followed no more
+  * RevisionError: the API server shows an older state than before: etcd was restored
   * NotLeaderError: the write was not sent, because this process may not be the leader any more
 """
 
@@ -92,6 +93,18 @@ class StaleError(KubeError):
 
     def __init__(self) -> None:
         super().__init__("the caches are loaded anew")
+
+
+class RevisionError(KubeError):
+    """Revisions went back, so what was learned before may never have been."""
+
+    def __init__(self, what: str, shown: int, known: int) -> None:
+        super().__init__(
+            f"{what}: the API server shows revision {shown} and has shown {known} before: etcd was "
+            "restored from a backup; everything is listed anew"
+        )
+        self.shown = shown
+        self.known = known
 
 
 class NotLeaderError(KubeError):

@@ -11,10 +11,11 @@ goes to the same object).
 from __future__ import annotations
 
 import asyncio
+import copy
 import json
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
-from .errors import ApiError, ConflictError, KubeError, NotFoundError
+from .errors import ApiError, ConflictError, GoneError, KubeError, NotFoundError, UnreachableError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterator, Mapping
@@ -23,6 +24,14 @@ if TYPE_CHECKING:
 
 Json = dict[str, Any]
 _Place = tuple[str, str, str]  # plural, namespace, name
+
+
+class Backup(NamedTuple):
+    """What there was at one time."""
+
+    objects: dict[_Place, Json]
+    revision: int
+    history: list[tuple[_Place, str, Json]]
 
 
 class FakeApi:
@@ -44,6 +53,7 @@ class FakeApi:
         self._pages: dict[str, tuple[str, list[Json]]] = {}  # revision and rest by `continue`
         self._history: list[tuple[_Place, str, Json]] = []
         self._changed = asyncio.Event()
+        self._starts = self._compacted = 0
 
     def put(self, resource: GroupVersionResource, body: Json) -> Json:
         """Store an object as somebody else would, and return it as it is then."""
@@ -63,6 +73,22 @@ class FakeApi:
     def read(self, resource: GroupVersionResource, namespace: str, name: str) -> Json | None:
         """Return an object, or None."""
         return self._objects.get((resource.plural, namespace, name))
+
+    def backup(self) -> Backup:
+        """Return all that `restore` brings back."""
+        return copy.deepcopy(Backup(self._objects, self._revision, self._history))
+
+    def restore(self, backup: Backup, bump: int = 0) -> None:
+        """Be as before, and end all watches, as a restart does.
+
+        `bump` is added to the revision, and what was before is compacted away: with --bump-revision
+        and --mark-compacted, `etcdutl snapshot restore` does so.
+        """
+        self._objects, revision, self._history = copy.deepcopy(backup)
+        self._revision = revision + bump
+        self._compacted = self._revision if bump else 0
+        self._starts += 1
+        self._wake()
 
     async def get(self, resource: GroupVersionResource, namespace: str, name: str) -> bytes:
         """Read one object."""
@@ -104,8 +130,13 @@ class FakeApi:
         """Yield each change after a resourceVersion; ends where nothing comes for its time-out."""
         seen = int((params or {}).get("resourceVersion", "0"))
         limit = (params or {}).get("timeoutSeconds")
+        if seen < self._compacted:
+            raise GoneError(410, "Expired", "too old resource version", f"WATCH {resource.plural}")
+        start = self._starts
         while True:
             changed = self._changed
+            if self._starts != start:
+                raise UnreachableError(f"WATCH {resource.plural}", "the API server was restarted")
             for event in tuple(self.changes(resource, namespace, seen)):
                 yield event
             seen = self._revision
@@ -196,8 +227,11 @@ class FakeApi:
         return item
 
     def _tell(self, place: _Place, kind: str, item: Json) -> None:
-        """Wake the watches."""
+        """Tell the watches."""
         self._history.append((place, kind, item))
+        self._wake()
+
+    def _wake(self) -> None:
         changed, self._changed = self._changed, asyncio.Event()
         changed.set()
 

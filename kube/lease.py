@@ -1,10 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """Leader election on a Lease, and how long the leader may still write.
 
-Differs from client-go's in three ways that matter when machines sleep, freeze or lose their clock:
+Differs from client-go's in ways that matter when machines sleep, freeze or lose their clock:
 time is CLOCK_BOOTTIME, which neither jumps nor stops during a suspend; `remaining` counts from
 before the request that renewed the lease, so it never says more than other candidates believe; and
 the lease is given up on a normal stop, for which candidates watch.
+
+People and backups change leases as well.  The holder watches its lease and stops at once where that
+is deleted or names another holder.  A candidate trusts a lease that its holder wrote, and it knows
+one by a renewTime later than all it has seen.  Where the lease is gone, or was changed otherwise,
+the last holder may still lead: the candidate waits for the whole duration before it takes it.
 
 A client whose `write_seconds` is that of the lease is fenced: it gives each of its writes up before
 anybody else can lead, and asks the server to.  What is on its way when the lease is given up on a
@@ -16,7 +21,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import aclosing
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 import msgspec
 import structlog
@@ -25,10 +30,13 @@ from . import metrics
 from .client import REQUEST_SECONDS, decode
 from .clock import now
 from .errors import ConflictError, KubeError, NotFoundError, NotLeaderError
-from .objects import Meta, Struct
+from .objects import Event, Meta, Struct
 from .resources import GroupVersionResource
+from .tasks import together
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from .client import Api
 
 log = structlog.get_logger(__name__)
@@ -55,12 +63,28 @@ class _Lease(Struct, frozen=True):
     spec: _LeaseSpec = _LeaseSpec()
 
 
+class _Sight(NamedTuple):
+    """What a candidate last saw, and for how long nobody else may lead from then on."""
+
+    revision: str  # empty: there was no lease
+    renewed: str
+    since: float
+    seconds: int
+
+
 class Lease:
     """One candidate.
 
     Flow:
         `acquire` waits until this process leads; `renew` keeps it so until that fails; `release`
         gives it up.
+
+    Guarantees:
+        Never two leaders among candidates that have seen a lease, whoever deletes or edits it.
+
+    Caveats:
+        A candidate that starts after the lease was deleted has seen none, and leads at once.  The
+        former leader learns of the deletion by its watch, within milliseconds where that works.
     """
 
     def __init__(self, api: Api, namespace: str, name: str, identity: str, seconds: int) -> None:
@@ -69,8 +93,9 @@ class Lease:
         self._namespace, self._name = namespace, name
         self._seconds = seconds
         self._lease: _Lease | None = None
-        self._seen: tuple[str, float] = ("", 0.0)  # revision of somebody's lease, and since when
+        self._seen: _Sight | None = None
         self._until = 0.0
+        self._written = 0.0  # when the last write began, whatever became of it
         self._leading = metrics.LEADING.labels(name)
 
     def remaining(self) -> float:
@@ -90,21 +115,20 @@ class Lease:
 
     async def acquire(self) -> None:
         """Wait until this process is the leader."""
-        while not await self._try():
+        while not await self._attempt(self._take):
             await self._wait_for_change()
         self._leading.set(1)
         log.info("leading", lease=self._name, identity=self.identity)
 
-    async def renew(self) -> None:
+    async def renew(self) -> NoReturn:
         """Keep the lease.
 
         Raises:
-            NotLeaderError: it could not be renewed in time, or somebody else has it.
+            NotLeaderError: in a group: it could not be renewed in time, is deleted, or names
+                another holder.
         """
-        while True:
-            await asyncio.sleep(_RENEW * self._seconds)
-            await self._try()
-            self.write_seconds()  # raises when it is not ours for long enough
+        await together(self._keep(), self._guard())
+        raise AssertionError("renewing never ends")  # pragma: no cover - it ends by an error
 
     async def release(self) -> None:
         """Let others lead at once.  Failures are no harm: the lease ends by itself."""
@@ -130,16 +154,19 @@ class Lease:
             await self._write(None, 1)
             log.info("lease released", lease=self._name)
 
-    async def _try(self) -> bool:
-        """Take or renew the lease if that is possible now."""
+    async def _attempt(self, step: Callable[[], Awaitable[bool]]) -> bool:
+        """Take or renew the lease if that is possible now.
+
+        Raises:
+            NotLeaderError: the lease turned out to be lost.
+        """
         began = now()
         try:
             async with asyncio.timeout(_ATTEMPT * self._seconds):
-                if self._lease is None or self._lease.spec.holder_identity != self.identity:
-                    self._lease = await self._read()
-                if not self._free(self._lease):
+                if not await step():
                     return False
-                await self._write(self.identity, self._seconds)
+        except NotLeaderError:
+            raise
         except (KubeError, TimeoutError) as error:
             if not isinstance(error, ConflictError):
                 problem = str(error) or "no answer in time"
@@ -149,14 +176,105 @@ class Lease:
         self._until = began + self._seconds
         return True
 
+    async def _keep(self) -> NoReturn:
+        """Renew the lease again and again.
+
+        Raises:
+            NotLeaderError: it is lost, or could not be renewed in time.
+        """
+        while True:
+            await asyncio.sleep(_RENEW * self._seconds)
+            await self._attempt(self._extend)
+            self.write_seconds()
+
+    async def _extend(self) -> bool:
+        """Renew the lease that we hold."""
+        self.write_seconds()  # somebody may have led since, though the lease names us again
+        try:
+            if self._lease is not None:
+                await self._write(self.identity, self._seconds)
+                return True
+        except ConflictError:  # changed by somebody, or by a write of ours whose answer was lost
+            pass
+        except NotFoundError:
+            self._check_held(None)
+        self._lease = await self._read()
+        self._check_held(self._lease)
+        await self._write(self.identity, self._seconds)
+        return True
+
+    async def _guard(self) -> NoReturn:
+        """Watch the lease that we hold.
+
+        Raises:
+            NotLeaderError: it is deleted, or names another holder.
+        """
+        while True:
+            try:
+                await self._watch_held()
+            except NotLeaderError:
+                raise
+            except KubeError as error:
+                log.debug("lease not watched", lease=self._name, error=str(error))
+            await asyncio.sleep(_RETRY_SECONDS)
+
+    async def _watch_held(self) -> None:
+        async with aclosing(self._api.watch(LEASES, self._namespace, self._watched())) as lines:
+            async for line in lines:
+                event = decode(line, Event, f"WATCH lease {self._name}")
+                if event.type == "ERROR":
+                    return
+                gone = event.type == "DELETED"
+                request = f"WATCH lease {self._name}"
+                self._check_held(None if gone else decode(event.object, _Lease, request))
+
+    def _check_held(self, lease: _Lease | None) -> None:
+        """Stop at once where the lease is not ours any more.
+
+        Raises:
+            NotLeaderError: that is so.
+        """
+        holder = lease.spec.holder_identity if lease else None
+        if holder == self.identity:
+            return
+        self._until = 0.0
+        self._lease = None
+        problem = f"is held by {holder or 'nobody'}" if lease else "is deleted"
+        raise NotLeaderError(f"lease {self._name} {problem}")
+
+    async def _take(self) -> bool:
+        """Take the lease if nobody else can hold it."""
+        self._lease = await self._read()
+        free = self._free(self._lease)
+        if free:
+            await self._write(self.identity, self._seconds)
+        return free
+
     def _free(self, lease: _Lease | None) -> bool:
-        """Say whether nobody else holds the lease; it ends when it was not renewed for its time."""
-        if lease is None or lease.spec.holder_identity in (None, "", self.identity):
-            return True
-        revision = lease.metadata.resource_version
-        if self._seen[0] != revision:
-            self._seen = (revision, now())
-        return now() > self._seen[1] + (lease.spec.lease_duration_seconds or self._seconds)
+        """Return whether nobody else leads: the lease is released, or its time is over."""
+        last, spec = self._seen, lease.spec if lease else _LeaseSpec()
+        if spec.holder_identity == self.identity and now() < self._written + self._seconds:
+            return True  # by a write whose answer was lost
+        seen = self._sight(lease)
+        if last is None:
+            self._seen = seen if lease else None
+            return not spec.holder_identity
+        if seen.renewed > last.renewed:
+            self._seen = seen
+            return _released(spec)
+        if seen.revision != last.revision:  # not its holder's doing, so that may still lead
+            seconds = max(seen.seconds, last.seconds)
+            self._seen = seen._replace(renewed=last.renewed, seconds=seconds)
+            return False
+        return now() > last.since + last.seconds
+
+    def _sight(self, lease: _Lease | None) -> _Sight:
+        """Return what is seen now; a shorter duration than our own may be somebody's edit."""
+        if lease is None:
+            return _Sight("", "", now(), self._seconds)
+        seconds = max(lease.spec.lease_duration_seconds or 0, self._seconds)
+        renewed = lease.spec.renew_time or ""
+        return _Sight(lease.metadata.resource_version, renewed, now(), seconds)
 
     async def _read(self) -> _Lease | None:
         try:
@@ -166,6 +284,7 @@ class Lease:
         return decode(answer, _Lease, f"GET lease {self._name}")
 
     async def _write(self, holder: str | None, seconds: int) -> None:
+        self._written = now()
         old = self._lease.spec if self._lease else _LeaseSpec()
         stamp = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
         same = old.holder_identity == holder
@@ -192,22 +311,35 @@ class Lease:
 
     async def _wait_for_change(self) -> None:
         """Wait until the lease changes, or until it may have ended."""
-        if self._lease is None:
+        if self._lease is None or self._seen is None:
             await asyncio.sleep(_RETRY_SECONDS)
             return
-        seconds = self._lease.spec.lease_duration_seconds or self._seconds
-        left = self._seen[1] + seconds - now() + 0.01  # strictly after the end
+        left = self._seen.since + self._seen.seconds - now() + 0.01  # strictly after the end
         try:
             async with asyncio.timeout(max(left, 0.01)):
-                await self._next_event(self._lease.metadata.resource_version)
+                await self._next_event()
         except TimeoutError:
             pass
         except KubeError:
             await asyncio.sleep(_RETRY_SECONDS)
 
-    async def _next_event(self, revision: str) -> None:
-        params = {"fieldSelector": f"metadata.name={self._name}", "resourceVersion": revision}
-        async with aclosing(self._api.watch(LEASES, self._namespace, params)) as events:
+    async def _next_event(self) -> None:
+        async with aclosing(self._api.watch(LEASES, self._namespace, self._watched())) as events:
             async for _ in events:
                 return
         await asyncio.sleep(_RETRY_SECONDS)
+
+    def _watched(self) -> dict[str, str]:
+        """Return what asks for the changes of the lease since we read it, or from its state on."""
+        watched = {"fieldSelector": f"metadata.name={self._name}"}
+        if self._lease is not None:
+            watched["resourceVersion"] = self._lease.metadata.resource_version
+        return watched
+
+
+def _released(spec: _LeaseSpec) -> bool:
+    """Return whether its holder gave the lease up; an edit of the holder leaves the times alone.
+
+    Source: k8s.io/client-go, tools/leaderelection/leaderelection.go, release
+    """
+    return not spec.holder_identity and spec.acquire_time == spec.renew_time

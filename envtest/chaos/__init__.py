@@ -3,7 +3,8 @@
 
 Users create, delete and edit (`traffic`) while everything around two managers breaks (`faults`).
 Meanwhile the whole history of the objects is read from etcd (`history`), which no restart of an API
-server interrupts.  In the end `checker` judges each step of it and `settled` what is left.
+server interrupts, and which goes on from a backup where etcd was restored.  In the end `checker`
+judges each step of it and `settled` what is left.
 
 Start reading at `run`.  `python -m envtest.chaos --help` is `make chaos`.
 """

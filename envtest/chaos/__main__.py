@@ -32,7 +32,14 @@ SECONDS = 60  # in a minute
     show_default=True,
     help="Whose contract.",
 )
-def main(seed: int | None, minutes: float, series: str) -> None:
+@click.option(
+    "--leader-election/--no-leader-election",
+    "elected",
+    default=True,
+    show_default=True,
+    help="Without it there is one manager.",
+)
+def main(seed: int | None, minutes: float, series: str, *, elected: bool) -> None:
     """Break everything around two managers, and prove that no address is lost or given twice."""
     signal.signal(signal.SIGTERM, _end)
     seed = random.randrange(10**6) if seed is None else seed  # noqa: S311 - not a secret
@@ -41,11 +48,14 @@ def main(seed: int | None, minutes: float, series: str) -> None:
     folder.mkdir(parents=True)
     click.echo(
         f"chaos: seed {seed}, {minutes:g} minutes of faults, Cluster API {series}, "
+        f"{'with' if elected else 'without'} leader election, "
         f"evidence in {folder}"
     )
     schedule = partial(Faults.at_random, seconds=minutes * SECONDS)
     try:
-        report = run(folder.resolve(), seed, schedule, click.echo, series)
+        report = run(
+            folder.resolve(), seed, schedule, click.echo, capi_series=series, elected=elected
+        )
     except EnvtestError as error:
         sys.exit(f"chaos: seed {seed}: {error}")
     show(report)

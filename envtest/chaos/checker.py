@@ -9,6 +9,9 @@
 * No claim goes before its IPAddress.
 * For a pool or a claim that is paused, nothing is made and nothing is let go.
 
+Where etcd was restored from a backup, what exists is what the backup has: the laws hold from there
+on, and held until then on the branch that was given up.
+
 One thing is the API server's own doing: a DELETE that found no finalizer yet removes the claim
 though one was added in the meantime.  What such a claim (`slipped`) was given is rightly an orphan.
 """
@@ -22,7 +25,7 @@ from datetime import datetime
 from ..client import Json
 from ..contract import PAUSED, PROTECT, RECORD, RECORD_FOR, RELEASE
 from ..manifests import KINDS
-from .history import Event
+from .history import RESTORED, Event
 from .recount import offered
 
 CLAIMS, ADDRESSES = "ipaddressclaims", "ipaddresses"
@@ -56,10 +59,18 @@ def check(events: Iterable[Event]) -> list[Violation]:
 
 
 def judged(events: Iterable[Event]) -> "Checker":
-    """Return a checker that has taken a history."""
-    checker = Checker()
+    """Return a checker that has taken a history, with the violations of all its branches."""
+    checker, branch = Checker(), list[Event]()
+    found: dict[Violation, None] = {}
     for event in events:
-        checker.take(event)
+        if event.plural == RESTORED:
+            found |= dict.fromkeys(checker.violations)
+            branch = [each for each in branch if each.revision <= event.revision]
+            checker = judged(branch)
+        else:
+            branch.append(event)
+            checker.take(event)
+    checker.violations = [*(found | dict.fromkeys(checker.violations))]
     return checker
 
 

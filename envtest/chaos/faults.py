@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What breaks: managers, their networks, answers, the API server, etcd and its history.
+"""What breaks: managers, their networks, answers, lease, the API server, etcd and its history.
 
 Each fault has a subject and is over after some seconds; one subject has one fault at a time.
 Which kinds of faults come, and in which order, is a schedule: `at_random` or `each_once`.
@@ -12,8 +12,13 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
+from typing import TYPE_CHECKING
 
-from ..errors import EtcdError
+import urllib3
+
+from .. import backups, leases
+from ..control_plane import ADMIN_GROUP
+from ..errors import EtcdError, RefusedError
 from ..etcd import Etcd
 from ..manager import Manager
 from ..outcomes import PASS, Lost, Outcome, Refuse, Request, passing
@@ -21,11 +26,15 @@ from ..proxy import Proxy
 from ..replicas import Replica, Replicas
 from .history import History
 
+if TYPE_CHECKING:
+    from ..client import Json
+
 _SHORT = (0.2, 1.5)  # seconds; within a lease of 3
 _LONG = (1.0, 8.0)  # seconds; often longer than a lease
 _TRIES = 40  # of a kind whose subject is broken already: about a minute, a fault takes 8 s at most
 _ON_LEADER = 0.7  # of the faults of managers: the one that leads has more to lose
 _BETWEEN_SECONDS = (0.5, 3.0)  # so that two or three faults are about, and now and then none
+_ANSWER_SECONDS = 2.0  # for the lease's sake a frozen API server is not waited for
 _STOPPED = (0, -signal.SIGTERM)  # the second one before it listens to signals
 _REFUSALS = (
     Refuse(429, "TooManyRequests"),
@@ -58,6 +67,9 @@ class Faults:
         self._plane = replicas.provider.control_plane
         self._history = history
         self._etcd = etcd
+        user = self._plane.client("chaos-lease", [ADMIN_GROUP], _ANSWER_SECONDS)
+        self._lease = leases.Leases(user)
+        self._backup = replicas.folder / "etcd-backup"
         self._random = random.Random(seed)  # noqa: S311 - not a secret
         self._running: dict[object, _Running] = {}
         self._kinds: dict[str, tuple[int, Callable[[str], bool]]] = {
@@ -74,7 +86,14 @@ class Faults:
             "API server frozen": (1, self._freeze_apiserver),
             "etcd restarted": (1, self._restart_etcd),
             "history compacted": (2, self._compact),
+            "etcd restored": (2, self._restore_etcd),
         }
+        if len(replicas.all) > 1:
+            self._kinds |= {
+                "lease deleted": (2, self._delete_lease),
+                "lease edited by hand": (2, self._edit_lease),
+                "lease restored from backup": (2, self._restore_lease),
+            }
 
     def at_random(self, seconds: float) -> Iterator[str]:
         """Choose kinds for so long."""
@@ -134,9 +153,12 @@ class Faults:
     def _mend(self, now: float) -> None:
         for subject, fault in tuple(self._running.items()):
             if fault.until <= now:
-                del self._running[subject]
-                fault.heal()
+                self._heal(subject)
         self._revive()
+
+    def _heal(self, subject: object) -> None:
+        if fault := self._running.pop(subject, None):
+            fault.heal()
 
     def _revive(self) -> None:
         """Start again what ended by itself: a manager must not, an API server without etcd may."""
@@ -158,11 +180,9 @@ class Faults:
 
     def _replica(self) -> Replica:
         """Choose a replica, rather the one that leads: the last that wrote the lease."""
-        first, second = self._replicas.all
-        leading, other = (
-            (first, second) if _last_write(first) > _last_write(second) else (second, first)
-        )
-        return leading if self._random.random() < _ON_LEADER else other
+        leading, *others = sorted(self._replicas.all, key=_last_write, reverse=True)
+        on_leader = self._random.random() < _ON_LEADER
+        return leading if on_leader or not others else others[0]
 
     def _kill(self, _kind: str) -> bool:
         manager = self._replica().manager
@@ -268,6 +288,56 @@ class Faults:
         except EtcdError:  # it is down, or nothing has happened since the last time
             return False
         return True
+
+    def _restore_etcd(self, _kind: str) -> bool:
+        """Back up now, restore later."""
+        return self._begin(
+            "backup", _LONG, partial(backups.take, self._plane, self._backup), self._put_back
+        )
+
+    def _put_back(self) -> None:
+        plane = self._plane
+        self._heal(plane)
+        plane.apiserver.kill()  # so that the history ends
+        for replica in self._replicas.all:
+            replica.proxy.cut()  # what a silent network held for the old server reaches no new one
+        self._history.suspend()
+        self._history.resume(backups.put_back(plane, self._backup))
+        plane.apiserver.start()
+
+    def _delete_lease(self, _kind: str) -> bool:
+        return _answered(self._lease.delete)
+
+    def _edit_lease(self, _kind: str) -> bool:
+        holder, seconds = self._random.choice(("", "somebody", None)), self._random.choice((1, 15))
+        edit = {} if holder is None else {"holderIdentity": holder}
+        return _answered(partial(self._lease.edit, **edit, leaseDurationSeconds=seconds))
+
+    def _restore_lease(self, _kind: str) -> bool:
+        """Back up now, restore later."""
+        found: list[Json] = []
+
+        def read() -> None:
+            if lease := self._lease.read():
+                found.append(lease)
+
+        if not (_answered(read) and found):
+            return False
+        put_back = partial(_answered, partial(self._lease.put_back, found[0]))
+        return self._begin("lease", _LONG, _nothing, put_back)
+
+
+def _nothing() -> None:
+    pass
+
+
+def _answered(request: Callable[[], object]) -> bool:
+    """Send a request, and tell whether it was answered well."""
+    try:
+        request()
+    except (RefusedError, urllib3.exceptions.HTTPError):
+        return False
+    return True
 
 
 def _set(proxy: Proxy, **settings: object) -> None:

@@ -12,12 +12,17 @@ from ..errors import EtcdError, LostHistoryError
 from ..etcd import Change, Etcd
 
 PREFIX = "/registry/ipam.cluster.x-k8s.io/"  # Cluster API's kinds and ours have one group
+RESTORED = "restored"
 _AGAIN_SECONDS = 0.1  # before etcd is asked again that did not answer
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One write of one object; `body` is None where it is gone."""
+    """One write of one object; `body` is None where it is gone.
+
+    Where `plural` is RESTORED, etcd was restored from a backup of that revision: what was written
+    after it is a branch of its own, which has no future.
+    """
 
     revision: int
     plural: str
@@ -38,15 +43,29 @@ class History:
         self._etcd = etcd
         self._next = etcd.revision() + 1
         self._over = threading.Event()
-        self._thread = threading.Thread(target=self._follow, daemon=True)
 
     def __enter__(self) -> Self:
-        self._thread.start()
+        self._start()
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.suspend()
+
+    def suspend(self) -> None:
+        """Read what there is, and no more until `resume`."""
         self._over.set()
         self._thread.join()
+
+    def resume(self, restored: int) -> None:
+        """Go on in an etcd that was restored from a backup of that revision."""
+        self.events.append(Event(restored, RESTORED, "", "", None, time.time()))
+        self._next = restored + 1
+        self._start()
+
+    def _start(self) -> None:
+        self._over.clear()
+        self._thread = threading.Thread(target=self._follow, daemon=True)
+        self._thread.start()
 
     @property
     def revision(self) -> int:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import cast
 
 from .. import capi
-from ..errors import NotReachedError
+from ..errors import NotReachedError, RefusedError
 from ..manifests import KINDS
 from ..provider import Provider
 from ..replicas import Replicas
@@ -59,23 +59,25 @@ class Report:
     violations: list[str]
 
 
-def run(
+def run(  # noqa: PLR0913 - the optional ones by their names
     folder: Path,
     seed: int,
     schedule: Schedule,
     say: Callable[[str], None],
+    *,
     capi_series: str = capi.NEWEST,
+    elected: bool = True,
 ) -> Report:
     """Run in a scratch folder; the same seed makes the same decisions."""
     with ExitStack() as stack:
-        replicas = stack.enter_context(Replicas(folder, capi_series))
+        replicas = stack.enter_context(Replicas(folder, capi_series, elected=elected))
         provider = replicas.provider
         etcd = stack.enter_context(closing(provider.control_plane.etcd_client()))
         history = stack.enter_context(History(etcd))
         for namespace in (EAST, WEST):
             provider.new_namespace(namespace)
         restore(provider)
-        say("two managers are up; faults begin")
+        say(f"managers are up: {len(replicas.all)}; faults begin")
         users = [Traffic(provider, f"{seed} user {number}") for number in range(USERS)]
         faults = Faults(replicas, history, etcd, f"{seed} faults")
         with ExitStack() as busy:
@@ -103,6 +105,7 @@ def run(
 
 def _settle(provider: Provider, history: History) -> list[str]:
     """Return what is still wrong when nothing more can be expected."""
+    until("the API server lists what it has read from etcd", lambda: _lists(provider), bool)
     restore(provider)
     try:
         until(
@@ -116,6 +119,17 @@ def _settle(provider: Provider, history: History) -> list[str]:
         assert isinstance(found, list)
         return [f"in the end: {fault}" for fault in cast("list[str]", found)]
     return []
+
+
+def _lists(provider: Provider) -> bool:
+    """Tell whether lists are answered: for some seconds after a start, they are not."""
+    pools = {plan.key[0]: provider.pools(plan.key[0]) for plan in PLANS}
+    try:
+        for each in (provider.claims(), provider.addresses(), *pools.values()):
+            each.list()
+    except RefusedError:
+        return False
+    return True
 
 
 def _found_twice(provider: Provider, history: History) -> list[str]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from envtest import errors, plugin, provider, proxy, replicas, tenants, waiting
+from envtest import errors, leases, plugin, provider, proxy, replicas, tenants, waiting
 from envtest.chaos import checker, history
 
 LEASE_SECONDS = 3  # the managers' own, see envtest.manager
@@ -179,6 +179,42 @@ def test_who_is_cut_off_gives_way_and_never_changes_anything_again(
     assert len(set(addresses)) == CLAIMS
     assert taken_since(healed, former) == []
     assert pair.violations("last") == []
+
+
+@pytest.mark.parametrize("change", leases.CHANGES, ids=lambda change: change.__name__)
+def test_two_never_lead_at_once_whoever_changes_the_lease(
+    pair: Pair,
+    tenant: tenants.Tenant,
+    took: Callable[[str, float], None],
+    change: Callable[[leases.Leases], None],
+) -> None:
+    former = pair.replicas.leader()
+    before = losses(former)
+    names = storm(tenant)
+
+    change(leases.Leases(pair.replicas.provider.admin))
+    changed = time.monotonic()
+    lost_the_lead(former, before)
+    took(f"after a lease was {change.__name__} its holder has stopped", changed)
+    addresses = tenant.bound(*names)
+    took(f"after a lease was {change.__name__} all is served", changed)
+
+    tenant.add_claim("last", "blue")
+    tenant.bound("last")
+    assert len(set(addresses)) == CLAIMS
+    assert hand_overs(pair, changed) <= 1
+    assert pair.violations("last") == []
+
+
+def hand_overs(pair: Pair, since: float) -> int:
+    """Return how often another replica than before has written, which takes turns if two lead."""
+    writes = [
+        (write.seconds, number)
+        for number, replica in enumerate(pair.replicas.all)
+        for write in taken_since(since, replica)
+    ]
+    writers = [number for _, number in sorted(writes)]
+    return sum(one != next_ for one, next_ in itertools.pairwise(writers))
 
 
 def test_who_is_killed_is_succeeded(

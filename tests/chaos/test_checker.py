@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from envtest.chaos import checker
-from envtest.chaos.history import Event
+from envtest.chaos.history import RESTORED, Event
 from envtest.contract import GROUP, PAUSED, PROTECT, RECORD, RECORD_FOR, RELEASE
 
 DELETED_AT = dt.datetime(2026, 1, 1, 12, tzinfo=dt.UTC)
@@ -97,6 +97,11 @@ class Story:
 
     def pool(self, body: Json, name: str = "blue") -> "Story":
         return self._add("inclusterippools", name, body, 0)
+
+    def restored(self, revision: int) -> "Story":
+        """Go on from a backup that has all up to a revision."""
+        self.events.append(Event(revision, RESTORED, "", "", None))
+        return self
 
     @property
     def laws(self) -> list[str]:
@@ -331,3 +336,35 @@ def test_a_violation_says_which_write_broke_the_law() -> None:
     assert str(violation) == (
         "held while its claim lives (revision 5): ipaddresses east/web: 10.0.0.1"
     )
+
+
+def test_what_a_backup_lacks_may_be_given_again_after_its_restore() -> None:
+    story = served()
+
+    story = story.restored(1).claim(claim("other")).address(address("other"))
+
+    assert story.laws == []
+
+
+def test_what_a_backup_has_is_held_after_its_restore() -> None:
+    story = served()
+    backup = len(story.events)
+    story = story.claim(deleted(bound())).address(unprotected(address())).address(None).claim(None)
+
+    story = story.restored(backup).claim(claim("other")).address(address("other"))
+
+    assert story.laws == ["no address twice"]
+
+
+def test_a_law_that_was_broken_before_a_restore_stays_broken() -> None:
+    story = served().claim(claim("other")).address(address("other"))
+
+    story = story.restored(1).claim(claim("other")).address(address("other"))
+
+    assert story.laws == ["no address twice"]
+
+
+def test_a_law_that_was_broken_before_the_backup_is_reported_once() -> None:
+    story = served().claim(claim("other")).address(address("other"))
+
+    assert story.restored(len(story.events)).laws == ["no address twice"]

@@ -42,3 +42,14 @@ def test_a_failure_that_nobody_thought_of_is_kept() -> None:
         waiting.until("it is kept", lambda: written.lost, bool)
 
     assert written.lost is failure
+
+
+def test_a_history_goes_on_from_the_backup_that_was_restored() -> None:
+    with history.History(Broken()) as written:
+        waiting.until("one change is read", lambda: written.events, bool)
+        written.suspend()
+        written.resume(ONE.revision - 1)
+        waiting.until("it is read again", lambda: written.events, lambda read: len(read) > 2)
+
+    read = [(event.plural, event.revision) for event in written.events]
+    assert read == [("ipaddresses", 8), (history.RESTORED, 7), ("ipaddresses", 8)]

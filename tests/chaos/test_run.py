@@ -11,6 +11,21 @@ from envtest.chaos import faults, run
 SEED = 3  # about 20 s of faults; as long again is set-up and settling
 
 
+RESTORES = ["etcd restored"] * 12  # some of which find that a backup is still to be restored
+
+
+def test_restores_of_etcd_break_no_law_of_a_manager_that_is_alone(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    folder = plugin.log_folder(tmp_path_factory)
+
+    report = run.run(folder, SEED, lambda _: RESTORES, lambda _: None, elected=False)
+
+    assert report.violations == []
+    assert report.allocated > 0
+    assert report.faults["etcd restored"] > 1
+
+
 def test_each_kind_of_fault_under_traffic_breaks_no_law(
     tmp_path_factory: pytest.TempPathFactory, record_property: Callable[[str, object], None]
 ) -> None:

@@ -9,7 +9,7 @@ from claim_world import CONTRACT, POOLS, WEB, Clock, World
 
 from kube import capi
 from kube.caches import Scope
-from kube.errors import ConflictError, UnreachableError
+from kube.errors import ConflictError, RevisionError, UnreachableError
 from kube.objects import Key, Meta, PoolKey
 from kube.workers import Again, Done
 
@@ -91,6 +91,42 @@ async def stop_before_write(world: World, number: int) -> None:
         await world.reconcile()
     world.api._write = write  # type: ignore[method-assign]
     world.api.writes.clear()
+
+
+async def test_a_create_is_not_tried_again_where_a_restore_has_lost_its_record(
+    world: World,
+) -> None:
+    world.claim()
+    backup, clock = world.api.backup(), Clock()
+    claims = await world.claims(clock)
+    world.api.refusals["ipaddresses"] = UnreachableError("POST", "the API server is gone")
+    with pytest.raises(UnreachableError):
+        await claims.reconcile(WEB)
+    assert "annotations" in world.read()["metadata"]
+
+    world.api.restore(backup)
+    world.api.refusals.clear()
+
+    with pytest.raises(RevisionError):
+        await claims.reconcile(WEB)
+    assert world.address() == {}
+
+
+async def test_a_create_is_not_tried_again_for_a_claim_that_a_restore_has_lost(
+    world: World,
+) -> None:
+    backup = world.api.backup()
+    world.claim()
+    claims = await world.claims(Clock())
+    world.api.refusals["ipaddresses"] = UnreachableError("POST", "the API server is gone")
+    with pytest.raises(UnreachableError):
+        await claims.reconcile(WEB)
+
+    world.api.restore(backup)
+    world.api.refusals.clear()
+    await claims.reconcile(WEB)
+
+    assert world.address() == {}
 
 
 async def test_a_write_by_somebody_else_in_between_fails_the_whole_attempt(world: World) -> None:

@@ -16,6 +16,7 @@ from kube.fake import FakeApi, Json
 from kube.objects import Key, Same
 from kube.resources import GroupVersionResource
 
+LATEST = 1_000_000  # a revision that nothing in a script has passed
 CLUSTERS = GroupVersionResource("cluster.x-k8s.io", "v1beta2", "Cluster", "clusters")
 
 
@@ -29,12 +30,16 @@ def event(kind: str, item: Json) -> bytes:
 
 
 class Scripted(FakeApi):
-    """Answers lists page by page and watches by script; waits for ever after the last one."""
+    """Answers lists page by page and watches by script; waits for ever after the last watch.
+
+    What is listed once the lists are over has more pages, so it says nothing of the objects.
+    """
 
     def __init__(self, lists: list[list[Json]], watches: list[list[bytes | Exception]]) -> None:
         super().__init__()
         self.lists, self.watches = lists, watches
         self.revision = 10
+        """Of the lists of the script."""
 
     @override
     async def list(
@@ -43,9 +48,10 @@ class Scripted(FakeApi):
         namespace: str = "",
         params: Mapping[str, str] | None = None,
     ) -> bytes:
-        items = self.lists.pop(0)
+        items = self.lists.pop(0) if self.lists else [{"more": True}]
         more = {"continue": "next"} if items and items[-1].pop("more", False) else {}
-        meta = {"resourceVersion": str(self.revision), **more}
+        revision = self.revision if items != [{}] else LATEST
+        meta = {"resourceVersion": str(revision), **more}
         return json.dumps({"metadata": meta, "items": items}).encode()
 
     @override

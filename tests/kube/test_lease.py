@@ -1,15 +1,23 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The lease: one leader, who gives way at once when it stops."""
+"""The lease: one leader, who gives way at once when it stops, whoever changes its lease."""
 
 import asyncio
 import contextlib
+import copy
 import json
+from collections.abc import AsyncGenerator, Callable, Mapping
 
 import pytest
+from typing_extensions import override
 
+from kube import lease
 from kube.errors import ApiError, NotLeaderError
-from kube.fake import FakeApi
+from kube.fake import FakeApi, Json
 from kube.lease import LEASES, Lease
+from kube.resources import GroupVersionResource
+from kube.tasks import first_error
+
+SHORT = 2  # seconds of a lease that a test waits for
 
 
 def candidate(api: FakeApi, name: str, seconds: int = 15) -> Lease:
@@ -86,3 +94,184 @@ async def test_an_api_server_that_refuses_writes_is_not_stormed() -> None:
             await candidate(api, "first").acquire()
 
     assert api.attempts == 1
+
+
+def deleted(api: FakeApi) -> None:
+    api.remove(LEASES, "system", "leader")
+
+
+def edited(api: FakeApi, **spec: object) -> None:
+    body = copy.deepcopy(api.read(LEASES, "system", "leader"))
+    assert body is not None
+    body["spec"].update(spec)
+    api.put(LEASES, body)
+
+
+def given_away(api: FakeApi) -> None:
+    edited(api, holderIdentity="somebody")
+
+
+def emptied(api: FakeApi) -> None:
+    edited(api, holderIdentity="")
+
+
+def emptied_and_shortened(api: FakeApi) -> None:
+    edited(api, holderIdentity="", leaseDurationSeconds=1)
+
+
+def restored_to_the_end_of_a_former_leadership(api: FakeApi) -> None:
+    edited(
+        api,
+        holderIdentity=None,
+        leaseDurationSeconds=1,
+        acquireTime="2026-01-01T00:00:00.000000Z",
+        renewTime="2026-01-01T00:00:00.000000Z",
+    )
+
+
+def restored_to_a_former_leadership(api: FakeApi) -> None:
+    edited(api, holderIdentity="former", renewTime="2026-01-01T00:00:00.000000Z")
+
+
+def shortened(api: FakeApi) -> None:
+    edited(api, leaseDurationSeconds=1)
+
+
+LOST = (
+    deleted,
+    given_away,
+    emptied,
+    emptied_and_shortened,
+    restored_to_the_end_of_a_former_leadership,
+    restored_to_a_former_leadership,
+)
+
+
+class Unwatched(FakeApi):
+    """Watches never tell anything."""
+
+    @override
+    async def watch(
+        self,
+        resource: GroupVersionResource,
+        namespace: str = "",
+        params: Mapping[str, str] | None = None,
+    ) -> AsyncGenerator[bytes]:
+        await asyncio.Event().wait()
+        yield b""
+
+
+async def stopped(leader: Lease, seconds: float) -> str:
+    """Wait until a leader stops by itself, and return why."""
+    async with asyncio.timeout(seconds):
+        with pytest.raises(ExceptionGroup) as stop:
+            await leader.renew()
+    error = first_error(stop.value)
+    assert isinstance(error, NotLeaderError)
+    return str(error)
+
+
+@pytest.mark.parametrize("change", LOST)
+async def test_who_leads_stops_at_once_when_the_watch_shows_that_its_lease_is_lost(
+    change: Callable[[FakeApi], None],
+) -> None:
+    api = FakeApi()
+    first = candidate(api, "first", 15)  # renewed every 2 s
+    await first.acquire()
+    stopping = asyncio.create_task(stopped(first, 1))
+    await asyncio.sleep(0.05)
+
+    change(api)
+
+    assert await stopping
+    with pytest.raises(NotLeaderError):
+        first.write_seconds()
+
+
+@pytest.mark.parametrize("change", LOST)
+async def test_who_leads_stops_at_the_next_renewal_where_the_watch_says_nothing(
+    change: Callable[[FakeApi], None],
+) -> None:
+    api = Unwatched()
+    first = candidate(api, "first", 3)  # renewed every 0.4 s
+    await first.acquire()
+    change(api)
+
+    why = await stopped(first, 1)
+
+    assert "deleted" in why or "held by" in why
+    with pytest.raises(NotLeaderError):
+        first.write_seconds()
+
+
+@pytest.mark.parametrize("change", [*LOST, shortened])
+async def test_who_has_seen_a_lease_waits_until_its_holder_surely_stopped(
+    change: Callable[[FakeApi], None],
+) -> None:
+    api = FakeApi()
+    first, second = candidate(api, "first", SHORT), candidate(api, "second", SHORT)
+    await first.acquire()  # and never hears of it again
+    waiting = asyncio.create_task(second.acquire())
+    await asyncio.sleep(0.05)
+
+    change(api)
+
+    async with asyncio.timeout(10):
+        await waiting
+    assert first.remaining() <= 0
+
+
+async def test_a_lease_that_is_gone_and_put_back_is_waited_for_anew() -> None:
+    api = FakeApi()
+    first, second = candidate(api, "first", SHORT), candidate(api, "second", SHORT)
+    await first.acquire()
+    await first.release()
+    backup = copy.deepcopy(api.read(LEASES, "system", "leader"))
+    assert backup is not None
+    leader = candidate(api, "leader", SHORT)
+    await leader.acquire()
+    waiting = asyncio.create_task(second.acquire())
+    await asyncio.sleep(0.05)
+
+    deleted(api)
+    await asyncio.sleep(1.2)  # it has looked
+    api.put(LEASES, backup)
+
+    async with asyncio.timeout(10):
+        await waiting
+    assert leader.remaining() <= 0
+
+
+async def test_an_edit_that_leaves_the_holder_ends_nothing() -> None:
+    api = FakeApi()
+    first = candidate(api, "first", 3)
+    await first.acquire()
+    renewing = asyncio.create_task(first.renew())
+    await asyncio.sleep(0.05)
+
+    shortened(api)
+    await asyncio.sleep(1)
+
+    assert not renewing.done()
+    assert spec(api)["leaseDurationSeconds"] == 3
+    renewing.cancel()
+
+
+def spec(api: FakeApi) -> Json:
+    body: Json = (api.read(LEASES, "system", "leader") or {})["spec"]
+    return body
+
+
+async def test_who_was_frozen_past_the_end_never_renews_though_the_lease_names_it_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    api, later = Unwatched(), lease.now() + 20
+    first = candidate(api, "first", 15)
+    await first.acquire()
+    renewing = asyncio.create_task(stopped(first, 5))
+    await asyncio.sleep(0.05)
+
+    monkeypatch.setattr(lease, "now", lambda: later)
+
+    assert await renewing
+    assert [verb for verb, *_ in api.writes] == ["create"]
