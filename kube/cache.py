@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable, Generator
 from contextlib import aclosing, contextmanager
 from typing import TYPE_CHECKING, Generic, NoReturn
@@ -31,6 +32,10 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 _SHORT_WATCH_SECONDS = 1.0  # a watch that ends sooner, though without an error, is none
+
+_LIVED_SECONDS = 15.0
+"""A watch that ends by an error after this time did work: one that cannot be opened fails within
+the 10 s of a request."""
 
 _RETRY_SECONDS = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0)  # between attempts to reach the API server
 
@@ -222,6 +227,7 @@ class Cache(Generic[T]):
         """
         failures = 0
         while True:
+            began = math.inf  # a list that takes long and fails is no watch that has lived
             try:
                 if self._lost_history:
                     await self.load()
@@ -233,11 +239,13 @@ class Cache(Generic[T]):
                     failures = await _pause(failures)
             except GoneError:
                 self._lost_history = True
-                failures = await _pause(failures)
+                failures = await _pause(_failures_in_a_row(failures, began))
             except NotFoundError:
                 raise
             except KubeError as error:
-                log.warning("watch failed", resource=self.resource.plural, error=str(error))
+                failures = _failures_in_a_row(failures, began)
+                level = log.warning if failures else log.info  # each watch ends some time
+                level("watch failed", resource=self.resource.plural, error=str(error))
                 failures = await _pause(failures)
 
     def observe(self, answer: bytes) -> T:
@@ -409,6 +417,12 @@ class Cache(Generic[T]):
     def _tell(self, old: T | None, new: T | None) -> None:
         for handle in self._handlers:
             handle(old, new)
+
+
+def _failures_in_a_row(failures: int, began: float) -> int:
+    """Return how many failures came before one that ends now: none where the watch has lived."""
+    lived = asyncio.get_running_loop().time() - began > _LIVED_SECONDS
+    return 0 if lived else failures
 
 
 async def _pause(failures: int) -> int:
