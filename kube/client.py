@@ -39,6 +39,17 @@ same moment for its own, and the task then waits for ever for work that nobody g
 
 _MERGE_PATCH = "application/merge-patch+json"
 _JSON = "application/json"
+_DISCOVERY = ",".join(
+    (
+        *(
+            f"{_JSON};g=apidiscovery.k8s.io;v={v};as=APIGroupDiscoveryList"
+            for v in ("v2", "v2beta1")
+        ),
+        _JSON,
+    )
+)
+"""Aggregated discovery, of Kubernetes 1.30 and later, or of 1.26 and later; else the old one."""
+
 S = TypeVar("S", bound=Struct)
 
 _ERRORS = 400  # the first status code that is one
@@ -92,6 +103,10 @@ class Api(Protocol):
         Returns:
             The object where finalizers hold it, else a Status.
         """
+        ...
+
+    async def discover(self, etag: str) -> tuple[bytes, str] | None:
+        """Return what groups are served, and the ETag of that; None where it still is `etag`."""
         ...
 
 
@@ -203,6 +218,32 @@ class Client:
         """Delete an object if it still is the one with this uid."""
         body = b'{"kind":"DeleteOptions","apiVersion":"v1","preconditions":{"uid":"%s"}}'
         return await self.send("DELETE", resource.path(namespace, name), body % uid.encode())
+
+    async def discover(self, etag: str) -> tuple[bytes, str] | None:
+        """Return what groups are served, aggregated where the API server can, and its ETag."""
+        headers = {"Accept": _DISCOVERY, **await self._connection.authorization()}
+        headers |= {"If-None-Match": etag} if etag else {}
+        host, request = self._connection.host, "GET /apis"
+        code: int | str = metrics.NO_ANSWER
+        try:
+            async with (
+                asyncio.timeout(REQUEST_SECONDS),
+                self._connection.session.get(
+                    f"{host}/apis", headers=headers, timeout=_NO_TIMEOUT
+                ) as response,
+            ):
+                answer, code = await response.read(), response.status
+        except TimeoutError as error:
+            raise UnreachableError(request, f"no answer in {REQUEST_SECONDS:g} s") from error
+        except (aiohttp.ClientError, OSError) as error:
+            raise UnreachableError(request, str(error) or type(error).__name__) from error
+        finally:
+            metrics.count_request(host, "GET", code)
+        if response.status >= _ERRORS:
+            raise from_response(response.status, answer, request)
+        if response.status == HTTPStatus.NOT_MODIFIED:
+            return None
+        return answer, response.headers.get("ETag", "")
 
     async def send(  # noqa: PLR0913 - the parts of a request
         self,
