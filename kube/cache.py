@@ -21,6 +21,7 @@ from .errors import (
     UnreachableError,
     from_response,
 )
+from .liveness import Heartbeat
 from .objects import Event, Key, Meta, Object, RawList, Same, Struct, T
 
 if TYPE_CHECKING:
@@ -90,6 +91,8 @@ class Cache(Generic[T]):
         """Objects that could not be read, since the start."""
         self.unreadable: set[Key] = set()
         """Objects that exist and cannot be read, so the copy lacks them."""
+        self.heartbeat = Heartbeat(f"the watch of {resource.plural}")
+        """Of `follow`."""
         self._handlers: list[Handler[T]] = []
         self._api = api
         self._request = f"{resource.plural} {namespace}".rstrip()
@@ -133,6 +136,7 @@ class Cache(Generic[T]):
         """
         listed = _Listed()
         async for page in pages(self._api, self.resource, self.namespace):
+            self.heartbeat.beat()
             await self._open.wait()
             if self._passed_by(page):
                 return
@@ -227,6 +231,7 @@ class Cache(Generic[T]):
         """
         failures = 0
         while True:
+            self.heartbeat.beat()
             began = math.inf  # a list that takes long and fails is no watch that has lived
             try:
                 if self._lost_history:

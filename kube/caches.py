@@ -85,8 +85,11 @@ class Caches:
         Raises:
             KubeError: alone or in a group: Cluster API serves other versions now.
         """
-        following = (cache.follow() for cache in self.all)
-        await together(*following, capi.until_changed(self._api, self.contract))
+        with ExitStack() as running:
+            for cache in self.all:
+                running.enter_context(cache.heartbeat.running())
+            following = (cache.follow() for cache in self.all)
+            await together(*following, capi.until_changed(self._api, self.contract))
         raise AssertionError("watching never ends")  # pragma: no cover - it ends by an error
 
     async def catch_up(self) -> None:

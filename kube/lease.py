@@ -25,6 +25,7 @@ import structlog
 from . import metrics
 from .client import REQUEST_SECONDS, decode
 from .errors import ConflictError, KubeError, NotFoundError, NotLeaderError
+from .liveness import Heartbeat
 from .objects import Meta, Struct
 from .resources import GroupVersionResource
 
@@ -77,6 +78,12 @@ class Lease:
         self._seen: tuple[str, float] = ("", 0.0)  # revision of somebody's lease, and since when
         self._until = 0.0
         self._leading = metrics.LEADING.labels(name)
+        self.heartbeat = Heartbeat(f"the election by lease {name}")
+
+    @property
+    def metadata(self) -> Meta:
+        """What identifies the Lease, as last read or written; empty before."""
+        return self._lease.metadata if self._lease else Meta()
 
     def remaining(self) -> float:
         """Return for how many seconds nobody else can be the leader; 0 or less is unsure."""
@@ -137,6 +144,7 @@ class Lease:
 
     async def _try(self) -> bool:
         """Take or renew the lease if that is possible now."""
+        self.heartbeat.beat()
         began = now()
         try:
             async with asyncio.timeout(_ATTEMPT * self._seconds):

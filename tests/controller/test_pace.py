@@ -63,7 +63,7 @@ def test_a_key_that_failed_is_held_back_longer_each_time_up_to_half_a_minute() -
     backoff = Backoff[str](lambda: now[0])
     assert backoff.seconds_left("a") == 0
 
-    held = []
+    held: list[float] = []
     for _ in range(12):
         backoff.failed("a")
         held.append(backoff.seconds_left("a"))

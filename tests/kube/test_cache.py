@@ -10,7 +10,7 @@ import pytest
 import structlog
 from typing_extensions import override
 
-from kube import capi
+from kube import caches, capi, liveness
 from kube.cache import Cache
 from kube.errors import GoneError, NotFoundError, UnreachableError
 from kube.fake import FakeApi, Json
@@ -358,6 +358,37 @@ async def test_only_a_watch_that_fails_after_another_failure_is_worth_a_warning(
         await broken(monkeypatch, 95, 95, 0)
 
     assert [each["log_level"] for each in logs] == ["info", "info", "warning"]
+
+
+async def test_each_watch_and_each_page_of_a_list_is_a_sign_of_life() -> None:
+    pages = [[cluster("a", 1) | {"more": True}], [cluster("b", 2)]]
+    lost = GoneError(410, "Expired", "too old resource version", "WATCH clusters")
+    cache = Cache(Scripted([[], *pages], [[], [lost]]), CLUSTERS, capi.Cluster)
+    await cache.load()
+    beats: list[int] = []
+    cache.heartbeat.beat = lambda: beats.append(1)  # type: ignore[method-assign]
+
+    with suppress(TimeoutError):
+        async with asyncio.timeout(1):
+            await cache.follow()
+
+    assert len(beats) == 3 + 2  # three watches, the last of which goes on, and two pages
+
+
+async def test_followed_copies_that_are_silent_are_no_life(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(liveness, "BOUND_SECONDS", 0.0)
+    found = caches.Caches(FakeApi(), capi.V1Beta2("v1beta2"), caches.Scope())
+    await found.load()
+    following = asyncio.create_task(found.follow())
+    await asyncio.sleep(0.01)
+
+    lost = [problem.partition(" has shown")[0] for problem in liveness.LIVENESS.problems()]
+    following.cancel()
+    with suppress(asyncio.CancelledError):
+        await following
+
+    assert {f"the watch of {cache.resource.plural}" for cache in found.all} <= set(lost)
+    assert not [each for each in liveness.LIVENESS.problems() if "the watch of" in each]
 
 
 async def test_a_watch_that_ends_at_once_is_not_begun_anew_at_once() -> None:
