@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, NoReturn
 import msgspec
 import structlog
 
-from kube import pools
-from kube.errors import KubeError, NotLeaderError
+from kube import pod, pools
+from kube.errors import ConflictError, KubeError, NotLeaderError
 from kube.resources import GroupVersionResource
 
 if TYPE_CHECKING:
@@ -186,12 +186,14 @@ async def write(
         "note": news.note.encode()[:_NOTE_BYTES].decode(errors="ignore"),
         "eventTime": (at or datetime.now(UTC)).strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
         "reportingController": CONTROLLER,
-        "reportingInstance": CONTROLLER,
+        "reportingInstance": pod.name(),
     }
     try:
         await api.create(EVENTS, namespace, msgspec.json.encode(body))
     except NotLeaderError:
         raise
+    except ConflictError:
+        log.debug("another leader has left this Event", reason=news.reason)
     except KubeError as error:
         log.warning("Event not written", reason=news.reason, error=str(error))
 

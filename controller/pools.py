@@ -10,13 +10,14 @@ import structlog
 
 from ipam import texts
 from kube import capi, pools
+from kube.errors import KubeError
 from kube.objects import PAUSED_TEXT
 from kube.workers import Again, Done, Outcome
 
 from . import conditions
 from .conditions import DELETING, PAUSED, READY, Verdict
 from .events import News
-from .pace import Pace
+from .pace import Backoff, Pace
 from .state import PROTECT_POOL_FINALIZER, State
 
 if TYPE_CHECKING:
@@ -32,10 +33,10 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 STATUS_SECONDS = 1.0
-"""At most one status write per pool in this time: a storm of claims must not double itself."""
+"""At most one attempt to write a pool's status in this time: a storm must not double itself."""
 
 STATUS_PER_SECOND = 10.0
-"""At most so many status writes of all pools together: a storm over many pools must not, either."""
+"""At most so many attempts for all pools together: a storm over many pools must not, either."""
 
 _NAMED_HOLDERS = 5  # of an address, in a message
 
@@ -58,21 +59,40 @@ class Pools:
         self._clock = clock
         self._not_before: dict[PoolKey, float] = {}  # when a status may be written next
         self._pace: Pace[PoolKey] = Pace(STATUS_PER_SECOND, clock)
+        self._backoff: Backoff[PoolKey] = Backoff(clock)
 
     async def reconcile(self, key: PoolKey) -> Outcome:
         """Make one pool's finalizer and status match its addresses.
 
         Guarantees:
-            Idempotent.  A second run in the same state writes nothing.
+            Idempotent.  A second run in the same state writes nothing.  A write that failed is
+            tried again after a pause that grows, whatever happens to the pool's claims meanwhile.
 
         Raises:
-            KubeError: a write failed; the caller retries with backoff.
+            KubeError: a write failed; the caller retries.
         """
         pool = self._state.pool(key)
         if pool is None:
-            self._not_before.pop(key, None)
-            self._pace.forget(key)
+            self._forget(key)
             return Done()
+        if wait := self._backoff.seconds_left(key):
+            return Again(wait)
+        try:
+            outcome = await self._reconcile(pool)
+        except KubeError:
+            self._backoff.failed(key)
+            raise
+        if isinstance(outcome, Done):
+            self._backoff.forget(key)
+        return outcome
+
+    def _forget(self, key: PoolKey) -> None:
+        """Forget a pool that is gone."""
+        self._not_before.pop(key, None)
+        self._pace.forget(key)
+        self._backoff.forget(key)
+
+    async def _reconcile(self, pool: pools.Pool) -> Outcome:
         if not self._selected(pool):
             return Done()
         if pool.metadata.paused:
@@ -105,9 +125,9 @@ class Pools:
         if wait := self._pace.seconds_left(pool.key):
             self._not_before[pool.key] = self._clock() + wait
             return Again(wait)
-        await self._patch(pool, {"status": status}, "status")
-        self._pace.forget(pool.key)
+        self._pace.forget(pool.key)  # before the write: one that fails is an attempt, too
         self._not_before[pool.key] = self._clock() + STATUS_SECONDS
+        await self._patch(pool, {"status": status}, "status")
         self._tell(pool, status)
         return Done()
 

@@ -2,6 +2,7 @@
 """What the controller needs to be allowed, in every namespace."""
 
 from api.resources import GROUP, POOLS
+from kube import pod
 from kube.capi import CLUSTER_GROUP
 from kube.pools import KINDS
 from kube.rbac import Rule
@@ -25,6 +26,8 @@ CLUSTER_RULES = (
 )
 
 NAMESPACE_RULES = (
-    Rule(("coordination.k8s.io",), ("leases",), ("create", "get", "patch", "watch")),
+    Rule(("coordination.k8s.io",), ("leases",), ("create",)),
+    Rule(("coordination.k8s.io",), ("leases",), ("get", "patch", "watch"), (pod.LEASE,)),
+    Rule(("events.k8s.io",), ("events",), ("create",)),
 )
-"""Those for the manager's own namespace: the lease that elects the leader."""
+"""Those for the manager's own namespace: the Lease that elects the leader, and Events at it."""

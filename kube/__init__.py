@@ -7,6 +7,7 @@ May import `api` and `ipam`; is the only package that imports `kubernetes`, and 
 Start reading at `connect.py` (credentials, TLS and sockets; why: docs/design/0008-connections.md)
 and `client.py` (one request), then `objects.py` (what is kept of an object),
 `cache.py` (a local copy, kept current), `queue.py` and `workers.py` (what calls reconcile
-functions), and `lease.py` (who may write).  `rbac.py` and `pod.py` are what the generator takes the
-manager's roles, Deployment and Services from.
+functions), and `lease.py` (who may write).  `discovery.py` says what is served, `liveness.py`
+whether all jobs go on.  `rbac.py` and `pod.py` are what the generator takes the manager's roles,
+Deployment and Services from.
 """

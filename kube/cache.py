@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable, Generator
 from contextlib import aclosing, contextmanager
 from typing import TYPE_CHECKING, Generic, NoReturn
@@ -21,6 +22,7 @@ from .errors import (
     UnreachableError,
     from_response,
 )
+from .liveness import Heartbeat
 from .objects import Event, Key, Meta, Object, RawList, Same, Struct, T
 
 if TYPE_CHECKING:
@@ -32,6 +34,10 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 _SHORT_WATCH_SECONDS = 1.0  # a watch that ends sooner, though without an error, is none
+
+_LIVED_SECONDS = 15.0
+"""A watch that ends by an error after this time did work: one that cannot be opened fails within
+the 10 s of a request."""
 
 _RETRY_SECONDS = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0)  # between attempts to reach the API server
 
@@ -104,6 +110,8 @@ class Cache(Generic[T]):
         """Objects that could not be read, each once until it can be read again."""
         self.unreadable: set[Key] = set()
         """Objects that exist and cannot be read, so the copy lacks them."""
+        self.heartbeat = Heartbeat(f"the watch of {resource.plural}")
+        """Of `follow`."""
         self._handlers: list[Handler[T]] = []
         self._api = api
         self._request = f"{resource.plural} {namespace}".rstrip()
@@ -152,6 +160,7 @@ class Cache(Generic[T]):
         listed, known = _Listed(self._gone), self._revision
         found = pages(self._api, self.resource, self.namespace, start_over=listed.clear)
         async for page in found:
+            self.heartbeat.beat()
             self._compare(int(page.metadata.resource_version), known)
             if not await self._read(page, listed):
                 return
@@ -245,6 +254,8 @@ class Cache(Generic[T]):
         """
         failures, reopened = 0, False  # reopened: after an end that may be of the API server
         while True:
+            self.heartbeat.beat()
+            began = math.inf  # a list that takes long and fails is no watch that has lived
             try:
                 if self._lost_history:
                     await self.load()
@@ -260,11 +271,13 @@ class Cache(Generic[T]):
                     failures = await _pause(failures)
             except GoneError:
                 self._lost_history = True
-                failures = await _pause(failures)
+                failures = await _pause(_failures_in_a_row(failures, began))
             except (NotFoundError, RevisionError):
                 raise
             except KubeError as error:
-                log.warning("watch failed", resource=self.resource.plural, error=str(error))
+                failures = _failures_in_a_row(failures, began)
+                level = log.warning if failures else log.info  # each watch ends some time
+                level("watch failed", resource=self.resource.plural, error=str(error))
                 failures = await _pause(failures)
 
     async def until_back(self) -> NoReturn:
@@ -512,6 +525,12 @@ class Cache(Generic[T]):
     def _tell(self, old: T | None, new: T | None) -> None:
         for handle in self._handlers:
             handle(old, new)
+
+
+def _failures_in_a_row(failures: int, began: float) -> int:
+    """Return how many failures came before one that ends now: none where the watch has lived."""
+    lived = asyncio.get_running_loop().time() - began > _LIVED_SECONDS
+    return 0 if lived else failures
 
 
 async def _pause(failures: int) -> int:

@@ -88,10 +88,13 @@ class Caches:
             KubeError: alone or in a group: Cluster API serves other versions now, or revisions
                 went back.
         """
-        following = (cache.follow() for cache in self.all)
-        going_back = (cache.until_back() for cache in self.all)
-        changing = capi.until_changed(self._api, self.contract)
-        await together(*following, *going_back, changing)
+        with ExitStack() as running:
+            for cache in self.all:
+                running.enter_context(cache.heartbeat.running())
+            following = (cache.follow() for cache in self.all)
+            going_back = (cache.until_back() for cache in self.all)
+            changing = capi.until_changed(self._api, self.contract)
+            await together(*following, *going_back, changing)
         raise AssertionError("watching never ends")  # pragma: no cover - it ends by an error
 
     async def catch_up(self) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, ClassVar, NoReturn, TypeVar
+from typing import TYPE_CHECKING, ClassVar, NoReturn
 
 import msgspec
 from msgspec.structs import force_setattr
@@ -18,8 +18,8 @@ from typing_extensions import override
 
 from api.resources import GROUP
 
-from .client import decode
-from .errors import ContractChangedError, KubeError, NotFoundError
+from .discovery import Discovery, Group, Kind, served
+from .errors import ContractChangedError, KubeError
 from .objects import (
     PAUSED_TEXT,
     Condition,
@@ -33,21 +33,14 @@ from .objects import (
 )
 from .pools import KINDS
 from .resources import GroupVersionResource
-from .tasks import together
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
-
     from .client import Api
-
-T = TypeVar("T")
 
 CLUSTER_GROUP = "cluster.x-k8s.io"
 
 _CHECK_SECONDS = 5.0
 """Between looks at what is served; two that agree count.  The older version works on meanwhile."""
-
-_Kind = tuple[str, str]  # apiVersion and kind
 
 
 class ClaimSpec(Struct, frozen=True):
@@ -168,7 +161,7 @@ class Contract:
 
     version: ClassVar[str]
     cluster_version: str
-    kinds: frozenset[_Kind] = field(default_factory=frozenset[_Kind])
+    kinds: frozenset[Kind] = field(default_factory=frozenset[Kind])
     """All that the IPAM group serves; empty where nobody asked."""
 
     @property
@@ -272,7 +265,7 @@ def _in_v1beta1(condition: Condition) -> Condition:
 
 _NEWEST_FIRST: tuple[type[Contract], ...] = (V1Beta2, V1Beta1)
 _CLUSTER_VERSIONS = ("v1beta2", "v1beta1")
-_VERSIONS = ("v1beta2", "v1beta1", "v1alpha2", "v1alpha1")  # of the group: CAPI's, and our own
+_IPAM = Group(GROUP, ("v1beta2", "v1beta1", "v1alpha2", "v1alpha1"))  # CAPI's, and our own
 
 
 async def discover(api: Api) -> Contract | None:
@@ -281,14 +274,20 @@ async def discover(api: Api) -> Contract | None:
     Returns:
         None where CAPI is not installed (yet).
     """
-    ipam, clusters = await _together(
-        _served(api, GROUP, _VERSIONS), _served(api, CLUSTER_GROUP, _CLUSTER_VERSIONS)
-    )
+    return _newest(await _discovery(api).look())
+
+
+def _discovery(api: Api) -> Discovery:
+    return Discovery(api, _IPAM, Group(CLUSTER_GROUP, _CLUSTER_VERSIONS))
+
+
+def _newest(kinds: frozenset[Kind]) -> Contract | None:
     for contract in _NEWEST_FIRST:
         version = f"{GROUP}/{contract.version}"
-        if {(version, "IPAddressClaim"), (version, "IPAddress")} <= ipam:
+        if {(version, "IPAddressClaim"), (version, "IPAddress")} <= kinds:
             for cluster_version in _CLUSTER_VERSIONS:
-                if (f"{CLUSTER_GROUP}/{cluster_version}", "Cluster") in clusters:
+                if (f"{CLUSTER_GROUP}/{cluster_version}", "Cluster") in kinds:
+                    ipam = frozenset(each for each in kinds if each[0].startswith(f"{GROUP}/"))
                     return contract(cluster_version, ipam)
     return None
 
@@ -300,10 +299,11 @@ async def until_changed(api: Api, contract: Contract) -> NoReturn:
         ContractChangedError: it is: CAPI was upgraded, or taken away.
     """
     before: Contract | None = contract
+    discovery = _discovery(api)
     while True:
         await asyncio.sleep(_CHECK_SECONDS)
         try:
-            found = await discover(api)
+            found = _newest(await discovery.look())
         except KubeError:
             continue  # an outage says nothing about versions
         if found != contract and found == before:  # once may be an API server that lags behind
@@ -317,41 +317,9 @@ async def discover_addresses(api: Api) -> GroupVersionResource | None:
     Returns:
         None where they are not installed (yet).
     """
-    served = await _served(api, GROUP, tuple(contract.version for contract in _NEWEST_FIRST))
+    versions = tuple(contract.version for contract in _NEWEST_FIRST)
+    kinds = await served(api, Group(GROUP, versions))
     for contract in _NEWEST_FIRST:
-        if (f"{GROUP}/{contract.version}", "IPAddress") in served:
+        if (f"{GROUP}/{contract.version}", "IPAddress") in kinds:
             return _addresses(contract.version)
     return None
-
-
-class _ServedResource(Struct, frozen=True):
-    kind: str = ""
-
-
-class _ResourceList(Struct, frozen=True):
-    resources: tuple[_ServedResource, ...] = ()
-
-
-async def _served(api: Api, group: str, versions: tuple[str, ...]) -> frozenset[_Kind]:
-    """Return the kinds that are served in these versions of a group, asked all at once."""
-    kinds = await _together(*(_served_in(api, group, version) for version in versions))
-    return frozenset[_Kind]().union(*kinds)
-
-
-async def _together(*questions: Coroutine[object, object, T]) -> list[T]:
-    """Ask at once; raises the first error, of which the others say no more."""
-    try:
-        return await together(*questions)
-    except BaseExceptionGroup as group:
-        raise group.exceptions[0] from group
-
-
-async def _served_in(api: Api, group: str, version: str) -> frozenset[_Kind]:
-    """Return the kinds that are served in a version of a group."""
-    discovery = GroupVersionResource(group, version, "APIResourceList", "")
-    try:
-        answer = await api.list(discovery)
-    except NotFoundError:
-        return frozenset()
-    found = decode(answer, _ResourceList, f"GET {discovery.path()}")
-    return frozenset((discovery.api_version, resource.kind) for resource in found.resources)

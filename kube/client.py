@@ -45,7 +45,7 @@ LIST_SECONDS = 60.0
 WATCH_SECONDS = 290
 """How long a watch is asked to last; servers end one after 5 to 10 minutes anyway."""
 
-_WATCH_SILENCE_SECONDS = 130.0  # two bookmarks have not come: at the server itself something hangs
+_WATCH_SILENCE_SECONDS = 135.0  # two bookmarks have not come: at the server itself something hangs
 _DOUBT_SECONDS = 2.0  # without an answer, for a caller that gives up: then a flow may be gone
 _LEAST_SECONDS = 1.0  # of an attempt: the API server counts time-outs in whole seconds
 _PAGE = "500"  # objects per page: what kubectl asks for, about 0.5 MB
@@ -55,6 +55,17 @@ same moment for its own, and the task then waits for ever for work that nobody g
 
 _MERGE_PATCH = "application/merge-patch+json"
 _JSON = "application/json"
+_DISCOVERY = ",".join(
+    (
+        *(
+            f"{_JSON};g=apidiscovery.k8s.io;v={v};as=APIGroupDiscoveryList"
+            for v in ("v2", "v2beta1")
+        ),
+        _JSON,
+    )
+)
+"""Aggregated discovery, of Kubernetes 1.30 and later, or of 1.26 and later; else the old one."""
+
 S = TypeVar("S", bound=Struct)
 A = TypeVar("A")
 
@@ -109,6 +120,10 @@ class Api(Protocol):
         Returns:
             The object where finalizers hold it, else a Status.
         """
+        ...
+
+    async def discover(self, etag: str) -> tuple[bytes, str] | None:
+        """Return what groups are served, and the ETag of that; None where it still is `etag`."""
         ...
 
 
@@ -195,6 +210,7 @@ class _Request:
     params: Mapping[str, str] | None = None
     content_type: str = _JSON
     watch: bool = False
+    headers: Mapping[str, str] | None = None
 
     @property
     def reads(self) -> bool:
@@ -267,6 +283,12 @@ class Client:
         body = b'{"kind":"DeleteOptions","apiVersion":"v1","preconditions":{"uid":"%s"}}'
         return await self.send("DELETE", resource.path(namespace, name), body % uid.encode())
 
+    async def discover(self, etag: str) -> tuple[bytes, str] | None:
+        """Return what groups are served, aggregated where the API server can, and its ETag."""
+        headers = {"Accept": _DISCOVERY} | ({"If-None-Match": etag} if etag else {})
+        request = _Request("GET", "/apis", headers=headers)
+        return await self._attempts(request, self._discovered, REQUEST_SECONDS)
+
     async def send(  # noqa: PLR0913 - the parts of a request
         self,
         method: str,
@@ -333,7 +355,25 @@ class Client:
             access, left = await self._connection.access(), end - clock()
 
     async def _answer(self, request: _Request, access: Access, left: float) -> bytes:
-        """Send a request once and return the body of its answer.
+        """Send a request once and return the body of its answer."""
+        response, answer = await self._exchange(request, access, left)
+        _check(response, answer, request)
+        return answer
+
+    async def _discovered(
+        self, request: _Request, access: Access, left: float
+    ) -> tuple[bytes, str] | None:
+        """Ask once for the groups; None where they are those of the ETag."""
+        response, answer = await self._exchange(request, access, left)
+        if response.status == HTTPStatus.NOT_MODIFIED:
+            return None
+        _check(response, answer, request)
+        return answer, response.headers.get("ETag", "")
+
+    async def _exchange(
+        self, request: _Request, access: Access, left: float
+    ) -> tuple[aiohttp.ClientResponse, bytes]:
+        """Send a request once and return what was answered, and its body.
 
         Flow:
             A write also asks the server to give up in time, so that it is not applied long after we
@@ -358,8 +398,7 @@ class Client:
             metrics.time_request(host, request.method, seconds)
             if isinstance(code, str) and seconds >= min(_DOUBT_SECONDS, left):  # nobody answered
                 self._connection.doubt(asyncio.get_running_loop().time() - seconds)
-        _check(response, answer, request)
-        return answer
+        return response, answer
 
     async def _open(self, request: _Request, access: Access, left: float) -> aiohttp.ClientResponse:
         """Begin a watch, which is counted when it is answered, and not timed."""
@@ -388,7 +427,11 @@ class Client:
             self._connection.host + request.path,
             data=request.body,
             params=params,
-            headers={"Content-Type": request.content_type, **access.headers},
+            headers={
+                "Content-Type": request.content_type,
+                **(request.headers or {}),
+                **access.headers,
+            },
             timeout=_NO_TIMEOUT,
             ssl=access.tls,
             server_hostname=self._connection.server_name,

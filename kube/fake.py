@@ -198,6 +198,11 @@ class FakeApi:
         left = self._store(place, _merged(known, {"metadata": {"deletionTimestamp": self.now}}))
         return json.dumps(left if place in self._objects else {"kind": "Status"}).encode()
 
+    async def discover(self, etag: str) -> tuple[bytes, str] | None:
+        """Answer as an API server without aggregated discovery does."""
+        del etag
+        return b'{"kind":"APIGroupList"}', ""
+
     def _write(self, verb: str, place: _Place) -> None:
         if self.fail:
             error, self.fail = self.fail, None

@@ -30,6 +30,7 @@ from . import metrics
 from .client import REQUEST_SECONDS, decode
 from .clock import now
 from .errors import ConflictError, KubeError, NotFoundError, NotLeaderError
+from .liveness import Heartbeat
 from .objects import Event, Meta, Struct
 from .resources import GroupVersionResource
 from .tasks import together
@@ -97,6 +98,12 @@ class Lease:
         self._until = 0.0
         self._written = 0.0  # when the last write began, whatever became of it
         self._leading = metrics.LEADING.labels(name)
+        self.heartbeat = Heartbeat(f"the election by lease {name}")
+
+    @property
+    def metadata(self) -> Meta:
+        """What identifies the Lease, as last read or written; empty before."""
+        return self._lease.metadata if self._lease else Meta()
 
     def remaining(self) -> float:
         """Return for how many seconds nobody else can be the leader; 0 or less is unsure."""
@@ -160,6 +167,7 @@ class Lease:
         Raises:
             NotLeaderError: the lease turned out to be lost.
         """
+        self.heartbeat.beat()
         began = now()
         try:
             async with asyncio.timeout(_ATTEMPT * self._seconds):

@@ -4,6 +4,7 @@
 `manager` listens and answers by it; the generator writes the Deployment and the Services from it.
 """
 
+import platform
 from dataclasses import dataclass
 
 
@@ -19,6 +20,10 @@ WEBHOOK = Port("webhook-server", 9443)
 METRICS = Port("metrics", 8443)
 HEALTH = Port("healthz", 8081)
 PORTS = (WEBHOOK, METRICS, HEALTH)
+
+LEASE = "7bb7acb4.ipam.cluster.x-k8s.io"
+"""The Lease that elects the leader: the Go provider's, so that the two can't run at once."""
+
 
 ALIVE = "/healthz"
 READY = "/readyz"
@@ -39,3 +44,8 @@ ARGS = (
 
 The last is for as long as nodes may take to learn that a pod is not in its Service any more.
 """
+
+
+def name() -> str:
+    """Return the name of this pod, which is the name of its host; elsewhere that of the machine."""
+    return platform.node()

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 class Rule:
     """One rule of a Role or ClusterRole.
 
-    `names` narrows it to certain objects; the API server can't do that for list, watch and create.
+    `names` narrows it to certain objects.  The API server can't do that for create, and for list
+    and watch only where the request selects `metadata.name` by a field selector.
     """
 
     groups: tuple[str, ...]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NoReturn, TypeVar
 
 import structlog
 
-from . import metrics
+from . import liveness, metrics
 from .errors import ConflictError, KubeError, NotLeaderError
 from .tasks import together
 
@@ -50,9 +50,17 @@ async def run(
         NotLeaderError: a write was not safe any more, so all work ends here.
     """
     counts = metrics.ReconcileMetrics(queue.name)
-    with metrics.SERVED.showing(queue, workers):
+    with (
+        metrics.SERVED.showing(queue, workers),
+        liveness.LIVENESS.checking(lambda: _stuck(queue)),
+    ):
         await together(*(_work(queue, reconcile, group_of, counts) for _ in range(workers)))
     raise AssertionError("workers never end")  # pragma: no cover - they only end by an error
+
+
+def _stuck(queue: Queue[K]) -> str:
+    """Say that a worker is lost.  Each request of a reconcile has an end, after seconds."""
+    return liveness.silence(f"a worker of {queue.name}", max(queue.working_seconds(), default=0.0))
 
 
 async def _work(

@@ -11,14 +11,12 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, NamedTuple
 
 import structlog
-from prometheus_client import REGISTRY, exposition
+from prometheus_client import REGISTRY, disable_created_metrics, exposition
 from prometheus_client.registry import Collector
 from typing_extensions import override
 
-from kube import access
-from kube.errors import KubeError
-
 from . import debug, logs
+from .reviews import Reviews
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -33,12 +31,14 @@ log = structlog.get_logger(__name__)
 METRICS = "/metrics"
 PATHS = (METRICS, *debug.PATHS, debug.LEVEL)
 
-_ASKED_AT_ONCE = 4  # strangers must not make us a burden to the API server
 _BODY_BYTES = 16  # of a number
-_BEARER = "bearer"
 _TEXT = "text/plain; charset=utf-8"
 _JSON = "application/json"
 _READING = ("GET", "HEAD")  # the server leaves the body of the latter out
+
+
+disable_created_metrics()  # type: ignore[no-untyped-call] # the package has no annotation for it
+"""A third more series, of which no dashboard makes use."""
 
 
 class _Answer(NamedTuple):
@@ -58,8 +58,7 @@ class Diagnostics:
     """
 
     def __init__(self, api: Api | None) -> None:
-        self._api = api
-        self._turns = asyncio.Semaphore(_ASKED_AT_ONCE)
+        self._reviews = Reviews(api) if api else None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -88,10 +87,11 @@ class Diagnostics:
         return await _page(path, headers.get("accept", ""))
 
     async def _refusal(self, verb: str, path: str, authorization: str) -> _Answer | None:
-        if self._api is None:
+        if self._reviews is None:
             return _CLOSED if verb == "put" else None
-        async with self._turns:
-            return await _refusal(self._api, verb, path, authorization)
+        if refusal := await self._reviews.refusal(verb, path, authorization):
+            return _Answer(refusal.status, f"{refusal.text}\n".encode())
+        return None
 
 
 async def _page(path: str, accept: str) -> _Answer:
@@ -152,21 +152,3 @@ async def _body(receive: Receive) -> bytes:
         body += message.get("body", b"")
         more = message.get("more_body", False)
     return body if len(body) <= _BODY_BYTES else b""
-
-
-async def _refusal(api: Api, verb: str, path: str, authorization: str) -> _Answer | None:
-    """Return why the bearer of a token may not do this; None if they may."""
-    scheme, _, token = authorization.partition(" ")
-    token = token.strip()
-    if scheme.lower() != _BEARER or not token:
-        return _Answer(HTTPStatus.UNAUTHORIZED, b"a bearer token is needed\n")
-    try:
-        user = await access.authenticate(api, token)
-        if user is None:
-            return _Answer(HTTPStatus.UNAUTHORIZED, b"the API server does not know this token\n")
-        if await access.authorize(api, user, verb, path):
-            return None
-    except KubeError:
-        return _Answer(HTTPStatus.SERVICE_UNAVAILABLE, b"the API server does not say who may\n")
-    text = f"{user.username} may not {verb} {path}: bind a ClusterRole with that nonResourceURL\n"
-    return _Answer(HTTPStatus.FORBIDDEN, text.encode())

@@ -3,39 +3,95 @@
 
 from __future__ import annotations
 
+import asyncio
+import ssl
 from http import HTTPStatus
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
+
+import structlog
 
 from kube import pod
+from kube.liveness import LIVENESS
 
 if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
+
+log = structlog.get_logger(__name__)
+
+_DIAL_SECONDS = 4.0  # less than the probe's `timeoutSeconds` of 5, so that the answer says why
+_LOOPBACK = "127.0.0.1"
+
+
+class Target(NamedTuple):
+    """Where the webhooks listen; an empty host is all interfaces."""
+
+    host: str
+    port: int
 
 
 class Health:
     """A small ASGI application.
 
-    `/healthz` answers while the event loop turns.  `/readyz` says that certificates are loaded and
-    the webhooks answer, and nothing about caches or leadership: filling a cache may need our own
-    conversion webhook, which gets no traffic before the pod is ready.  While the process stops it
-    says no, though they answer for a while: traffic is to go elsewhere.
+    `/healthz` says that the event loop turns and that no job is lost (`kube.liveness`).  `/readyz`
+    says that certificates are loaded and the webhooks answer, and nothing about caches or
+    leadership: filling a cache may need our own conversion webhook, which gets no traffic before
+    the pod is ready.  While the process stops it says no, though they answer for a while: traffic
+    is to go elsewhere.
     """
 
     def __init__(self) -> None:
         self.ready = False
         self.stopping = False
+        self.webhooks: Target | None = None
+        """Where to dial; None where there are no webhooks."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         del receive  # no request has a body that matters
-        path = scope.get("path")
-        if path == pod.ALIVE or (path == pod.READY and self.ready):
-            status, text = HTTPStatus.OK, b"ok"
-        elif path == pod.READY:
-            status = HTTPStatus.SERVICE_UNAVAILABLE
-            text = b"stopping" if self.stopping else b"the webhooks do not answer yet"
-        else:
-            status, text = HTTPStatus.NOT_FOUND, f"paths: {pod.ALIVE} {pod.READY}".encode()
+        status, text = await self._answer(scope.get("path"))
         headers = [(b"content-type", b"text/plain; charset=utf-8")]
         await send({"type": "http.response.start", "status": status, "headers": headers})
-        await send({"type": "http.response.body", "body": text})
+        await send({"type": "http.response.body", "body": text.encode()})
+
+    async def _answer(self, path: str | None) -> tuple[HTTPStatus, str]:
+        if path not in (pod.ALIVE, pod.READY):
+            return HTTPStatus.NOT_FOUND, f"paths: {pod.ALIVE} {pod.READY}"
+        problem = _lost() if path == pod.ALIVE else await self._not_ready()
+        return (HTTPStatus.SERVICE_UNAVAILABLE, problem) if problem else (HTTPStatus.OK, "ok")
+
+    async def _not_ready(self) -> str:
+        if self.stopping:
+            return "stopping"
+        if not self.ready:
+            return "the webhooks do not answer yet"
+        return await _dial(self.webhooks) if self.webhooks else ""
+
+
+def _lost() -> str:
+    """Return which jobs are lost, and leave it in the log: the kubelet shows no body."""
+    problems = LIVENESS.problems()
+    if problems:
+        log.error("not alive; the kubelet is to restart this container", problems=problems)
+    return "\n".join(problems)
+
+
+async def _dial(target: Target) -> str:
+    """Shake hands with the webhooks as an API server does; return why that fails."""
+    try:
+        async with asyncio.timeout(_DIAL_SECONDS):
+            host = target.host or _LOOPBACK
+            _, writer = await asyncio.open_connection(host, target.port, ssl=_any_certificate())
+    except TimeoutError:
+        return f"the webhooks at port {target.port} do not answer within {_DIAL_SECONDS:g} s"
+    except OSError as error:
+        return f"the webhooks at port {target.port} do not answer: {error}"
+    writer.transport.abort()
+    return ""
+
+
+def _any_certificate() -> ssl.SSLContext:
+    """Return a context that trusts all: who answers at this port is ourselves."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context

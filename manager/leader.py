@@ -7,29 +7,33 @@ Imported after the webhook answers, because `kubernetes` takes most of a second.
 from __future__ import annotations
 
 import asyncio
-import platform
 import uuid
+from contextlib import suppress
 from typing import TYPE_CHECKING, NoReturn
 
 import structlog
 
+from controller import events
 from controller.controller import Controller
 from controller.migration import Migration
-from kube import version
+from kube import liveness, pod, version
 from kube.caches import Copies, Scope
 from kube.client import Client
 from kube.connect import connect, own_namespace
 from kube.errors import KubeError, NotLeaderError
-from kube.lease import Lease
+from kube.lease import LEASES, Lease
+from kube.objects import Meta
 from kube.tasks import first_error, together
 from webhook.live import Live
 from webhook.server import Server
 
+from . import contact
 from .diagnostics import Diagnostics
 from .expiry import EXPIRY
 from .flags import DEFAULT_NAMESPACE, PROGRAM
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable
     from contextlib import AsyncExitStack
 
     from kube.connect import Connection
@@ -40,8 +44,10 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
-LEASE_NAME = "7bb7acb4.ipam.cluster.x-k8s.io"
-"""The Go provider's lease, so that the two can't run at once."""
+_EXPIRED_SECONDS = 20.0
+"""A lease may be over for so long before the leader must have noticed: as client-go allows."""
+
+_EVENT_SECONDS = 2.0  # nobody waits longer for an Event at the end of a leadership
 
 _AGAIN_SECONDS = 2.0  # before another try where the copies could not be brought up to date
 
@@ -54,11 +60,14 @@ async def run(
     When cancelled, nothing leads any more; admission can ask until `last` is left.
 
     Raises:
-        ConfigError: there is no way to reach an API server.
+        ConfigError: there is no way to reach an API server, or none but by a new process.
         OSError: the port of the diagnostics is taken.
     """
-    agent = version.user_agent(PROGRAM)
-    connection = await connect(flags.kubeconfig, agent)
+
+    def new_connection() -> Awaitable[Connection]:
+        return connect(flags.kubeconfig, version.user_agent(PROGRAM))
+
+    connection = await new_connection()
     last.push_async_callback(connection.close)
     live = Live(Client(connection))
     in_use.give(live)
@@ -70,7 +79,13 @@ async def run(
     last.push_async_callback(for_lease.close)
     scope = Scope(flags.namespace, flags.watch_filter)
     copies = Copies(Client(connection), scope, live.using)
-    await together(copies.keep(), _serve(flags, copies, connection, for_lease))
+    place = own_namespace(DEFAULT_NAMESPACE), pod.LEASE
+    await together(
+        copies.keep(),
+        _serve(flags, copies, connection, for_lease),
+        contact.keep("everything but the lease", connection, new_connection, place),
+        contact.keep("the lease", for_lease, new_connection, place),
+    )
     raise AssertionError("work never ends")  # pragma: no cover - it ends by an error
 
 
@@ -100,15 +115,43 @@ async def _lead(
     flags: Flags, copies: Copies, connection: Connection, for_lease: Connection
 ) -> None:
     """Wait for the lease, and run the controller for as long as it is held."""
-    lease = _lease(flags, for_lease)
-    try:
-        await lease.acquire()
-        fenced = Client(connection, lease.write_seconds)
-        await together(lease.renew(), _work(fenced, copies))
-    except* NotLeaderError as error:
-        log.warning("leadership lost", error=str(first_error(error)))
-    finally:
-        await lease.release()
+    lease, led = _lease(flags, for_lease), Meta()
+    with lease.heartbeat.running():
+        try:
+            await lease.acquire()
+            led = lease.metadata
+            await _while_leading(lease, connection, copies, for_lease)
+        except* NotLeaderError as error:
+            log.warning("leadership lost", error=str(first_error(error)))
+        finally:
+            await lease.release()
+            if led.uid:
+                await _tell(Client(for_lease), led, lease, "stopped leading")
+
+
+async def _while_leading(
+    lease: Lease, connection: Connection, copies: Copies, for_lease: Connection
+) -> None:
+    fenced = Client(connection, lease.write_seconds)
+    told = _tell(Client(for_lease), lease.metadata, lease, "became leader")
+    with liveness.LIVENESS.checking(lambda: _led_too_long(lease)):
+        await together(lease.renew(), _work(fenced, copies), told)
+
+
+def _led_too_long(lease: Lease) -> str:
+    """Say that this process goes on leading though its lease is over; empty where it does not."""
+    over = -lease.remaining()
+    if over <= _EXPIRED_SECONDS:
+        return ""
+    return f"this process leads, though its lease ended {over:.0f} s ago"
+
+
+async def _tell(api: Client, about: Meta, lease: Lease, what: str) -> None:
+    """Leave an Event at the Lease, in the words of client-go."""
+    news = events.News("LeaderElection", "LeaderElection", f"{lease.identity} {what}")
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_EVENT_SECONDS):
+            await events.write(api, LEASES, about, news)
 
 
 async def _work(api: Client, copies: Copies) -> None:
@@ -117,9 +160,9 @@ async def _work(api: Client, copies: Copies) -> None:
 
 
 def _lease(flags: Flags, connection: Connection) -> Lease:
-    identity = f"{platform.node()}_{uuid.uuid4()}"
+    identity = f"{pod.name()}_{uuid.uuid4()}"
     api = Client(connection)
-    return Lease(api, own_namespace(DEFAULT_NAMESPACE), LEASE_NAME, identity, flags.lease_seconds)
+    return Lease(api, own_namespace(DEFAULT_NAMESPACE), pod.LEASE, identity, flags.lease_seconds)
 
 
 async def _control(api: Client, copies: Copies) -> NoReturn:

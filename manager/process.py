@@ -13,13 +13,14 @@ import uvloop
 
 from conversion.errors import MissingPairError
 from kube.errors import ConfigError
+from kube.tasks import first_error
 from webhook import tls, worker
 from webhook.app import create_app
 from webhook.errors import CertificateError
 from webhook.inuse import Later
 from webhook.server import Server, stop_signal
 
-from .health import Health
+from .health import Health, Target
 
 if TYPE_CHECKING:
     from .flags import Address, Flags
@@ -59,6 +60,7 @@ async def _main(flags: Flags) -> int:
 
 def _failed(error: BaseException | None) -> int:
     """Say why the process ends by itself, in one line where that is enough."""
+    error = first_error(error) if error else None
     if isinstance(error, ConfigError | CertificateError | MissingPairError | OSError):
         log.error("cannot run", error=str(error))
     else:
@@ -87,6 +89,7 @@ async def _work(flags: Flags, health: Health) -> NoReturn:
         certificates = await _certificates(flags) if flags.webhook.port else None
         webhooks = await _serve_webhooks(flags, in_use, certificates)
         try:
+            health.webhooks = Target(flags.webhook.host, webhooks.port) if webhooks else None
             health.ready = True
             log.info("webhooks answer", port=flags.webhook.port)
             leader = await asyncio.to_thread(importlib.import_module, "manager.leader")

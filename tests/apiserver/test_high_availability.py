@@ -3,6 +3,7 @@
 
 import itertools
 import signal
+import socket
 import time
 from collections.abc import Callable, Generator
 from contextlib import closing
@@ -255,6 +256,38 @@ def test_who_is_asked_to_stop_hands_over_before_its_lease_ends(
     assert handed_over[0] is None  # released, not run out
     assert set(handed_over[1:]) == {own.holder()}
     assert pair.violations("last") == []
+
+
+def told_at_the_lease(own: provider.Provider) -> list[tuple[str, str]]:
+    """Return who is said to have told what about the Lease: the instance, and the note."""
+    lease = own.admin.resource("coordination.k8s.io/v1", "leases", provider.NAMESPACE).get(
+        provider.LEASE
+    )
+    events = own.admin.resource("events.k8s.io/v1", "events", provider.NAMESPACE).list()
+    return [
+        (event["reportingInstance"], event["note"])
+        for event in events
+        if event["reason"] == "LeaderElection"
+        and event["regarding"]["uid"] == lease["metadata"]["uid"]
+    ]
+
+
+def test_a_change_of_leader_is_told_in_events_at_the_lease(pair: Pair) -> None:
+    own, former = pair.replicas.provider, pair.replicas.leader()
+    before = own.holder()
+
+    former.manager.signal(signal.SIGTERM)
+    assert former.manager.wait() == 0
+    waiting.until("the other one leads", own.holder, lambda now: now not in ("", before))
+    expected = {
+        (socket.gethostname(), f"{before} became leader"),
+        (socket.gethostname(), f"{before} stopped leading"),
+        (socket.gethostname(), f"{own.holder()} became leader"),
+    }
+
+    waiting.until(
+        "all is told", lambda: set(told_at_the_lease(own)), lambda found: expected <= found
+    )
 
 
 def test_webhooks_answer_where_nobody_leads(pair: Pair, tenant: tenants.Tenant) -> None:

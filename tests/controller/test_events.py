@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """News become Events: few of them one by one, many as a sum, the same ones once."""
 
+import socket
 from datetime import UTC, datetime
 
 import pytest
@@ -59,6 +60,8 @@ async def test_an_event_says_everything_that_kubectl_shows(desk: Desk) -> None:
     [event] = await desk.written()
 
     assert event["type"] == "Warning"
+    assert event["reportingController"] == "ipam.cluster.x-k8s.io/in-cluster"
+    assert event["reportingInstance"] == socket.gethostname()  # in a pod that is its name
     assert (event["reason"], event["action"]) == ("PoolExhausted", "Allocate")
     assert event["note"] == "no address is free"
     assert event["regarding"] == {

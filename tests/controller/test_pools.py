@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a pool says of itself: counts, the Ready condition, and news for people."""
 
+import itertools
+
 import pytest
 import running
 
@@ -190,14 +192,61 @@ async def test_a_broken_address_counts_as_in_use_and_out_of_range(world: World) 
     assert (counts["used"], counts["outOfRange"], counts["free"]) == (1, 1, 2)
 
 
-async def test_a_status_that_is_refused_is_tried_again_as_a_failure(world: World) -> None:
+async def attempts(world: World, now: list[float], seconds: float) -> list[float]:
+    """Return when writes that are refused are tried, in a storm that never leaves off asking."""
     state = State(Caches(world.api, CONTRACT, Scope()))
     await running.fill(state)
-    pools = Pools(world.api, state)
-    for _ in range(2):  # the second attempt fails like the first: it is no question of pace
+    pools = Pools(world.api, state, clock=lambda: now[0])
+    tried: list[float] = []
+    began = now[0]
+    while now[0] < began + seconds:
+        try:
+            await pools.reconcile(BLUE)
+        except ApiError:
+            tried.append(round(now[0] - began, 1))
+        now[0] += 0.05
+    return tried
+
+
+async def test_a_status_that_is_refused_is_tried_less_and_less_often(world: World) -> None:
+    world.api.refusals["blue"] = ApiError(422, "Invalid", "no", "PATCH")
+
+    tried = await attempts(world, [100.0], 120)
+
+    assert len([each for each in tried if each < 4.6]) <= 6
+    assert tried[1] >= 1  # an attempt that fails counts like a write that works
+    gaps = [later - sooner for sooner, later in itertools.pairwise(tried)]
+    assert 25 < max(gaps) < 31
+
+
+async def test_a_finalizer_that_is_refused_is_tried_less_and_less_often(world: World) -> None:
+    world.pool("10.0.0.5", finalizers=[])
+    world.api.refusals["blue"] = ApiError(422, "Invalid", "no", "PATCH")
+
+    tried = await attempts(world, [100.0], 4.6)
+
+    assert 4 <= len(tried) <= 6
+
+
+async def test_after_a_write_that_works_the_next_failure_is_the_first_one(world: World) -> None:
+    now = [100.0]
+    state = State(Caches(world.api, CONTRACT, Scope()))
+    await running.fill(state)
+    pools = Pools(world.api, state, clock=lambda: now[0])
+    for _ in range(5):
         world.api.fail = ApiError(422, "Invalid", "no", "PATCH")
         with pytest.raises(ApiError):
             await pools.reconcile(BLUE)
+        now[0] += 60
+
+    assert await pools.reconcile(BLUE) == Done()
+    world.pool("10.0.0.5-10.0.0.6", generation=7)
+    await state.caches.pools[POOLS.kind].load()
+    now[0] += 60
+    world.api.fail = ApiError(422, "Invalid", "no", "PATCH")
+    with pytest.raises(ApiError):
+        await pools.reconcile(BLUE)
+    now[0] += 1
 
     assert await pools.reconcile(BLUE) == Done()
 

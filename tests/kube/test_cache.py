@@ -7,9 +7,10 @@ from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing, asynccontextmanager, suppress
 
 import pytest
+import structlog
 from typing_extensions import override
 
-from kube import capi
+from kube import caches, capi, liveness
 from kube.cache import Cache
 from kube.errors import GoneError, NotFoundError, UnreachableError
 from kube.fake import FakeApi, Json
@@ -301,6 +302,99 @@ async def test_an_answer_to_a_write_that_cannot_be_read_may_have_been_applied() 
         cache.observe(b"<html>")
 
     assert caught.value.maybe_applied
+
+
+class Breaking(Scripted):
+    """Ends each watch by an error, after the seconds that its script has for it."""
+
+    def __init__(self, seconds: list[float]) -> None:
+        super().__init__([[]], [])
+        self.seconds = seconds
+        self.now = 0.0
+        self.pauses: list[float] = []
+
+    async def pause(self, seconds: float) -> None:
+        self.pauses.append(seconds)
+
+    @override
+    async def watch(
+        self,
+        resource: GroupVersionResource,
+        namespace: str = "",
+        params: Mapping[str, str] | None = None,
+    ) -> AsyncGenerator[bytes]:
+        if not self.seconds:
+            raise NotFoundError(404, "NotFound", "the end of the script", "WATCH")
+        self.now += self.seconds.pop(0)
+        raise UnreachableError("WATCH clusters", "reset by peer")
+        yield b""
+
+
+async def broken(monkeypatch: pytest.MonkeyPatch, *seconds: float) -> Breaking:
+    api = Breaking(list(seconds))
+    cache = Cache(api, CLUSTERS, capi.Cluster)
+    await cache.load()
+    monkeypatch.setattr(asyncio.get_running_loop(), "time", lambda: api.now)
+    monkeypatch.setattr(asyncio, "sleep", api.pause)
+    with pytest.raises(NotFoundError):
+        await cache.follow()
+    return api
+
+
+async def test_watches_that_break_at_once_are_begun_less_and_less_often(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    api = await broken(monkeypatch, 0, 10, 0, 10)
+
+    assert api.pauses == [0.1, 0.2, 0.5, 1.0]
+
+
+async def test_after_a_watch_that_lived_the_pauses_are_short_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    api = await broken(monkeypatch, 0, 0, 0, 95, 95, 0)
+
+    assert api.pauses == [0.1, 0.2, 0.5, 0.1, 0.1, 0.2]
+
+
+async def test_only_a_watch_that_fails_after_another_failure_is_worth_a_warning(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with structlog.testing.capture_logs() as logs:
+        await broken(monkeypatch, 95, 95, 0)
+
+    assert [each["log_level"] for each in logs] == ["info", "info", "warning"]
+
+
+async def test_each_watch_and_each_page_of_a_list_is_a_sign_of_life() -> None:
+    pages = [[cluster("a", 1) | {"more": True}], [cluster("b", 2)]]
+    lost = GoneError(410, "Expired", "too old resource version", "WATCH clusters")
+    cache = Cache(Scripted([[], [], *pages], [[], [lost]]), CLUSTERS, capi.Cluster)
+    await cache.load()
+    beats: list[int] = []
+    cache.heartbeat.beat = lambda: beats.append(1)  # type: ignore[method-assign]
+
+    with suppress(TimeoutError):
+        async with asyncio.timeout(1):
+            await cache.follow()
+
+    assert len(beats) == 3 + 2  # three watches, the last of which goes on, and two pages
+
+
+async def test_followed_copies_that_are_silent_are_no_life(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(liveness, "BOUND_SECONDS", 0.0)
+    found = caches.Caches(FakeApi(), capi.V1Beta2("v1beta2"), caches.Scope())
+    await found.load()
+    following = asyncio.create_task(found.follow())
+    await asyncio.sleep(0.01)
+
+    lost = [problem.partition(" has shown")[0] for problem in liveness.LIVENESS.problems()]
+    following.cancel()
+    with suppress(asyncio.CancelledError):
+        await following
+
+    assert {f"the watch of {cache.resource.plural}" for cache in found.all} <= set(lost)
+    assert not [each for each in liveness.LIVENESS.problems() if "the watch of" in each]
 
 
 async def test_a_watch_that_ends_at_once_is_not_begun_anew_at_once() -> None:

@@ -9,7 +9,7 @@ from typing_extensions import override
 
 from kube import capi
 from kube.errors import ContractChangedError, NotFoundError, UnreachableError
-from kube.fake import FakeApi
+from kube.fake import FakeApi, Json
 from kube.objects import OwnerReference
 from kube.resources import GroupVersionResource
 
@@ -38,6 +38,70 @@ class Discovery(FakeApi):
         if resource.api_version not in self.now:
             raise NotFoundError(404, "NotFound", "not served", "GET")
         return json.dumps({"resources": [{"kind": kind} for kind in KINDS]}).encode()
+
+
+class Aggregated(FakeApi):
+    """Serves all groups in one answer with an ETag, as Kubernetes 1.30 does."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.served = OLD
+        self.answers: list[str] = []
+
+    @override
+    async def discover(self, etag: str) -> tuple[bytes, str] | None:
+        now = f'"{len(self.served)}"'
+        self.answers.append("304" if etag == now else "200")
+        if etag == now:
+            return None
+        names = {each.partition("/")[0] for each in self.served}
+        items = [self._group(name) for name in ("apps", *sorted(names))]
+        return json.dumps({"kind": "APIGroupDiscoveryList", "items": items}).encode(), now
+
+    def _group(self, name: str) -> Json:
+        versions = [each.partition("/")[2] for each in self.served if each.startswith(f"{name}/")]
+        found = [{"responseKind": {"kind": kind}} for kind in KINDS] + [{"resource": "bare"}]
+        return {
+            "metadata": {"name": name},
+            "versions": [{"version": each, "resources": found} for each in versions],
+        }
+
+    @override
+    async def list(
+        self,
+        resource: GroupVersionResource,
+        namespace: str = "",
+        params: Mapping[str, str] | None = None,
+    ) -> bytes:
+        raise AssertionError("one answer has all")
+
+
+async def test_aggregated_discovery_says_the_same_as_that_of_each_version() -> None:
+    api = Aggregated()
+    assert await capi.discover(api) == await found(*OLD)
+
+    api.served = NEW
+
+    assert await capi.discover(api) == await found(*NEW)
+
+
+async def test_what_has_not_changed_is_not_sent_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    api = Aggregated()
+    contract = await capi.discover(api)
+    assert contract is not None
+    api.answers.clear()
+    looks = 0
+
+    async def next_look(_seconds: float) -> None:
+        nonlocal looks
+        looks += 1
+        api.served = NEW if looks > 5 else OLD
+
+    monkeypatch.setattr(capi.asyncio, "sleep", next_look)
+    with pytest.raises(ContractChangedError):
+        await capi.until_changed(api, contract)
+
+    assert api.answers == ["200", "304", "304", "304", "304", "200", "304"]
 
 
 async def found(*versions: str) -> capi.Contract | None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from prometheus_client import REGISTRY
 
-from kube import errors, metrics, workers
+from kube import errors, liveness, metrics, workers
 from kube.queue import Queue
 
 NUMBERS = itertools.count()
@@ -158,6 +158,23 @@ async def test_the_end_of_a_former_queue_hides_no_later_one_of_its_name() -> Non
             showing.enter_context(metrics.SERVED.showing(later, 7))
 
         assert gauges(later.name)["controller_runtime_max_concurrent_reconciles"] == 7
+
+
+async def test_a_worker_that_does_not_come_back_is_no_life_for_as_long_as_it_is_served() -> None:
+    work = Work()
+    work.queue.add("a")
+    before = liveness.LIVENESS.problems()
+
+    async with work.running(2):
+        work.now += liveness.BOUND_SECONDS
+        assert liveness.LIVENESS.problems() == before
+        work.now += 1
+        assert liveness.LIVENESS.problems() == [
+            *before,
+            f"a worker of {work.queue.name} has shown no sign of life for 601 s (bound: 600 s)",
+        ]
+
+    assert liveness.LIVENESS.problems() == before
 
 
 async def test_many_keys_with_nothing_to_do_leave_others_their_turns() -> None:

@@ -62,6 +62,7 @@ class Wire:
         self.server = server
         self.lease_is_lost = False
         self.list, self.watch = server.list, server.watch
+        self.discover = server.discover
 
     async def _send(self, text: str, call: Callable[[], Awaitable[bytes]]) -> bytes:
         if error := await Stop("request", text):
