@@ -134,8 +134,13 @@ class Controller:
         assert changed is not None
         key = changed.metadata.key
         self._claim_queue.add(key, self._pool_of(key))
+        unreadable = any(isinstance(each, capi.UnreadableAddress) for each in (old, new))
+        concerned = [*self.state.books] if unreadable else _pools_of(old, new)
+        before = {pool: self._not_ready(pool) for pool in concerned}
         self.state.set_address(old, new)
-        for pool in _pools_of(old, new):
+        for pool in concerned:
+            if self._not_ready(pool) != before[pool]:
+                self._wake(self.state.books[pool].all_waiting())
             self._look_at(pool)
 
     def _on_pool(self, old: pools.Pool | None, new: pools.Pool | None) -> None:
@@ -164,6 +169,10 @@ class Controller:
         finally:
             if pool:
                 self._look_at(pool)
+
+    def _not_ready(self, pool: PoolKey) -> str:
+        book = self.state.books.get(pool)
+        return book.not_ready if book else ""
 
     def _look_at(self, pool: PoolKey) -> None:
         """Let a pool's counts be written, and its waiting claims be served as far as they can."""

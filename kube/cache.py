@@ -84,12 +84,13 @@ class Cache(Generic[T]):
         self.skipped = 0
         """Objects that could not be read, since the start."""
         self.unreadable: set[Key] = set()
-        """Objects that exist and cannot be read, so the copy lacks them."""
+        """Objects that exist and of which nothing can be read, so the copy lacks them."""
         self._handlers: list[Handler[T]] = []
         self._api = api
         self._request = f"{resource.plural} {namespace}".rstrip()
         self.namespace = namespace
         """The only one that it has a copy of; empty: all."""
+        self._kind = kind
         self._decoder = msgspec.json.Decoder(kind)
         self._objects: dict[Key, T] = {}
         self._revision = 0  # up to where the watch has told us everything
@@ -243,7 +244,7 @@ class Cache(Generic[T]):
     def observe(self, answer: bytes) -> T:
         """Take over the object that a write of ours answered, and return it."""
         try:
-            item = self._decoder.decode(answer)
+            item = self._whole_or_part(answer)
         except (msgspec.DecodeError, ValueError) as error:
             problem = f"an answer that cannot be read: {error}"
             raise UnreachableError(self._request, problem) from error
@@ -378,13 +379,23 @@ class Cache(Generic[T]):
     def _decode(self, raw: msgspec.Raw) -> T | Key:
         """Read an object; of one that cannot be read, counted and reported, return the name."""
         try:
-            item = self._decoder.decode(raw)
+            item = self._whole_or_part(raw)
         except (msgspec.ValidationError, ValueError) as error:
             self.skipped += 1
             log.warning("object skipped", resource=self.resource.plural, error=str(error))
             return decode(raw, Object, self._request).metadata.key
         item.share(self._same)
         return item
+
+    def _whole_or_part(self, raw: bytes | msgspec.Raw) -> T:
+        """Decode an object, or what can be read of it where that is of use."""
+        try:
+            return self._decoder.decode(raw)
+        except msgspec.ValidationError as error:
+            if (part := self._kind.salvage(bytes(raw))) is None:
+                raise
+            log.warning("object read in part", resource=self.resource.plural, error=str(error))
+            return part
 
     def _put(self, item: T) -> None:
         key = item.metadata.key

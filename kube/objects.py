@@ -12,6 +12,7 @@ from typing import NamedTuple, TypeVar, cast
 
 import msgspec
 from msgspec.structs import force_setattr
+from typing_extensions import Self
 
 PAUSED_ANNOTATION = "cluster.x-k8s.io/paused"
 """CAPI: whoever reconciles the object shall leave it alone, whatever the value."""
@@ -169,6 +170,14 @@ class Object(Struct, frozen=True):
     """Any object."""
 
     metadata: Meta
+
+    @classmethod
+    def salvage(cls, raw: bytes) -> Self | None:
+        """Return what can be read of an object that does not decode as a whole.
+
+        None where that is of no use: it is skipped then.
+        """
+        return None
 
     def share(self, same: Same) -> None:
         """Keep once what many objects have alike; equal it stays."""

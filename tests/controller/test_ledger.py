@@ -8,16 +8,20 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from controller.errors import AllocationError, PoolExhaustedError, PoolNotReadyError
 from controller.ledger import Book
 from ipam import offer
-from ipam.notation import Address, parse_address
+from ipam.notation import Address, Network, parse_address
 from kube.objects import Key, PoolKey
 
 POOL = PoolKey("InClusterIPPool", "default", "blue")
 
 
 def book(*addresses: str) -> Book:
-    made = Book(POOL)
+    made = Book(POOL, {})
     made.set_offer(offer.ip_pool(addresses, 24, "", (), allocate_reserved=False), "")
     return made
+
+
+def alone(address: Address) -> Network:
+    return Network(*address, 32)
 
 
 def key(name: str) -> Key:
@@ -45,7 +49,7 @@ def test_an_address_stays_taken_until_the_last_title_to_it_is_gone() -> None:
     blue = book("10.0.0.5")
     address = parse_address(choose(blue, "a"))
     blue.set_reservation(key("a"), address)
-    blue.set_object(key("a"), address)
+    blue.set_object(key("a"), alone(address))
 
     blue.remove_object(key("a"))
     assert blue.free == 0
@@ -75,7 +79,7 @@ def test_a_full_pool_says_so() -> None:
 
 def test_a_younger_claim_does_not_overtake_one_that_waits() -> None:
     blue = book("10.0.0.5")
-    blue.set_object(key("holder"), parse_address("10.0.0.5"))
+    blue.set_object(key("holder"), alone(parse_address("10.0.0.5")))
     with pytest.raises(PoolExhaustedError):
         choose(blue, "old", 1)
     blue.remove_object(key("holder"))
@@ -103,7 +107,7 @@ def test_a_wanted_address_is_given_or_refused_with_its_holder() -> None:
 
 def test_a_recorded_address_that_another_claim_has_is_replaced_only_to_settle() -> None:
     blue = book("10.0.0.5-10.0.0.6")
-    blue.set_object(key("a"), parse_address("10.0.0.5"))
+    blue.set_object(key("a"), alone(parse_address("10.0.0.5")))
     blue.set_reservation(key("b"), parse_address("10.0.0.5"))
 
     assert choose(blue, "b", wanted="10.0.0.5", settle=True) == "10.0.0.6"
@@ -167,13 +171,13 @@ def test_a_reservation_counts_as_taken_before_its_object_exists() -> None:
 
 def test_a_pool_that_is_not_ready_gives_nothing() -> None:
     with pytest.raises(PoolNotReadyError, match="InClusterIPPool default/blue does not exist"):
-        choose(Book(POOL), "a")
+        choose(Book(POOL, {}), "a")
 
 
 def test_counts_follow_objects_and_the_offer() -> None:
     blue = book("10.0.0.5-10.0.0.6")
-    blue.set_object(key("a"), parse_address("10.0.0.5"))
-    blue.set_object(key("b"), parse_address("10.0.0.200"))
+    blue.set_object(key("a"), alone(parse_address("10.0.0.5")))
+    blue.set_object(key("b"), alone(parse_address("10.0.0.200")))
     blue.set_object(key("broken"), None)
     counts = blue.counts
     assert (counts.total, counts.free, counts.used, counts.out_of_range) == (2, 1, 3, 2)
@@ -198,7 +202,7 @@ class NoAddressTwice(RuleBasedStateMachine):
 
     @rule(name=names, address=addresses)
     def an_object_appears(self, name: str, address: Address) -> None:
-        self.book.set_object(key(name), address)
+        self.book.set_object(key(name), alone(address))
         self.titles["object"][name] = address
         self.titles["pending"].pop(name, None)  # what was on its way is here
 
