@@ -139,8 +139,8 @@ class Controller:
         before = {pool: self._not_ready(pool) for pool in concerned}
         self.state.set_address(old, new)
         for pool in concerned:
-            if self._not_ready(pool) != before[pool]:
-                self._wake(self.state.books[pool].all_waiting())
+            if (book := self.state.books.get(pool)) and book.not_ready != before[pool]:
+                self._wake(book.all_waiting())
             self._look_at(pool)
 
     def _on_pool(self, old: pools.Pool | None, new: pools.Pool | None) -> None:

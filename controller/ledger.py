@@ -68,7 +68,9 @@ class _Line:
     called: SortedDict[Age, Key] = field(default_factory=SortedDict[Age, "Key"])
     choosy: dict[Key, Address] = field(default_factory=dict["Key", "Address"])
     """Those that ask for a certain address."""
-    callers: SortedDict[Address, set[Key]] = field(default_factory=SortedDict["Address", set["Key"]])
+    callers: SortedDict[Address, set[Key]] = field(
+        default_factory=SortedDict["Address", set["Key"]]
+    )
     """The choosy ones by their address."""
 
     def __len__(self) -> int:
@@ -282,7 +284,9 @@ class Book:
     def settle(self, key: Key) -> None:
         """Forget all doubts about a claim: its IPAddress exists, or surely does not."""
         for address in self._doubted.pop(key, ()):
-            self._set_free(_alone(address))  # others may have a title that was not good enough before
+            self._set_free(
+                _alone(address)
+            )  # others may have a title that was not good enough before
             self._let_go(key, address)
 
     def holds_first(self, key: Key, address: Address) -> bool:

@@ -72,18 +72,18 @@ class Allocator:
             self._left -= sum(end - start + 1 for start, end, _ in freed)
             for start, end in _between(part, freed):
                 shared = self._shared.cut(start, end)
-                for gap in _between((start, end), shared):
-                    self._shared.put(*gap, _ALONE + 1)
-                for *known, holders in shared:
-                    self._shared.put(*known, holders + 1)
+                for lowest, highest in _between((start, end), shared):
+                    self._shared.put(lowest, highest, _ALONE + 1)
+                for lowest, highest, holders in shared:
+                    self._shared.put(lowest, highest, holders + 1)
 
     def give_back(self, first: int, last: int) -> None:
         """Count one holder less of each slot of a range; those that had only one are free."""
         for part in self._offered.within(first, last):
             shared = self._shared.cut(*part)
-            for *known, holders in shared:
+            for start, end, holders in shared:
                 if holders > _ALONE + 1:
-                    self._shared.put(*known, holders - 1)
+                    self._shared.put(start, end, holders - 1)
             for start, end in _between(part, shared):
                 self._free.put(start, end, 0)
                 self._left += end - start + 1
