@@ -4,13 +4,16 @@
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from functools import partial
+from typing import TYPE_CHECKING
 
 import pytest
 
 from envtest import manifests, tenants, waiting
-from envtest.client import Json
 from envtest.contract import GROUP
 from envtest.errors import RefusedError
+
+if TYPE_CHECKING:
+    from envtest.client import Json
 
 WORDS = "this team has no addresses left"
 

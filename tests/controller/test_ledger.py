@@ -255,16 +255,12 @@ def test_an_ipaddress_of_which_not_even_the_pool_can_be_read_closes_all_that_it_
 # ---- sub-prefixes ----
 
 
-def network(text: str) -> Network:
-    return parse_network(text)
-
-
 def prefixes(of: str, *taken: str, length: int = 64) -> Book:
     """Return the book of a prefix pool, with IPAddresses that somebody made."""
     made = Book(PoolKey("InClusterPrefixPool", "default", "green"), {})
     made.set_offer(offer.prefix_pool([of], length, "", ()), "")
     for number, text in enumerate(taken):
-        made.set_object(key(f"by-hand-{number}"), network(text))
+        made.set_object(key(f"by-hand-{number}"), parse_network(text))
     return made
 
 
@@ -326,7 +322,7 @@ def test_a_prefix_that_was_chosen_is_no_more_the_claims_when_an_ipaddress_overla
     chosen = parse_address(choose(green, "a"))
     green.set_reservation(key("a"), chosen)
 
-    green.set_object(key("by-hand"), network("fd00::7/128"))
+    green.set_object(key("by-hand"), parse_network("fd00::7/128"))
 
     assert not green.holds_first(key("a"), chosen)
     assert choose(green, "a", wanted=str(chosen), settle=True) == "fd00:0:0:1::"
@@ -336,19 +332,23 @@ def test_of_two_ipaddresses_with_one_address_the_larger_counts() -> None:
     green = prefixes("fd00::/60", "fd00::/64", "fd00::/62")
     assert (green.free, green.duplicates) == (12, 2)
 
-    green.set_object(key("by-hand-1"), network("fd00::/63"))
+    green.set_object(key("by-hand-1"), parse_network("fd00::/63"))
     assert green.free == 14
 
     green.remove_object(key("by-hand-1"))
     assert green.free == 15
 
 
+def network_of(value: int, length: int) -> Network:
+    return Network(6, (0xFD00 << 112) + value, length)
+
+
 some_networks = st.builds(
-    lambda value, length: Network(6, (0xFD00 << 112) + value, length),
+    network_of,
     st.one_of(st.integers(0, 2**67), st.integers(0, 7).map(lambda slot: slot << 64)),
     st.sampled_from([0, 16, 60, 61, 62, 63, 64, 65, 127, 128]),
 )
-SLOTS = [Network(6, (0xFD00 << 112) + (slot << 64), 64) for slot in range(8)]
+SLOTS = [network_of(slot << 64, 64) for slot in range(8)]
 
 
 class NoPrefixOverlaps(RuleBasedStateMachine):

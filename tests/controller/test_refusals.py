@@ -82,9 +82,7 @@ class Listless(FakeApi):
 async def test_an_older_claim_that_fails_before_its_choice_keeps_its_place(world: World) -> None:
     world.api = Listless()
     world.pool("10.0.0.5")
-    world.claim(
-        "old", creationTimestamp="2026-01-01T00:00:01Z", labels={CLUSTER_NAME_LABEL: "c1"}
-    )
+    world.claim("old", creationTimestamp="2026-01-01T00:00:01Z", labels={CLUSTER_NAME_LABEL: "c1"})
     world.claim("young", creationTimestamp="2026-01-01T00:00:02Z")
     claims = await world.claims()
     world.api.refused = "clusters"

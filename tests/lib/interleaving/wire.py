@@ -114,9 +114,8 @@ class Wire:
         for known in self.known:
             spec = {"address": known.spec.address, "prefix": known.spec.prefix}
             other = network_of({"spec": spec | {"poolRef": {"kind": known.spec.pool_ref.kind}}})
-            if known.pool == pool and other and other.version == new.version:
-                if new.overlaps(other):
-                    self.server.violations.append(f"{new} is given, and {other} is in use")
+            if known.pool == pool and other and overlap(new, other):
+                self.server.violations.append(f"{new} is given, and {other} is in use")
 
     async def patch(
         self,
@@ -165,6 +164,10 @@ def network_of(address: Json) -> Network | None:
         return ipaddress.ip_network(f"{spec['address']}{prefix}", strict=False)
     except ValueError:
         return None
+
+
+def overlap(one: Network, other: Network) -> bool:
+    return one.version == other.version and one.overlaps(other)
 
 
 def key_of(item: Json) -> Key:

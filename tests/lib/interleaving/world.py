@@ -11,7 +11,7 @@ from kube.objects import ADDRESS_ANNOTATION, PAUSED_ANNOTATION, Key, PoolKey
 from kube.resources import GroupVersionResource
 
 from .process import Process
-from .wire import ADDRESSES, CLAIMS, CLUSTERS, Server, key_of, network_of
+from .wire import ADDRESSES, CLAIMS, CLUSTERS, Server, key_of, network_of, overlap
 
 
 class Pool(NamedTuple):
@@ -69,9 +69,7 @@ def taken_by(address: Json) -> set[str]:
     if (network := network_of(address)) is None:
         return set()
     slots = ((slot, ipaddress.ip_network(f"{slot}/64")) for slot in PREFIXES)
-    return {
-        slot for slot, each in slots if each.version == network.version and each.overlaps(network)
-    }
+    return {slot for slot, each in slots if overlap(each, network)}
 
 
 def is_unreadable(address: Json) -> bool:
