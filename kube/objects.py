@@ -14,7 +14,7 @@ import msgspec
 from msgspec.structs import force_setattr
 
 if TYPE_CHECKING:
-    from typing_extensions import Self
+    from typing import Self
 
 PAUSED_ANNOTATION = "cluster.x-k8s.io/paused"
 """CAPI: whoever reconciles the object shall leave it alone, whatever the value."""

@@ -273,6 +273,17 @@ def test_a_claim_that_goes_before_its_address_is_sent_for_withholds_nothing(
     assert not story.process.state.unsettled
 
 
+def test_nothing_is_made_for_a_claim_whose_deletion_began_meanwhile(story: Interleavings) -> None:
+    serves_a(story, 2)
+    story.a_claim_is_deleted(A)
+    story.process.hear(CLAIMS.plural)
+
+    story.everything_comes_to_rest()
+
+    assert ("create", ADDRESSES.plural, A.name) not in story.server.writes
+    assert story.server.find(CLAIMS, A) is None
+
+
 def test_a_claim_that_goes_while_its_address_is_made_withholds_it_until_the_answer(
     story: Interleavings,
 ) -> None:
