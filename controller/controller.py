@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from kube.client import Api
     from kube.objects import Key, PoolKey
 
-    from .ledger import Age
+    from .line import Age
 
 log = structlog.get_logger(__name__)
 

@@ -19,10 +19,8 @@ that has no IPAddress.
 from __future__ import annotations
 
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
-
-from sortedcontainers import SortedDict
 
 from ipam.allocator import Allocator
 from ipam.errors import ExhaustedError
@@ -32,17 +30,17 @@ from ipam.ranges import Range, RangeSet
 from kube.objects import ADDRESS_ANNOTATION
 
 from .errors import AllocationError, PoolExhaustedError, PoolNotReadyError
+from .line import Line
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable, Mapping
+    from collections.abc import Generator, Mapping
 
     from kube.objects import Key, PoolKey
 
+    from .line import Age
+
 NO_POOL = "does not exist; its claims get addresses when it is created"
 """Why a pool that is not there hands out nothing, as the rest of a sentence."""
-
-Age = tuple[str, int]
-"""Sorts claims by creation: creationTimestamp, then resourceVersion."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,77 +51,6 @@ class Counts:
     free: int
     used: int
     out_of_range: int
-
-
-@dataclass(slots=True)
-class _Line:
-    """Claims that a pool could not serve; one leaves when it is reconciled again.
-
-    Flow:
-        waiting -> called, which is once for each chance to be served -> reconciled.
-    """
-
-    ages: dict[Key, Age] = field(default_factory=dict["Key", Age])
-    waiting: SortedDict[Age, Key] = field(default_factory=SortedDict[Age, "Key"])
-    called: SortedDict[Age, Key] = field(default_factory=SortedDict[Age, "Key"])
-    choosy: dict[Key, Address] = field(default_factory=dict["Key", "Address"])
-    """Those that ask for a certain address."""
-    callers: SortedDict[Address, set[Key]] = field(
-        default_factory=SortedDict["Address", set["Key"]]
-    )
-    """The choosy ones by their address."""
-
-    def __len__(self) -> int:
-        return len(self.ages)
-
-    def add(self, key: Key, age: Age, wanted: Address | None) -> None:
-        self.remove(key)
-        self.ages[key] = age
-        if wanted is None:
-            self.waiting[age] = key
-        else:
-            self.choosy[key] = wanted
-            self.callers.setdefault(wanted, set()).add(key)
-
-    def keep_place(self, key: Key, age: Age) -> None:
-        """Let a claim that is tried again after a failure be in line for any address.
-
-        It was called already, so to say: what brings it back is its own retry.
-        """
-        if key not in self.ages:
-            self.ages[key] = age
-            self.called[age] = key
-
-    def remove(self, key: Key) -> None:
-        if (age := self.ages.pop(key, None)) is None:
-            return
-        self.waiting.pop(age, None)
-        self.called.pop(age, None)
-        if (wanted := self.choosy.pop(key, None)) is not None:
-            self.callers[wanted].discard(key)
-            if not self.callers[wanted]:
-                del self.callers[wanted]
-
-    def older_than(self, age: Age) -> int:
-        """Return how many claims are in line for any address that are older."""
-        return self.waiting.bisect_left(age) + self.called.bisect_left(age)
-
-    def asking_for(self, freed: Iterable[Block]) -> list[Key]:
-        """Return the claims that ask for one of these addresses, oldest first."""
-        found: set[Key] = set()
-        for family, first, last in freed:
-            asked = self.callers.irange(Address(family, first), Address(family, last))
-            found.update(*(self.callers[address] for address in asked))
-        return sorted(found, key=self.ages.__getitem__)
-
-    def call(self, free: int) -> list[Key]:
-        """Return the oldest claims that were not called yet, as far as free addresses go."""
-        found: list[Key] = []
-        while self.waiting and len(self.called) < free:
-            age, key = self.waiting.popitem(0)
-            self.called[age] = key
-            found.append(key)
-        return found
 
 
 class Book:
@@ -141,7 +68,7 @@ class Book:
         self._problem = NO_POOL  # of the pool itself
         self._strays = strays
         self._closed_by: dict[Key, str] = {}  # IPAddresses that cannot be read, and why
-        self.line = _Line()
+        self.line = Line()
         self._allocator = Allocator(RangeSet())
         self._objects: dict[Key, Network | None] = {}  # None: does not parse
         self._reserved: dict[Key, Address] = {}

@@ -17,7 +17,7 @@ from kube.client import REQUEST_SECONDS
 from kube.objects import Key, PoolKey
 from kube.tasks import in_pieces
 
-from .ledger import NO_POOL, Age, Book
+from .ledger import NO_POOL, Book
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from ipam.offer import Offer
     from kube.cache import Cache
     from kube.caches import Caches
+
+    from .line import Age
 
 log = structlog.get_logger(__name__)
 
