@@ -32,8 +32,14 @@ def rate(allocate: Callable[[], object], most: int) -> float:
 
 def ours(first: int, size: int, taken: set[int]) -> Callable[[], object]:
     """Return how the provider allocates: look up the lowest, then mark it."""
-    allocator = Allocator(RangeSet(((first, first + size - 1),)), taken)
-    return lambda: allocator.take(allocator.lowest())
+    offered = RangeSet(((first, first + size - 1),))
+    allocator = Allocator(offered, ((slot, slot) for slot in taken))
+
+    def allocate() -> None:
+        slot = allocator.lowest()
+        allocator.take(slot, slot)
+
+    return allocate
 
 
 def scan(first: int, size: int, taken: set[int]) -> Callable[[], object]:

@@ -16,7 +16,7 @@ import structlog
 
 from kube import capi, pools
 from kube.client import pages
-from kube.errors import ConflictError, KubeError
+from kube.errors import ConflictError, KubeError, NotFoundError
 from kube.objects import (
     ADDRESS_ANNOTATION,
     ADDRESS_FOR_ANNOTATION,
@@ -38,6 +38,7 @@ from .claim_reports import ClaimReports
 from .errors import AllocationError, ClusterNotFoundError
 from .orphans import Orphans
 from .pace import Pace
+from .refusals import Refusals
 from .release import Release
 from .state import RELEASE_FINALIZER, State, parse, wanted
 
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
     from kube.client import Api
 
     from .events import Recorder
+    from .ledger import Book
 
 log = structlog.get_logger(__name__)
 
@@ -69,6 +71,7 @@ class Claims:
         self._api = api
         self._state = state
         self._reports = ClaimReports(api, state, news, clock)
+        self._refusals = Refusals(state, self._reports)
         self._addresses = Addresses(api, state)
         self._release = Release(api, state, self._addresses, self._reports)
         self._orphans = Orphans(api, state, self._addresses, clock)
@@ -96,8 +99,8 @@ class Claims:
         unsettled = self._state.unsettled.get(key)
         if unsettled is None:
             return 0.0
+        left = unsettled.until - self._state.clock()  # before the API server looks
         found = await self._state.addresses.fetch(self._api, key)
-        left = unsettled.until - self._state.clock()
         if found or left <= 0:
             self._state.settle(key)
             return 0.0
@@ -122,23 +125,50 @@ class Claims:
             return Done()
         self._state.book(claim.pool).line.remove(claim.metadata.key)
         if not self._state.selected(claim):
+            self._cancel(claim)
             return Done()
         if causes := pauses.causes(self._state, claim):
+            self._cancel(claim)
             return await self._reports.paused(claim, causes)
         self._reports.forget(claim.metadata.key)
         if claim.metadata.deleting:
-            return await self._release.reconcile(claim, address)
+            self._cancel(claim)
+            return await self._end(claim, address)
         return await self._serve(claim, address)
 
     async def _serve(self, claim: capi.Claim, address: capi.Address | None) -> Outcome:
-        """Bind a live claim, or say why it waits."""
+        """Bind a live claim, or say why it waits.
+
+        Guarantees:
+            A claim that is tried again keeps what was chosen for it, else its place in line.
+        """
         try:
             if self._cluster_is_missing(claim):
                 return await self._await_cluster(claim)
             return await self._bind(claim, address)
         except AllocationError as error:
+            self._cancel(claim)
             await self._reports.refused(claim, error)
+        except KubeError as error:
+            if address is None:
+                self._keep_place(claim)
+            await self._refusals.tell(claim, error)
+            raise
         return Done()
+
+    async def _end(self, claim: capi.Claim, address: capi.Address | None) -> Outcome:
+        """Release a deleted claim, and say so where the API server refuses that."""
+        try:
+            return await self._release.reconcile(claim, address)
+        except KubeError as error:
+            await self._refusals.tell(claim, error)
+            raise
+
+    def _keep_place(self, claim: capi.Claim) -> None:
+        """Let no younger claim overtake one that is tried again after a failure."""
+        key, book = claim.metadata.key, self._book_of(claim)
+        if book and key not in book.pending and self._is_current(claim):
+            book.line.keep_place(key, self._state.age(claim))
 
     async def _bind(self, claim: capi.Claim, address: capi.Address | None) -> Outcome:
         """Give a claim its address, or repair what is missing of that."""
@@ -159,14 +189,27 @@ class Claims:
         if address is None:
             if not await self._still_recorded(claim):
                 return Again(0)
-            if not self._holds_first(claim, given):
-                return Again(0)  # somebody's IPAddress with this address has just come
-            address = await self._create(claim, given)
-            note = f"address {given} was allocated"
-            self._reports.tell(claim, "AddressAllocated", "Allocate", note)
-        else:
-            await self._addresses.repair(claim, address)
+            if not (self._is_current(claim) and self._holds_first(claim, given)):
+                return Again(0)  # the claim goes, or an IPAddress with its address has just come
+            return await self._bind_new(claim, await self._create(claim, given))
+        await self._addresses.repair(claim, address)
         await self._reports.allocated(claim, address.spec.address)
+        return Done()
+
+    async def _bind_new(self, claim: capi.Claim, address: capi.Address) -> Outcome:
+        """Bind a claim to the IPAddress that was just created for it.
+
+        Flow:
+            Where the claim is gone, the IPAddress is released at once.  The API server may lose an
+            acknowledged finalizer to a deletion that comes in the same moment.
+        """
+        note = f"address {address.spec.address} was allocated"
+        self._reports.tell(claim, "AddressAllocated", "Allocate", note)
+        try:
+            await self._reports.allocated(claim, address.spec.address)
+        except NotFoundError:
+            self._state.forsaken[address.metadata.key] = address.metadata.uid
+            return await self._orphans.reconcile(address)
         return Done()
 
     async def _let_go_of_former(self, address: capi.Address) -> Outcome:
@@ -201,27 +244,23 @@ class Claims:
             return await self._state.claims.patch(self._api, claim, {"metadata": changes})
         except ConflictError:  # perhaps with a write of ours whose answer was lost
             await self._state.claims.fetch(self._api, claim.metadata.key)
-            self._cancel(claim)
             raise
-        except KubeError as error:
-            if not error.maybe_applied:
-                self._cancel(claim)
+        except NotFoundError:
+            self._cancel(claim)
             raise
 
     async def _create(self, claim: capi.Claim, given: str) -> capi.Address:
         """Create the IPAddress; until it is seen, or surely does not exist, nobody else gets it."""
-        try:
-            address = await self._addresses.create(claim, given)
-        except KubeError as error:
-            if error.maybe_applied and claim.pool:
-                self._state.unsettle(claim.metadata.key, claim.pool, _address(given))
-            else:
-                self._cancel(claim)
-            raise
-        except AllocationError:
-            self._cancel(claim)
-            raise
-        self._state.unsettled.pop(claim.metadata.key, None)
+        assert claim.pool is not None
+        key, chosen = claim.metadata.key, _address(given)
+        with self._state.sending(key, claim.pool, chosen):
+            try:
+                address = await self._addresses.create(claim, given)
+            except KubeError as error:
+                if error.maybe_applied:
+                    self._state.unsettle(key, claim.pool, chosen)
+                raise
+        self._state.unsettled.pop(key, None)
         return address
 
     async def _still_recorded(self, claim: capi.Claim) -> bool:
@@ -237,14 +276,24 @@ class Claims:
         found = await self._state.claims.fetch(self._api, claim.metadata.key)
         return found is not None and found.metadata.revision == claim.metadata.revision
 
+    def _is_current(self, claim: capi.Claim) -> bool:
+        """Say whether a claim is still there and not being deleted, as far as is known."""
+        known = self._state.claims.get(claim.metadata.key)
+        if known is None or known.metadata.deleting:
+            return False
+        return known.metadata.uid == claim.metadata.uid
+
     def _holds_first(self, claim: capi.Claim, given: str) -> bool:
         assert claim.pool is not None
         return self._state.book(claim.pool).holds_first(claim.metadata.key, _address(given))
 
     def _cancel(self, claim: capi.Claim) -> None:
         """Give up a choice that has surely not become an IPAddress; a record of it still counts."""
-        if claim.pool and (book := self._state.books.get(claim.pool)):
+        if book := self._book_of(claim):
             book.cancel(claim.metadata.key)
+
+    def _book_of(self, claim: capi.Claim) -> Book | None:
+        return self._state.books.get(claim.pool) if claim.pool else None
 
     async def _await_cluster(self, claim: capi.Claim) -> Outcome:
         """Leave a claim alone until its Cluster is seen; a bound one waits for nothing.

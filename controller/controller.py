@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from kube.client import Api
     from kube.objects import Key, PoolKey
 
-    from .ledger import Age
+    from .line import Age
 
 log = structlog.get_logger(__name__)
 
@@ -150,8 +150,13 @@ class Controller:
         assert changed is not None
         key = changed.metadata.key
         self._claim_queue.add(key, self._pool_of(key))
+        unreadable = any(isinstance(each, capi.UnreadableAddress) for each in (old, new))
+        concerned = [*self.state.books] if unreadable else _pools_of(old, new)
+        before = {pool: self._not_ready(pool) for pool in concerned}
         self.state.set_address(old, new)
-        for pool in _pools_of(old, new):
+        for pool in concerned:
+            if (book := self.state.books.get(pool)) and book.not_ready != before[pool]:
+                self._wake(book.line.ages)
             self._look_at(pool)
 
     def _on_pool(self, old: pools.Pool | None, new: pools.Pool | None) -> None:
@@ -180,6 +185,10 @@ class Controller:
         finally:
             if pool:
                 self._look_at(pool)
+
+    def _not_ready(self, pool: PoolKey) -> str:
+        book = self.state.books.get(pool)
+        return book.not_ready if book else ""
 
     def _look_at(self, pool: PoolKey) -> None:
         """Let a pool's counts be written, and its waiting claims be served as far as they can."""

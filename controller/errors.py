@@ -2,24 +2,43 @@
 """Why a claim has no address.
 
 * AllocationError: reason AllocationFailed
+  * WriteRefusedError: the same reason
   * ClusterNotFoundError: the same reason, since CAPI has none of its own for this
   * PoolExhaustedError: reason PoolExhausted
   * PoolNotReadyError: reason PoolNotReady
 
 Each class is one reason of the claim's Ready condition, and its text is the condition's message.
-The reasons are CAPI's (api/ipam/v1beta2).  Errors of the API server are not here: they are retried
-and reach no condition.
+The reasons are CAPI's (api/ipam/v1beta2).  Errors of the API server are not here: they are retried,
+and only a `WriteRefusedError` reaches a condition.
 """
 
 from typing import ClassVar
 
+from kube.errors import ApiError
 from kube.objects import Key, PoolKey
+
+_WORDS = 2000  # characters of the API server's message; a condition takes 32,768
 
 
 class AllocationError(Exception):
     """The claim gets no address until something else changes, so it is not retried."""
 
     reason: ClassVar[str] = "AllocationFailed"
+
+
+class WriteRefusedError(AllocationError):
+    """The API server refuses a write for the claim, for a reason that does not pass by itself.
+
+    The text has the API server's words: they name the quota, the policy or the right that is
+    missing.
+    """
+
+    def __init__(self, error: ApiError) -> None:
+        super().__init__(
+            f"the API server refuses a write for this claim, which is tried again: "
+            f"{str(error)[:_WORDS]}"
+        )
+        self.error = error
 
 
 class ClusterNotFoundError(AllocationError):

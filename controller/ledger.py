@@ -4,9 +4,13 @@
 An address of a pool is taken while any of these is so:
 * an IPAddress object has it;
 * a claim with our finalizer says in its annotation that it was given it (a reservation);
-* it was chosen for a claim, and its IPAddress has not been seen yet (pending): whatever becomes of
-  the claim and its record meanwhile, the write that creates the object may be on its way;
+* it was chosen for a claim that is being served (pending);
+* the write that creates its IPAddress is under way (sent), whatever becomes of the claim and its
+  record meanwhile;
 * nobody knows whether such a write, of ours or of a former process, was applied (doubted).
+
+An IPAddress of a prefix pool has all sub-prefixes that it overlaps, though it may be larger or
+smaller than those that the pool hands out.
 
 All of it can be rebuilt from the API server, which is what a restart does: it doubts every record
 that has no IPAddress.
@@ -14,31 +18,29 @@ that has no IPAddress.
 
 from __future__ import annotations
 
-from collections import defaultdict
-from dataclasses import dataclass, field
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
-
-from sortedcontainers import SortedDict
 
 from ipam.allocator import Allocator
 from ipam.errors import ExhaustedError
+from ipam.notation import BITS, Address, Block, Network
 from ipam.offer import Offer
-from ipam.ranges import RangeSet
+from ipam.ranges import Range, RangeSet
 from kube.objects import ADDRESS_ANNOTATION
 
 from .errors import AllocationError, PoolExhaustedError, PoolNotReadyError
+from .line import Line
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Generator, Mapping
 
-    from ipam.notation import Address
     from kube.objects import Key, PoolKey
+
+    from .line import Age
 
 NO_POOL = "does not exist; its claims get addresses when it is created"
 """Why a pool that is not there hands out nothing, as the rest of a sentence."""
-
-Age = tuple[str, int]
-"""Sorts claims by creation: creationTimestamp, then resourceVersion."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,60 +53,6 @@ class Counts:
     out_of_range: int
 
 
-@dataclass(slots=True)
-class _Line:
-    """Claims that a pool could not serve; one leaves when it is reconciled again.
-
-    Flow:
-        waiting -> called, which is once for each chance to be served -> reconciled.
-    """
-
-    ages: dict[Key, Age] = field(default_factory=dict["Key", Age])
-    waiting: SortedDict[Age, Key] = field(default_factory=SortedDict[Age, "Key"])
-    called: SortedDict[Age, Key] = field(default_factory=SortedDict[Age, "Key"])
-    choosy: dict[Key, Address] = field(default_factory=dict["Key", "Address"])
-    """Those that ask for a certain address."""
-    callers: defaultdict[Address, set[Key]] = field(
-        default_factory=lambda: defaultdict["Address", set["Key"]](set)
-    )
-    """The choosy ones by their address."""
-
-    def __len__(self) -> int:
-        return len(self.ages)
-
-    def add(self, key: Key, age: Age, wanted: Address | None) -> None:
-        self.remove(key)
-        self.ages[key] = age
-        if wanted is None:
-            self.waiting[age] = key
-        else:
-            self.choosy[key] = wanted
-            self.callers[wanted].add(key)
-
-    def remove(self, key: Key) -> None:
-        if (age := self.ages.pop(key, None)) is None:
-            return
-        self.waiting.pop(age, None)
-        self.called.pop(age, None)
-        if (wanted := self.choosy.pop(key, None)) is not None:
-            self.callers[wanted].discard(key)
-            if not self.callers[wanted]:
-                del self.callers[wanted]
-
-    def older_than(self, age: Age) -> int:
-        """Return how many claims are in line for any address that are older."""
-        return self.waiting.bisect_left(age) + self.called.bisect_left(age)
-
-    def call(self, free: int) -> list[Key]:
-        """Return the oldest claims that were not called yet, as far as free addresses go."""
-        found: list[Key] = []
-        while self.waiting and len(self.called) < free:
-            age, key = self.waiting.popitem(0)
-            self.called[age] = key
-            found.append(key)
-        return found
-
-
 class Book:
     """One pool's addresses and their holders.
 
@@ -113,22 +61,25 @@ class Book:
         one event loop nothing comes between choosing and marking.
     """
 
-    def __init__(self, pool: PoolKey) -> None:
+    def __init__(self, pool: PoolKey, strays: Mapping[Key, str]) -> None:
+        """Begin a book; `strays` are IPAddresses that may be of any pool, and what is wrong."""
         self.pool = pool
         self.offer = Offer()
-        self.not_ready = NO_POOL
-        """Why nothing can be allocated, as the rest of a sentence; empty when all is well."""
-        self.line = _Line()
+        self._problem = NO_POOL  # of the pool itself
+        self._strays = strays
+        self._closed_by: dict[Key, str] = {}  # IPAddresses that cannot be read, and why
+        self.line = Line()
         self._allocator = Allocator(RangeSet())
-        self._objects: dict[Key, Address | None] = {}  # None: does not parse
+        self._objects: dict[Key, Network | None] = {}  # None: does not parse
         self._reserved: dict[Key, Address] = {}
         self._pending: dict[Key, Address] = {}
+        self._sent: dict[Key, Address] = {}
         self._doubted: dict[Key, frozenset[Address]] = {}
         self._holders: dict[Address, tuple[Key, ...]] = {}  # the first one has the better right
-        self._out_of_range = 0
+        self._outside: set[Key] = set()  # IPAddresses that are out of range
         self._unreadable: set[Key] = set()
         self._contended: set[Address] = set()  # those with more than one holder of any kind
-        self._freed: set[Address] = set()  # since the last call
+        self._freed: set[Block] = set()  # since the last call
 
     @property
     def idle(self) -> bool:
@@ -138,7 +89,12 @@ class Book:
     @property
     def awaits(self) -> bool:
         """Whether an IPAddress may be on its way."""
-        return bool(self._pending or self._doubted)
+        return bool(self._pending or self._sent or self._doubted)
+
+    @property
+    def not_ready(self) -> str:
+        """Why nothing can be allocated, as the rest of a sentence; empty when all is well."""
+        return self._problem or self.unknown_use
 
     @property
     def free(self) -> int:
@@ -154,7 +110,7 @@ class Book:
     def shared(self) -> dict[Address, list[Key]]:
         """Addresses that more than one IPAddress object has, and which; none of our making."""
         found = {
-            address: [key for key in self._holders[address] if self._objects.get(key) == address]
+            address: [key for key in self._holders[address] if self._has(key, address)]
             for address in self._contended
         }
         return {address: sorted(keys) for address, keys in found.items() if len(keys) > 1}
@@ -182,28 +138,31 @@ class Book:
     @property
     def counts(self) -> Counts:
         """The pool's numbers now."""
-        return Counts(self.offer.total, self.free, self.used, self._out_of_range)
+        return Counts(self.offer.total, self.free, self.used, len(self._outside))
 
-    def set_offer(self, offer: Offer, not_ready: str) -> None:
-        """Take over what the pool offers now."""
-        self.not_ready = not_ready
+    def set_offer(self, offer: Offer, problem: str) -> None:
+        """Take over what the pool offers now, and why it may hand out none of it."""
+        self._problem = problem
         if offer == self.offer:
             return
         self.offer = offer
-        slots = (self._slot(address) for address in self._holders)
-        self._allocator = Allocator(offer.slots, (slot for slot in slots if slot is not None))
-        self._out_of_range = sum(self._slot(item) is None for item in self._objects.values())
+        ranges = (self._range(address) for address in self._holders)
+        self._allocator = Allocator(offer.slots, (each for each in ranges if each))
+        self._outside = {key for key, item in self._objects.items() if self._is_outside(item)}
 
-    def set_object(self, key: Key, address: Address | None) -> None:
-        """Remember an IPAddress object; None is one whose address cannot be read."""
-        if key not in self._objects or self._objects[key] != address:
+    def set_object(self, key: Key, network: Network | None, problem: str = "") -> None:
+        """Remember an IPAddress object, with its address and size; None: its address is none.
+
+        A `problem` says why nobody knows what the object holds; until that ends, the pool hands
+        out nothing.
+        """
+        if key not in self._objects or self._objects[key] != network:
             self.remove_object(key)
-            self._objects[key] = address
-            self._out_of_range += self._slot(address) is None
-            if address is None:
-                self._unreadable.add(key)
-            self._hold(key, address)
-            self._put_objects_first(address)
+            self._add_object(key, network)
+        if problem:
+            self._closed_by[key] = problem
+        else:
+            self._closed_by.pop(key, None)
         self.cancel(key)  # what was on its way is here, or never will be: the name is taken
         self.settle(key)
 
@@ -211,10 +170,29 @@ class Book:
         """Forget an IPAddress object."""
         if key not in self._objects:
             return
-        address = self._objects.pop(key)
+        self._closed_by.pop(key, None)
         self._unreadable.discard(key)
-        self._out_of_range -= self._slot(address) is None
-        self._let_go(key, address)
+        self._outside.discard(key)
+        network = self._objects[key]
+        if network is None:
+            del self._objects[key]
+            return
+        with self._changing(address := _address(network)):
+            del self._objects[key]
+            self._drop_holder(key, address)
+        self._set_free(network)
+
+    def _add_object(self, key: Key, network: Network | None) -> None:
+        if self._is_outside(network):
+            self._outside.add(key)
+        if network is None:
+            self._objects[key] = None
+            self._unreadable.add(key)
+            return
+        with self._changing(address := _address(network)):
+            self._objects[key] = network
+            self._add_holder(key, address)
+            self._put_objects_first(address)
 
     def set_reservation(self, key: Key, address: Address | None) -> None:
         """Remember what a claim's record says; None is no record, or none that counts."""
@@ -233,12 +211,23 @@ class Book:
     def settle(self, key: Key) -> None:
         """Forget all doubts about a claim: its IPAddress exists, or surely does not."""
         for address in self._doubted.pop(key, ()):
-            self._freed.add(address)  # others may have a title that was not good enough before
+            self._set_free(
+                _alone(address)
+            )  # others may have a title that was not good enough before
             self._let_go(key, address)
 
     def holds_first(self, key: Key, address: Address) -> bool:
         """Say whether nobody has a better right to an address that a claim holds."""
-        return self._holders.get(address, ())[:1] == (key,)
+        return self._holders.get(address, ())[:1] == (key,) and not self._is_overlapped(address)
+
+    def send(self, key: Key, address: Address) -> None:
+        """Remember that the IPAddress of a claim is being created, until `answered`."""
+        self._sent[key] = address
+        self._hold(key, address)
+
+    def answered(self, key: Key) -> None:
+        """Forget that: it exists, surely does not, or is doubted."""
+        self._let_go(key, self._sent.pop(key, None))
 
     def cancel(self, key: Key) -> None:
         """Forget a choice: its IPAddress exists, or surely does not."""
@@ -248,8 +237,10 @@ class Book:
         """Forget what a claim holds that is gone.
 
         Its IPAddress object counts until it goes too, and so does one that may be on its way.
+        Before that was sent, a choice is nothing.
         """
         self.line.remove(key)
+        self.cancel(key)
         self.set_reservation(key, None)
 
     def choose(self, key: Key, age: Age, wanted: Address | None, *, settle: bool) -> Address:
@@ -264,11 +255,12 @@ class Book:
             AllocationError: there is none for this claim now; it waits from here on.
         """
         try:
-            if self.not_ready:
-                raise PoolNotReadyError(self.pool, self.not_ready)
+            if not_ready := self.not_ready:
+                raise PoolNotReadyError(self.pool, not_ready)
             chosen = self._still_pending(key, wanted)
             address = chosen or self._choose(key, age, wanted, settle=settle)
         except AllocationError:
+            self.cancel(key)
             self.line.add(key, age, None if settle else wanted)
             raise
         self._pending[key] = address
@@ -284,8 +276,7 @@ class Book:
         if self.not_ready:
             return []
         freed, self._freed = self._freed, set()
-        choosy = (key for address in freed for key in self.line.callers.get(address, ()))
-        return [*self.line.call(self.free), *sorted(choosy, key=self.line.ages.__getitem__)]
+        return [*self.line.call(self.free), *self.line.asking_for(freed)]
 
     def _still_pending(self, key: Key, wanted: Address | None) -> Address | None:
         """Return what was chosen for a claim before, if it may still have it, and wants it."""
@@ -305,15 +296,17 @@ class Book:
             return self._lowest(age)
         first, *_ = holders = self._holders.get(wanted, (key,))
         doubted = any(wanted in self._doubted.get(other, ()) for other in {*holders} - {key})
-        if self._slot(wanted) is not None and first == key and not doubted:
+        overlapped = self._is_overlapped(wanted)
+        if self._slot(wanted) is not None and first == key and not (doubted or overlapped):
             return wanted
         if settle:
             return self._lowest(age)
-        problem = (
-            f"is not one that {self.pool} may hand out"
-            if self._slot(wanted) is None
-            else f"is in use by claim {min({*holders} - {key})}"  # the same one after a restart
-        )
+        if self._slot(wanted) is None:
+            problem = f"is not one that {self.pool} may hand out"
+        elif overlapped:
+            problem = f"overlaps {self._overlapping(wanted)}"
+        else:
+            problem = f"is in use by claim {min({*holders} - {key})}"  # the same after a restart
         advice = f"remove the annotation {ADDRESS_ANNOTATION} to get another one"
         raise AllocationError(f"address {wanted} {problem}; {advice}")
 
@@ -326,41 +319,133 @@ class Book:
             raise PoolExhaustedError(self.pool)
         return self.offer.address(slot)
 
-    def _slot(self, address: Address | None) -> int | None:
-        return self.offer.slot(address) if address else None
+    def _slot(self, address: Address) -> int | None:
+        return self.offer.slot(address)
 
-    def _hold(self, key: Key, address: Address | None) -> None:
-        """Add a holder, and mark the address as taken."""
-        if address is not None and key not in (holders := self._holders.get(address, ())):
-            self._holders[address] = (*holders, key)
-            if holders:
-                self._contended.add(address)
-            slot = self._slot(address)
-            if slot is not None and self._allocator.is_free(slot):
-                self._allocator.take(slot)
+    def _is_outside(self, network: Network | None) -> bool:
+        """Say whether an IPAddress object has what the pool would not hand out."""
+        return network is None or not self.offer.hands_out(network)
 
-    def _put_objects_first(self, address: Address | None) -> None:
-        """Give those with an IPAddress object the better right, as a restart would."""
-        if address is not None:
-            holders = self._holders[address]
-            self._holders[address] = tuple(
-                sorted(holders, key=lambda key: self._objects.get(key) != address)
-            )
+    def _has(self, key: Key, address: Address) -> bool:
+        """Say whether the IPAddress object of this name has an address."""
+        network = self._objects.get(key)
+        return network is not None and _address(network) == address
+
+    def _range(self, address: Address) -> Range | None:
+        """Return the slots that the holders of an address have: those of the largest object."""
+        if (holders := self._holders.get(address)) is None:
+            return None
+        slot = self._slot(address)
+        objects = (self._objects[key] for key in holders if self._has(key, address))
+        largest = min((each for each in objects if each), key=_length, default=None)
+        if largest is not None and (overlapped := self.offer.overlapped(largest)):
+            return overlapped
+        return None if slot is None else (slot, slot)
+
+    @contextmanager
+    def _changing(self, address: Address) -> Generator[None]:
+        """Let the allocator follow what the holders of an address have after the block."""
+        before = self._range(address)
+        yield
+        after = self._range(address)
+        if before == after:
+            return
+        if after:
+            self._allocator.take(*after)
+        if before:
+            self._allocator.give_back(*before)
+
+    def _is_overlapped(self, address: Address) -> bool:
+        """Say whether an IPAddress with another address has a part of what a claim holds here."""
+        slot = self._slot(address)
+        if slot is None:
+            return False
+        held = address in self._holders
+        return self._allocator.is_shared(slot) if held else not self._allocator.is_free(slot)
+
+    def _overlapping(self, address: Address) -> str:
+        """Say which IPAddress overlaps an allocation; the same one after a restart."""
+        slot = self._slot(address)
+        assert slot is not None
+        key, network = min(
+            (key, network)
+            for key in self._outside
+            if (network := self._objects[key]) and _address(network) != address
+            if (taken := self.offer.overlapped(network)) and taken[0] <= slot <= taken[1]
+        )
+        return f"IPAddress {key}, which has {_address(network)}/{network.length}"
+
+    @property
+    def unknown_use(self) -> str:
+        """Why nobody knows which addresses are in use; empty where that is known."""
+        strays = (each for each in self._strays.items() if self._may_be_here(each[0]))
+        key, problem = min((*self._closed_by.items(), *strays), default=("", ""))
+        if not problem:
+            return ""
+        return (
+            f"hands out nothing, since IPAddress {key} cannot be read, so the address that it has "
+            f"is not known: {problem}; correct or delete that IPAddress"
+        )
+
+    def _may_be_here(self, stray: Key) -> bool:
+        return self.pool.namespace in ("", stray.namespace)
+
+    def _hold(self, key: Key, address: Address) -> None:
+        """Add a holder, and mark what it has as taken."""
+        with self._changing(address):
+            self._add_holder(key, address)
 
     def _let_go(self, key: Key, address: Address | None) -> None:
         """Take a holder away unless it has another title; the last one frees the address."""
-        titles = (self._objects, self._reserved, self._pending)
-        if address is None or any(title.get(key) == address for title in titles):
-            return
-        if address in self._doubted.get(key, ()):
+        if address is not None:
+            with self._changing(address):
+                self._drop_holder(key, address)
+
+    def _add_holder(self, key: Key, address: Address) -> None:
+        if key not in (holders := self._holders.get(address, ())):
+            self._holders[address] = (*holders, key)
+            if holders:
+                self._contended.add(address)
+
+    def _put_objects_first(self, address: Address) -> None:
+        """Give those with an IPAddress object the better right, as a restart would."""
+        holders = self._holders[address]
+        self._holders[address] = tuple(sorted(holders, key=lambda key: not self._has(key, address)))
+
+    def _drop_holder(self, key: Key, address: Address) -> None:
+        if self._has_title(key, address):
             return
         left = tuple(holder for holder in self._holders.get(address, ()) if holder != key)
-        self._freed.add(address)  # also where somebody is left, who may have it now
+        self._set_free(_alone(address))  # also where somebody is left, who may have it now
         if len(left) <= 1:
             self._contended.discard(address)
         if left:
             self._holders[address] = left
-            return
-        self._holders.pop(address, None)
-        if (slot := self._slot(address)) is not None:
-            self._allocator.give_back(slot)
+        else:
+            self._holders.pop(address, None)
+
+    def _has_title(self, key: Key, address: Address) -> bool:
+        """Say whether there is any reason why an address is a claim's."""
+        titles = (self._reserved, self._pending, self._sent)
+        return (
+            self._has(key, address)
+            or any(title.get(key) == address for title in titles)
+            or address in self._doubted.get(key, ())
+        )
+
+    def _set_free(self, network: Network) -> None:
+        """Remember that who asks for an allocation that this overlapped may have it now."""
+        first = network.first - network.first % self.offer.step
+        self._freed.add(Block(network.family, first, network.last))
+
+
+def _address(network: Network) -> Address:
+    return Address(network.family, network.value)
+
+
+def _alone(address: Address) -> Network:
+    return Network(*address, BITS[address.family])
+
+
+def _length(network: Network) -> int:
+    return network.length

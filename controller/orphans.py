@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from kube.client import pages
 from kube.objects import Key
 from kube.workers import Again, Done, Outcome
 
@@ -63,21 +64,32 @@ class Orphans:
         if self._paused(address):
             return Again(PAUSED_SECONDS)
         left = self._since.setdefault(key, self._clock()) + ORPHAN_SECONDS - self._clock()
-        if left > 0 and not self._moved(address):
+        if left > 0 and not self._forsaken(address):
             return Again(left)
         self.forget(key)
-        if abandoned(address, await self._state.claims.fetch(self._api, key)):
+        if abandoned(address, await self._claim(key)):
             await self._addresses.let_go(address)
             log.info("orphaned address released", object=str(key), address=address.spec.address)
         return Done()
 
-    def _moved(self, address: capi.Address) -> bool:
-        """Say whether the claim of an address is in another cluster, so that nobody brings it back.
+    async def _claim(self, key: Key) -> capi.Claim | None:
+        """Ask the API server for a claim, by a list of it alone.
+
+        A 404 would not do: that is what a path says, too, that is not served for a moment.
+        """
+        resource = self._state.contract.claims
+        async for page in pages(self._api, resource, key.namespace, key.name):
+            for item in page.items or ():
+                return self._state.claims.observe(bytes(item))
+        return None
+
+    def _forsaken(self, address: capi.Address) -> bool:
+        """Say whether nobody brings the claim of an address back.
 
         `clusterctl move` deletes the addresses of namespaced pools itself, those of global pools
         it leaves behind.  By now the garbage collector may have taken the claim off their owners.
         """
-        return self._state.moved.get(address.metadata.key) == address.metadata.uid
+        return self._state.forsaken.get(address.metadata.key) == address.metadata.uid
 
     def _paused(self, address: capi.Address) -> bool:
         """Say whether the Cluster or the pool of an address without a claim is to be left alone."""

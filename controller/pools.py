@@ -194,6 +194,8 @@ def _verdict(pool: pools.Pool, book: Book) -> Verdict:
         return Verdict(ok=False, reason=PAUSED, message=text)
     if book.not_ready:
         reason = "InvalidSpec" if book.offer.problems else "NoAddresses"
+        if book.unknown_use:
+            reason = "UnreadableAddress"
         return Verdict(ok=False, reason=reason, message=f"pool {book.not_ready}")
     if shared := book.shared:
         return Verdict(ok=True, reason="DuplicateAddress", message=_duplicates(shared))

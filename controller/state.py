@@ -6,25 +6,28 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import defaultdict
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 import structlog
 
 from ipam.errors import NotationError
-from ipam.notation import Address, parse_address
+from ipam.notation import BITS, Address, Network, parse_address
 from kube import capi, pools
 from kube.client import REQUEST_SECONDS
 from kube.objects import Key, PoolKey
 from kube.tasks import in_pieces
 
-from .ledger import NO_POOL, Age, Book
+from .ledger import NO_POOL, Book
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Generator, Iterator
 
     from ipam.offer import Offer
     from kube.cache import Cache
     from kube.caches import Caches
+
+    from .line import Age
 
 log = structlog.get_logger(__name__)
 
@@ -71,8 +74,11 @@ class State:
         """Claims of which nobody knows whether the IPAddress that was on its way exists."""
         self.on_settled: Callable[[PoolKey], None] = _ignore
         """Is told of a pool where that is known again."""
-        self.moved: dict[Key, str] = {}
-        """Uids of IPAddresses that are still here though their claim is in another cluster."""
+        self.forsaken: dict[Key, str] = {}
+        """Uids of IPAddresses whose claim is gone, and that nobody brings back: `clusterctl` has
+        moved it to another cluster, or it went while its IPAddress was created."""
+        self.strays: dict[Key, str] = {}
+        """IPAddresses that may be of any pool, since it cannot be read of which, and why."""
         self._ages: dict[Key, Age] = {}
 
     @property
@@ -97,9 +103,9 @@ class State:
     def book(self, key: PoolKey) -> Book:
         """Return the book of a pool, which may be one that does not exist (yet)."""
         if key not in self.books:
-            self.books[key] = Book(key)
+            self.books[key] = book = Book(key, self.strays)
             if key.kind not in self.caches.pools:
-                self.books[key].not_ready = self.caches.global_pools_closed
+                book.set_offer(book.offer, self.caches.global_pools_closed)
         return self.books[key]
 
     def age(self, claim: capi.Claim) -> Age:
@@ -158,9 +164,14 @@ class State:
             self.book(old.pool).remove_object(old.metadata.key)
             self._drop_if_idle(old.pool)
         if old and new is None:
-            self.moved.pop(old.metadata.key, None)
+            self.forsaken.pop(old.metadata.key, None)
+        if old:
+            self.strays.pop(old.metadata.key, None)
+        problem = new.problem if isinstance(new, capi.UnreadableAddress) else ""
         if new and new.pool:
-            self.book(new.pool).set_object(new.metadata.key, parsed(new))
+            self.book(new.pool).set_object(new.metadata.key, held(new), problem)
+        elif new and problem:
+            self.strays[new.metadata.key] = problem
 
     def set_claim(self, old: capi.Claim | None, new: capi.Claim | None) -> None:
         """Bring the books and the indices up to date with a claim."""
@@ -168,7 +179,10 @@ class State:
             self._ages.pop(old.metadata.key, None)
             left = self.addresses.get(old.metadata.key)
             if left and old.metadata.annotations.moved is not None:
-                self.moved[old.metadata.key] = left.metadata.uid
+                self.forsaken[old.metadata.key] = left.metadata.uid
+        if old and (new is None or new.cluster_name != old.cluster_name):
+            cluster = Key(old.metadata.namespace, old.cluster_name)
+            _discard(self.claims_of_cluster, cluster, old.metadata.key)
         if old and (new is None or _identity(new) != _identity(old)):
             self._forget(old)
         if new and new.pool:
@@ -180,15 +194,20 @@ class State:
             self.book(new.pool).set_reservation(key, reservation(new))
 
     def _forget(self, claim: capi.Claim) -> None:
-        key = claim.metadata.key
-        _discard(self.claims_of_cluster, Key(key.namespace, claim.cluster_name), key)
         if claim.pool:
-            _discard(self.claims_of_pool, claim.pool, key)
-            self.book(claim.pool).forget_claim(key)
-            if (chosen := self.book(claim.pool).pending.get(key)) is not None:
-                self.unsettle(key, claim.pool, chosen)
-                self.book(claim.pool).cancel(key)
+            _discard(self.claims_of_pool, claim.pool, claim.metadata.key)
+            self.book(claim.pool).forget_claim(claim.metadata.key)
             self._drop_if_idle(claim.pool)
+
+    @contextmanager
+    def sending(self, key: Key, pool: PoolKey, address: Address) -> Generator[None]:
+        """Hold an address while the block creates the IPAddress of a claim."""
+        self.book(pool).send(key, address)
+        try:
+            yield
+        finally:
+            self.book(pool).answered(key)
+            self._drop_if_idle(pool)
 
     def unsettle(self, key: Key, pool: PoolKey, address: Address) -> None:
         """Remember that the IPAddress of a claim may be on its way, with this address."""
@@ -219,8 +238,8 @@ def _ignore(_pool: PoolKey) -> None:
 
 
 def _identity(claim: capi.Claim) -> tuple[object, ...]:
-    """Return what a claim is filed under."""
-    return claim.metadata.uid, claim.pool, claim.cluster_name
+    """Return what a claim has its address for."""
+    return claim.metadata.uid, claim.pool
 
 
 def _discard(index: defaultdict[K, set[Key]], name: K, key: Key) -> None:
@@ -258,12 +277,21 @@ def wanted(claim: capi.Claim) -> Address | None:
     return parse(text) if text else None
 
 
-def parsed(address: capi.Address) -> Address | None:
-    """Return the address of an IPAddress object; one made by hand may hold anything."""
+def held(address: capi.Address) -> Network | None:
+    """Return what an IPAddress object has; one made by hand may hold anything.
+
+    Flow:
+        In an IP pool that is its address, and the prefix length is that of the subnet.  In a prefix
+        pool it is a network; without a length that fits it is the address alone.
+    """
     found = parse(address.spec.address)
     if found is None:
         log.warning("IPAddress cannot be read", object=str(address.metadata.key))
-    return found
+        return None
+    length, bits = address.spec.prefix, BITS[found.family]
+    of_prefixes = address.pool is not None and address.pool.kind in pools.PREFIX_KINDS
+    fits = of_prefixes and length is not None and 0 <= length <= bits
+    return Network(*found, length if fits and length is not None else bits)
 
 
 def parse(text: str) -> Address | None:

@@ -3,7 +3,6 @@
 
 * NotationError (a ValueError)
 * ExhaustedError
-* UnavailableError
 """
 
 from .texts import quoted
@@ -20,11 +19,3 @@ class NotationError(ValueError):
 
 class ExhaustedError(Exception):
     """The allocator has no free address."""
-
-
-class UnavailableError(Exception):
-    """One certain address is asked for, and it is in use or not offered at all."""
-
-    def __init__(self, address: int) -> None:
-        super().__init__(f"address {address:#x} is not free")
-        self.address = address

@@ -16,13 +16,14 @@ from .notation import (
     V6,
     Address,
     Block,
+    Network,
     format_address,
     parse_address,
     parse_entry,
     parse_network,
     subnet_first,
 )
-from .ranges import RangeSet
+from .ranges import Range, RangeSet
 from .texts import quoted
 
 
@@ -68,6 +69,17 @@ class Offer:
         if address.family != self.family or rest or number not in self.slots:
             return None
         return number
+
+    def hands_out(self, network: Network) -> bool:
+        """Say whether a network is one of the allocations: its address, and its size."""
+        size = 1 << (BITS[network.family] - network.length)
+        return size == self.step and self.slot(Address(network.family, network.value)) is not None
+
+    def overlapped(self, network: Network) -> Range | None:
+        """Return the numbers of all allocations that a network overlaps, offered or not."""
+        if network.family != self.family:
+            return None
+        return network.first // self.step, network.last // self.step
 
     def address(self, slot: int) -> Address:
         """Return the first address of an allocation."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -45,6 +46,15 @@ class RangeSet:
         """Say whether any integer from `first` to `last` is in the set, in O(log n)."""
         at = bisect_right(self.ranges, last, key=_first) - 1
         return at >= 0 and first <= self.ranges[at][1]
+
+    def within(self, first: int, last: int) -> Iterator[Range]:
+        """Yield the parts of the set that are from `first` to `last`."""
+        at = max(bisect_right(self.ranges, first, key=_first) - 1, 0)
+        for start, end in islice(self.ranges, at, None):
+            if start > last:
+                return
+            if end >= first:
+                yield max(start, first), min(end, last)
 
     def __sub__(self, other: RangeSet) -> RangeSet:
         return RangeSet(tuple(_difference(self.ranges, other.ranges)))

@@ -109,7 +109,7 @@ class Cache(Generic[T]):
         self.skipped = 0
         """Objects that could not be read, each once until it can be read again."""
         self.unreadable: set[Key] = set()
-        """Objects that exist and cannot be read, so the copy lacks them."""
+        """Objects that exist and of which nothing can be read, so the copy lacks them."""
         self.heartbeat = Heartbeat(f"the watch of {resource.plural}")
         """Of `follow`."""
         self._handlers: list[Handler[T]] = []
@@ -117,6 +117,7 @@ class Cache(Generic[T]):
         self._request = f"{resource.plural} {namespace}".rstrip()
         self.namespace = namespace
         """The only one that it has a copy of; empty: all."""
+        self._kind = kind
         self._decoder = msgspec.json.Decoder(kind)
         self._objects: dict[Key, T] = {}
         self._revision = 0  # up to where the watch has told us everything
@@ -304,7 +305,7 @@ class Cache(Generic[T]):
     def observe(self, answer: bytes) -> T:
         """Take over the object that a write of ours answered, and return it."""
         try:
-            item = self._decoder.decode(answer)
+            item = self._whole_or_part(answer)
         except (msgspec.DecodeError, ValueError) as error:
             problem = f"an answer that cannot be read: {error}"
             raise UnreachableError(self._request, problem) from error
@@ -491,7 +492,7 @@ class Cache(Generic[T]):
     def _decode(self, raw: msgspec.Raw) -> T | Key:
         """Read an object; of one that cannot be read, counted and reported, return the name."""
         try:
-            item = self._decoder.decode(raw)
+            item = self._whole_or_part(raw)
         except (msgspec.ValidationError, ValueError) as error:
             key = decode(raw, Object, self._request).metadata.key
             if key not in self.unreadable:  # each proof of freshness lists it again
@@ -501,6 +502,16 @@ class Cache(Generic[T]):
             return key
         item.share(self._same)
         return item
+
+    def _whole_or_part(self, raw: bytes | msgspec.Raw) -> T:
+        """Decode an object, or what can be read of it where that is of use."""
+        try:
+            return self._decoder.decode(raw)
+        except msgspec.ValidationError as error:
+            if (part := self._kind.salvage(bytes(raw))) is None:
+                raise
+            log.warning("object read in part", resource=self.resource.plural, error=str(error))
+            return part
 
     def _put(self, item: T) -> None:
         key = item.metadata.key

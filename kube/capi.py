@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, ClassVar, NoReturn
+from typing import TYPE_CHECKING, ClassVar, NoReturn, TypeVar
 
 import msgspec
 from msgspec.structs import force_setattr
@@ -31,11 +31,13 @@ from .objects import (
     Struct,
     TypedReference,
 )
-from .pools import KINDS
+from .pools import KINDS, PREFIX_KINDS
 from .resources import GroupVersionResource
 
 if TYPE_CHECKING:
     from .client import Api
+
+T = TypeVar("T")
 
 CLUSTER_GROUP = "cluster.x-k8s.io"
 
@@ -122,6 +124,85 @@ class Address(Object, frozen=True):
     def pool(self) -> PoolKey | None:
         """The pool it is from, where that is one of our kinds."""
         return pool_of(self.spec.pool_ref, self.metadata.namespace)
+
+    @override
+    @classmethod
+    def salvage(cls, raw: bytes) -> Address:
+        """Read each field by itself, so that a bad one does not set its address free.
+
+        What is null is absent.
+        """
+        return _salvaged(raw)
+
+
+class UnreadableAddress(Address, frozen=True):
+    """An IPAddress of which nobody knows what it has: its pool or its address cannot be read.
+
+    `spec.pool_ref` is empty where the former is so.
+    """
+
+    problem: str = ""
+    """Which field cannot be read, and why."""
+
+
+_NOTHING = msgspec.Raw(b"null")
+
+
+class _RawAddressSpec(Struct, frozen=True):
+    """The fields of an AddressSpec, unread."""
+
+    claim_ref: msgspec.Raw = _NOTHING
+    pool_ref: msgspec.Raw = _NOTHING
+    address: msgspec.Raw = _NOTHING
+    prefix: msgspec.Raw = _NOTHING
+    gateway: msgspec.Raw = _NOTHING
+
+
+class _RawAddress(Object, frozen=True):
+    spec: msgspec.Raw = _NOTHING
+
+
+class _LooseReference(Struct, frozen=True):
+    """A TypedReference in which null is absent."""
+
+    api_group: str | None = None
+    kind: str | None = None
+    name: str | None = None
+
+
+def _salvaged(raw: bytes) -> Address:
+    """Return what can be read of an IPAddress.
+
+    Raises:
+        msgspec.ValidationError: its metadata cannot be read.
+    """
+    whole = msgspec.json.decode(raw, type=_RawAddress)
+    problems: dict[str, str] = {}
+
+    def read(name: str, part: msgspec.Raw, kind: type[T]) -> T | None:
+        try:
+            return msgspec.json.decode(part, type=kind | None)
+        except msgspec.ValidationError as error:
+            problems[name] = f"{name}: {error}"
+            return None
+
+    spec = read("spec", whole.spec, _RawAddressSpec) or _RawAddressSpec()
+    pool = read("spec.poolRef", spec.pool_ref, _LooseReference) or _LooseReference()
+    read_spec = AddressSpec(
+        claim_ref=read("spec.claimRef", spec.claim_ref, NameReference) or NameReference(),
+        pool_ref=TypedReference(
+            api_group=pool.api_group, kind=pool.kind or "", name=pool.name or ""
+        ),
+        address=read("spec.address", spec.address, str) or "",
+        prefix=read("spec.prefix", spec.prefix, int),
+        gateway=read("spec.gateway", spec.gateway, str) or "",
+    )
+    decisive = ["spec", "spec.poolRef", "spec.address"]
+    if pool.kind in PREFIX_KINDS:
+        decisive.append("spec.prefix")
+    if problem := "; ".join(problems[name] for name in decisive if name in problems):
+        return UnreadableAddress(metadata=whole.metadata, spec=read_spec, problem=problem)
+    return Address(metadata=whole.metadata, spec=read_spec)
 
 
 class ClusterSpec(Struct, frozen=True):

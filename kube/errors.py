@@ -50,6 +50,22 @@ class ApiError(KubeError):
         self.reason = reason
         self.message = message
 
+    @property
+    def lasting(self) -> bool:
+        """Whether the same request will be refused again, until somebody changes something else."""
+        return self.status in _LASTING
+
+
+_LASTING = frozenset(
+    {
+        HTTPStatus.BAD_REQUEST,  # admission webhooks choose this one too
+        HTTPStatus.FORBIDDEN,  # quotas and policies, too
+        HTTPStatus.METHOD_NOT_ALLOWED,
+        HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+        HTTPStatus.UNPROCESSABLE_ENTITY,
+    }
+)
+
 
 class UnauthorizedError(ApiError):
     """The token or certificate has ended, or is nobody's."""

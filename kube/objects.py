@@ -8,10 +8,13 @@ field has a default: a cache must take whatever is stored.
 from __future__ import annotations
 
 from collections.abc import Hashable
-from typing import NamedTuple, TypeVar, cast
+from typing import TYPE_CHECKING, NamedTuple, TypeVar, cast
 
 import msgspec
 from msgspec.structs import force_setattr
+
+if TYPE_CHECKING:
+    from typing import Self
 
 PAUSED_ANNOTATION = "cluster.x-k8s.io/paused"
 """CAPI: whoever reconciles the object shall leave it alone, whatever the value."""
@@ -169,6 +172,14 @@ class Object(Struct, frozen=True):
     """Any object."""
 
     metadata: Meta
+
+    @classmethod
+    def salvage(cls, raw: bytes) -> Self | None:  # noqa: ARG003 - kinds that can do it read it
+        """Return what can be read of an object that does not decode as a whole.
+
+        None where that is of no use: it is skipped then.
+        """
+        return None
 
     def share(self, same: Same) -> None:
         """Keep once what many objects have alike; equal it stays."""

@@ -306,7 +306,7 @@ async def test_an_address_whose_claim_was_moved_to_another_cluster_is_released_a
     assert await claims.reconcile(WEB) == Done()
 
     assert world.address() == {}
-    assert claims._state.moved == {}
+    assert claims._state.forsaken == {}
 
 
 async def test_a_claim_that_came_back_unseen_keeps_its_address(world: World) -> None:

@@ -79,6 +79,12 @@ class Cluster(FakeApi):
         conditions = claim.get("status", {}).get("conditions", [])
         return str(conditions[0]["message"]) if conditions else ""
 
+    def ready_of_pool(self) -> str:
+        """Return the reason of the pool's Ready condition."""
+        pool = self.read(POOLS, "default", "blue") or {}
+        conditions: list[Json] = pool.get("status", {}).get("conditions", [])
+        return str(conditions[0]["reason"]) if conditions else ""
+
     def owner(self, *, paused: bool, **annotations: str) -> None:
         """Write the Cluster `c`."""
         meta: Json = {"name": "c", "namespace": "default", "annotations": annotations}
@@ -320,3 +326,55 @@ async def test_a_pool_with_many_claims_that_changes_leaves_others_their_turns(
     waking.cancel()
 
     assert max(after - before for before, after in itertools.pairwise([0, *queued])) <= PIECE
+
+
+UNREADABLE = {
+    "its address": {"poolRef": {"apiGroup": POOLS.group, "kind": POOLS.kind, "name": "blue"}},
+    "its pool": {"poolRef": 7},
+}
+
+
+@pytest.mark.parametrize("what", list(UNREADABLE))
+@pytest.mark.parametrize("before", [False, True])
+async def test_an_ipaddress_that_cannot_be_read_closes_its_pool_until_it_is_corrected(
+    what: str, *, before: bool
+) -> None:
+    api = Cluster()
+    api.pool("10.0.0.5-10.0.0.6")
+    meta = {"name": "broken", "namespace": "default"}
+    broken: Json = {"metadata": meta, "spec": UNREADABLE[what] | {"address": 5}}
+    if before:
+        api.put(CONTRACT.addresses, broken)
+    async with at_work(api):
+        if not before:
+            api.claim("first")
+            await until(lambda: api.reason("first") == "Ready")
+            api.put(CONTRACT.addresses, broken)
+            await until(lambda: api.ready_of_pool() == "UnreadableAddress")
+        api.claim("web", 2)
+        await until(lambda: api.reason("web") == "PoolNotReady")
+        assert "IPAddress default/broken cannot be read" in api.message("web")
+        await until(lambda: api.ready_of_pool() == "UnreadableAddress")
+
+        spec = UNREADABLE["its address"] | {"address": "10.0.0.6"}
+        api.put(
+            CONTRACT.addresses,
+            (api.read(CONTRACT.addresses, "default", "broken") or {}) | {"spec": spec},
+        )
+        await until(lambda: api.reason("web") == ("Ready" if before else "PoolExhausted"))
+
+
+async def test_claims_that_wait_in_a_full_pool_hear_that_it_cannot_be_told_what_is_in_use(
+    cluster: Cluster,
+) -> None:
+    cluster.claim("holder", 1)
+    cluster.claim("waits", 2)
+    await until(lambda: cluster.reason("waits") == "PoolExhausted")
+
+    spec = UNREADABLE["its address"] | {"address": 5}
+    meta = {"name": "broken", "namespace": "default"}
+    cluster.put(CONTRACT.addresses, {"metadata": meta, "spec": spec})
+    await until(lambda: cluster.reason("waits") == "PoolNotReady")
+
+    cluster.remove(CONTRACT.addresses, "default", "broken")
+    await until(lambda: cluster.reason("waits") == "PoolExhausted")

@@ -6,11 +6,13 @@ from collections.abc import Callable, Iterator
 import hypothesis
 import pytest
 from interleaving.machine import CLAIM_KEYS, Interleavings
+from interleaving.steps import START
 from interleaving.wire import ADDRESSES, CLAIMS
 from interleaving.world import BLUE
 
 from controller.state import RELEASE_FINALIZER
-from kube.objects import ADDRESS_ANNOTATION, ADDRESS_FOR_ANNOTATION, Key
+from kube.errors import NotFoundError
+from kube.objects import ADDRESS_ANNOTATION, ADDRESS_FOR_ANNOTATION, Key, PoolKey
 
 TestInterleavings = Interleavings.TestCase
 TestInterleavings.settings = hypothesis.settings(stateful_step_count=60)
@@ -245,3 +247,109 @@ def test_a_claim_that_waits_for_what_another_holds_is_called_when_that_goes(
     story.everything_comes_to_rest()
 
     assert given(story, A) == "10.0.0.2"
+
+
+# ---- a claim that is deleted while it is being served ----
+
+
+def serves_a(story: Interleavings, steps: int) -> None:
+    """Let a worker begin with claim `a`: 1 the record is sent, 2 stored, 3 create sent, 4 made."""
+    story.process.hear(BLUE.resource.plural)
+    story.process.hear(CLAIMS.plural)
+    story.a_worker_goes_some_steps(0, steps)
+
+
+@pytest.mark.parametrize("steps", [1, 2])
+def test_a_claim_that_goes_before_its_address_is_sent_for_withholds_nothing(
+    story: Interleavings, steps: int
+) -> None:
+    serves_a(story, steps)
+    story.a_claim_is_lost(A)  # without its finalizer, or though it has that
+    story.process.hear(CLAIMS.plural)
+    for number in (0, 1, 1):
+        story.a_worker_finishes_what_it_has(number)
+
+    assert (given(story, A), given(story, B)) == ("", "10.0.0.1")
+    assert not story.process.state.unsettled
+
+
+def test_nothing_is_made_for_a_claim_whose_deletion_began_meanwhile(story: Interleavings) -> None:
+    serves_a(story, 2)
+    story.a_claim_is_deleted(A)
+    story.process.hear(CLAIMS.plural)
+
+    story.everything_comes_to_rest()
+
+    assert ("create", ADDRESSES.plural, A.name) not in story.server.writes
+    assert story.server.find(CLAIMS, A) is None
+
+
+def test_a_claim_that_goes_while_its_address_is_made_withholds_it_until_the_answer(
+    story: Interleavings,
+) -> None:
+    serves_a(story, 3)  # the create is on its way
+    story.a_claim_is_lost(A)
+    story.process.hear(CLAIMS.plural)
+    story.a_worker_finishes_what_it_has(1)
+    assert given(story, B) == "10.0.0.2"
+
+    story.a_request_fails(0, "422")
+
+    assert story.process.state.book(PoolKey(*BLUE)).free == 1
+    assert not story.process.state.unsettled
+
+
+@pytest.mark.parametrize("heard", [False, True])
+def test_what_was_made_for_a_claim_that_is_gone_is_released_at_once(
+    story: Interleavings, *, heard: bool
+) -> None:
+    serves_a(story, 4)  # the IPAddress is made, and the answer is on its way
+    story.a_claim_is_lost(A)
+    if heard:
+        story.process.hear(CLAIMS.plural)
+
+    story.a_worker_finishes_what_it_has(0)
+    story.everything_comes_to_rest()
+
+    assert story.server.find(ADDRESSES, A) is None
+    assert story.clock() == START
+
+
+def test_what_was_made_for_a_claim_that_is_gone_is_its_successors(story: Interleavings) -> None:
+    serves_a(story, 4)
+    story.a_claim_is_lost(A)
+    story.a_worker_goes_some_steps(0, 2)  # the status finds no claim
+    story.a_claim_is_created(A, BLUE, "", cluster=False)
+    story.everything_comes_to_rest()
+
+    assert given(story, A) == "10.0.0.1"
+
+
+def test_a_404_that_says_nothing_of_the_claim_releases_nothing(story: Interleavings) -> None:
+    serves_a(story, 5)  # the status is on its way
+    story.process.workers[0].go(NotFoundError(404, "NotFound", "404 page not found", "PATCH"))
+
+    story.everything_comes_to_rest()
+
+    assert given(story, A) == "10.0.0.1"
+    address = story.server.find(ADDRESSES, A) or {}
+    assert "deletionTimestamp" not in address["metadata"]
+
+
+def test_a_create_that_was_looked_for_too_early_is_looked_for_again(story: Interleavings) -> None:
+    sends_a_create_that_is_delayed(story)
+    story.a_claim_is_lost(A)
+    story.clock.pass_(0.1)
+    story.process.hear(CLAIMS.plural)
+    worker = story.process.workers[0]
+    while not worker.at.text.startswith("get ipaddresses"):
+        worker.go()
+    worker.go()  # the API server has looked, and its answer takes its time
+    story.what_was_on_its_way_arrives()
+    story.clock.pass_(30)
+    story.a_worker_finishes_what_it_has(0)
+    assert A in story.process.state.unsettled
+
+    story.everything_comes_to_rest()
+
+    assert given(story, B) == "10.0.0.2"

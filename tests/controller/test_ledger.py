@@ -8,16 +8,20 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from controller.errors import AllocationError, PoolExhaustedError, PoolNotReadyError
 from controller.ledger import Book
 from ipam import offer
-from ipam.notation import Address, parse_address
+from ipam.notation import Address, Network, parse_address, parse_network
 from kube.objects import Key, PoolKey
 
 POOL = PoolKey("InClusterIPPool", "default", "blue")
 
 
 def book(*addresses: str) -> Book:
-    made = Book(POOL)
+    made = Book(POOL, {})
     made.set_offer(offer.ip_pool(addresses, 24, "", (), allocate_reserved=False), "")
     return made
+
+
+def alone(address: Address) -> Network:
+    return Network(*address, 32)
 
 
 def key(name: str) -> Key:
@@ -45,7 +49,7 @@ def test_an_address_stays_taken_until_the_last_title_to_it_is_gone() -> None:
     blue = book("10.0.0.5")
     address = parse_address(choose(blue, "a"))
     blue.set_reservation(key("a"), address)
-    blue.set_object(key("a"), address)
+    blue.set_object(key("a"), alone(address))
 
     blue.remove_object(key("a"))
     assert blue.free == 0
@@ -75,7 +79,7 @@ def test_a_full_pool_says_so() -> None:
 
 def test_a_younger_claim_does_not_overtake_one_that_waits() -> None:
     blue = book("10.0.0.5")
-    blue.set_object(key("holder"), parse_address("10.0.0.5"))
+    blue.set_object(key("holder"), alone(parse_address("10.0.0.5")))
     with pytest.raises(PoolExhaustedError):
         choose(blue, "old", 1)
     blue.remove_object(key("holder"))
@@ -103,7 +107,7 @@ def test_a_wanted_address_is_given_or_refused_with_its_holder() -> None:
 
 def test_a_recorded_address_that_another_claim_has_is_replaced_only_to_settle() -> None:
     blue = book("10.0.0.5-10.0.0.6")
-    blue.set_object(key("a"), parse_address("10.0.0.5"))
+    blue.set_object(key("a"), alone(parse_address("10.0.0.5")))
     blue.set_reservation(key("b"), parse_address("10.0.0.5"))
 
     assert choose(blue, "b", wanted="10.0.0.5", settle=True) == "10.0.0.6"
@@ -167,13 +171,13 @@ def test_a_reservation_counts_as_taken_before_its_object_exists() -> None:
 
 def test_a_pool_that_is_not_ready_gives_nothing() -> None:
     with pytest.raises(PoolNotReadyError, match="InClusterIPPool default/blue does not exist"):
-        choose(Book(POOL), "a")
+        choose(Book(POOL, {}), "a")
 
 
 def test_counts_follow_objects_and_the_offer() -> None:
     blue = book("10.0.0.5-10.0.0.6")
-    blue.set_object(key("a"), parse_address("10.0.0.5"))
-    blue.set_object(key("b"), parse_address("10.0.0.200"))
+    blue.set_object(key("a"), alone(parse_address("10.0.0.5")))
+    blue.set_object(key("b"), alone(parse_address("10.0.0.200")))
     blue.set_object(key("broken"), None)
     counts = blue.counts
     assert (counts.total, counts.free, counts.used, counts.out_of_range) == (2, 1, 3, 2)
@@ -183,6 +187,232 @@ def test_counts_follow_objects_and_the_offer() -> None:
     counts = blue.counts
     assert (counts.total, counts.free, counts.used, counts.out_of_range) == (1, 0, 3, 2)
 
+
+def test_a_choice_that_was_not_sent_goes_with_its_claim() -> None:
+    blue = book("10.0.0.5")
+    choose(blue, "a")
+
+    blue.forget_claim(key("a"))
+
+    assert choose(blue, "b", 2) == "10.0.0.5"
+
+
+def test_what_was_sent_for_a_claim_that_goes_is_taken_until_it_is_answered() -> None:
+    blue = book("10.0.0.5")
+    blue.send(key("a"), parse_address(choose(blue, "a")))
+
+    blue.forget_claim(key("a"))
+    assert (blue.free, blue.awaits) == (0, True)
+
+    blue.answered(key("a"))
+    assert (blue.free, blue.awaits) == (1, False)
+
+
+def test_a_claim_that_is_tried_again_keeps_its_place_and_is_not_called_for_it() -> None:
+    blue = book("10.0.0.5")
+
+    blue.line.keep_place(key("old"), age(1))
+
+    with pytest.raises(PoolExhaustedError):
+        choose(blue, "young", 2)
+    assert blue.call() == []
+    blue.line.remove(key("old"))
+    assert choose(blue, "old", 1) == "10.0.0.5"
+
+
+def test_a_pool_that_does_not_become_ready_takes_its_choices_back() -> None:
+    blue = book("10.0.0.5")
+    choose(blue, "a")
+    blue.set_offer(blue.offer, "is being deleted")
+
+    with pytest.raises(PoolNotReadyError):
+        choose(blue, "a")
+
+    assert not blue.awaits
+
+
+def test_a_pool_with_an_ipaddress_that_cannot_be_read_names_it_and_gives_nothing() -> None:
+    blue = book("10.0.0.5")
+    blue.set_object(key("broken"), None, "spec.address: Expected `str`, got `int`")
+
+    with pytest.raises(PoolNotReadyError, match=r"IPAddress default/broken cannot be read.*`int`"):
+        choose(blue, "a")
+    blue.remove_object(key("broken"))
+
+    assert blue.call() == [key("a")]
+
+
+@pytest.mark.parametrize(("namespace", "closed"), [("default", True), ("other", False)])
+def test_an_ipaddress_of_which_not_even_the_pool_can_be_read_closes_all_that_it_may_be_of(
+    namespace: str, *, closed: bool
+) -> None:
+    blue = Book(POOL, {Key(namespace, "broken"): "spec.poolRef: Expected `object`"})
+    blue.set_offer(book("10.0.0.5").offer, "")
+
+    assert bool(blue.not_ready) == closed
+
+
+# ---- sub-prefixes ----
+
+
+def prefixes(of: str, *taken: str, length: int = 64) -> Book:
+    """Return the book of a prefix pool, with IPAddresses that somebody made."""
+    made = Book(PoolKey("InClusterPrefixPool", "default", "green"), {})
+    made.set_offer(offer.prefix_pool([of], length, "", ()), "")
+    for number, text in enumerate(taken):
+        made.set_object(key(f"by-hand-{number}"), parse_network(text))
+    return made
+
+
+@pytest.mark.parametrize(
+    ("taken", "lowest"),
+    [
+        (["fd00::/62"], "fd00:0:0:4::"),
+        (["fd00::1/128"], "fd00:0:0:1::"),
+        (["fd00::/63"], "fd00:0:0:2::"),
+        (["fd00::/65"], "fd00:0:0:1::"),
+        (["fd00::8000:0:0:0/65"], "fd00:0:0:1::"),
+        (["fd00::1/64"], "fd00:0:0:1::"),
+        (["fd00::ffff/63"], "fd00:0:0:2::"),
+        (["fd00:0:0:1::/64", "fd00::/128"], "fd00:0:0:2::"),
+        (["10.0.0.0/8"], "fd00::"),
+        (["fe80::/10"], "fd00::"),
+    ],
+)
+def test_a_claim_gets_the_lowest_prefix_that_no_ipaddress_overlaps(
+    taken: list[str], lowest: str
+) -> None:
+    assert choose(prefixes("fd00::/60", *taken), "a") == lowest
+
+
+@pytest.mark.parametrize("taken", ["fd00::/63", "fd00::/65", "fd00::1/64", "fd00::/0", "fd01::/64"])
+def test_an_ipaddress_that_the_pool_would_not_hand_out_as_it_is_is_out_of_range(taken: str) -> None:
+    assert prefixes("fd00::/60", taken).counts.out_of_range == 1
+
+
+def test_an_ipaddress_of_the_pools_own_size_is_in_range() -> None:
+    assert prefixes("fd00::/60", "fd00::/64", "fd00:0:0:1::/64").counts.out_of_range == 0
+
+
+def test_a_network_over_the_whole_pool_leaves_nothing_until_it_goes() -> None:
+    green = prefixes("fd00::/16", "::/0", "fd00::/64")
+    assert green.free == 0
+    with pytest.raises(PoolExhaustedError):
+        choose(green, "a")
+
+    green.remove_object(key("by-hand-0"))
+
+    assert (green.free, green.call()) == (2**48 - 1, [key("a")])
+    green.line.remove(key("a"))
+    assert choose(green, "a") == "fd00:0:0:1::"
+
+
+def test_a_prefix_that_is_asked_for_is_refused_with_the_ipaddress_that_overlaps_it() -> None:
+    green = prefixes("fd00::/60", "fd00::/62")
+
+    with pytest.raises(AllocationError, match=r"overlaps IPAddress default/by-hand-0.* fd00::/62;"):
+        choose(green, "a", wanted="fd00:0:0:3::")
+
+    green.remove_object(key("by-hand-0"))
+    assert green.call() == [key("a")]
+
+
+def test_a_prefix_that_was_chosen_is_no_more_the_claims_when_an_ipaddress_overlaps_it() -> None:
+    green = prefixes("fd00::/60")
+    chosen = parse_address(choose(green, "a"))
+    green.set_reservation(key("a"), chosen)
+
+    green.set_object(key("by-hand"), parse_network("fd00::7/128"))
+
+    assert not green.holds_first(key("a"), chosen)
+    assert choose(green, "a", wanted=str(chosen), settle=True) == "fd00:0:0:1::"
+
+
+def test_of_two_ipaddresses_with_one_address_the_larger_counts() -> None:
+    green = prefixes("fd00::/60", "fd00::/64", "fd00::/62")
+    assert (green.free, green.duplicates) == (12, 2)
+
+    green.set_object(key("by-hand-1"), parse_network("fd00::/63"))
+    assert green.free == 14
+
+    green.remove_object(key("by-hand-1"))
+    assert green.free == 15
+
+
+def network_of(value: int, length: int) -> Network:
+    return Network(6, (0xFD00 << 112) + value, length)
+
+
+some_networks = st.builds(
+    network_of,
+    st.one_of(st.integers(0, 2**67), st.integers(0, 7).map(lambda slot: slot << 64)),
+    st.sampled_from([0, 16, 60, 61, 62, 63, 64, 65, 127, 128]),
+)
+SLOTS = [network_of(slot << 64, 64) for slot in range(8)]
+
+
+class NoPrefixOverlaps(RuleBasedStateMachine):
+    """IPAddresses of any size come and go in a pool of eight sub-prefixes, as do claims."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.book = prefixes("fd00::/61")
+        self.objects: dict[str, Network] = {}
+        self.chosen: dict[str, Address] = {}
+
+    @rule(name=st.sampled_from("uvwx"), network=some_networks)
+    def an_object_appears(self, name: str, network: Network) -> None:
+        self.book.set_object(key(name), network)
+        self.objects[name] = network
+
+    @rule(name=st.sampled_from("uvwx"))
+    def an_object_goes(self, name: str) -> None:
+        self.book.remove_object(key(name))
+        self.objects.pop(name, None)
+
+    @rule(length=st.sampled_from([61, 62, 61]))
+    def the_pool_is_edited(self, length: int) -> None:
+        self.book.set_offer(offer.prefix_pool([f"fd00::/{length}"], 64, "", ()), "")
+        self.offered = SLOTS[: 1 << (64 - length)]
+
+    offered = SLOTS
+
+    @rule(name=st.sampled_from("abc"))
+    def a_prefix_is_chosen(self, name: str) -> None:
+        self.book.line.remove(key(name))
+        self.chosen.pop(name, None)
+        try:
+            address = self.book.choose(key(name), age(ord(name)), None, settle=False)
+        except AllocationError:
+            return
+        network = Network(*address, 64)
+        assert network in self.offered
+        assert not any(overlap(network, other) for other in self.objects.values())
+        assert address not in self.chosen.values()
+        self.chosen[name] = address
+
+    @rule(name=st.sampled_from("abc"))
+    def a_claim_goes(self, name: str) -> None:
+        self.book.forget_claim(key(name))
+        self.chosen.pop(name, None)
+
+    @invariant()
+    def what_is_overlapped_is_not_free(self) -> None:
+        held = [*self.objects.values(), *(Network(*each, 64) for each in self.chosen.values())]
+        free = [slot for slot in self.offered if not any(overlap(slot, each) for each in held)]
+        assert self.book.free == len(free)
+
+    @invariant()
+    def what_is_not_one_of_the_pools_is_out_of_range(self) -> None:
+        outside = sum(network not in self.offered for network in self.objects.values())
+        assert self.book.counts.out_of_range == outside
+
+
+def overlap(one: Network, other: Network) -> bool:
+    return one.first <= other.last and other.first <= one.last
+
+
+TestNoPrefixOverlaps = NoPrefixOverlaps.TestCase
 
 names = st.sampled_from(["a", "b", "c", "d"])
 addresses = st.integers(1, 4).map(lambda n: parse_address(f"10.0.0.{n}"))
@@ -198,7 +428,7 @@ class NoAddressTwice(RuleBasedStateMachine):
 
     @rule(name=names, address=addresses)
     def an_object_appears(self, name: str, address: Address) -> None:
-        self.book.set_object(key(name), address)
+        self.book.set_object(key(name), alone(address))
         self.titles["object"][name] = address
         self.titles["pending"].pop(name, None)  # what was on its way is here
 
@@ -216,6 +446,7 @@ class NoAddressTwice(RuleBasedStateMachine):
     def a_claim_goes(self, name: str) -> None:
         self.book.forget_claim(key(name))
         self.titles["record"].pop(name, None)
+        self.titles["pending"].pop(name, None)  # nothing was sent
 
     @rule(name=names)
     def what_was_chosen_is_surely_not_there(self, name: str) -> None:

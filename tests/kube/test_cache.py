@@ -18,6 +18,7 @@ from kube.objects import Key, Same
 from kube.resources import GroupVersionResource
 
 LATEST = 1_000_000  # a revision that nothing in a script has passed
+ADDRESSES = capi.V1Beta2("v1beta2").addresses
 CLUSTERS = GroupVersionResource("cluster.x-k8s.io", "v1beta2", "Cluster", "clusters")
 
 
@@ -158,6 +159,22 @@ async def test_an_object_that_cannot_be_read_is_skipped_and_counted() -> None:
     assert [item.metadata.name for item in cache] == ["a"]
     assert (cache.skipped, told) == (1, [])
     assert cache.unreadable == {Key("default", "broken")}
+
+
+async def test_an_object_that_can_be_read_in_part_is_there() -> None:
+    meta = {"name": "web", "namespace": "default", "uid": "u", "resourceVersion": "7"}
+    api = FakeApi()
+    api.put(ADDRESSES, {"metadata": meta, "spec": {"address": "10.0.0.5", "gateway": 7}})
+    cache = Cache(api, ADDRESSES, capi.Address)
+
+    await cache.load()
+
+    found = cache.get(Key("default", "web"))
+    assert found is not None
+    assert found.spec.address == "10.0.0.5"
+    assert (cache.skipped, cache.unreadable) == (0, set())
+    changed = await cache.patch(api, found, {"metadata": {"finalizers": ["a"]}})
+    assert changed.spec.address == "10.0.0.5"
 
 
 async def test_what_can_be_read_again_or_is_gone_is_not_unreadable_any_more() -> None:

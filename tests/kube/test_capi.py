@@ -4,6 +4,7 @@
 import json
 from collections.abc import Iterator, Mapping
 
+import msgspec
 import pytest
 from typing_extensions import override
 
@@ -161,3 +162,80 @@ async def test_two_looks_that_agree_on_another_version_end_the_work(
 
 async def test_one_look_or_an_outage_ends_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     assert await looked_at(monkeypatch, OLD, NEW, OLD, None, None, NEW, OLD) == "goes on"
+
+
+# ---- an IPAddress that does not decode as a whole ----
+
+POOL_REF = {"apiGroup": "ipam.cluster.x-k8s.io", "kind": "InClusterIPPool", "name": "blue"}
+PREFIX_POOL_REF = POOL_REF | {"kind": "InClusterPrefixPool"}
+WHOLE = {"poolRef": POOL_REF, "claimRef": {"name": "web"}, "address": "10.0.0.5", "prefix": 24}
+
+
+def salvaged(spec: object) -> capi.Address:
+    metadata = {"name": "web", "namespace": "default", "resourceVersion": "7"}
+    found = capi.Address.salvage(json.dumps({"metadata": metadata, "spec": spec}).encode())
+    assert found.metadata.revision == 7
+    return found
+
+
+@pytest.mark.parametrize(
+    "bad", [{"gateway": 7}, {"gateway": None}, {"prefix": "24"}, {"prefix": None}, {"claimRef": []}]
+)
+def test_a_field_that_does_not_decide_what_an_ipaddress_has_may_be_bad(
+    bad: dict[str, object],
+) -> None:
+    found = salvaged(WHOLE | bad)
+
+    assert type(found) is capi.Address
+    assert (found.spec.address, found.spec.pool_ref.name) == ("10.0.0.5", "blue")
+    assert {"prefix", "claimRef"} & bad.keys() or found.spec.prefix == 24
+    assert "claimRef" in bad or found.spec.claim_ref.name == "web"
+
+
+@pytest.mark.parametrize(
+    "spec", [None, {}, {"poolRef": None, "address": None}, WHOLE | {"poolRef": {"kind": None}}]
+)
+def test_what_is_null_is_absent(spec: object) -> None:
+    found = salvaged(spec)
+
+    assert type(found) is capi.Address
+    assert found.pool is None
+
+
+def test_an_address_that_is_null_is_none() -> None:
+    found = salvaged(WHOLE | {"address": None})
+
+    assert type(found) is capi.Address
+    assert (found.spec.address, found.spec.pool_ref.name) == ("", "blue")
+
+
+@pytest.mark.parametrize(
+    ("spec", "field", "pool"),
+    [
+        (WHOLE | {"address": 7}, "spec.address: Expected `str", "blue"),
+        (
+            WHOLE | {"poolRef": PREFIX_POOL_REF, "prefix": "62"},
+            "spec.prefix: Expected `int",
+            "blue",
+        ),
+        (WHOLE | {"poolRef": "blue"}, "spec.poolRef: Expected `object", ""),
+        (WHOLE | {"poolRef": {"kind": 7}}, "spec.poolRef: Expected `str", ""),
+        ("broken", "spec: Expected `object", ""),
+    ],
+)
+def test_an_ipaddress_of_which_nobody_knows_what_it_has_says_which_field_is_bad(
+    spec: object, field: str, pool: str
+) -> None:
+    found = salvaged(spec)
+
+    assert isinstance(found, capi.UnreadableAddress)
+    assert field in found.problem
+    assert found.spec.pool_ref.name == pool
+
+
+def test_what_is_whole_is_salvaged_whole() -> None:
+    raw = json.dumps(
+        {"metadata": {"name": "web"}, "spec": WHOLE | {"gateway": "10.0.0.1"}}
+    ).encode()
+
+    assert capi.Address.salvage(raw) == msgspec.json.decode(raw, type=capi.Address)

@@ -3,7 +3,9 @@
 
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 
+import pytest
 import running
 
 from controller import events
@@ -11,6 +13,7 @@ from controller.claims import Claims
 from controller.state import State
 from kube import capi, pools
 from kube.caches import Caches, Scope
+from kube.errors import KubeError
 from kube.fake import FakeApi, Json
 from kube.objects import Key
 from kube.workers import Again, Done
@@ -50,13 +53,14 @@ class World:
         state.claims._handlers.append(state.set_claim)
         return Claims(self.api, state, clock=clock)
 
-    async def news_of(self, name: str) -> list[str]:
+    async def news_of(self, name: str, *, fails: bool = False) -> list[str]:
         """Reconcile a claim, and return the reasons of the Events that were written about it."""
         state = State(Caches(self.api, self.contract, self.scope))
         await running.fill(state)
         news = events.Recorder(self.api, state.pool)
         before = len(self.api.writes)
-        await Claims(self.api, state, news).reconcile(Key("default", name))
+        with pytest.raises(KubeError) if fails else nullcontext():
+            await Claims(self.api, state, news).reconcile(Key("default", name))
         await news.flush()
         written = [what for _, plural, what in self.api.writes[before:] if plural == "events"]
         told = [self.api.read(events.EVENTS, "default", event) or {} for event in written]

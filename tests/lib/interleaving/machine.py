@@ -33,17 +33,36 @@ from kube.resources import GroupVersionResource
 from .process import CLAIM_WORKERS, MANY, POOL_WORKERS, Process
 from .steps import Clock, finished
 from .wire import ADDRESSES, CLAIMS, CLUSTERS, DelayedError, Server, key_of
-from .world import BLUE, GLOBE, OFFERS, Pool, World, pool_namespace
+from .world import (
+    BLUE,
+    GLOBE,
+    GREEN,
+    OFFERS,
+    POOLS,
+    PREFIX_OFFERS,
+    Pool,
+    World,
+    pool_namespace,
+)
 
 CLAIM_KEYS = [Key("one", "a"), Key("one", "b"), Key("one", "c"), Key("two", "a")]
 GRACE_SECONDS = 30
 HORIZON_SECONDS = 1000.0  # by then the slowest thing is over: five minutes, and a retry or two
 
 claim_keys = st.sampled_from(CLAIM_KEYS)
-some_pools = st.sampled_from([BLUE, BLUE, GLOBE])
+HAND_KEYS = [Key("one", "by-hand"), Key("two", "by-hand")]
+ip_pools = st.sampled_from([BLUE, BLUE, GLOBE])
+some_pools = st.sampled_from([BLUE, BLUE, GLOBE, GREEN])
 offers = st.sampled_from(list(OFFERS))
-requests = st.sampled_from(["", "", "", "10.0.0.1", "10.0.0.2", "10.0.0.9", "web.local"])
+prefix_offers = st.sampled_from(list(PREFIX_OFFERS))
+requests = st.sampled_from(
+    ["", "", "", "10.0.0.1", "10.0.0.2", "10.0.0.9", "fd00::", "fd00:0:0:1::", "web.local"]
+)
 addresses = st.sampled_from(["10.0.0.1", "10.0.0.2", "10.0.0.3", "web.local"])
+networks = st.sampled_from(
+    ["fd00::/0", "fd00::/62", "fd00::/63", "fd00::/64", "fd00::/65", "fd00::1/64", "fd00::1/128",
+     "fd00:0:0:1::/64", "fd00:0:0:1::8/127", "fd00:0:0:2::/63", "10.0.0.1/8"]
+)  # fmt: skip
 
 
 # ---- a process, by hand ----
@@ -51,6 +70,7 @@ addresses = st.sampled_from(["10.0.0.1", "10.0.0.2", "10.0.0.3", "web.local"])
 
 FAILURES: dict[str, Callable[[], KubeError]] = {
     "409": lambda: ConflictError(409, "Conflict", "it has changed", "WRITE"),
+    "429": lambda: ApiError(429, "TooManyRequests", "later", "WRITE"),
     "422": lambda: ApiError(422, "Invalid", "no", "WRITE"),
     "500": lambda: UnreachableError("WRITE", "500 InternalError: no"),
 }
@@ -166,15 +186,23 @@ class Interleavings(RuleBasedStateMachine):
     def a_claim_is_paused_or_resumed(self, key: Key, *, paused: bool) -> None:
         self.turn(CLAIMS, key, PAUSED_ANNOTATION, "true" if paused else "")
 
-    @rule(pool=some_pools, offer=offers, grace=st.sampled_from([0, 0, GRACE_SECONDS]))
+    @rule(pool=ip_pools, offer=offers, grace=st.sampled_from([0, 0, GRACE_SECONDS]))
     def a_pool_is_created(self, pool: Pool, offer: str, grace: int) -> None:
         if not self.server.find(pool.resource, Key(pool.namespace, pool.name)):
             meta = {"name": pool.name, "namespace": pool.namespace}
-            self.server.put(pool.resource, {"metadata": meta, "spec": spec_of(offer, grace)})
+            self.server.put(pool.resource, {"metadata": meta, "spec": spec_of(pool, offer, grace)})
 
-    @rule(pool=some_pools, offer=offers, grace=st.sampled_from([0, 0, GRACE_SECONDS]))
+    @rule(pool=ip_pools, offer=offers, grace=st.sampled_from([0, 0, GRACE_SECONDS]))
     def a_pool_is_edited(self, pool: Pool, offer: str, grace: int) -> None:
-        self.change(pool.resource, Key(pool.namespace, pool.name), spec=spec_of(offer, grace))
+        self.change(pool.resource, Key(pool.namespace, pool.name), spec=spec_of(pool, offer, grace))
+
+    @rule(offer=prefix_offers)
+    def a_prefix_pool_is_created(self, offer: str) -> None:
+        self.a_pool_is_created(GREEN, offer, 0)
+
+    @rule(offer=prefix_offers)
+    def a_prefix_pool_is_edited(self, offer: str) -> None:
+        self.a_pool_is_edited(GREEN, offer, 0)
 
     @rule(pool=some_pools)
     def a_pool_is_deleted(self, pool: Pool) -> None:
@@ -210,25 +238,41 @@ class Interleavings(RuleBasedStateMachine):
             self.server.put(ADDRESSES, found)
 
     @rule(
-        key=st.sampled_from([*CLAIM_KEYS, Key("one", "by-hand"), Key("two", "by-hand")]),
+        key=st.sampled_from([*CLAIM_KEYS, *HAND_KEYS]),
         pool=some_pools, address=addresses, adoptable=st.booleans(),
     )  # fmt: skip
     def somebody_makes_an_address(
-        self, key: Key, pool: Pool, address: str, *, adoptable: bool
+        self, key: Key, pool: Pool, address: object, *, adoptable: bool, prefix: int = 24
     ) -> None:
         if not self.server.find(ADDRESSES, key):
             meta = {"name": key.name, "namespace": key.namespace}
+            adopted = adoptable and str(address)[0] in "1f"
             spec = {
-                "claimRef": {"name": key.name if adoptable and address[0] == "1" else "somebody"},
-                "poolRef": pool.reference, "address": address, "prefix": 24,
+                "claimRef": {"name": key.name if adopted else "somebody"},
+                "poolRef": pool.reference, "address": address, "prefix": prefix,
             }  # fmt: skip
             self.server.put(ADDRESSES, {"metadata": meta, "spec": spec})
+
+    @rule(key=st.sampled_from([*CLAIM_KEYS, *HAND_KEYS]), network=networks, adoptable=st.booleans())
+    def somebody_makes_an_address_of_any_size(
+        self, key: Key, network: str, *, adoptable: bool
+    ) -> None:
+        address, _, prefix = network.partition("/")
+        self.somebody_makes_an_address(key, GREEN, address, adoptable=adoptable, prefix=int(prefix))
+
+    @rule(key=st.sampled_from(HAND_KEYS), pool=some_pools)
+    def somebody_makes_an_address_that_cannot_be_read(self, key: Key, pool: Pool) -> None:
+        self.somebody_makes_an_address(key, pool, 7, adoptable=False)
+
+    @rule(key=st.sampled_from(HAND_KEYS))
+    def somebody_takes_an_address_away(self, key: Key) -> None:
+        self.delete(ADDRESSES, key)
 
     @rule()
     def garbage_is_collected(self) -> None:
         known = {
             item["metadata"]["uid"]
-            for resource in (CLAIMS, BLUE.resource, GLOBE.resource)
+            for resource in (CLAIMS, *(pool.resource for pool in POOLS))
             for item in self.server.all(resource)
         }
         for address in self.server.all(ADDRESSES):
@@ -380,7 +424,7 @@ class Interleavings(RuleBasedStateMachine):
         world = World(self.server, self.process)
         for claim in self.server.all(CLAIMS):
             world.check(claim)
-        for pool in (BLUE, GLOBE):
+        for pool in POOLS:
             world.check_counts(pool)
 
     def a_restart_changes_nothing(self) -> None:
@@ -392,7 +436,7 @@ class Interleavings(RuleBasedStateMachine):
         assert self.server.writes == []
 
     def nothing_is_left_when_all_claims_and_pools_are_deleted(self) -> None:
-        for resource in (CLAIMS, BLUE.resource, GLOBE.resource):
+        for resource in (CLAIMS, *(pool.resource for pool in POOLS)):
             for item in self.server.all(resource):
                 self.turn(resource, key_of(item), PAUSED_ANNOTATION, "")
                 self.delete(resource, key_of(item))
@@ -410,5 +454,7 @@ class Interleavings(RuleBasedStateMachine):
         assert (state.claims_of_pool, state.claims_of_cluster, state._ages) == ({}, {}, {})
 
 
-def spec_of(offer: str, grace: int) -> Json:
+def spec_of(pool: Pool, offer: str, grace: int) -> Json:
+    if pool == GREEN:
+        return {"prefixes": [offer]}
     return {"addresses": [offer], "prefix": 24, "addressReuseGracePeriodSeconds": grace}

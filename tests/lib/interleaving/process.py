@@ -37,6 +37,7 @@ class Process:
         self.caches: dict[str, Cache[Any]] = {
             cache.resource.plural: cache for cache in self.state.caches.all
         }
+        self.wire.known = self.state.addresses
         for cache in self.caches.values():
             finished(cache.load())
         finished(self.state.rebuild())

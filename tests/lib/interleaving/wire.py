@@ -1,17 +1,23 @@
 # SPDX-License-Identifier: Apache-2.0
 """The API server, and a process's connection to it, on which each request waits to be let on."""
 
+import ipaddress
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
+
+from msgspec import convert
 
 from controller.state import PROTECT_ADDRESS_FINALIZER
 from kube import capi
 from kube.errors import KubeError, NotLeaderError, UnreachableError
 from kube.fake import FakeApi, Json
-from kube.objects import Key
+from kube.objects import Key, TypedReference
+from kube.pools import PREFIX_KINDS
 from kube.resources import GroupVersionResource
 
 from .steps import Clock, Stop
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 CONTRACT = capi.V1Beta2("v1beta2")
 CLAIMS, ADDRESSES, CLUSTERS = CONTRACT.claims, CONTRACT.addresses, CONTRACT.clusters
@@ -61,6 +67,8 @@ class Wire:
     def __init__(self, server: Server) -> None:
         self.server = server
         self.lease_is_lost = False
+        self.known: Iterable[capi.Address] = ()
+        """The process's copy of the IPAddresses."""
         self.list, self.watch = server.list, server.watch
         self.discover = server.discover
 
@@ -89,12 +97,26 @@ class Wire:
         )
 
     async def create(self, resource: GroupVersionResource, namespace: str, body: bytes) -> bytes:
+        if resource == ADDRESSES:
+            self._check_room(json.loads(body), namespace)
+
         async def call() -> bytes:
             answer = await self.server.create(resource, namespace, body)
             self.server.ours.add(json.loads(answer)["metadata"]["uid"])
             return answer
 
         return await self._send(f"create {resource.plural} in {namespace}", call)
+
+    def _check_room(self, address: Json, namespace: str) -> None:
+        """Note an IPAddress that is sent for though another one is known to overlap it."""
+        new = network_of(address)
+        assert new
+        pool = capi.pool_of(convert(address["spec"]["poolRef"], TypedReference), namespace)
+        for known in self.known:
+            spec = {"address": known.spec.address, "prefix": known.spec.prefix}
+            other = network_of({"spec": spec | {"poolRef": {"kind": known.spec.pool_ref.kind}}})
+            if known.pool == pool and other and overlap(new, other):
+                self.server.violations.append(f"{new} is given, and {other} is in use")
 
     async def patch(
         self,
@@ -133,6 +155,20 @@ class Wire:
         if address and (owner := self.server.live_owner(address)):
             self.server.violations.append(f"the address of live claim {owner} was released")
         return answer
+
+
+def network_of(address: Json) -> Network | None:
+    """Return what an IPAddress has: in an IP pool its prefix length is only that of the subnet."""
+    spec = address["spec"]
+    prefix = f"/{spec['prefix']}" if spec["poolRef"]["kind"] in PREFIX_KINDS else ""
+    try:
+        return ipaddress.ip_network(f"{spec['address']}{prefix}", strict=False)
+    except ValueError:
+        return None
+
+
+def overlap(one: Network, other: Network) -> bool:
+    return one.version == other.version and one.overlaps(other)
 
 
 def key_of(item: Json) -> Key:

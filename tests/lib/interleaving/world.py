@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The contract, said once more and slowly."""
 
-import json
+import ipaddress
 from typing import NamedTuple
 
 from controller.state import PROTECT_ADDRESS_FINALIZER, PROTECT_POOL_FINALIZER, RELEASE_FINALIZER
@@ -11,7 +11,7 @@ from kube.objects import ADDRESS_ANNOTATION, PAUSED_ANNOTATION, Key, PoolKey
 from kube.resources import GroupVersionResource
 
 from .process import Process
-from .wire import ADDRESSES, CLAIMS, CLUSTERS, Server, key_of
+from .wire import ADDRESSES, CLAIMS, CLUSTERS, Server, key_of, network_of, overlap
 
 
 class Pool(NamedTuple):
@@ -30,6 +30,7 @@ class Pool(NamedTuple):
         return {"apiGroup": self.resource.group, "kind": self.kind, "name": self.name}
 
 
+GREEN = Pool("InClusterPrefixPool", "one", "green")
 BLUE = Pool("InClusterIPPool", "one", "blue")
 GLOBE = Pool("GlobalInClusterIPPool", "", "globe")
 CLAIM_KEYS = [Key("one", "a"), Key("one", "b"), Key("one", "c"), Key("two", "a")]
@@ -40,11 +41,50 @@ OFFERS = {
     "none of it": set[str](),
     "10.0.0.0": set[str](),  # the first address of its subnet, so it is reserved
 }
-"""What may stand in a spec, and what that offers."""
+PREFIXES = ["fd00::", "fd00:0:0:1::", "fd00:0:0:2::", "fd00:0:0:3::"]
+PREFIX_OFFERS = {
+    "fd00::/64": {*PREFIXES[:1]},
+    "fd00::/63": {*PREFIXES[:2]},
+    "fd00::/62": {*PREFIXES},
+    "none of it": set[str](),
+}
+"""What may stand in a spec, and what that offers: sub-prefixes of 64 bits."""
+
+POOLS = (BLUE, GLOBE, GREEN)
+
+
+def offered_by(pool: Json) -> set[str]:
+    """Return what a pool may hand out."""
+    spec = pool["spec"]
+    return (
+        PREFIX_OFFERS[spec["prefixes"][0]] if "prefixes" in spec else OFFERS[spec["addresses"][0]]
+    )
+
+
+def taken_by(address: Json) -> set[str]:
+    """Return what an IPAddress takes of what its pool may hand out."""
+    text = address["spec"]["address"]
+    if address["spec"]["poolRef"]["kind"] != GREEN.kind:
+        return {str(text)}
+    if (network := network_of(address)) is None:
+        return set()
+    slots = ((slot, ipaddress.ip_network(f"{slot}/64")) for slot in PREFIXES)
+    return {slot for slot, each in slots if overlap(each, network)}
+
+
+def is_unreadable(address: Json) -> bool:
+    return not isinstance(address["spec"]["address"], str)
+
+
+def in_range(address: Json, offered: set[str]) -> bool:
+    spec = address["spec"]
+    return spec["address"] in offered and (
+        spec["poolRef"]["kind"] != GREEN.kind or spec["prefix"] == 64
+    )
 
 
 def pool_namespace(item: Json) -> str:
-    return item["metadata"]["namespace"] if item["spec"]["poolRef"]["kind"] == BLUE.kind else ""
+    return "" if item["spec"]["poolRef"]["kind"] == GLOBE.kind else item["metadata"]["namespace"]
 
 
 class World:
@@ -53,15 +93,6 @@ class World:
     def __init__(self, server: Server, process: Process) -> None:
         self.server = server
         self.process = process
-
-    @property
-    def shared(self) -> bool:
-        """Whether anybody's hands have made an address that another one has."""
-        have = [
-            (json.dumps(item["spec"]["poolRef"]), pool_namespace(item), item["spec"]["address"])
-            for item in self.server.all(ADDRESSES)
-        ]
-        return len(set(have)) < len(have)
 
     def pool(self, item: Json) -> Json | None:
         reference = item["spec"]["poolRef"]
@@ -127,11 +158,11 @@ class World:
 
     def reason_to_wait(self, claim: Json) -> str:
         pool = self.pool(claim)
-        offered = OFFERS[pool["spec"]["addresses"][0]] if pool else set[str]()
+        offered = offered_by(pool) if pool else set[str]()
         asked = claim["metadata"].get("annotations", {}).get(ADDRESS_ANNOTATION)
         if asked == "web.local":
             return "AllocationFailed"
-        if not pool or "deletionTimestamp" in pool["metadata"] or not offered:
+        if not pool or "deletionTimestamp" in pool["metadata"] or not offered or self.closed(pool):
             return "PoolNotReady"
         if asked and not self.chosen_by_us(claim):
             held = asked in self.holders(claim, but=key_of(claim))
@@ -142,6 +173,15 @@ class World:
         )
         return "PoolExhausted"
 
+    def closed(self, pool: Json) -> bool:
+        """Say whether nobody can know what is in use in a pool."""
+        return any(is_unreadable(item) for item in self.addresses_of(pool))
+
+    def addresses_of(self, pool: Json) -> list[Json]:
+        """Return the IPAddresses of a pool."""
+        place = pool["kind"], pool["metadata"].get("namespace", ""), pool["metadata"]["name"]
+        return [item for item in self.server.all(ADDRESSES) if self.pool_key(item) == place]
+
     def chosen_by_us(self, claim: Json) -> bool:
         made_for = claim["metadata"]["annotations"].get("ipam.cluster.x-k8s.io/address-for")
         bound = claim.get("status", {}).get("addressRef", {}).get("name")
@@ -150,9 +190,10 @@ class World:
     def holders(self, of: Json, but: Key | None = None) -> set[str]:
         """Return the addresses of the same pool that somebody has, or has on record."""
         held = {
-            item["spec"]["address"]
+            taken
             for item in self.server.all(ADDRESSES)
             if self.same_pool(item, of)
+            for taken in taken_by(item)
         }
         book = self.process.state.book(self.pool_key(of))
         unsure = {str(address) for key, address in book._pending.items() if key != but}
@@ -176,17 +217,12 @@ class World:
         if not (pool := self.server.find(key.resource, Key(key.namespace, key.name))):
             return
         of: Json = {"spec": {"poolRef": key.reference}, "metadata": {"namespace": key.namespace}}
-        offered = OFFERS[pool["spec"]["addresses"][0]]
-        have = [
-            item["spec"]["address"]
-            for item in self.server.all(ADDRESSES)
-            if self.same_pool(item, of)
-        ]
+        offered, have = offered_by(pool), self.addresses_of(pool)
         assert pool["status"]["ipAddresses"] == {
             "total": len(offered),
             "free": len(offered - self.holders(of)),
             "used": len(have),
-            "outOfRange": sum(address not in offered for address in have),
+            "outOfRange": sum(not in_range(address, offered) for address in have),
         }
         if "deletionTimestamp" in pool["metadata"] and not is_paused(pool):
             assert have, "a pool is stuck in its deletion"
