@@ -51,10 +51,15 @@ class Converter:
         Raises:
             RequestError: the body is no ConversionReview v1, or too many large ones are at work.
         """
-        return await self._worker.call(size_of(body), _converted, body)
+        return await self._worker.call(size_of(body), convert, body)
 
 
-def _converted(body: bytes) -> bytes:
+def convert(body: bytes) -> bytes:
+    """Answer a ConversionReview at once, as `Converter.convert` does.
+
+    Raises:
+        RequestError: the body is no ConversionReview v1.
+    """
     try:
         objects.check_text(body)
         review = _DECODER.decode(body)
