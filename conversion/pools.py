@@ -71,6 +71,9 @@ class Bounds(NamedTuple):
         return entry
 
 
+_NO_BOUNDS = Bounds("", "", None)
+
+
 def to_hub(old: JsonObject) -> JsonObject:
     """Say a v1alpha1 spec in the hub version.
 
@@ -129,6 +132,8 @@ def strays(saved: JsonObject) -> JsonObject:
 
 def read_bounds(old: JsonObject) -> Bounds:
     """Read subnet, start and end of a v1alpha1 spec; start and end as they are written."""
+    if _SPOKE_ONLY.keys().isdisjoint(old):
+        return _NO_BOUNDS
     start, end = values.text(old, "start"), values.text(old, "end")
     subnet = values.text(old, "subnet")
     if not subnet:

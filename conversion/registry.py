@@ -111,7 +111,8 @@ def convert(
         obj = _up(kind.spokes[source], obj, source)
     if target != kind.hub:
         obj = _down(kind.spokes[target], obj, target)
-    return obj | {"apiVersion": api_version}
+    obj["apiVersion"] = api_version  # of a copy by now: one of both is not the hub
+    return obj
 
 
 def unsaid(obj: JsonObject, stored: JsonObject, version: str) -> JsonObject:
