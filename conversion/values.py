@@ -31,7 +31,7 @@ def is_strings(value: object) -> TypeGuard[list[str]]:
     """Tell whether it is a JSON array of strings."""
     if not isinstance(value, list):
         return False
-    return set(map(type, cast("list[object]", value))) <= {str}  # a generator takes three times that
+    return set(map(type, cast("list[object]", value))) <= {str}  # quicker than a generator
 
 
 def is_integer(value: object) -> TypeGuard[int]:
