@@ -10,7 +10,7 @@ from typing import Any
 
 from typing_extensions import override
 from uvicorn.config import Config
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
 from .connections import Connections
@@ -177,8 +177,6 @@ class BoundedProtocol(HttpToolsProtocol):
             and self._direct is not None
             and self._is_idle()
             and not self.flow.write_paused
-            and not self.expect_100_continue
-            and not self.parser.should_upgrade()
             and self.parser.should_keep_alive()
             and self.parser.get_http_version() == "1.1"
             and self._direct.admits(self.parser.get_method(), self.url, self.headers)
@@ -235,7 +233,8 @@ class BoundedProtocol(HttpToolsProtocol):
             self._close_in(HEAD_SECONDS)
 
     def _is_idle(self) -> bool:
-        return self.cycle is None or self.cycle.response_complete
+        cycle: RequestResponseCycle | None = self.cycle  # None until the application had a request
+        return cycle is None or cycle.response_complete
 
     def _allow(self, seconds: float | None) -> None:
         """Give the next stage of a request its time; None: it has all come."""
