@@ -2,9 +2,11 @@
 """Objects inside reviews, decoded only as deep as somebody looks."""
 
 from http import HTTPStatus
-from typing import Any, Final, NoReturn
+from typing import Any, Final, NoReturn, cast
 
 import msgspec
+
+from conversion import values
 
 from .errors import RequestError
 
@@ -32,8 +34,8 @@ def decode(raw: msgspec.Raw | bytes, metadata: tuple[str, ...] = _METADATA) -> o
         Any value, if it is no object at all: whoever reads it says so.
     """
     obj = _decode(raw, _READ)
-    if isinstance(obj, dict) and "metadata" in obj:
-        obj["metadata"] = _decode(obj["metadata"], metadata)
+    if values.is_object(obj) and "metadata" in obj:
+        obj["metadata"] = _decode(cast("msgspec.Raw", obj["metadata"]), metadata)
     return obj
 
 

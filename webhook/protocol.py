@@ -10,7 +10,7 @@ from typing import Any
 
 from typing_extensions import override
 from uvicorn.config import Config
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from .connections import Connections
@@ -134,7 +134,6 @@ class BoundedProtocol(HttpToolsProtocol):
     @override
     def on_message_begin(self) -> None:
         super().on_message_begin()
-        self._places.touch(self)
         self._in_head = True
         self._allow(HEAD_SECONDS)
 
@@ -172,14 +171,15 @@ class BoundedProtocol(HttpToolsProtocol):
             The connection must have nothing else to do: no request under way, no answer that its
             client does not read, and no end in sight.
         """
+        parser: Any = self.parser  # None once the connection is lost, and then nothing comes
         return (
             self._may_answer
             and self._direct is not None
             and self._is_idle()
             and not self.flow.write_paused
-            and self.parser.should_keep_alive()
-            and self.parser.get_http_version() == "1.1"
-            and self._direct.admits(self.parser.get_method(), self.url, self.headers)
+            and parser.should_keep_alive()
+            and parser.get_http_version() == "1.1"
+            and self._direct.admits(parser.get_method(), self.url, self.headers)
         )
 
     def _answer_directly(self, body: bytes) -> bool:
@@ -228,13 +228,14 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._deadline is not None:
             return
         if self._seconds is not None:
+            self._places.touch(self)
             self._close_in(self._seconds)
         elif self.timeout_keep_alive_task is None and self._is_idle():
             self._close_in(HEAD_SECONDS)
 
     def _is_idle(self) -> bool:
-        cycle: RequestResponseCycle | None = self.cycle  # None until the application had a request
-        return cycle is None or cycle.response_complete
+        cycle: Any = self.cycle  # None until the application had a request, which no type says
+        return cycle is None or bool(cycle.response_complete)
 
     def _allow(self, seconds: float | None) -> None:
         """Give the next stage of a request its time; None: it has all come."""

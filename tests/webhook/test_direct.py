@@ -344,6 +344,23 @@ async def test_a_direct_answer_counts_idle_time_anew(
         writer.close()
 
 
+async def test_half_a_request_counts_idle_time_anew(
+    running: server.Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connections, "CONNECTIONS", 2)
+    first, second = await connect(running), await connect(running)
+    first[1].write(request()[:20])
+    await asyncio.sleep(0.1)
+
+    third = await connect(running)
+
+    assert await second[0].read() == b""
+    first[1].write(request()[20:])
+    assert (await answer(first[0]))[0][0].split()[1] == b"200"
+    for _, writer in (first, second, third):
+        writer.close()
+
+
 async def test_a_connection_idle_for_too_long_after_a_direct_answer_is_closed(
     files: tls.Files, monkeypatch: pytest.MonkeyPatch
 ) -> None:
