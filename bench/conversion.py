@@ -1,66 +1,48 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How fast the running service converts, over TLS, beside a naive one (`naive.py`) in one run.
+"""How fast the running service converts, over TLS, beside a naive one and the Go provider.
 
-usage: conversion.py [SECONDS]   (of each measurement; default 3)
+usage: [GO_PROVIDER=PATH] conversion.py [SECONDS]   (of each measurement; default 3)
 
 wrk (Debian: apt-get install wrk) sends the same review again and again on 8 connections, and on one
-for the latency of a single review.  Both servers run all the time, one of them is asked at a time,
+for the latency of a single review.  All servers run all the time, one of them is asked at a time,
 in turns; the median of the turns counts.
+
+The Go provider takes part where GO_PROVIDER names its binary.  Get its sources, build it there with
+`go build -o manager .`, and give the path of that file.  It runs beside a real API server.
+
+CPU counts what the server itself uses, so it says most on a machine that is busy with others.
 
 Last, how long a real API server takes for its first LIST of 500 pools after a start, for which it
 has each of them converted (v1alpha1) or none (v1alpha2, which is stored).
 """
 
 import json
-import re
 import shutil
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Generator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import replace
 from http import HTTPStatus
 from pathlib import Path
-from typing import Any
 
-import urllib3
+import converters
 import usage
+from converters import Figures, Load, Service
 
 from envtest.client import Resource
 from envtest.errors import RefusedError
-from envtest.pki import LOOPBACK, Authority
-from envtest.ports import free_port
-from envtest.processes import Process
 from envtest.provider import Provider
 
-BIN = Path(sys.executable).parent
 TURNS = 3
 MANY = 500  # pools of a LIST
 CONNECTIONS = 8
-START_SECONDS = 30.0
 GROUP = "ipam.cluster.x-k8s.io"
 KIND = "InClusterIPPool"
-
-_POST = """wrk.method = "POST"
-wrk.body = io.open("{body}"):read("*a")
-wrk.headers["Content-Type"] = "application/json"
-"""
-_FIGURES = re.compile(r"(50|99)%\s+([\d.]+)(us|ms|s)\b")
-_TO_MS = {"us": 0.001, "ms": 1.0, "s": 1000.0}
-
-
-@dataclass(frozen=True)
-class Figures:
-    """Of one measurement: requests/s, and milliseconds within which 50 and 99 % were answered."""
-
-    rate: float
-    p50: float
-    p99: float
-    cpu: float
-    """Seconds of CPU per 1,000 objects."""
+DIRECTIONS = {"up": ("v1alpha1", "v1alpha2"), "down": ("v1alpha2", "v1alpha1")}
+CPU_MS = {1: 0.06, MANY: 0.012}  # of an object, by objects of a review: what we aim at
+RATIO = {1: 1.5, MANY: 2.5}  # of our reviews a second to the Go provider's
 
 
 def pool(version: str, number: int) -> dict[str, object]:
@@ -96,81 +78,6 @@ def review(source: str, target: str, count: int) -> dict[str, object]:
         "kind": "ConversionReview",
         "request": request,
     }
-
-
-class Service:
-    """A server under load."""
-
-    def __init__(self, folder: Path, name: str, command: list[str], port: int) -> None:
-        self.name = name
-        self.url = f"https://{LOOPBACK}:{port}/convert"
-        self.process = Process(name, command, folder / f"{name}.log")
-        self._folder = folder
-        self._http = urllib3.PoolManager(ca_certs=str(folder / "ca.crt"), retries=False)
-
-    def ask(self, body: bytes) -> dict[str, Any]:
-        """Send one review."""
-        headers = {"Content-Type": "application/json"}
-        answer: dict[str, Any] = self._http.request(
-            "POST", self.url, body=body, headers=headers
-        ).json()
-        return answer
-
-    def ready(self) -> bool:
-        """Tell whether it answers."""
-        try:
-            self.ask(json.dumps(review("v1alpha1", "v1alpha2", 1)).encode())
-        except urllib3.exceptions.HTTPError:
-            return False
-        return True
-
-    def check(self, body: bytes, count: int) -> None:
-        """Make sure that what is measured is a conversion."""
-        response = self.ask(body)["response"]
-        assert response["result"]["status"] == "Success", response["result"]
-        assert len(response["convertedObjects"]) == count
-
-    def measure(self, body: Path, count: int, seconds: float, connections: int) -> Figures:
-        """Send the review for some seconds."""
-        script = self._folder / "post.lua"
-        script.write_text(_POST.format(body=body))
-        before = usage.cpu_seconds(self.process.pid)
-        command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds:g}", "--latency", "-s", script]
-        run = subprocess.run(
-            [*map(str, command), self.url], check=True, capture_output=True, text=True
-        )
-        assert "Non-2xx" not in run.stdout, run.stdout
-        requests = int(re.findall(r"(\d+) requests in", run.stdout)[0])
-        times = {p: float(n) * _TO_MS[unit] for p, n, unit in _FIGURES.findall(run.stdout)}
-        rate = float(re.findall(r"Requests/sec:\s+([\d.]+)", run.stdout)[0])
-        cpu = (usage.cpu_seconds(self.process.pid) - before) / (requests * count) * 1000
-        return Figures(rate, times["50"], times["99"], cpu)
-
-
-@contextmanager
-def services(folder: Path) -> Generator[tuple[Service, Service]]:
-    """Start the naive service and ours."""
-    authority = Authority.new()
-    (folder / "ca.crt").write_bytes(authority.pem)
-    certificate, key = authority.server("webhook").write(folder, "tls")
-    ports = free_port(), free_port()
-    naive_program = [sys.executable, str(Path(__file__).with_name("naive.py"))]
-    naive = Service(
-        folder, "naive", [*naive_program, str(ports[0]), str(certificate), str(key)], ports[0]
-    )
-    program = [str(BIN / "ipam-in-cluster"), "webhook", f"--host={LOOPBACK}"]
-    ours = Service(
-        folder, "ours", [*program, f"--cert-dir={folder}", f"--port={ports[1]}"], ports[1]
-    )
-    with naive.process, ours.process:
-        for each in (naive, ours):
-            each.process.await_ready(each.ready, START_SECONDS)
-        yield naive, ours
-
-
-def middle(found: list[Figures]) -> Figures:
-    """Return the turn of the median rate."""
-    return sorted(found, key=lambda figures: figures.rate)[len(found) // 2]
 
 
 def cold_lists(folder: Path) -> dict[str, float]:
@@ -209,44 +116,65 @@ def first_list(pools: Resource) -> float:
 
 
 def main(seconds: float) -> None:
-    """Print the figures of each case, and the ratios."""
+    """Print the figures of each case."""
     if not shutil.which("wrk"):
         raise SystemExit("wrk is needed to make load: apt-get install wrk")
-    compare(seconds)
+    with tempfile.TemporaryDirectory() as name:
+        compare(Path(name), seconds)
     with tempfile.TemporaryDirectory() as name:
         for version, cold in cold_lists(Path(name)).items():
             print(f"cold LIST of {MANY} pools in {version}: {cold:.2f} s")
 
 
-def compare(seconds: float) -> None:
-    """Print what both services do under load."""
-    with tempfile.TemporaryDirectory() as name, services(Path(name)) as (naive, ours):
-        print("objects  direction        naive/s    ours/s  ratio   p50 ms   p99 ms  CPU s/1,000")
-        for count in (1, 500):
-            for source, target in (("v1alpha1", "v1alpha2"), ("v1alpha2", "v1alpha1")):
-                body = Path(name) / "review.json"
-                body.write_text(json.dumps(review(source, target, count)))
-                for service in (naive, ours):
-                    service.check(body.read_bytes(), count)
-                turns = [
-                    [each.measure(body, count, seconds, CONNECTIONS) for each in (naive, ours)]
-                    for _ in range(TURNS)
-                ]
-                slow, fast = (middle(list(column)) for column in zip(*turns, strict=True))
-                ratio = statistics.median(b.rate / a.rate for a, b in turns)
-                direction = "up" if target == "v1alpha2" else "down"
-                print(
-                    f"{count:7d}  {direction:9s} {slow.rate:14.1f} {fast.rate:9.1f} {ratio:6.2f}"
-                    f" {fast.p50:8.2f} {fast.p99:8.2f} {fast.cpu:12.3f}"
-                )
-                if count == 1:
-                    alone = [each.measure(body, 1, seconds, 1).p50 for each in (naive, ours)]
-                    print(
-                        f"{'':9s}one at a time: p50 {alone[1]:.2f} ms, naive {alone[0]:.2f} ms,"
-                        f" {alone[0] / alone[1]:.2f} x"
-                    )
-        rss = [usage.rss_mib(each.process.pid) for each in (naive, ours)]
-        print(f"RSS: ours {rss[1]:.0f} MiB, naive {rss[0]:.0f} MiB")
+def compare(folder: Path, seconds: float) -> None:
+    """Print what all services do under load."""
+    body = folder / "review.json"
+    with converters.running(folder, review(*DIRECTIONS["up"], 1)) as services:
+        line("", [each.name for each in services], "ours/others", "aim")
+        for count in (1, MANY):
+            for direction, versions in DIRECTIONS.items():
+                body.write_text(json.dumps(review(*versions, count)))
+                load = Load(body, count, CONNECTIONS, seconds)
+                show(f"{count} {direction}", load, services)
+        rss = [usage.rss_mib(each.process.pid) for each in services]
+        figures("memory, MiB", rss, 0)
+
+
+def show(case: str, load: Load, services: Sequence[Service]) -> None:
+    """Measure one case and print its figures."""
+    for service in services:
+        service.check(load)
+    found = measured(load, services)
+    beside_go = f"{RATIO[load.objects]:g} x Go" if len(services) > len(("naive", "ours")) else ""
+    figures(f"{case}: reviews a second", [each.rate for each in found], 1, beside_go)
+    figures(f"{case}: p50, ms", [each.p50 for each in found], 3)
+    figures(f"{case}: p99, ms", [each.p99 for each in found], 3)
+    aim = f"{CPU_MS[load.objects]:g}"
+    figures(f"{case}: CPU of an object, ms", [each.cpu for each in found], 4, aim)
+    if load.objects == 1:
+        alone = measured(replace(load, connections=1), services)
+        aim = "Go's" if beside_go else ""
+        figures(f"{case}: one at a time, p50, ms", [each.p50 for each in alone], 3, aim)
+
+
+def measured(load: Load, services: Sequence[Service]) -> list[Figures]:
+    """Return the turn of the median rate, of each service."""
+    turns = [[each.measure(load) for each in services] for _ in range(TURNS)]
+    columns = zip(*turns, strict=True)
+    return [sorted(column, key=lambda each: each.rate)[TURNS // 2] for column in columns]
+
+
+def figures(what: str, values: Sequence[float], digits: int, aim: str = "") -> None:
+    """Print a figure of each service, and how ours, the last, is to the others."""
+    *others, ours = values
+    ratios = " ".join(f"{ours / other:.2f}" for other in others)
+    line(what, [f"{value:.{digits}f}" for value in values], ratios, aim)
+
+
+def line(what: str, columns: Sequence[str], ratios: str, aim: str) -> None:
+    """Print one line of the table."""
+    cells = "".join(f"{column:>10}" for column in columns)
+    print(f"{what:32}{cells}  {ratios:12} {aim}".rstrip(), flush=True)
 
 
 if __name__ == "__main__":

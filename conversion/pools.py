@@ -71,6 +71,9 @@ class Bounds(NamedTuple):
         return entry
 
 
+_NO_BOUNDS = Bounds("", "", None)
+
+
 def to_hub(old: JsonObject) -> JsonObject:
     """Say a v1alpha1 spec in the hub version.
 
@@ -129,14 +132,17 @@ def strays(saved: JsonObject) -> JsonObject:
 
 def read_bounds(old: JsonObject) -> Bounds:
     """Read subnet, start and end of a v1alpha1 spec; start and end as they are written."""
-    start, end, subnet = (values.text(old, name) for name in ("start", "end", "subnet"))
+    if _SPOKE_ONLY.keys().isdisjoint(old):
+        return _NO_BOUNDS
+    start, end = values.text(old, "start"), values.text(old, "end")
+    subnet = values.text(old, "subnet")
     if not subnet:
         return Bounds(start, end, None)
     try:
         network = notation.parse_network(subnet)
     except ipam_errors.NotationError:
         return Bounds(start, end, None)
-    first, last = network.first, network.last
+    first, last = network.bounds
     inner = 1 if last - first > 1 else 0  # a /31 or /32 has no ends to spare
     return Bounds(
         start or notation.format_address(network.family, first + inner),

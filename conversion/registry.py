@@ -70,6 +70,8 @@ KINDS: Final[Mapping[str, Kind]] = {
 }
 
 
+_GROUP_PREFIX: Final = f"{resources.GROUP}/"
+
 _UNNAMED: Final = "v1alpha1"
 """The version of what an annotation keeps, where it names none: the only one that Go knows."""
 
@@ -100,16 +102,17 @@ def convert(
         UnknownKindError: nothing is known of the kind in one of both versions.
     """
     kinds = KINDS if kinds is None else kinds
-    kind = _kind(obj.get("apiVersion"), obj.get("kind"), kinds)
-    _kind(api_version, obj.get("kind"), kinds)
-    if obj.get("apiVersion") == api_version:
+    present, name = obj.get("apiVersion"), obj.get("kind")
+    kind, source = _find(present, name, kinds)
+    _, target = _find(api_version, name, kinds)
+    if present == api_version:
         return obj
-    source, target = _version(obj.get("apiVersion")), _version(api_version)
     if source != kind.hub:
         obj = _up(kind.spokes[source], obj, source)
     if target != kind.hub:
         obj = _down(kind.spokes[target], obj, target)
-    return obj | {"apiVersion": api_version}
+    obj["apiVersion"] = api_version  # of a copy by now: one of both is not the hub
+    return obj
 
 
 def unsaid(obj: JsonObject, stored: JsonObject, version: str) -> JsonObject:
@@ -149,17 +152,14 @@ def name_of(obj: object) -> str:
     return f"{kind or 'object'} {name or '(without a name)'}"
 
 
-def _kind(api_version: object, kind: object, kinds: Mapping[str, Kind]) -> Kind:
+def _find(api_version: object, kind: object, kinds: Mapping[str, Kind]) -> tuple[Kind, str]:
+    """Return a kind and the version that an apiVersion of our group names."""
     if isinstance(api_version, str) and isinstance(kind, str) and kind in kinds:
-        group, _, version = api_version.rpartition("/")
-        if group == resources.GROUP and kinds[kind].knows(version):
-            return kinds[kind]
+        found, version = kinds[kind], api_version.removeprefix(_GROUP_PREFIX)
+        if found.knows(version) and version != api_version:
+            return found, version
     known = [f"{name} {'|'.join([*entry.spokes, entry.hub])}" for name, entry in kinds.items()]
     raise UnknownKindError(api_version, kind, ", ".join(known))
-
-
-def _version(api_version: object) -> str:
-    return str(api_version).rpartition("/")[2]
 
 
 def _up(pair: Pair, obj: JsonObject, version: str) -> JsonObject:

@@ -39,8 +39,10 @@ def read(obj: JsonObject) -> JsonObject:
     Raises:
         FieldError: metadata or its annotations are not objects.
     """
-    annotation = _annotations(obj).get(ANNOTATION)
-    kept = _parse(annotation) if isinstance(annotation, str) else {}
+    annotation = _annotations(_metadata(obj)).get(ANNOTATION)
+    if not isinstance(annotation, str):
+        return {}
+    kept = _parse(annotation)
     packed = kept.get("zlib")
     return _parse(_unpack(packed)) if isinstance(packed, str) else kept
 
@@ -55,8 +57,8 @@ def write(obj: JsonObject, kept: JsonObject) -> JsonObject:
     Raises:
         FieldError: metadata or its annotations are not objects.
     """
-    metadata = values.child(obj, "metadata", "metadata")
-    annotations = _annotations(obj)
+    metadata = _metadata(obj)
+    annotations = _annotations(metadata)
     if kept:
         return metadata | {"annotations": annotations | {ANNOTATION: _text(kept)}}
     if ANNOTATION not in annotations:
@@ -67,8 +69,11 @@ def write(obj: JsonObject, kept: JsonObject) -> JsonObject:
     return {name: value for name, value in metadata.items() if name != "annotations"}
 
 
-def _annotations(obj: JsonObject) -> JsonObject:
-    metadata = values.child(obj, "metadata", "metadata")
+def _metadata(obj: JsonObject) -> JsonObject:
+    return values.child(obj, "metadata", "metadata")
+
+
+def _annotations(metadata: JsonObject) -> JsonObject:
     return values.child(metadata, "annotations", "metadata.annotations")
 
 

@@ -54,7 +54,14 @@ class Network(NamedTuple):
     @property
     def last(self) -> int:
         """The highest address of the network."""
-        return self.first + (1 << (BITS[self.family] - self.length)) - 1
+        return self.bounds[1]
+
+    @property
+    def bounds(self) -> tuple[int, int]:
+        """The lowest and the highest address of the network."""
+        host_bits = BITS[self.family] - self.length
+        first = self.value >> host_bits << host_bits
+        return first, first + (1 << host_bits) - 1
 
 
 def subnet_first(family: int, value: int, length: int) -> int:

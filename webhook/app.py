@@ -14,6 +14,7 @@ from conversion import registry
 from kube import pools
 
 from . import admission_review, conversion_review
+from .direct import Application, Direct
 from .errors import RequestError
 from .inuse import InUse
 from .limits import Bodies
@@ -25,7 +26,7 @@ CONVERT_PATH = "/convert"
 _Answer = Callable[[bytes], Awaitable[bytes]]
 
 
-def create_app(in_use: InUse | None = None, bodies: Bodies | None = None) -> FastAPI:
+def create_app(in_use: InUse | None = None, bodies: Bodies | None = None) -> Application:
     """Build the application.
 
     Args:
@@ -42,7 +43,8 @@ def create_app(in_use: InUse | None = None, bodies: Bodies | None = None) -> Fas
     registry.check((pool.kind, version) for pool in resources.POOLS for version in pool.versions)
     bodies, worker = bodies or Bodies(), Worker()
     # The paths are Kubernetes' contract: not an API of its own, and no others are close enough.
-    app = FastAPI(openapi_url=None, redirect_slashes=False)
+    app = Application(openapi_url=None, redirect_slashes=False)
+    app.direct = Direct(CONVERT_PATH, conversion_review.convert, bodies)
     _post(app, CONVERT_PATH, _Endpoint(conversion_review.Converter(worker).convert, bodies))
     if in_use is None:
         return app

@@ -27,12 +27,34 @@ class _Review(msgspec.Struct, tag_field="kind", tag=KIND):
     api_version: str = msgspec.field(name="apiVersion", default=API_VERSION)
 
 
+class _Result(msgspec.Struct, omit_defaults=True):
+    status: str
+    message: str = ""
+
+
+class _Response(msgspec.Struct):
+    uid: str
+    converted: list[msgspec.Raw] = msgspec.field(name="convertedObjects")
+    result: _Result
+
+
+class _Answer(msgspec.Struct, tag_field="kind", tag=KIND):
+    response: _Response
+    api_version: str = msgspec.field(name="apiVersion", default=API_VERSION)
+
+
+_SUCCESS = _Result("Success")
+
 ANSWER_BYTES = 64 * 1024 * 1024
 """Of all objects of one answer.  A packed annotation may be some hundred times as long when it is
 unpacked, so that a request of 8 MiB could ask for gigabytes.
 """
 
+_READ = ("annotations",)
+"""Of metadata: all that conversion reads."""
+
 _DECODER = msgspec.json.Decoder(_Review)
+_ENCODER = msgspec.json.Encoder()
 
 
 class Converter:
@@ -51,10 +73,15 @@ class Converter:
         Raises:
             RequestError: the body is no ConversionReview v1, or too many large ones are at work.
         """
-        return await self._worker.call(size_of(body), _converted, body)
+        return await self._worker.call(size_of(body), convert, body)
 
 
-def _converted(body: bytes) -> bytes:
+def convert(body: bytes) -> bytes:
+    """Answer a ConversionReview at once, as `Converter.convert` does.
+
+    Raises:
+        RequestError: the body is no ConversionReview v1.
+    """
     try:
         objects.check_text(body)
         review = _DECODER.decode(body)
@@ -71,26 +98,30 @@ def _convert_all(request: _Request) -> list[msgspec.Raw] | str:
     converted: list[msgspec.Raw] = []
     size = 0
     for index, raw in enumerate(request.objects):
-        obj = objects.decode(raw)
+        obj = objects.decode(raw, _READ)
         if not values.is_object(obj):
             return f"objects[{index}] is not an object"
         try:
-            text = msgspec.json.encode(registry.convert(obj, request.desired))
+            text = _ENCODER.encode(registry.convert(obj, request.desired))
         except errors.ConversionError as error:
-            return f"{registry.name_of(obj)}: {error}"
+            return f"{_name_of(raw)}: {error}"
         converted.append(msgspec.Raw(text))
         size += len(text)
         if size > ANSWER_BYTES:
             too_large = f"the answer is larger than {ANSWER_BYTES} bytes"
-            return f"{registry.name_of(obj)}: {too_large}: send fewer objects in a review"
+            return f"{_name_of(raw)}: {too_large}: send fewer objects in a review"
     return converted
 
 
+def _name_of(raw: msgspec.Raw) -> str:
+    return registry.name_of(objects.decode(raw))
+
+
 def _answer(uid: str, converted: list[msgspec.Raw] | str) -> bytes:
-    response: values.JsonObject = {"uid": uid}
     if isinstance(converted, str):
-        response |= {"convertedObjects": [], "result": {"status": "Failure", "message": converted}}
-    else:
-        response |= {"convertedObjects": converted, "result": {"status": "Success"}}
-    review = {"apiVersion": API_VERSION, "kind": KIND, "response": response}
-    return msgspec.json.encode(review)
+        return _encode(_Response(uid, [], _Result("Failure", converted)))
+    return _encode(_Response(uid, converted, _SUCCESS))
+
+
+def _encode(response: _Response) -> bytes:
+    return _ENCODER.encode(_Answer(response))

@@ -71,6 +71,10 @@ class Bodies:
             problem = f"the body did not arrive in {self._seconds:g} s"
             raise RequestError(HTTPStatus.REQUEST_TIMEOUT, problem) from error
 
+    def fits(self, size: int) -> bool:
+        """Tell whether so many more bytes are within the common limit."""
+        return self._held + size <= self._together
+
     @contextmanager
     def hold(self, size: int) -> Generator[None]:
         """Count an answer against the common limit until its client has it.

@@ -2,42 +2,40 @@
 """Objects inside reviews, decoded only as deep as somebody looks."""
 
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Final, NoReturn
+from typing import Any, Final, NoReturn, cast
 
 import msgspec
 
+from conversion import values
+
 from .errors import RequestError
 
-if TYPE_CHECKING:
-    from conversion import values
-
 _SHALLOW: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_VALUE: Final = msgspec.json.Decoder()
 _READ: Final = ("apiVersion", "kind", "spec")
+_METADATA: Final = ("name", "namespace", "annotations", "deletionTimestamp")
 
 MALFORMED = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 """What a decoder raises for bytes that are not the JSON it was made for."""
 
 
-def decode(raw: msgspec.Raw | bytes) -> object:
+def decode(raw: msgspec.Raw | bytes, metadata: tuple[str, ...] = _METADATA) -> object:
     """Decode an object; what nobody looks at stays raw JSON and passes through as it is.
 
     Flow:
-        apiVersion, kind, spec and metadata's annotations and names become values; status and
+        apiVersion, kind, spec and some of metadata become values; status and
         managedFields, the most of an object, do not.
+
+    Args:
+        raw: Its JSON.
+        metadata: The fields of metadata that become values.
 
     Returns:
         Any value, if it is no object at all: whoever reads it says so.
     """
-    try:
-        fields = _SHALLOW.decode(raw)
-    except msgspec.ValidationError:
-        return msgspec.json.decode(raw)
-    obj: values.JsonObject = dict(fields)
-    for name in _READ:
-        if name in fields:
-            obj[name] = msgspec.json.decode(fields[name])
-    if "metadata" in fields:
-        obj["metadata"] = _metadata(fields["metadata"])
+    obj = _decode(raw, _READ)
+    if values.is_object(obj) and "metadata" in obj:
+        obj["metadata"] = _decode(cast("msgspec.Raw", obj["metadata"]), metadata)
     return obj
 
 
@@ -71,13 +69,13 @@ def unknown_version(version: str, known: str) -> NoReturn:
     raise RequestError(HTTPStatus.BAD_REQUEST, problem)
 
 
-def _metadata(raw: msgspec.Raw) -> object:
+def _decode(raw: msgspec.Raw | bytes, read: tuple[str, ...]) -> object:
+    """Decode some fields of an object, or a value that is none."""
     try:
-        fields = _SHALLOW.decode(raw)
+        fields: dict[str, Any] = _SHALLOW.decode(raw)
     except msgspec.ValidationError:
-        return msgspec.json.decode(raw)
-    metadata: values.JsonObject = dict(fields)
-    for name in ("name", "namespace", "annotations", "deletionTimestamp"):
+        return _VALUE.decode(raw)
+    for name in read:
         if name in fields:
-            metadata[name] = msgspec.json.decode(fields[name])
-    return metadata
+            fields[name] = _VALUE.decode(fields[name])
+    return fields

@@ -14,6 +14,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from .connections import Connections
+from .direct import Direct
 
 HEAD_BYTES = 64 * 1024
 """Of a request's first line and headers; the API server sends less than 1 KiB.  As much may come in
@@ -46,6 +47,10 @@ _TOO_LARGE = (
 )
 
 
+_OK = b"HTTP/1.1 200 OK\r\n"
+_LENGTH = b"content-type: application/json\r\ncontent-length: %d\r\n\r\n"
+
+
 class BoundedProtocol(HttpToolsProtocol):
     """One connection."""
 
@@ -54,9 +59,22 @@ class BoundedProtocol(HttpToolsProtocol):
     _in_head = True
     _since_body = 0
     """Bytes that came since the last piece of a body, or since the request began."""
+    _seconds: float | None = None
+    """What the request under way may still take, where no deadline holds it to that yet."""
+    _pieces: list[bytes] | None = None
+    """Of the body, while the request may be answered directly."""
+    _may_answer = False
+    """Whether the bytes that came last may be answered directly: one request of them may, so that
+    other connections have their turn.
+    """
 
     def __init__(
-        self, config: Config, state: ServerState, app_state: dict[str, Any], places: Connections
+        self,
+        config: Config,
+        state: ServerState,
+        app_state: dict[str, Any],
+        places: Connections,
+        direct: Direct | None = None,
     ) -> None:
         """Prepare it.
 
@@ -65,9 +83,11 @@ class BoundedProtocol(HttpToolsProtocol):
             state: uvicorn's, of the server.
             app_state: What uvicorn gives to each request.
             places: The open connections of the server.
+            direct: What answers some requests without the application.
         """
         super().__init__(config, state, app_state)
         self._places = places
+        self._direct = direct
 
     @property
     def peer(self) -> str:
@@ -98,7 +118,10 @@ class BoundedProtocol(HttpToolsProtocol):
     @override
     def data_received(self, data: bytes) -> None:
         self._since_body += len(data)
+        self._may_answer = self._direct is not None
         super().data_received(data)
+        if self._pieces is not None:
+            self._hand_over()
         self._watch()
         if self._since_body <= HEAD_BYTES or self.transport.is_closing():
             return
@@ -111,28 +134,73 @@ class BoundedProtocol(HttpToolsProtocol):
     @override
     def on_message_begin(self) -> None:
         super().on_message_begin()
-        self._places.touch(self)
         self._in_head = True
-        self._close_in(HEAD_SECONDS)
+        self._allow(HEAD_SECONDS)
 
     @override
     def on_headers_complete(self) -> None:
-        self._places.set_busy(self)
         self._in_head = False
         self._since_body = 0
-        self._close_in(REST_SECONDS)
-        super().on_headers_complete()
+        self._allow(REST_SECONDS)
+        self._pieces = []
+        if not self._is_direct():
+            self._hand_over()
 
     @override
     def on_body(self, body: bytes) -> None:
         self._since_body = 0
-        super().on_body(body)
+        if self._pieces is None:
+            super().on_body(body)
+        else:
+            self._pieces.append(body)
 
     @override
     def on_message_complete(self) -> None:
         self._since_body = 0
-        self._cancel_deadline()
+        self._allow(None)
+        if self._pieces is not None:
+            if self._answer_directly(b"".join(self._pieces)):
+                return
+            self._hand_over()
         super().on_message_complete()
+
+    def _is_direct(self) -> bool:
+        """Tell whether the request whose headers are complete may be answered directly.
+
+        Flow:
+            The connection must have nothing else to do: no request under way, no answer that its
+            client does not read, and no end in sight.
+        """
+        parser: Any = self.parser  # None once the connection is lost, and then nothing comes
+        return (
+            self._may_answer
+            and self._direct is not None
+            and self._is_idle()
+            and not self.flow.write_paused
+            and parser.should_keep_alive()
+            and parser.get_http_version() == "1.1"
+            and self._direct.admits(parser.get_method(), self.url, self.headers)
+        )
+
+    def _answer_directly(self, body: bytes) -> bool:
+        """Answer a request whose body came whole, in one write; tell whether there is an answer."""
+        assert self._direct is not None
+        answer = self._direct.answer(body)
+        if answer is None:
+            return False
+        self._pieces, self._may_answer = None, False
+        lines = [b"%b: %b\r\n" % header for header in self.server_state.default_headers]
+        self.transport.write(b"".join((_OK, *lines, _LENGTH % len(answer), answer)))
+        self.on_response_complete()
+        return True
+
+    def _hand_over(self) -> None:
+        """Give the request to the application, with as much of its body as there is."""
+        pieces, self._pieces = self._pieces or [], None
+        self._places.set_busy(self)
+        super().on_headers_complete()
+        for piece in pieces:
+            super().on_body(piece)
 
     @override
     def on_response_complete(self) -> None:
@@ -151,10 +219,28 @@ class BoundedProtocol(HttpToolsProtocol):
         super().resume_writing()
 
     def _watch(self) -> None:
-        """Give an idle connection a deadline where bytes that begin no request took it away."""
-        untimed = self._deadline is None and self.timeout_keep_alive_task is None
-        if untimed and self.cycle.response_complete:
+        """Hold what is under way to its time, once for each of its stages.
+
+        Flow:
+            After the bytes that came together: a request that came whole needs no timer.  An idle
+            connection has one that uvicorn set, unless bytes that begin no request took it away.
+        """
+        if self._deadline is not None:
+            return
+        if self._seconds is not None:
+            self._places.touch(self)
+            self._close_in(self._seconds)
+        elif self.timeout_keep_alive_task is None and self._is_idle():
             self._close_in(HEAD_SECONDS)
+
+    def _is_idle(self) -> bool:
+        cycle: Any = self.cycle  # None until the application had a request, which no type says
+        return cycle is None or bool(cycle.response_complete)
+
+    def _allow(self, seconds: float | None) -> None:
+        """Give the next stage of a request its time; None: it has all come."""
+        self._cancel_deadline()
+        self._seconds = seconds
 
     def _close_in(self, seconds: float) -> None:
         self._cancel_deadline()

@@ -15,6 +15,7 @@ from typing_extensions import override
 
 from .acceptor import Acceptor
 from .connections import Connections
+from .direct import Application, Direct
 from .protocol import BoundedProtocol
 
 _KEEP_ALIVE_SECONDS = 120
@@ -52,7 +53,8 @@ class Server:
             timeout_keep_alive=_KEEP_ALIVE_SECONDS,
             ws="none",
         )
-        self._server = _Uvicorn(self._config)
+        direct = app.direct if isinstance(app, Application) else None
+        self._server = _Uvicorn(self._config, direct)
         self._address = host, port
         self._task: asyncio.Task[None] | None = None
 
@@ -87,8 +89,9 @@ class Server:
 class _Uvicorn(uvicorn.Server):
     """Leaves signals to the process, and tells when it is up."""
 
-    def __init__(self, config: uvicorn.Config) -> None:
+    def __init__(self, config: uvicorn.Config, direct: Direct | None) -> None:
         super().__init__(config)
+        self._direct = direct
         self.up = asyncio.Event()
         self._connections = Connections()
 
@@ -104,7 +107,11 @@ class _Uvicorn(uvicorn.Server):
 
     def _protocol(self) -> BoundedProtocol:
         return BoundedProtocol(
-            self.config, self.server_state, self.lifespan.state, self._connections
+            self.config,
+            self.server_state,
+            self.lifespan.state,
+            self._connections,
+            self._direct,
         )
 
     @override

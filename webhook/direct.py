@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which requests are answered in the protocol, without FastAPI: small conversion reviews.
+
+The API server sends one object per review, so the way through ASGI would cost three times what the
+conversion does.  Here is the one place that decides.  All else goes through FastAPI, errors of
+conversion reviews included, so each refusal has one author.
+"""
+
+from collections.abc import Callable, Sequence
+
+from fastapi import FastAPI
+
+from .limits import Bodies
+from .worker import SMALL_BYTES, size_of
+
+ANSWER_BYTES = 64 * 1024
+"""Of an answer that is given to the connection in one piece."""
+
+_TYPE = b"application/json"
+
+Headers = Sequence[tuple[bytes, bytes]]
+"""Of a request, the names in lower case."""
+
+
+class Direct:
+    """Answers small conversion reviews at once."""
+
+    def __init__(self, path: str, answer: Callable[[bytes], bytes], bodies: Bodies) -> None:
+        """Prepare it.
+
+        Args:
+            path: Where reviews come.
+            answer: Answers one, or raises.
+            bodies: The limits of requests, which hold here, too.
+        """
+        self._path = path.encode()
+        self._answer = answer
+        self._bodies = bodies
+
+    def admits(self, method: bytes, url: bytes, headers: Headers) -> bool:
+        """Tell whether a request is one to answer here, if its body comes whole.
+
+        Guarantees:
+            What is unusual is not admitted: parameters, other content types, headers given twice.
+        """
+        if url != self._path or method != b"POST":
+            return False
+        fields = dict(headers)
+        return len(fields) == len(headers) and fields.get(b"content-type") == _TYPE
+
+    def answer(self, body: bytes) -> bytes | None:
+        """Return the answer to a review; None where FastAPI has to give it.
+
+        Flow:
+            FastAPI does again what fails here: it words the refusal, or logs what went wrong.
+        """
+        if size_of(body) > SMALL_BYTES or not self._bodies.fits(len(body)):
+            return None
+        try:
+            review = self._answer(body)
+        except Exception:  # noqa: BLE001 - whatever it is, FastAPI comes upon it again and logs it
+            return None
+        if len(review) > ANSWER_BYTES or not self._bodies.fits(len(body) + len(review)):
+            return None
+        return review
+
+
+class Application(FastAPI):
+    """A FastAPI application, some of whose requests can be answered directly."""
+
+    direct: Direct | None = None
