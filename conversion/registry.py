@@ -56,10 +56,13 @@ class Kind:
 
     hub: str
     spokes: Mapping[str, Pair] = field(default_factory=dict[str, Pair])
+    versions: Mapping[str, str] = field(init=False)
+    """Those with a way to them and from them, by apiVersion."""
 
-    def knows(self, version: str) -> bool:
-        """Tell whether there is a way to this version and from it."""
-        return version == self.hub or version in self.spokes
+    def __post_init__(self) -> None:
+        """Name the versions."""
+        versions = {f"{resources.GROUP}/{name}": name for name in (*self.spokes, self.hub)}
+        object.__setattr__(self, "versions", versions)
 
 
 KINDS: Final[Mapping[str, Kind]] = {
@@ -69,8 +72,6 @@ KINDS: Final[Mapping[str, Kind]] = {
     "InClusterPrefixPool": Kind("v1alpha2"),
 }
 
-
-_GROUP_PREFIX: Final = f"{resources.GROUP}/"
 
 _UNNAMED: Final = "v1alpha1"
 """The version of what an annotation keeps, where it names none: the only one that Go knows."""
@@ -84,7 +85,7 @@ def check(served: Iterable[tuple[str, str]], kinds: Mapping[str, Kind] | None = 
     """
     kinds = KINDS if kinds is None else kinds
     for kind, version in served:
-        if kind not in kinds or not kinds[kind].knows(version):
+        if kind not in kinds or version not in kinds[kind].versions.values():
             raise MissingPairError(kind, version)
 
 
@@ -155,8 +156,8 @@ def name_of(obj: object) -> str:
 def _find(api_version: object, kind: object, kinds: Mapping[str, Kind]) -> tuple[Kind, str]:
     """Return a kind and the version that an apiVersion of our group names."""
     if isinstance(api_version, str) and isinstance(kind, str) and kind in kinds:
-        found, version = kinds[kind], api_version.removeprefix(_GROUP_PREFIX)
-        if found.knows(version) and version != api_version:
+        found = kinds[kind]
+        if version := found.versions.get(api_version):
             return found, version
     known = [f"{name} {'|'.join([*entry.spokes, entry.hub])}" for name, entry in kinds.items()]
     raise UnknownKindError(api_version, kind, ", ".join(known))

@@ -133,7 +133,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     @override
     def on_message_begin(self) -> None:
-        super().on_message_begin()
+        self.url, self.headers, self.expect_100_continue = b"", [], False
         self._in_head = True
         self._allow(HEAD_SECONDS)
 
@@ -197,7 +197,11 @@ class BoundedProtocol(HttpToolsProtocol):
     def _hand_over(self) -> None:
         """Give the request to the application, with as much of its body as there is."""
         pieces, self._pieces = self._pieces or [], None
+        url, headers, expect = self.url, self.headers, self.expect_100_continue
         self._places.set_busy(self)
+        super().on_message_begin()  # makes the scope, which a direct answer does not need
+        self.url, self.expect_100_continue = url, expect
+        self.headers += headers
         super().on_headers_complete()
         for piece in pieces:
             super().on_body(piece)
