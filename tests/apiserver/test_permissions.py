@@ -38,6 +38,7 @@ from generator import rbac
 from kube import caches, capi, connect, objects
 from kube import client as kube
 from kube import pools as kinds
+from kube.errors import ConflictError
 from webhook import issuer, selfsigned
 
 LOG_SECONDS = 5.0  # after the end of a manager: what is not logged by then was never asked
@@ -214,8 +215,11 @@ def without_pauses(cluster: provider.Provider, user: tenants.Tenant) -> None:
     orphan = address(cluster, "orphan")
     orphan["metadata"]["finalizers"] = [state.PROTECT_ADDRESS_FINALIZER]
     user.addresses.create(orphan)
+    user.add_claim("changed", "nowhere")
 
-    asyncio.run(act(cluster, objects.Key(user.namespace, "orphan")))
+    asyncio.run(act(cluster, user))
+
+    user.claims.delete("changed")
 
     assert user.addresses.find("orphan") is None
     for name in names:
@@ -234,23 +238,38 @@ def address(cluster: provider.Provider, name: str) -> Json:
     }
 
 
-async def act(cluster: provider.Provider, orphan: objects.Key) -> None:
+async def act(cluster: provider.Provider, user: tenants.Tenant) -> None:
     config = cluster.control_plane.service_account_kubeconfig(*ACCOUNT)
     connection = await connect.connect(str(config), "test")
     try:
         api = kube.Client(connection)
         for resource in kinds.KINDS.values():
             await migration.Migration(api, lambda _: asyncio.sleep(0)).migrate(resource)
-        await release(api, orphan)
+        known = await all_known(api)
+        await release(api, known, objects.Key(user.namespace, "orphan"))
+        await meet_a_conflict(api, known, user)
     finally:
         await connection.close()
 
 
-async def release(api: kube.Client, orphan: objects.Key) -> None:
+async def all_known(api: kube.Client) -> state.State:
     contract = await capi.discover(api)
     assert contract is not None
     known = state.State(caches.Caches(api, contract, caches.Scope()))
     await known.caches.load()
+    return known
+
+
+async def meet_a_conflict(api: kube.Client, known: state.State, user: tenants.Tenant) -> None:
+    """Patch a claim that its user has changed meanwhile."""
+    stale = known.claims.get(objects.Key(user.namespace, "changed"))
+    assert stale
+    user.claims.merge("changed", {"metadata": {"labels": {"color": "blue"}}})
+    with pytest.raises(ConflictError):
+        await claims.Claims(api, known)._patch(stale, {"labels": {"color": "red"}})
+
+
+async def release(api: kube.Client, known: state.State, orphan: objects.Key) -> None:
     times = iter((0.0, 0.0, orphans.ORPHAN_SECONDS, orphans.ORPHAN_SECONDS))
     reconciler = claims.Claims(api, known, clock=lambda: next(times))
     for _ in range(2):
