@@ -30,7 +30,7 @@ def version_of(obj: values.JsonObject) -> str:
 
 def has_version(kind: str, version: str) -> bool:
     """Whether one of our kinds has a version; a kind that is not ours has none."""
-    return kind in registry.KINDS and registry.KINDS[kind].knows(version)
+    return kind in registry.KINDS and version in registry.KINDS[kind].versions.values()
 
 
 def meant_kind(obj: object) -> str | None:
