@@ -39,8 +39,16 @@ async def host() -> AsyncGenerator[str]:
     site = web.TCPSite(runner, "127.0.0.1", 0)
     await site.start()
     address, port = runner.addresses[0][:2]
+    forget(f"{address}:{port}")
     yield f"{address}:{port}"
     await runner.cleanup()
+
+
+def forget(host: str) -> None:
+    """Forget what another test asked of a server that had the same port."""
+    for metric in (metrics._REQUESTS, metrics._REQUEST_SECONDS):
+        for labels in [each for each in metric._metrics if host in each]:
+            metric.remove(*labels)
 
 
 @pytest.fixture
