@@ -5,6 +5,7 @@ import contextlib
 import json
 from collections.abc import AsyncGenerator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from aiohttp import web
@@ -47,7 +48,8 @@ async def host() -> AsyncGenerator[str]:
 def forget(host: str) -> None:
     """Forget what another test asked of a server that had the same port."""
     for metric in (metrics._REQUESTS, metrics._REQUEST_SECONDS):
-        for labels in [each for each in metric._metrics if host in each]:
+        counts: Any = metric._metrics  # pyright: ignore[reportUnknownMemberType] - not annotated
+        for labels in [each for each in counts if host in each]:
             metric.remove(*labels)
 
 
