@@ -47,10 +47,10 @@ async def host() -> AsyncGenerator[str]:
 
 def forget(host: str) -> None:
     """Forget what another test asked of a server that had the same port."""
-    for metric in (metrics._REQUESTS, metrics._REQUEST_SECONDS):
-        counts: Any = metric._metrics  # pyright: ignore[reportUnknownMemberType] - not annotated
-        for labels in [each for each in counts if host in each]:
-            metric.remove(*labels)
+    each: Any  # what a metric holds is not annotated
+    for each in (metrics._REQUESTS, metrics._REQUEST_SECONDS):
+        for labels in [labels for labels in each._metrics if host in labels]:
+            each.remove(*labels)
 
 
 @pytest.fixture
