@@ -2,6 +2,7 @@
 """Threads for what would hold the event loop, where every other review waits meanwhile."""
 
 import asyncio
+import gc
 import sys
 import threading
 from collections.abc import Callable
@@ -16,7 +17,7 @@ SMALL_BYTES = 12 * 1024
 
 _PACKED = b"zlib"  # the key of a compressed annotation, see `conversion.stash`
 
-_THREADS = 2  # so that one long job does not hold up all others; they share one interpreter
+_THREADS = 1  # with two, which share one interpreter, small reviews wait six times as long
 
 _MOST = 32
 """Jobs at work or waiting.  One takes 0.2 s at most, so that the last is done within the 9 s that a
@@ -65,8 +66,14 @@ class Worker:
 
 
 def share_interpreter() -> None:
-    """Let the event loop have its turn soon while threads are at work; for the whole process."""
+    """Let the event loop have its turn soon while threads are at work; for the whole process.
+
+    A full collection of garbage holds the interpreter for 50 ms, and a large review causes several:
+    what is loaded by now is left out, and the rest is gone through more rarely.
+    """
     sys.setswitchinterval(_SWITCH_SECONDS)
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 100)
 
 
 def size_of(body: bytes) -> int:

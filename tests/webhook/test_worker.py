@@ -25,17 +25,6 @@ async def test_what_a_large_job_raises_is_raised_to_its_caller() -> None:
         await worker.Worker().call(LARGE, int, "x")
 
 
-async def test_one_long_job_does_not_hold_up_another() -> None:
-    jobs, ends = worker.Worker(), threading.Event()
-    long = asyncio.create_task(jobs.call(LARGE, ends.wait, 10.0))
-
-    assert await jobs.call(LARGE, str, 1) == "1"
-    assert not long.done()
-
-    ends.set()
-    assert await long
-
-
 async def test_more_large_jobs_than_can_be_done_in_time_are_refused_at_once() -> None:
     jobs, ends = worker.Worker(threads=1, most=2), threading.Event()
     waiting = [asyncio.create_task(jobs.call(LARGE, ends.wait, 10.0)) for _ in range(2)]
