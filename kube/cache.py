@@ -133,9 +133,8 @@ class Cache(Generic[T]):
         self._back: RevisionError | None = None
         self._went_back = asyncio.Event()
         self._turn = asyncio.Lock()  # one proof of freshness at a time
-        self._asked = self._proven = (
-            0  # calls of `catch_up` so far, and how many of them are served
-        )
+        self._asked = 0  # calls of `catch_up` so far
+        self._proven = 0  # how many of them are served
 
     def __len__(self) -> int:
         return len(self._objects)

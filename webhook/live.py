@@ -102,13 +102,9 @@ class Live:
         try:
             async with self._turns:
                 return await self._list_or_discover(pool, among)
-        except errors.ApiError as error:
-            if error.status == HTTPStatus.FORBIDDEN:
-                raise NotAllowedError(_not_allowed(pool)) from error
-            raise InUseError(
-                f"the IPAddresses of {pool} cannot be listed: {error}; try again"
-            ) from error
         except errors.KubeError as error:
+            if isinstance(error, errors.ApiError) and error.status == HTTPStatus.FORBIDDEN:
+                raise NotAllowedError(_not_allowed(pool)) from error
             raise InUseError(
                 f"the IPAddresses of {pool} cannot be listed: {error}; try again"
             ) from error
