@@ -22,7 +22,7 @@ from ipam import texts
 from kube import pools
 from kube.client import decode, pages
 from kube.errors import ApiError, ConflictError, KubeError, NotFoundError, NotLeaderError
-from kube.objects import Key, Object, Struct
+from kube.objects import Key, Object, Struct, prepared
 from kube.resources import CUSTOM_RESOURCE_DEFINITIONS, GroupVersionResource
 
 from . import events, metrics
@@ -68,6 +68,7 @@ class _Status(Struct, frozen=True):
 _NO_SPEC, _NO_STATUS = _Spec(), _Status()
 
 
+@prepared
 class _Definition(Object, frozen=True):
     """What matters here of a CustomResourceDefinition."""
 

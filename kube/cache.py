@@ -23,7 +23,7 @@ from .errors import (
     from_response,
 )
 from .liveness import Heartbeat
-from .objects import Event, Key, Meta, Object, RawList, Same, Struct, T
+from .objects import Event, Key, Meta, Object, RawList, Same, Struct, T, prepared
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -554,12 +554,14 @@ def _is_object(answer: bytes, uid: str) -> bool:
     return msgspec.json.decode(answer, type=_Deleted).metadata.uid == uid
 
 
+@prepared
 class _Deleted(Struct, frozen=True):
     """An object, or a Status."""
 
     metadata: Meta = Meta()
 
 
+@prepared
 class _Code(msgspec.Struct):
     code: int = 500
 

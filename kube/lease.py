@@ -31,7 +31,7 @@ from .client import REQUEST_SECONDS, decode
 from .clock import now
 from .errors import ConflictError, KubeError, NotFoundError, NotLeaderError
 from .liveness import Heartbeat
-from .objects import Event, Meta, Struct
+from .objects import Event, Meta, Struct, prepared
 from .resources import GroupVersionResource
 from .tasks import together
 
@@ -59,6 +59,7 @@ class _LeaseSpec(Struct, frozen=True, omit_defaults=False):
     lease_transitions: int | None = None
 
 
+@prepared
 class _Lease(Struct, frozen=True):
     metadata: Meta = Meta()
     spec: _LeaseSpec = _LeaseSpec()

@@ -11,7 +11,7 @@ import msgspec
 from api import resources as names
 from ipam import offer
 
-from .objects import Condition, Object, PoolKey, Struct
+from .objects import Condition, Object, PoolKey, Struct, prepared
 from .resources import GroupVersionResource
 
 HUB = "v1alpha2"
@@ -69,6 +69,7 @@ class PoolStatus(Struct, frozen=True):
 _NO_STATUS = PoolStatus()
 
 
+@prepared
 class Pool(Object, frozen=True):
     """A pool of any of the four kinds."""
 

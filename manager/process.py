@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import faulthandler
 import importlib
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, NoReturn
@@ -34,6 +35,7 @@ def run(flags: Flags, unknown: list[str]) -> int:
     """Run until SIGTERM or SIGINT; returns the exit status."""
     if unknown:
         log.warning("unknown flags are ignored", flags=unknown)
+    faulthandler.enable()  # a crash of a library written in C leaves a trace in the log
     worker.share_interpreter()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(_main(flags))

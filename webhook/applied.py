@@ -15,6 +15,7 @@ from api import resources
 from conversion import pools as conversions
 from conversion import registry, values
 from kube import pools
+from kube.objects import prepared
 
 from .pool import Pool, adding
 
@@ -22,6 +23,7 @@ _APPLY = "Apply"
 _FIELD = "f:"
 
 
+@prepared
 class _Entry(msgspec.Struct, rename="camel"):
     """What one manager owns, in the version in which it wrote."""
 
