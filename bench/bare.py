@@ -143,7 +143,7 @@ def allocation(claim: Json, pool: Json, number: int) -> Allocation:
     ready = {
         "type": "Ready",
         "status": "True",
-        "reason": "Ready",
+        "reason": "AddressAllocated",
         "message": f"address {given} is allocated",
         "lastTransitionTime": meta["creationTimestamp"],
         "observedGeneration": 1,

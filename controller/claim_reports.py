@@ -20,7 +20,7 @@ import structlog
 from kube.objects import NameReference
 from kube.workers import Again, Done, Outcome
 
-from .conditions import DELETING, PAUSED, READY, Verdict, condition
+from .conditions import ALLOCATED, DELETING, PAUSED, READY, Verdict, condition
 from .events import News
 from .pace import Pace
 from .state import RELEASE_FINALIZER
@@ -42,6 +42,9 @@ _PAUSES_PER_SECOND = 50.0
 """Claims that say that they are paused: a Cluster may have 100,000 of them, and pausing it must not
 keep the API server busy, nor slow down the `clusterctl move` that paused it."""
 
+_FORMER_REASON = "Ready"
+"""Why bound claims are ready by earlier releases: an upgrade must not write 100,000 of them."""
+
 _NOT_PAUSED = Verdict(ok=False, reason="NotPaused", message="")
 
 
@@ -61,11 +64,16 @@ class ClaimReports:
         self._pauses.forget(key)
 
     async def allocated(self, claim: capi.Claim, address: str) -> None:
-        """Bind a claim to the IPAddress of its name."""
-        verdict = Verdict(ok=True, reason=READY, message=f"address {address} is allocated")
-        reference = NameReference(name=claim.metadata.name)
-        status = self._status(claim, self._condition(claim, READY, verdict))
-        await self._write(claim, msgspec.structs.replace(status, address_ref=reference), verdict)
+        """Bind a claim to the IPAddress of its name.
+
+        Guarantees:
+            A claim that only has the reason of former releases is not written.
+        """
+        verdict = Verdict(ok=True, reason=ALLOCATED, message=f"address {address} is allocated")
+        status = self._bound_status(claim, verdict)
+        former = verdict._replace(reason=_FORMER_REASON)
+        if status != claim.status and self._bound_status(claim, former) != claim.status:
+            await self._write(claim, status, verdict)
 
     def shows(self, claim: capi.Claim, error: AllocationError) -> bool:
         """Tell whether a claim says already that it has no address for this reason."""
@@ -113,6 +121,11 @@ class ClaimReports:
         if self._news:
             news = News(reason, action, note, warning)
             self._news.tell(self._state.contract.claims, claim.metadata, news, claim.pool)
+
+    def _bound_status(self, claim: capi.Claim, verdict: Verdict) -> capi.ClaimStatus:
+        status = self._status(claim, self._condition(claim, READY, verdict))
+        reference = NameReference(name=claim.metadata.name)
+        return msgspec.structs.replace(status, address_ref=reference)
 
     def _paused_status(self, claim: capi.Claim, verdict: Verdict) -> capi.ClaimStatus:
         paused = self._condition(claim, PAUSED, verdict)

@@ -35,6 +35,7 @@ from .addresses import (
     owned_by,
 )
 from .claim_reports import ClaimReports
+from .conditions import ALLOCATED
 from .errors import AllocationError, ClusterNotFoundError
 from .orphans import Orphans
 from .pace import Pace
@@ -204,7 +205,7 @@ class Claims:
             acknowledged finalizer to a deletion that comes in the same moment.
         """
         note = f"address {address.spec.address} was allocated"
-        self._reports.tell(claim, "AddressAllocated", "Allocate", note)
+        self._reports.tell(claim, ALLOCATED, "Allocate", note)
         try:
             await self._reports.allocated(claim, address.spec.address)
         except NotFoundError:

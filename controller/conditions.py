@@ -12,8 +12,12 @@ if TYPE_CHECKING:
     from kube.objects import Meta
 
 READY = "Ready"
+"""The type of condition, and the reason why a pool is ready."""
 PAUSED = "Paused"
 DELETING = "Deleting"
+
+ALLOCATED = "AddressAllocated"
+"""Why a claim is ready, in its condition and in its Event; the Go provider uses the same word."""
 
 
 class Verdict(NamedTuple):

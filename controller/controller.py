@@ -19,6 +19,7 @@ from . import metrics
 from .claims import Claims
 from .events import Recorder
 from .pools import Pools
+from .references import References
 from .state import State
 
 if TYPE_CHECKING:
@@ -63,6 +64,7 @@ class Controller:
         self._news = Recorder(api, self.state.pool)
         self._claims = Claims(api, self.state, self._news, clock)
         self._pools = Pools(api, self.state, self._news, clock)
+        self._references = References(self.state, self._news)
 
     async def run(self) -> NoReturn:
         """Work until cancelled.
@@ -113,6 +115,7 @@ class Controller:
         """Look at everything once: claims that wait first, and the others in turn with new ones."""
         claims = tuple(self.state.claims)
         async for claim in in_pieces(claims):
+            self._references.check(None, claim)
             if claim.pool and not _is_served(claim):
                 self._claim_queue.add(claim.metadata.key, claim.pool)
         async for claim in in_pieces(claims):
@@ -138,6 +141,7 @@ class Controller:
     def _on_claim(self, old: capi.Claim | None, new: capi.Claim | None) -> None:
         changed = new or old
         assert changed is not None
+        self._references.check(old, new)
         pools = _pools_of(old, new)
         if pools:
             self._claim_queue.add(changed.metadata.key, changed.pool)

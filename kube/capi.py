@@ -245,6 +245,16 @@ def pool_of(reference: TypedReference, namespace: str) -> PoolKey | None:
     return PoolKey(reference.kind, namespace if resource.namespaced else "", reference.name)
 
 
+def intended_pool_of(reference: TypedReference, namespace: str) -> PoolKey | None:
+    """Return the pool of ours that a reference means, though its group has a version or is empty.
+
+    None for all other references, correct ones included.
+    """
+    if reference.api_group and not reference.api_group.startswith(f"{GROUP}/"):
+        return None
+    return pool_of(msgspec.structs.replace(reference, api_group=GROUP), namespace)
+
+
 @dataclass(frozen=True, slots=True)
 class Contract:
     """One version of CAPI's IPAM types; subclasses say where conditions go."""

@@ -5,7 +5,7 @@ from collections.abc import Generator
 
 import pytest
 
-from envtest import capi, plugin, provider, tenants, waiting
+from envtest import capi, manifests, plugin, provider, tenants, waiting
 from envtest.contract import PAUSED
 
 
@@ -46,6 +46,21 @@ def test_both_forms_of_conditions_are_written(old_tenant: tenants.Tenant) -> Non
     assert (old["type"], old["status"], old["reason"]) == ("Ready", "False", "PoolNotReady")
     assert old["message"] == message
     assert old["severity"]
+
+
+def test_a_claim_without_a_group_is_told_in_an_event_that_it_needs_one(
+    old_tenant: tenants.Tenant,
+) -> None:
+    body = manifests.claim("web", "blue", version="v1beta1")
+    del body["spec"]["poolRef"]["apiGroup"]
+    old_tenant.claims.create(body)
+    admin, namespace = old_tenant.provider.admin, old_tenant.namespace
+    events = admin.resource("events.k8s.io/v1", "events", namespace)
+
+    [event] = waiting.until("an Event says why", events.list, bool)
+
+    assert (event["type"], event["reason"]) == ("Warning", "InvalidPoolReference")
+    assert event["note"].startswith("spec.poolRef.apiGroup is empty")
 
 
 def test_pauses_and_grace_periods_are_told_in_the_conditions_of_the_contract_to_come(

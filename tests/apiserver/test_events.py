@@ -5,8 +5,9 @@ import os
 import re
 import subprocess
 
-from envtest import binaries, control_plane, tenants, waiting
+from envtest import binaries, control_plane, manifests, tenants, waiting
 from envtest.client import Json
+from envtest.contract import GROUP
 
 STORM = 200
 SUM = re.compile(r"(\d+) claims, ")
@@ -79,6 +80,23 @@ def test_a_claim_is_told_of_its_address_and_of_its_release(tenant: tenants.Tenan
 
     [event] = told_at(tenant, "IPAddressClaim", "AddressReleased")
     assert event["note"] == "address 10.0.0.10 was released"
+
+
+def test_describing_a_claim_whose_reference_has_a_version_says_how_to_correct_it(
+    tenant: tenants.Tenant,
+) -> None:
+    tenant.add_pool("blue", "10.0.0.10")
+    body = manifests.claim("web", "blue", version="v1beta1")
+    body["spec"]["poolRef"]["apiGroup"] = f"{GROUP}/v1beta1"
+    claims = tenant.provider.admin.resource(f"{GROUP}/v1beta1", "ipaddressclaims", tenant.namespace)
+    before = claims.create(body)
+    told_at(tenant, "IPAddressClaim", "InvalidPoolReference")
+
+    _, events = describe(tenant, "ipaddressclaim", "web").split("Events:")
+
+    problem = f'spec.poolRef.apiGroup is "{GROUP}/v1beta1", so no provider serves this claim'
+    assert ("Warning" in events, problem in events) == (True, True)
+    assert claims.get("web") == before  # an Event is all that it gets
 
 
 def test_many_waiting_claims_are_few_events(tenant: tenants.Tenant) -> None:

@@ -116,6 +116,34 @@ def test_claims_of_the_time_without_a_manager_are_served_by_the_next(
     tenant.counts("blue", used=1)
 
 
+def with_former_reason(tenant: tenants.Tenant, name: str, **change: str) -> client.Json:
+    """Change the condition of a bound claim to what earlier releases wrote."""
+    [ready] = tenant.status(name)["conditions"]
+    assert ready["reason"] == "AddressAllocated"
+    status = {"conditions": [{**ready, "reason": "Ready", **change}]}
+    return tenant.claims.merge(name, {"status": status}, subresource="status")
+
+
+def test_a_start_after_an_upgrade_does_not_write_claims_that_have_the_former_reason(
+    tenant: tenants.Tenant,
+) -> None:
+    tenant.add_pool("blue", "10.0.0.10-10.0.0.20")
+    for name in ("older", "younger"):
+        tenant.add_claim(name, "blue")
+        tenant.bound(name)
+    tenant.provider.manager.stop()
+    before = with_former_reason(tenant, "older")
+    with_former_reason(tenant, "younger", message="address 10.9.9.9 is allocated")
+
+    tenant.provider.manager.run()
+
+    def renewed() -> str:
+        return str(tenant.status("younger")["conditions"][0]["reason"])
+
+    waiting.until("the younger is looked at", renewed, lambda it: it == "AddressAllocated")
+    assert tenant.claims.get("older") == before  # it came first
+
+
 def test_a_restart_of_the_api_server_is_survived(tenant: tenants.Tenant) -> None:
     tenant.add_pool("blue", "10.0.0.10-10.0.0.20")
     tenant.provider.control_plane.apiserver.stop()

@@ -13,6 +13,7 @@ from envtest.contract import RECORD
 Json = dict[str, Any]
 KEY = ("inclusterippools", "east", "blue")
 NOW = "2026-01-01T12:00:00Z"
+GIVEN = "AddressAllocated"
 
 
 def pool(**counts: int) -> Json:
@@ -23,13 +24,13 @@ def pool(**counts: int) -> Json:
     return {**body, "status": {"ipAddresses": said, "observedGeneration": 1}}
 
 
-def claim(name: str, reason: str = "Ready", pool: str = "blue", **annotations: str) -> Json:
+def claim(name: str, reason: str = GIVEN, pool: str = "blue", **annotations: str) -> Json:
     body = manifests.claim(name, pool)
     meta = {"namespace": "east", "uid": f"uid-of-{name}", "annotations": annotations}
     body["metadata"] |= meta
-    ready = {"type": "Ready", "status": "True" if reason == "Ready" else "False", "reason": reason}
+    ready = {"type": "Ready", "status": "True" if reason == GIVEN else "False", "reason": reason}
     status: Json = {"conditions": [ready]}
-    if reason == "Ready":
+    if reason == GIVEN:
         status["addressRef"] = {"name": name}
     return {**body, "status": status}
 

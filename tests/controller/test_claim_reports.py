@@ -473,3 +473,72 @@ async def test_a_claim_says_that_every_address_of_its_pool_is_reserved_and_what_
         "InClusterIPPool default/blue offers nothing: every address is reserved; "
         "add addresses or set allocateReservedIPAddresses to true"
     )
+
+
+# ---- why a claim is ready ----
+
+
+def with_former_reason(world: World, **condition: object) -> None:
+    """Change the condition of a bound claim to what earlier releases wrote."""
+    claim = world.read()
+    status = claim["status"]
+    ready = {**status["conditions"][0], "reason": "Ready", **condition}
+    world.api.put(CONTRACT.claims, {**claim, "status": {**status, "conditions": [ready]}})
+    world.api.writes.clear()
+
+
+async def test_a_bound_claim_is_ready_because_its_address_is_allocated(world: World) -> None:
+    world.claim()
+
+    await world.reconcile()
+
+    ready = world.ready()
+    assert (ready["status"], ready["reason"]) == ("True", "AddressAllocated")
+    assert ready["message"] == "address 10.0.0.5 is allocated"
+
+
+async def test_the_reason_of_earlier_releases_alone_causes_no_write(world: World) -> None:
+    world.claim()
+    await world.reconcile()
+    with_former_reason(world)
+
+    await world.reconcile()
+
+    assert world.api.writes == []
+    assert world.ready()["reason"] == "Ready"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"status": "False"}, {"message": "address 10.0.0.9 is allocated"}, {"observedGeneration": 7}],
+    ids=lambda change: next(iter(change)),
+)
+async def test_the_reason_of_earlier_releases_goes_with_the_next_change(
+    world: World, change: dict[str, object]
+) -> None:
+    world.claim()
+    await world.reconcile()
+    with_former_reason(world, **change)
+
+    await world.reconcile()
+
+    assert world.api.writes == STATUS
+    assert world.ready()["reason"] == "AddressAllocated"
+
+
+async def test_the_reason_of_earlier_releases_stays_in_the_older_contract_too(
+    world: World,
+) -> None:
+    world.contract = capi.V1Beta1("v1beta1")
+    world.claim()
+    await world.reconcile()
+    claim = world.read()
+    new = claim["status"]["v1beta2"]["conditions"][0]
+    assert new["reason"] == "AddressAllocated"
+    former = {"v1beta2": {"conditions": [{**new, "reason": "Ready"}]}}
+    world.api.put(CONTRACT.claims, {**claim, "status": {**claim["status"], **former}})
+    world.api.writes.clear()
+
+    await world.reconcile()
+
+    assert world.api.writes == []

@@ -133,7 +133,7 @@ async def test_what_a_refused_write_gave_up_goes_to_who_waits(cluster: Cluster) 
     cluster.change("old", annotations={"cluster.x-k8s.io/paused": ""})
     cluster.refuse.set()
 
-    await until(lambda: cluster.reason("young") == "Ready")
+    await until(lambda: cluster.reason("young") == "AddressAllocated")
 
 
 async def test_a_claim_of_a_missing_cluster_follows_what_becomes_of_the_cluster(
@@ -151,7 +151,7 @@ async def test_a_claim_of_a_missing_cluster_follows_what_becomes_of_the_cluster(
     await until(lambda: "spec.paused" not in cluster.message("web"))
 
     cluster.owner(paused=False)
-    await until(lambda: cluster.reason("web") == "Ready")
+    await until(lambda: cluster.reason("web") == "AddressAllocated")
 
 
 async def test_who_was_called_and_went_away_leaves_the_address_to_the_next(
@@ -165,7 +165,7 @@ async def test_who_was_called_and_went_away_leaves_the_address_to_the_next(
     cluster.remove(CONTRACT.claims, "default", "holder")
     cluster.remove(CONTRACT.claims, "default", "old")
 
-    await until(lambda: cluster.reason("young") == "Ready")
+    await until(lambda: cluster.reason("young") == "AddressAllocated")
 
 
 async def test_a_claim_is_served_when_somebody_elses_address_of_its_name_goes(
@@ -178,7 +178,7 @@ async def test_a_claim_is_served_when_somebody_elses_address_of_its_name_goes(
 
     cluster.remove(CONTRACT.addresses, "default", "web")
 
-    await until(lambda: cluster.reason("web") == "Ready")
+    await until(lambda: cluster.reason("web") == "AddressAllocated")
 
 
 async def test_who_asks_for_a_taken_address_gets_it_when_it_is_given_back(
@@ -186,13 +186,13 @@ async def test_who_asks_for_a_taken_address_gets_it_when_it_is_given_back(
 ) -> None:
     cluster.pool("10.0.0.5-10.0.0.6")
     cluster.claim("holder")
-    await until(lambda: cluster.reason("holder") == "Ready")
+    await until(lambda: cluster.reason("holder") == "AddressAllocated")
     cluster.claim("choosy", annotations={"ipam.cluster.x-k8s.io/address": "10.0.0.5"})
     await until(lambda: cluster.reason("choosy") == "AllocationFailed")
 
     cluster.change("holder", deletionTimestamp="2026-01-01T00:01:00Z")
 
-    await until(lambda: cluster.reason("choosy") == "Ready")
+    await until(lambda: cluster.reason("choosy") == "AddressAllocated")
 
 
 async def test_a_pools_counts_are_right_in_the_end(cluster: Cluster) -> None:
@@ -211,19 +211,19 @@ async def test_a_pools_counts_are_right_in_the_end(cluster: Cluster) -> None:
 async def test_a_shorter_grace_period_counts_at_once(cluster: Cluster) -> None:
     cluster.pool("10.0.0.5", addressReuseGracePeriodSeconds=60)
     cluster.claim("web")
-    await until(lambda: cluster.reason("web") == "Ready")
+    await until(lambda: cluster.reason("web") == "AddressAllocated")
     cluster.change("web", deletionTimestamp="2999-01-01T00:00:00Z")
     cluster.claim("next")
     await until(lambda: cluster.reason("next") == "PoolExhausted")
     cluster.change("web", deletionTimestamp="2026-01-01T00:00:00Z")
     cluster.pool("10.0.0.5", addressReuseGracePeriodSeconds=0)
 
-    await until(lambda: cluster.reason("next") == "Ready")
+    await until(lambda: cluster.reason("next") == "AddressAllocated")
 
 
 async def test_a_pool_that_is_being_deleted_says_so_while_it_is_in_use(cluster: Cluster) -> None:
     cluster.claim("web")
-    await until(lambda: cluster.reason("web") == "Ready")
+    await until(lambda: cluster.reason("web") == "AddressAllocated")
     pool = cluster.read(POOLS, "default", "blue") or {}
     meta = {**pool["metadata"], "deletionTimestamp": "2026-01-01T00:00:01Z"}
     cluster.put(POOLS, {**pool, "metadata": meta})
@@ -258,7 +258,7 @@ async def test_books_of_pools_that_are_gone_do_not_pile_up() -> None:
     task = asyncio.create_task(running.run(controller))
     try:
         api.claim("web")
-        await until(lambda: api.reason("web") == "Ready")
+        await until(lambda: api.reason("web") == "AddressAllocated")
         for resource, name in (
             (CONTRACT.addresses, "web"), (CONTRACT.claims, "web"), (POOLS, "blue"),
         ):  # fmt: skip
@@ -348,7 +348,7 @@ async def test_an_ipaddress_that_cannot_be_read_closes_its_pool_until_it_is_corr
     async with at_work(api):
         if not before:
             api.claim("first")
-            await until(lambda: api.reason("first") == "Ready")
+            await until(lambda: api.reason("first") == "AddressAllocated")
             api.put(CONTRACT.addresses, broken)
             await until(lambda: api.ready_of_pool() == "UnreadableAddress")
         api.claim("web", 2)
@@ -361,7 +361,9 @@ async def test_an_ipaddress_that_cannot_be_read_closes_its_pool_until_it_is_corr
             CONTRACT.addresses,
             (api.read(CONTRACT.addresses, "default", "broken") or {}) | {"spec": spec},
         )
-        await until(lambda: api.reason("web") == ("Ready" if before else "PoolExhausted"))
+        await until(
+            lambda: api.reason("web") == ("AddressAllocated" if before else "PoolExhausted")
+        )
 
 
 async def test_claims_that_wait_in_a_full_pool_hear_that_it_cannot_be_told_what_is_in_use(

@@ -270,7 +270,9 @@ async def test_claims_that_came_while_their_pool_was_paused_are_served_oldest_fi
         await at_rest(api, controller)
         assert {api.reason(name) for name in NAMES} <= {"", "Paused"}
         api.pool(BLUE, "10.0.0.1-10.0.0.40", annotations={})
-        await until(lambda: {api.reason(name) for name in NAMES} == {"Ready", "PoolExhausted"})
+        await until(
+            lambda: {api.reason(name) for name in NAMES} == {"AddressAllocated", "PoolExhausted"}
+        )
 
     assert api.by_address() == NAMES[:40]
 
@@ -348,7 +350,7 @@ async def test_a_claim_that_comes_in_the_middle_of_a_storm_is_written_almost_at_
         await until(lambda: len(api.by_address()) > 50)
         api.claim("calm", "globe", second=59)
         before = len(api.by_address())
-        await until(lambda: api.reason("calm") == "Ready")
+        await until(lambda: api.reason("calm") == "AddressAllocated")
         served_in_between = len(api.by_address()) - before
 
     assert served_in_between < 4 * CLAIM_WORKERS  # each of which may be at any of three writes

@@ -4,6 +4,7 @@
 import ipaddress
 from typing import NamedTuple
 
+from controller.conditions import ALLOCATED
 from controller.state import PROTECT_ADDRESS_FINALIZER, PROTECT_POOL_FINALIZER, RELEASE_FINALIZER
 from kube import pools
 from kube.fake import Json
@@ -130,7 +131,7 @@ class World:
         """Say what has become of a claim: nothing, why it waits, or Ready if all of it is."""
         conditions = claim.get("status", {}).get("conditions", [])
         reason = conditions[0]["reason"] if conditions else "nothing"
-        if reason != "Ready":
+        if reason != ALLOCATED:
             return str(reason)
         address = self.server.find(ADDRESSES, key_of(claim))
         assert address
@@ -144,7 +145,7 @@ class World:
             assert pool["metadata"]["uid"] in owners
         if "deletionTimestamp" not in address["metadata"]:
             assert PROTECT_ADDRESS_FINALIZER in address["metadata"]["finalizers"]
-        return "Ready"
+        return ALLOCATED
 
     def expected(self, claim: Json) -> str:
         assert "deletionTimestamp" not in claim["metadata"], "a claim is stuck in its deletion"
@@ -153,7 +154,7 @@ class World:
         address = self.server.find(ADDRESSES, key_of(claim))
         if address:
             mine = address["spec"]["claimRef"]["name"] == claim["metadata"]["name"]
-            return "Ready" if mine and self.same_pool(address, claim) else "AllocationFailed"
+            return ALLOCATED if mine and self.same_pool(address, claim) else "AllocationFailed"
         return self.reason_to_wait(claim)
 
     def reason_to_wait(self, claim: Json) -> str:

@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Claims that name a pool kind of ours with a wrong API group.
+
+Older releases of infrastructure providers write a version into `spec.poolRef.apiGroup`, or leave it
+empty.  No provider serves such a claim, so an Event on it says why.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from api.resources import GROUP
+from kube import capi
+
+from .events import News
+
+if TYPE_CHECKING:
+    from .events import Recorder
+    from .state import State
+
+
+class References:
+    """Leaves an Event at each claim whose reference means a pool of ours and does not name it."""
+
+    def __init__(self, state: State, news: Recorder) -> None:
+        self._state = state
+        self._news = news
+
+    def check(self, old: capi.Claim | None, new: capi.Claim | None) -> None:
+        """Leave the Event, unless the claim had the same reference before or needs no address.
+
+        Guarantees:
+            A restart repeats the Event only after the API server has dropped it, or after the claim
+            was changed: the Event's name is the same until then.
+        """
+        if new is None or new.bound or new.metadata.deleting or not self._selected(new):
+            return
+        pool = capi.intended_pool_of(new.spec.pool_ref, new.metadata.namespace)
+        if pool and not (old and _identity(old) == _identity(new)):
+            news = News("InvalidPoolReference", "Allocate", _note(new), warning=True)
+            self._news.tell(self._state.contract.claims, new.metadata, news, pool)
+
+    def _selected(self, claim: capi.Claim) -> bool:
+        return self._state.scope.watch_filter in ("", claim.metadata.labels.watch)
+
+
+def _identity(claim: capi.Claim) -> tuple[object, ...]:
+    return claim.metadata.uid, claim.spec.pool_ref
+
+
+def _note(claim: capi.Claim) -> str:
+    group = claim.spec.pool_ref.api_group
+    problem = f'is "{group}"' if group else "is empty"
+    return (
+        f'spec.poolRef.apiGroup {problem}, so no provider serves this claim. It must be "{GROUP}", '
+        "without a version. Correct it where the claim comes from, such as a machine template, or "
+        "upgrade the provider that creates the claim. Then delete the claim, to have it created "
+        "again."
+    )
