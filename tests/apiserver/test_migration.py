@@ -11,7 +11,7 @@ from typing import TypeVar
 
 import pytest
 
-from controller import migration
+from controller import migration, rewriting
 from envtest import client, contract, errors, install, manifests, plugin, provider, waiting
 from envtest.client import Json
 from kube import client as kube
@@ -173,7 +173,7 @@ def remember_both(cluster: provider.Provider) -> None:
 
 def migrate(
     cluster: provider.Provider, meanwhile: Callable[[], None] = lambda: None
-) -> migration.Refused | None:
+) -> rewriting.Refused | None:
     """Migrate with the manager's rights, here and without pauses: `meanwhile` is what they see."""
     account = (provider.NAMESPACE, provider.SERVICE_ACCOUNT)
     config = cluster.control_plane.service_account_kubeconfig(*account)
@@ -182,7 +182,7 @@ def migrate(
         if seconds < 1:  # a pause between two objects, all of which are listed by then
             meanwhile()
 
-    async def run() -> migration.Refused | None:
+    async def run() -> rewriting.Refused | None:
         connection = await connect.connect(str(config), "test")
         try:
             api = kube.Client(connection)
