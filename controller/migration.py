@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Pools that are stored in an old version, rewritten in the new one.
+"""What old API versions leave behind, taken away before the versions go.
 
-`kube.definitions` says what a definition remembers.
+Objects that are stored in an old version are rewritten in the new one; managedFields that name a
+version which is served no more are translated (`ownership.py`).  `kube.definitions` says what a
+definition remembers.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ from kube.capi import replaced
 from kube.errors import ConflictError, KubeError, NotFoundError, NotLeaderError
 from kube.resources import CUSTOM_RESOURCE_DEFINITIONS, GroupVersionResource
 
-from . import events, metrics
+from . import events, metrics, ownership
 from .rewriting import Change, Refused, Writer
 from .storage_version_migrations import StorageVersionMigrations
 
@@ -54,6 +56,8 @@ class Migration:
         self._api = api
         self._sleep = sleep
         self._kubernetes = StorageVersionMigrations(api, sleep)
+        self._clean: dict[str, object] = {}
+        """Identities of definitions of which no object names a version that is not served."""
 
     async def keep(self) -> NoReturn:
         """Look for ever whether there is something to do, and do it.
@@ -102,7 +106,7 @@ class Migration:
             return refused
         else:
             settled.set(1)
-        return None
+        return await self._translate(resource, found)
 
     async def _definition(self, name: str) -> Definition:
         """Read a definition, and mend what a failed StorageVersionMigration made of it.
@@ -137,6 +141,30 @@ class Migration:
         note = f"{objects} stored in {found.storage}; none is left in {', '.join(old)}"
         await self._tell(found, "StorageMigrated", note)
         log.info("migration ends", crd=name, objects=objects, storage=found.storage)
+        return None
+
+    async def _translate(self, resource: GroupVersionResource, found: Definition) -> Refused | None:
+        """Leave no managedFields in a version that is served no more.
+
+        Flow:
+            Nobody can write in such a version, so a definition is looked at once.
+        """
+        if self._clean.get(resource.kind) == found.identity:
+            return None
+        if any(not version.served for version in found.spec.versions):
+            await self._sleep(_SETTLE_SECONDS)  # each API server refuses it by then
+        kept = found.served | {resource.version}
+        done = await ownership.translate(self._api, resource, kept, self._sleep)
+        if isinstance(done, Refused):
+            return done
+        self._clean[resource.kind] = found.identity
+        if done:
+            log.info("managedFields translated", crd=found.metadata.name, objects=done)
+            note = (
+                f"managedFields of {texts.counted(done, 'object')} translated to"
+                f" {resource.version}: none names a version that is not served"
+            )
+            await self._tell(found, "ManagedFieldsTranslated", note)
         return None
 
     async def _tell(self, found: Definition, reason: str, note: str) -> None:
