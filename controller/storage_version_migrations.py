@@ -80,11 +80,16 @@ class _Migration(Object, frozen=True):
 
 
 class StorageVersionMigrations:
-    """Lets Kubernetes rewrite the objects of a resource, and waits for that."""
+    """Lets Kubernetes rewrite the objects of a resource, and waits for that.
+
+    Where nobody takes one up, no other one is made.
+    """
 
     def __init__(self, api: Api, sleep: Callable[[float], Awaitable[object]]) -> None:
         self._api = api
         self._sleep = sleep
+        self._away = ""
+        """Why the next one is not even made: nobody took up the last."""
 
     async def run(self, resource: GroupVersionResource) -> str:
         """Make a StorageVersionMigration named as the definition, wait for its end, delete it.
@@ -95,6 +100,8 @@ class StorageVersionMigrations:
         Raises:
             KubeError: the API server could not be reached.
         """
+        if self._away:
+            return self._away
         name = f"{resource.plural}.{resource.group}"
         try:
             await self._begin(resource, name)
@@ -122,13 +129,18 @@ class StorageVersionMigrations:
             if found.ended:
                 problem = found.problem
                 break
-            if look >= _MOST_LOOKS or (look >= _TAKEN_LOOKS and not found.taken):
-                done = "has not ended" if found.taken else "was taken up by nobody"
-                problem = f"StorageVersionMigration {name} {done} in {look * _LOOK_SECONDS:.0f} s"
+            if look >= (_MOST_LOOKS if found.taken else _TAKEN_LOOKS):
+                problem = self._give_up(found, look * _LOOK_SECONDS)
                 break
             look += 1
             await self._sleep(_LOOK_SECONDS)
         await self._delete(found)
+        return problem
+
+    def _give_up(self, found: _Migration, seconds: float) -> str:
+        done = "has not ended" if found.taken else "was taken up by nobody"
+        problem = f"StorageVersionMigration {found.metadata.name} {done} in {seconds:.0f} s"
+        self._away = "" if found.taken else problem
         return problem
 
     async def _create(self, resource: GroupVersionResource, name: str) -> None:

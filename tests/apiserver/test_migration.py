@@ -20,6 +20,7 @@ from kube import pools as kinds
 
 CRD = "inclusterippools.ipam.cluster.x-k8s.io"
 SPEC: Json = {"addresses": ["10.0.0.1"], "prefix": 24}
+MIGRATION_SECONDS = 90.0  # 30 for a controller of Kubernetes, which is not here, and 10 to settle
 T = TypeVar("T")
 NAMES = [f"pool-{number:02}" for number in range(20)]
 
@@ -59,7 +60,12 @@ def test_pools_stored_in_the_old_version_are_rewritten_and_the_version_forgotten
     cluster.manager.stop()
     cluster.manager.run()
 
-    waiting.until("the old one is forgotten", lambda: stored(cluster), lambda v: v == ["v1alpha2"])
+    waiting.until(
+        "the old one is forgotten",
+        lambda: stored(cluster),
+        lambda found: found == ["v1alpha2"],
+        seconds=MIGRATION_SECONDS,
+    )
     after = by_name(pools)
     for name in NAMES:
         assert after[name]["spec"] == before[name]["spec"]

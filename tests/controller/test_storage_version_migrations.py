@@ -134,6 +134,18 @@ async def test_what_nobody_takes_up_in_30_seconds_the_manager_does_and_says_so()
     assert line["reason"] == f"StorageVersionMigration {NAME} was taken up by nobody in 30 s"
 
 
+async def test_where_nobody_takes_one_up_no_other_one_is_made() -> None:
+    api = Cluster()
+    again = migration.Migration(api, api.sleep)
+    await again.migrate(POOLS)
+    api.define(BOTH)
+
+    assert await again.migrate(POOLS) is None
+
+    assert api.looks == 15
+    assert api.rewritten() == ["a", "b", "a", "b"]
+
+
 async def test_what_runs_for_ten_minutes_without_an_end_the_manager_does() -> None:
     api = Cluster(*([RUNNING] for _ in range(1_000)))
 
