@@ -23,13 +23,18 @@ _SPEC = f"{_FIELD}spec"
 
 def versions(obj: JsonObject) -> frozenset[str]:
     """Return the versions in which managers wrote an object."""
-    return frozenset(_version(entry) for entry in entries(obj))
+    return frozenset(version_of(entry) for entry in entries(obj))
 
 
 def entries(obj: JsonObject) -> Iterator[JsonObject]:
     """Yield the entries of an object's managedFields."""
     found = values.child(obj, "metadata", "metadata").get("managedFields")
     yield from cast("list[JsonObject]", found) if isinstance(found, list) else ()
+
+
+def version_of(entry: JsonObject) -> str:
+    """Return the version in which an entry's manager wrote, without its group."""
+    return values.text(entry, "apiVersion").rpartition("/")[2]
 
 
 def in_hub(obj: JsonObject, kept: Collection[str]) -> list[JsonObject] | None:
@@ -50,7 +55,7 @@ def in_hub(obj: JsonObject, kept: Collection[str]) -> list[JsonObject] | None:
         return None
     joined: dict[tuple[object, ...], JsonObject] = {}
     for old in entries(obj):
-        entry = old if _version(old) in kept else _translated(old, obj)
+        entry = old if version_of(old) in kept else _translated(old, obj)
         identity = tuple(
             entry.get(name) for name in ("manager", "operation", "subresource", "apiVersion")
         )
@@ -59,17 +64,13 @@ def in_hub(obj: JsonObject, kept: Collection[str]) -> list[JsonObject] | None:
     return [entry for entry in joined.values() if entry.get("fieldsV1")]
 
 
-def _version(entry: JsonObject) -> str:
-    return values.text(entry, "apiVersion").rpartition("/")[2]
-
-
 def _translated(entry: JsonObject, obj: JsonObject) -> JsonObject:
     """Return an entry in the hub version; metadata and status have the same fields in each."""
     fields = values.child(entry, "fieldsV1", "fieldsV1")
     spec = fields.get(_SPEC)
     if values.is_object(spec):
         others = {name: tree for name, tree in fields.items() if name != _SPEC}
-        translated = _spec_in_hub(spec, obj, _version(entry))
+        translated = _spec_in_hub(spec, obj, version_of(entry))
         fields = others | ({_SPEC: translated} if translated else {})
     return {**entry, "apiVersion": obj["apiVersion"], "fieldsV1": fields}
 
