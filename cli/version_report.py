@@ -12,6 +12,8 @@ from kube.definitions import Definition, Version
 
 REWRITE = "--rewrite-managed-fields"
 
+_HEAD = ("KIND", "VERSION", "SERVED", "STORAGE", "STOREDVERSIONS", "MANAGEDFIELDS")
+
 
 class Entries(msgspec.Struct, frozen=True, rename="camel"):
     """The managedFields of all objects of a kind in one version."""
@@ -76,15 +78,13 @@ def as_json(kinds: Sequence[Kind]) -> str:
 
 def lines(kinds: Sequence[Kind]) -> Iterator[str]:
     """Yield a table of versions, and below it what to do next."""
-    head = ("KIND", "VERSION", "SERVED", "STORAGE", "STOREDVERSIONS", "MANAGEDFIELDS")
-    table = [head]
-    for kind in kinds:
-        for row in kind.versions:
-            *cells, count = row.shown
-            table.append((kind.kind, *cells, f"{count} of {kind.objects}"))
-    widths = [max(len(row[column]) for row in table) for column in range(len(head))]
-    for row in table:
-        yield "  ".join(map(str.ljust, row, widths)).rstrip()
+    table: list[list[str]] = [list(_HEAD)]
+    for kind, row in _rows(kinds):
+        *cells, count = row.shown
+        table.append([kind.kind, *cells, f"{count} of {kind.objects}"])
+    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+    for cells in table:
+        yield "  ".join(map(str.ljust, cells, widths)).rstrip()
     notes = [f"{kind.kind} {row.version}: {row.next}" for kind, row in _rows(kinds) if row.next]
     notes += [f"{kind.kind}: is not installed." for kind in kinds if not kind.versions]
     yield from ["", *notes] if notes else []

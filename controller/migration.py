@@ -100,13 +100,13 @@ class Migration:
             return None
         settled = metrics.STORED_IN_ONE_VERSION.labels(resource.kind)
         settled.set(found.settled)
-        if found.settled:
-            metrics.REFUSED_OBJECTS.labels(resource.kind).set(0)
-        elif refused := await self._store(resource, found):
-            return refused
-        else:
+        refused = None if found.settled else await self._store(resource, found)
+        if refused is None:
             settled.set(1)
-        return await self._translate(resource, found)
+            refused = await self._translate(resource, found)
+        if refused is None:
+            metrics.REFUSED_OBJECTS.labels(resource.kind).set(0)
+        return refused
 
     async def _definition(self, name: str) -> Definition:
         """Read a definition, and mend what a failed StorageVersionMigration made of it.

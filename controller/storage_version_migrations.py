@@ -123,19 +123,12 @@ class StorageVersionMigrations:
 
     async def _end(self, name: str) -> str:
         """Wait until it has ended, but not for ever; return its problem."""
-        look = 0
-        while True:
-            found = await self._read(name)
-            if found.ended:
-                problem = found.problem
-                break
-            if look >= (_MOST_LOOKS if found.taken else _TAKEN_LOOKS):
-                problem = self._give_up(found, look * _LOOK_SECONDS)
-                break
-            look += 1
+        found, look = await self._read(name), 0
+        while not found.ended and look < (_MOST_LOOKS if found.taken else _TAKEN_LOOKS):
             await self._sleep(_LOOK_SECONDS)
+            found, look = await self._read(name), look + 1
         await self._delete(found)
-        return problem
+        return found.problem if found.ended else self._give_up(found, look * _LOOK_SECONDS)
 
     def _give_up(self, found: _Migration, seconds: float) -> str:
         done = "has not ended" if found.taken else "was taken up by nobody"

@@ -79,7 +79,7 @@ def _spec_in_hub(owned: JsonObject, obj: JsonObject, version: str) -> JsonObject
     names = frozenset(name.removeprefix(_FIELD) for name in owned if name.startswith(_FIELD))
     said = {f"{_FIELD}{name}" for name in _said(obj, names, version)}
     same = {n: tree for n, tree in owned.items() if n in said or not n.startswith(_FIELD)}
-    return same | {name: {} for name in sorted(said - owned.keys())}
+    return same | dict.fromkeys(sorted(said - owned.keys()), JsonObject())
 
 
 def _said(obj: JsonObject, names: frozenset[str], version: str) -> frozenset[str]:

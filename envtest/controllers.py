@@ -24,6 +24,6 @@ def process(plane: ControlPlane, controllers: Sequence[str]) -> Process:
         "secure-port": free_port(),
         "leader-elect": "false",
     }
-    program = binaries.find(binaries.KUBE_CONTROLLER_MANAGER)
-    command = [program, *(f"--{name}={value}" for name, value in flags.items())]
+    command = [str(binaries.find(binaries.KUBE_CONTROLLER_MANAGER))]
+    command += [f"--{name}={value}" for name, value in flags.items()]
     return Process("kube-controller-manager", command, plane.folder / "kube-controller-manager.log")

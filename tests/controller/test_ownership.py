@@ -4,6 +4,7 @@
 from typing import Any
 
 import pytest
+from prometheus_client import REGISTRY
 
 from controller import migration
 from kube import errors, fake, pools, resources
@@ -34,14 +35,14 @@ class Cluster(fake.FakeApi):
         self.put(CRDS, {"metadata": metadata, "spec": {"versions": versions}, "status": status})
 
     def add(self, name: str, version: str) -> None:
-        entry = {
+        entry: Any = {
             "manager": "argo",
             "operation": "Apply",
             "apiVersion": f"{POOLS.group}/{version}",
             "fieldsType": "FieldsV1",
             "fieldsV1": {"f:spec": {"f:addresses": {}}},
         }
-        metadata = {"name": name, "namespace": "default", "managedFields": [entry]}
+        metadata: Any = {"name": name, "namespace": "default", "managedFields": [entry]}
         self.put(POOLS, {"metadata": metadata, "spec": dict(SPEC)})
 
     def versions(self, name: str) -> list[str]:
@@ -50,11 +51,15 @@ class Cluster(fake.FakeApi):
 
     @property
     def rewritten(self) -> list[str]:
-        return [name for verb, plural, name in self.writes if plural == POOLS.plural]
+        return [name for _, plural, name in self.writes if plural == POOLS.plural]
 
     async def list(self, resource: Any, namespace: str = "", params: Any = None) -> bytes:
         self.lists += resource.plural == POOLS.plural
         return await super().list(resource, namespace, params)
+
+
+def value(name: str) -> float | None:
+    return REGISTRY.get_sample_value(f"capi_ipam_in_cluster_{name}", {"kind": POOLS.kind})
 
 
 async def no_sleep(_: float) -> None: ...
@@ -157,7 +162,9 @@ async def test_an_object_that_is_refused_is_named_and_tried_again() -> None:
         " API server refuses; the first is default/a: PATCH a: 422 Invalid: by policy"
     )
     api.refusals = {}
+    assert value("migration_refused_objects") == 1
     assert await keeper.migrate(POOLS) is None
+    assert value("migration_refused_objects") == 0
     assert api.versions("a") == [f"{POOLS.group}/v1alpha2"]
 
 

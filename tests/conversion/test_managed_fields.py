@@ -24,7 +24,7 @@ def pool(spec: dict[str, Any], *entries: dict[str, Any]) -> dict[str, Any]:
 
 
 def entry(manager: str, *spec: str, version: str = "v1alpha1", **more: Any) -> dict[str, Any]:
-    fields = {"f:spec": {f"f:{name}": {} for name in spec}} if spec else {}
+    fields: dict[str, Any] = {"f:spec": {f"f:{name}": {} for name in spec}} if spec else {}
     return {
         "manager": manager,
         "operation": "Apply",
@@ -85,7 +85,7 @@ def test_nobody_owns_a_field_that_the_object_does_not_have() -> None:
 
 
 def test_metadata_and_status_are_owned_as_before() -> None:
-    fields = {"f:metadata": {"f:labels": {"f:a": {}}}, "f:status": {"f:conditions": {}}}
+    fields: Any = {"f:metadata": {"f:labels": {"f:a": {}}}, "f:status": {"f:conditions": {}}}
     obj = pool(SUBNET, entry("argo", fieldsV1=fields, subresource="status"))
 
     [found] = managed_fields.in_hub(obj, HUB) or []

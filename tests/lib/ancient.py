@@ -50,7 +50,7 @@ def _version(etcd: Etcd, namespace: str, name: str) -> str:
 def _pool(key: str, spec: Json, manager: str) -> Json:
     *_, namespace, name = key.split("/")
     api_version = f"{GROUP}/v1alpha1"
-    entry = {
+    entry: Json = {
         "manager": manager,
         "operation": "Apply",
         "apiVersion": api_version,
@@ -58,7 +58,7 @@ def _pool(key: str, spec: Json, manager: str) -> Json:
         "fieldsType": "FieldsV1",
         "fieldsV1": {"f:spec": {f"f:{field}": {} for field in spec}},
     }
-    metadata = {
+    metadata: Json = {
         "name": name,
         "namespace": namespace,
         "uid": str(uuid.uuid4()),
