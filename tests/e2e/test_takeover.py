@@ -19,6 +19,7 @@ from envtest.tenants import Tenant
 
 TEAM = "team"
 TO = "v2.1.0"
+MIGRATION_SECONDS = 90.0  # 30 for a controller of Kubernetes, which is not here, and 10 to settle
 POOLS = {"old": "v1alpha1", "blue": "v1alpha2"}
 """By the version in which each is stored."""
 SPECS: dict[str, Json] = {
@@ -102,6 +103,7 @@ def test_nothing_is_stored_in_the_old_version_any_more(management: Management) -
             f"{name} stores v1alpha2 only",
             lambda name=name: crds.get(name)["status"]["storedVersions"],
             lambda versions: versions == ["v1alpha2"],
+            seconds=MIGRATION_SECONDS,
         )
 
 
