@@ -93,8 +93,8 @@ class Pools:
         self._backoff.forget(key)
 
     async def _reconcile(self, pool: pools.Pool) -> Outcome:
-        if not self._selected(pool):
-            return Done()
+        if not self._selected(pool) or pool.key in self._state.changes:
+            return Done()  # looked at again when the change is taken over
         if pool.metadata.paused:
             return await self._write_status(pool)
         if pool.metadata.deleting:

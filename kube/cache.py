@@ -125,8 +125,6 @@ class Cache(Generic[T]):
         self._gone: dict[str, int] = {}
         """Uids deleted by our requests, not yet reported by the watch, and their last revisions."""
         self._same = Same()
-        self._open = asyncio.Event()  # cleared while nothing may change
-        self._open.set()
         self._passing: list[tuple[int, asyncio.Future[None]]] = []  # waits for a revision
         self._patience: asyncio.Timeout | None = None  # of the watch that runs now
         self._short = False  # whether that is one for a proof of freshness
@@ -226,15 +224,6 @@ class Cache(Generic[T]):
         if self._patience is not None and not self._patience.expired():
             now = asyncio.get_running_loop().time()
             self._patience.reschedule(None if seconds is None else now + seconds)
-
-    @contextmanager
-    def held(self) -> Generator[None]:
-        """Change nothing while the block runs, but by `observe`; what comes is taken over then."""
-        self._open.clear()
-        try:
-            yield
-        finally:
-            self._open.set()
 
     @contextmanager
     def telling(self, handle: Handler[T]) -> Generator[None]:
@@ -392,7 +381,6 @@ class Cache(Generic[T]):
             async with asyncio.timeout(None) as patience, aclosing(lines) as events:
                 self._patience = patience
                 async for line in events:
-                    await self._open.wait()
                     self._apply(line)
         except TimeoutError:
             return True
@@ -437,9 +425,8 @@ class Cache(Generic[T]):
         if waiting and not self._passing:
             self._cut_watch(0 if self._short else None)  # a short one would not soon help again
 
-    async def _overtakes(self, page: RawList) -> bool:
-        """Wait until changes are taken over; tell whether a list has more than the copy."""
-        await self._open.wait()
+    def _overtakes(self, page: RawList) -> bool:
+        """Tell whether a list has more than the copy."""
         return self._lost_history or int(page.metadata.resource_version) > self._revision
 
     async def _read(self, page: RawList, listed: _Listed) -> bool:
@@ -452,7 +439,7 @@ class Cache(Generic[T]):
         for number, raw in enumerate(page.items or ()):
             if number and number % _AT_ONCE == 0:
                 await asyncio.sleep(0)
-            if number % _AT_ONCE == 0 and not await self._overtakes(page):
+            if number % _AT_ONCE == 0 and not self._overtakes(page):
                 return False
             item = self._decode(raw)
             if isinstance(item, Key):
@@ -463,7 +450,7 @@ class Cache(Generic[T]):
             if item.metadata.uid in self._gone:
                 listed.gone.add(item.metadata.uid)
             self._put(item)
-        return await self._overtakes(page)
+        return self._overtakes(page)
 
     def _compare_listed(self, item: T, listed: _Listed) -> None:
         """Compare an object in a list with the newest that the list must show."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager, ExitStack, contextmanager
+from contextlib import AbstractAsyncContextManager, ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -20,11 +20,10 @@ from .cache import Cache
 from .client import may_follow
 from .errors import KubeError, StaleError
 from .objects import Key
+from .offers import Offers
 from .tasks import first_error, together
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
-
     from .client import Api
     from .objects import PoolKey
 
@@ -58,6 +57,8 @@ class Caches:
             kind: Cache(api, resource, pools.Pool, scope.namespace if resource.namespaced else "")
             for kind, resource in pools.KINDS.items()
         }
+        self.offers = Offers()
+        """What the pools offer."""
         self.global_pools_closed = ""
         """Why no global pool can be served, as the rest of a sentence; empty when they can."""
         self._api = api
@@ -108,14 +109,6 @@ class Caches:
             KubeError: alone or in a group: a request failed.
         """
         await together(*(_fresh(cache) for cache in self.all))
-
-    @contextmanager
-    def held(self) -> Generator[None]:
-        """Change no copy while the block runs, but by what our own writes answer."""
-        with ExitStack() as held:
-            for cache in self.all:
-                held.enter_context(cache.held())
-            yield
 
     def pool(self, key: PoolKey) -> pools.Pool | None:
         """Return a pool as last heard of."""

@@ -144,12 +144,18 @@ async def test_who_waits_for_caches_gets_them_once_cluster_api_is_there_and_answ
     assert (await waiting).contract.version == "v1beta2"
 
 
+def elected() -> asyncio.Event:
+    event = asyncio.Event()
+    event.set()
+    return event
+
+
 async def test_a_controller_that_ended_hears_nothing_any_more(kept: Kept) -> None:
     api, copies, _ = kept
     loaded = await copies.loaded()
     controller = Controller(api, loaded)
-    leading = asyncio.create_task(controller.run())
-    while not loaded.claims._handlers:  # noqa: ASYNC110 - what is waited for is no event
+    leading = asyncio.create_task(controller.run(elected()))
+    while len(loaded.claims._handlers) < 2:  # noqa: ASYNC110 - what is waited for is no event
         await asyncio.sleep(0.001)
     leading.cancel()
     with suppress(asyncio.CancelledError):
@@ -165,7 +171,7 @@ async def test_a_new_leader_has_what_was_written_before_it_came_to_lead(kept: Ke
     controller = Controller(api, loaded)
     api.put(POOLS, {"metadata": {"name": "late", "namespace": "default"}, "spec": {}})
 
-    leading = asyncio.create_task(controller.run())
+    leading = asyncio.create_task(controller.run(elected()))
     while not controller.state.books:  # noqa: ASYNC110 - what is waited for is no event
         await asyncio.sleep(0)
     leading.cancel()

@@ -48,7 +48,13 @@ async def test_pools_are_shown_while_the_controller_runs_and_no_longer() -> None
     copies = caches.Copies(api, caches.Scope(), lambda _: contextlib.nullcontext())
     assert free() is None
 
-    task = asyncio.create_task(together(copies.keep(), leader._control(api, copies)))
+    elected = asyncio.Event()
+    control = leader._control(api, copies, elected)
+    task = asyncio.create_task(together(copies.keep(), control))
+    await copies.loaded()
+    await asyncio.sleep(0.05)
+    assert (free(), metrics.SERVED.queues) == (None, {})  # a standby shows nothing
+    elected.set()
     async with asyncio.timeout(10):
         while not metrics.SERVED.queues:  # noqa: ASYNC110 - what is waited for is no event
             await asyncio.sleep(0.005)
