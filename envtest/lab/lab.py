@@ -48,10 +48,10 @@ class Lab:
         for version in itertools.chain.from_iterable(releases.OURS.values()):
             releases.publish_ours(self.repository, version, IMAGE)
 
-    def cluster(self, number: int) -> Cluster:
+    def cluster(self, number: int, *, owners_checked: bool) -> Cluster:
         """Return a new cluster, not yet started, in the place of that number in the network."""
         folder = self.folder / f"cluster-{next(self._clusters)}"
-        return Cluster(folder, number, self.network, self.images)
+        return Cluster(folder, number, self.network, self.images, owners_checked=owners_checked)
 
     def clusterctl(self, series: str = capi.NEWEST) -> Clusterctl:
         """Return clusterctl of a series."""
