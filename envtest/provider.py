@@ -19,7 +19,6 @@ NAMESPACE = "capi-ipam-in-cluster-system"
 SERVICE_ACCOUNT = "capi-ipam-in-cluster-controller-manager"
 IDENTITY = f"system:serviceaccount:{NAMESPACE}:{SERVICE_ACCOUNT}"
 LEASE = "7bb7acb4.ipam.cluster.x-k8s.io"
-IPAM_VERSION = {capi.NEWEST: "v1beta2", capi.OLDEST: "v1beta1"}
 
 
 class Ipam(ABC):
@@ -36,7 +35,7 @@ class Ipam(ABC):
     @property
     def ipam_version(self) -> str:
         """The version in which Cluster API stores claims and addresses here."""
-        return IPAM_VERSION[self.capi_series]
+        return capi.SERIES[self.capi_series].contract
 
     @property
     def cluster_version(self) -> str:

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Cluster API's types: claims, addresses and clusters, in each contract that is served somewhere.
 
-CAPI 1.10 serves v1beta1; 1.11 to 1.13 serve v1beta1 (deprecated) and v1beta2.  A `Contract` is what
+CAPI 1.10 serves v1beta1; 1.11 to 1.14 serve v1beta1 (deprecated) and v1beta2.  A `Contract` is what
 differs for us: the version in paths and bodies, and where a claim's conditions are.
-Source: the CRDs of sigs.k8s.io/cluster-api v1.10.10 and v1.13.6.
+Source: the CRDs of sigs.k8s.io/cluster-api v1.10.10, v1.13.6 and v1.14.2.
 """
 
 from __future__ import annotations

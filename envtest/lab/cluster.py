@@ -27,11 +27,19 @@ CONTROLLERS = (  # what clusterctl and the pods' Services need; the rest would o
 class Cluster:
     """A cluster by its number in the lab; starts and ends with its `with` block."""
 
-    def __init__(self, folder: Path, number: int, pods: network.PodNetwork, images: Images) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        number: int,
+        pods: network.PodNetwork,
+        images: Images,
+        *,
+        owners_checked: bool,
+    ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
         address = network.control_plane_address(number)
-        self.control_plane = ControlPlane(folder, address=address)
+        self.control_plane = ControlPlane(folder, address=address, owners_checked=owners_checked)
         self.kubelet = Kubelet(self.control_plane, folder / "pods", pods, images)
         self._controllers = controllers.process(self.control_plane, CONTROLLERS)
 
