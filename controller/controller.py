@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from kube.client import Api
     from kube.objects import Key, PoolKey
 
+    from .election import Election
     from .line import Age
 
 log = structlog.get_logger(__name__)
@@ -72,7 +73,7 @@ class Controller:
         self._pools = Pools(api, self.state, self._news, clock)
         self._references = References(self.state, self._news)
 
-    async def run(self, elected: asyncio.Event) -> NoReturn:
+    async def run(self, election: Election) -> NoReturn:
         """Keep the books up to date, and work from when this process is elected, until cancelled.
 
         Raises:
@@ -80,20 +81,19 @@ class Controller:
                 leadership is lost.
         """
         with self.state.following():
-            await together(self.state.changes.run(), self._lead(elected))
+            await together(self.state.changes.run(), self._lead(election))
         raise AssertionError("jobs never end")  # pragma: no cover - they only end by an error
 
-    async def _lead(self, elected: asyncio.Event) -> None:
+    async def _lead(self, election: Election) -> None:
         """Work from when this process is elected.
 
         Flow:
-            What was written before that is in the copies and in the books before anything is
+            What any leader before has written is in the copies and in the books before anything is
             written.  Claims that wait come first.
         """
         await self.state.build()
-        await elected.wait()
-        caches = self.state.caches
-        await caches.catch_up()
+        newest, caches = await election.won(), self.state.caches
+        await caches.catch_up(newest)
         await self.state.doubt_records()
         with ExitStack() as heard:
             heard.callback(self._claim_queue.close)

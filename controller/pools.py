@@ -10,6 +10,7 @@ import structlog
 
 from ipam import texts
 from kube import capi, pools
+from kube.backoff import Backoff
 from kube.errors import KubeError
 from kube.objects import PAUSED_TEXT
 from kube.workers import Again, Done, Outcome
@@ -17,7 +18,7 @@ from kube.workers import Again, Done, Outcome
 from . import conditions
 from .conditions import DELETING, PAUSED, READY, Verdict
 from .events import News
-from .pace import Backoff, Pace
+from .pace import Pace
 from .state import PROTECT_POOL_FINALIZER, State
 
 if TYPE_CHECKING:
@@ -37,6 +38,8 @@ STATUS_SECONDS = 1.0
 
 STATUS_PER_SECOND = 10.0
 """At most so many attempts for all pools together: a storm over many pools must not, either."""
+
+_FIRST_RETRY_SECONDS = 0.1  # a conflict is solved as soon as the watch has caught up
 
 _NAMED_HOLDERS = 5  # of an address, in a message
 
@@ -59,7 +62,9 @@ class Pools:
         self._clock = clock
         self._not_before: dict[PoolKey, float] = {}  # when a status may be written next
         self._pace: Pace[PoolKey] = Pace(STATUS_PER_SECOND, clock)
-        self._backoff: Backoff[PoolKey] = Backoff(clock)
+        self._backoff: Backoff[PoolKey] = Backoff(_FIRST_RETRY_SECONDS, clock)
+        """The queue holds a pool back only until something adds it, as each event of a claim does.
+        """
 
     async def reconcile(self, key: PoolKey) -> Outcome:
         """Make one pool's finalizer and status match its addresses.

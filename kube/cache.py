@@ -121,6 +121,7 @@ class Cache(Generic[T]):
         self._decoder = msgspec.json.Decoder(kind)
         self._objects: dict[Key, T] = {}
         self._revision = 0  # up to where the watch has told us everything
+        self._newest = 0
         self._lost_history = False  # so only a list can tell what is gone
         self._gone: dict[str, int] = {}
         """Uids deleted by our requests, not yet reported by the watch, and their last revisions."""
@@ -141,6 +142,11 @@ class Cache(Generic[T]):
     def revision(self) -> int:
         """The resourceVersion up to which the watch has told everything."""
         return self._revision
+
+    @property
+    def newest(self) -> int:
+        """The highest resourceVersion of an object that it ever had, by our own writes as well."""
+        return self._newest
 
     def __iter__(self) -> Iterator[T]:
         return iter(self._objects.values())
@@ -190,6 +196,19 @@ class Cache(Generic[T]):
             served = self._asked
             await self._catch_up()
             self._proven = served
+
+    async def catch_up_with(self, newest: int) -> None:
+        """Return when the copy has everything that another one had, of which this is the `newest`.
+
+        Flow:
+            The watch has told all that by now, as a rule.  A consistent LIST shows that revisions
+            did not go back.
+
+        Raises:
+            KubeError: the LIST failed.
+        """
+        present = await self._look()
+        await self._passed(min(newest, present))
 
     async def _catch_up(self) -> None:
         await self._passed(await self._look())
@@ -507,6 +526,7 @@ class Cache(Generic[T]):
         if known and item.metadata.revision <= known.metadata.revision:
             return
         self._objects[key] = item
+        self._newest = max(self._newest, item.metadata.revision)
         self._tell(known, item)
 
     def _forget(self, item: T) -> None:

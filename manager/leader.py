@@ -15,6 +15,7 @@ import structlog
 
 from controller import events
 from controller.controller import Controller
+from controller.election import Election, text
 from controller.migration import Migration
 from kube import liveness, pod, version
 from kube.caches import Copies, Scope
@@ -95,9 +96,9 @@ async def _serve(
     """Work whenever it is this process's turn, and be ready for that at all times."""
     while flags.leader_elect:
         await _lead(flags, copies, connection, for_lease)
-    api, elected = Client(connection), asyncio.Event()
-    elected.set()
-    await together(_control(api, copies, elected), Migration(api).keep())
+    api, election = Client(connection), Election()
+    election.win()
+    await together(_control(api, copies, election), Migration(api).keep())
 
 
 def _diagnostics(flags: Flags, api: Client, certificates: Certificates | None) -> Server | None:
@@ -122,26 +123,27 @@ async def _lead(
         The controller keeps its books up to date while it waits.  After a leadership it is gone,
         with all that it had pending, and the next call begins with new books.
     """
-    lease, elected = _lease(flags, for_lease), asyncio.Event()
+    lease, election = _lease(flags, for_lease), Election()
     fenced = Client(connection, lease.write_seconds)
     with lease.heartbeat.running():
         try:
             await together(
-                _control(fenced, copies, elected), _hold(lease, elected, fenced, Client(for_lease))
+                _control(fenced, copies, election),
+                _hold(lease, election, fenced, Client(for_lease)),
             )
         except* NotLeaderError as error:
             log.warning("leadership lost", error=str(first_error(error)))
         finally:
             led = lease.metadata
-            await lease.release()
-            if elected.is_set():
+            await lease.release(text(copies.newest))
+            if election.is_won:
                 await _tell(Client(for_lease), led, lease, "stopped leading")
 
 
-async def _hold(lease: Lease, elected: asyncio.Event, fenced: Client, for_lease: Client) -> None:
+async def _hold(lease: Lease, election: Election, fenced: Client, for_lease: Client) -> None:
     """Wait for the lease, say so, and keep it; meanwhile migrate what is stored in old versions."""
     await lease.acquire()
-    elected.set()
+    election.win(lease.left)
     told = _tell(for_lease, lease.metadata, lease, "became leader")
     with liveness.LIVENESS.checking(lambda: _led_too_long(lease)):
         await together(lease.renew(), Migration(fenced).keep(), told)
@@ -169,7 +171,7 @@ def _lease(flags: Flags, connection: Connection) -> Lease:
     return Lease(api, own_namespace(DEFAULT_NAMESPACE), pod.LEASE, identity, flags.lease_seconds)
 
 
-async def _control(api: Client, copies: Copies, elected: asyncio.Event) -> NoReturn:
+async def _control(api: Client, copies: Copies, election: Election) -> NoReturn:
     """Run controllers one after the other: a new one where the copies are made anew.
 
     Each is ready when this process is elected.
@@ -180,7 +182,7 @@ async def _control(api: Client, copies: Copies, elected: asyncio.Event) -> NoRet
     while True:
         caches = await copies.loaded()
         try:
-            await together(Controller(api, caches).run(elected), copies.until_replaced(caches))
+            await together(Controller(api, caches).run(election), copies.until_replaced(caches))
         except* NotLeaderError:
             raise
         except* KubeError as error:

@@ -26,7 +26,7 @@ REFERENCE = {"apiGroup": POOLS.group, "kind": POOLS.kind, "name": "blue"}
 ENTRIES = [f"10.{n // 16}.{n % 16 * 16}.0-10.{n // 16}.{n % 16 * 16}.254" for n in range(4096)]
 EXCLUDED = [f"10.{n // 16}.{n % 16 * 16}.7" for n in range(4096)]
 HOLDERS = 10_000
-MANY_POOLS = 2000
+MANY_POOLS = 6000
 HELD_SECONDS = 0.02
 """The bound, in CPU time of the event loop's thread, which a busy machine does not lengthen."""
 

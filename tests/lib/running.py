@@ -6,16 +6,17 @@ from contextlib import suppress
 from typing import NoReturn
 
 from controller.controller import Controller
+from controller.election import Election
 from controller.state import State
 from kube.tasks import together
 
 
 async def run(controller: Controller) -> NoReturn:
     """Load the caches, follow them, and let the controller work on them."""
-    caches, elected = controller.state.caches, asyncio.Event()
-    elected.set()
+    caches, election = controller.state.caches, Election()
+    election.win()
     await caches.load()
-    await together(caches.follow(), controller.run(elected))
+    await together(caches.follow(), controller.run(election))
     raise AssertionError("neither ends")
 
 
