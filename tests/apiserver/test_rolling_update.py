@@ -6,23 +6,17 @@ replica (the feature WebhookRoundTripLoadBalancing); else each connection leads 
 relay spreads connections, and enough are open for both replicas to be asked at all times.
 """
 
-import contextlib
 import itertools
 import signal
-import threading
 import time
 from collections.abc import Generator
-from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from envtest import manager, manifests, plugin, provider, relay, tenants, waiting
-from envtest.client import Resource
-from envtest.errors import RefusedError
+from envtest import manager, plugin, provider, relay, tenants, waiting
 from envtest.ports import free_port
+from envtest.readers import Readers
 
-CLIENTS = 8
-POOLS = 10
 LEARN_SECONDS = 1.0
 """In which the Service's endpoints follow a replica that is not ready any more."""
 
@@ -67,44 +61,10 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Generator[Service]:
             own.stop()
 
 
-class Readers:
-    """Old clients that read pools for the length of a block."""
-
-    def __init__(self, pools: Resource) -> None:
-        self._pools = pools
-        self._over = threading.Event()
-        self.reads = 0
-        self.failures: list[str] = []
-
-    @contextlib.contextmanager
-    def at_work(self) -> Generator[None]:
-        with ThreadPoolExecutor(CLIENTS) as executor:
-            done = [executor.submit(self._read, number) for number in range(CLIENTS)]
-            try:
-                yield
-            finally:
-                self._over.set()
-        for each in done:
-            each.result()
-
-    def _read(self, number: int) -> None:
-        while not self._over.is_set():
-            try:
-                self._pools.get(f"pool-{number % POOLS}")
-            except RefusedError as error:
-                self.failures.append(f"{time.strftime('%X')} {error}")
-            self.reads += 1
-
-
 def test_no_conversion_fails_while_replicas_come_and_go(service: Service) -> None:
     first = service.start()
     tenant = tenants.Tenant(service.own, service.own.new_namespace("team"))
-    for number in range(POOLS):
-        spec = {"subnet": f"10.0.{number}.0/24"}
-        tenant.pools(version="v1alpha1").create(
-            manifests.pool(f"pool-{number}", spec, version="v1alpha1")
-        )
-    readers = Readers(tenant.pools(version="v1alpha1"))
+    readers = Readers(tenant)
 
     with readers.at_work():
         second = service.start()

@@ -151,7 +151,7 @@ async def test_a_failure_puts_off_all_pools_that_need_conversion(api: Api) -> No
 
 
 def test_a_pool_keeps_only_the_versions_of_its_managed_fields() -> None:
-    entry = {"manager": "gitops", "apiVersion": OLD, "fieldsV1": {"f:spec": {"f:subnet": {}}}}
+    entry: Json = {"manager": "gitops", "apiVersion": OLD, "fieldsV1": {"f:spec": {"f:subnet": {}}}}
     raw = msgspec.json.encode({"metadata": {"name": "blue", "managedFields": [entry, entry]}})
 
     pool = msgspec.structs.replace(msgspec.json.decode(raw, type=pools.Pool), kind=POOLS.kind)
