@@ -17,6 +17,7 @@ from kube.workers import Again, Done, Outcome
 
 from . import conditions
 from .conditions import DELETING, PAUSED, READY, Verdict
+from .convertible import Convertible
 from .events import News
 from .pace import Pace
 from .state import PROTECT_POOL_FINALIZER, State
@@ -60,6 +61,7 @@ class Pools:
         self._state = state
         self._news = news
         self._clock = clock
+        self._convertible = Convertible(api, clock)
         self._not_before: dict[PoolKey, float] = {}  # when a status may be written next
         self._pace: Pace[PoolKey] = Pace(STATUS_PER_SECOND, clock)
         self._backoff: Backoff[PoolKey] = Backoff(_FIRST_RETRY_SECONDS, clock)
@@ -108,6 +110,8 @@ class Pools:
                 await self._let_go(pool)
                 return Done()
         elif PROTECT_POOL_FINALIZER not in pool.metadata.finalizers:
+            if wait := await self._convertible.seconds_left(pool):
+                return Again(wait)
             finalizers = (*pool.metadata.finalizers, PROTECT_POOL_FINALIZER)
             pool = await self._patch(pool, {"metadata": {"finalizers": finalizers}})
         return await self._write_status(pool)
@@ -129,6 +133,8 @@ class Pools:
             return Done()
         if wait := self._pace.seconds_left(pool.key):
             self._not_before[pool.key] = self._clock() + wait
+            return Again(wait)
+        if wait := await self._convertible.seconds_left(pool):
             return Again(wait)
         self._pace.forget(pool.key)  # before the write: one that fails is an attempt, too
         self._not_before[pool.key] = self._clock() + STATUS_SECONDS

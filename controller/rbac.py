@@ -11,6 +11,7 @@ from .storage_version_migrations import MIGRATIONS
 
 _CRDS = tuple(pool.name for pool in POOLS)
 _POOLS = tuple(sorted(resource.plural for resource in KINDS.values()))
+_CONVERTED = tuple(sorted(pool.plural for pool in POOLS if pool.conversion))
 
 CLUSTER_RULES = (
     Rule((GROUP,), ("ipaddressclaims",), ("get", "list", "patch", "watch")),
@@ -20,6 +21,8 @@ CLUSTER_RULES = (
     Rule((GROUP,), tuple(f"{plural}/finalizers" for plural in _POOLS), ("update",)),
     Rule((GROUP,), ("ipaddresses",), ("create", "delete", "get", "list", "patch", "watch")),
     Rule((GROUP,), _POOLS, ("list", "patch", "watch")),
+    # They are read in their old versions before they are written (`convertible.py`):
+    Rule((GROUP,), _CONVERTED, ("get",)),
     Rule((GROUP,), tuple(f"{plural}/status" for plural in _POOLS), ("patch",)),
     Rule(("apiextensions.k8s.io",), ("customresourcedefinitions",), ("get",), _CRDS),
     Rule(("apiextensions.k8s.io",), ("customresourcedefinitions/status",), ("patch",), _CRDS),

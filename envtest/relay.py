@@ -6,6 +6,7 @@ clients meet a server that dies as if there were no relay.  With several targets
 a Service is to its pods.
 """
 
+import itertools
 import socket
 import socketserver
 import threading
@@ -21,11 +22,13 @@ _CHUNK_BYTES = 4096  # two or three ConversionReviews: a hold comes close to whe
 class Relay:
     """Listens on `port` and passes on to one of `targets`, other ports, for the length of a block.
 
-    The first target that accepts a connection gets it.
+    The first target that accepts a connection gets it; with `spread`, each target in turn.  What is
+    put into `targets` counts for new connections.
     """
 
-    def __init__(self, *targets: int) -> None:
+    def __init__(self, *targets: int, spread: bool = False) -> None:
         self.targets = targets
+        self._turns = itertools.count() if spread else itertools.repeat(0)
         self._allowed: int | None = None
         self._waiting: list[int] = []
         self._upstream: dict[socket.socket, int] = {}
@@ -68,7 +71,8 @@ class Relay:
     @contextmanager
     def connected(self) -> Generator[socket.socket]:
         """Connect to a target that accepts."""
-        side, target = _first(self.targets)
+        targets, turn = self.targets, next(self._turns) % len(self.targets)
+        side, target = _first(targets[turn:] + targets[:turn])
         with side:
             with self._changed:
                 self._upstream[side] = target

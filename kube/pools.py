@@ -6,12 +6,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import msgspec
 
 from api import resources as names
 from ipam import offer
 
-from .objects import Condition, Object, PoolKey, Struct, prepared
+from .objects import Condition, Meta, Object, PoolKey, Struct, prepared
 from .resources import GroupVersionResource
 
 HUB = "v1alpha2"
@@ -69,10 +71,23 @@ class PoolStatus(Struct, frozen=True):
 _NO_STATUS = PoolStatus()
 
 
+class ManagedFieldsEntry(Struct, frozen=True):
+    """What a manager owns; only the version in which it wrote is kept."""
+
+    api_version: str = ""
+
+
+class PoolMeta(Meta, frozen=True):
+    """metadata of a pool."""
+
+    managed_fields: tuple[ManagedFieldsEntry, ...] = ()
+
+
 @prepared
 class Pool(Object, frozen=True):
     """A pool of any of the four kinds."""
 
+    metadata: PoolMeta
     kind: str = ""
     spec: PoolSpec | None = None
     status: PoolStatus = _NO_STATUS
@@ -81,6 +96,14 @@ class Pool(Object, frozen=True):
     def key(self) -> PoolKey:
         """Kind, namespace and name."""
         return PoolKey(self.kind, self.metadata.namespace, self.metadata.name)
+
+    @property
+    def spoke_writers(self) -> tuple[GroupVersionResource, ...]:
+        """The pool's resource in each version but the hub in which somebody owns fields of it."""
+        hub = KINDS[self.kind]
+        names = {entry.api_version for entry in self.metadata.managed_fields} - {hub.api_version}
+        versions = sorted(name.removeprefix(f"{hub.group}/") for name in names)
+        return tuple(replace(hub, version=version) for version in versions)
 
 
 def offer_of(pool: Pool) -> offer.Offer:

@@ -98,7 +98,9 @@ async def _work(flags: Flags, health: Health) -> NoReturn:
             await leader.run(flags, in_use, certificates, last)
         except asyncio.CancelledError:
             if webhooks:
-                await asyncio.sleep(flags.shutdown_delay)
+                await asyncio.sleep(flags.shutdown_delay / 2)  # the Service learns of the stop
+                webhooks.retire()
+                await asyncio.sleep(flags.shutdown_delay / 2)
             raise
         finally:
             if webhooks:

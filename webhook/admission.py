@@ -100,13 +100,27 @@ def complete(write: PoolReview) -> Verdict:
         return Verdict()
     if write.new.deleting:
         return Verdict()
-    obj = write.new.obj
+    obj, warnings = write.new.obj, list[str]()
     if write.old is not None:
+        warnings = _unowned(applied.unowned(write.new, write.old))
         obj = applied.mended(write.new, write.old, write.version, write.manager)
         obj = adding(obj, registry.unsaid(obj, write.old.obj, write.version))
     if write.pool.key.kind in pools.PREFIX_KINDS and _length(obj) is None:
         obj = adding(obj, {"allocationPrefixLength": pools.DEFAULT_PREFIX_LENGTH})
-    return Verdict(mended=None if obj is write.new.obj else obj)
+    return Verdict(warnings=warnings, mended=None if obj is write.new.obj else obj)
+
+
+def _unowned(names: frozenset[str]) -> list[str]:
+    """Warn of fields that stay though the applied manifest does not have them."""
+    if not names:
+        return []
+    fields = ", ".join(f"spec.{name}" for name in sorted(names))
+    text = (
+        f"{fields}: kept, though the applied manifest has no such field. The pool had lost its "
+        "metadata.managedFields, so nobody is known to have applied it. "
+        "If it is not wanted, remove it with kubectl edit"
+    )
+    return [text]
 
 
 def _length(obj: values.JsonObject) -> object:

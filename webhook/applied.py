@@ -6,7 +6,12 @@ tells by the paths of fields what others still own.  But `subnet` in v1alpha1 an
 hub version are the same thing at two paths.  So it takes away what the new manifest says in other
 words, or leaves what nobody says any more; managedFields tell which.
 
-Source: sigs.k8s.io/structured-merge-diff, merge/update.go
+An object may have lost its managedFields: Kubernetes before 1.37 writes it without any while the
+conversion webhook is away.  The next apply then makes a manager up, who owns all that is there.
+
+Source: sigs.k8s.io/structured-merge-diff, merge/update.go;
+k8s.io/apimachinery, pkg/util/managedfields/internal/skipnonapplied.go;
+https://github.com/kubernetes/kubernetes/issues/136919
 """
 
 import msgspec
@@ -21,6 +26,8 @@ from .pool import Pool, adding
 
 _APPLY = "Apply"
 _FIELD = "f:"
+_NOBODY = "before-first-apply"
+"""The made-up manager: it never gives anything up, so nothing that it owns would ever go."""
 
 
 @prepared
@@ -60,11 +67,11 @@ def mended(new: Pool, old: Pool, version: str, manager: str) -> values.JsonObjec
         version: The one in which the client writes.
         manager: Who writes; empty where that is not known.
     """
-    entries = _entries(new)
+    entries = _managers(new)
     given_up = _given_up(entries, old, version, manager)
     if version == pools.HUB:
         obj = adding(new.obj, _lost(entries, new, old))
-        return _without(obj, given_up & _only_hub(new))
+        return _without(obj, given_up & (_only_hub(new) | _nobodys(new)))
     if not given_up or _addressed_in_the_hub(entries):
         return new.obj
     written = registry.convert(new.obj, f"{resources.GROUP}/{version}")
@@ -72,6 +79,16 @@ def mended(new: Pool, old: Pool, version: str, manager: str) -> values.JsonObjec
     if kept is written:
         return new.obj
     return registry.convert(kept, f"{resources.GROUP}/{pools.HUB}")
+
+
+def unowned(new: Pool, old: Pool) -> frozenset[str]:
+    """Return the fields that the first apply after a loss of managedFields leaves as they were.
+
+    Nobody is known to have applied them, so they stay though the manifest does not have them.
+    """
+    if _entries(old):
+        return frozenset()
+    return _nobodys(new).difference(*(e.fields for e in _managers(new)))
 
 
 def _lost(entries: list[_Entry], new: Pool, old: Pool) -> values.JsonObject:
@@ -85,7 +102,7 @@ def _given_up(entries: list[_Entry], old: Pool, version: str, manager: str) -> f
     """Return the fields that the manifest now applied no longer has, and that nobody else owns."""
     if not any(e.applies and (e.manager, e.version) == (manager, version) for e in entries):
         return frozenset()
-    before = [e.fields for e in _entries(old) if e.applies and e.manager == manager]
+    before = [e.fields for e in _managers(old) if e.applies and e.manager == manager]
     return frozenset[str]().union(*before).difference(*(e.fields for e in entries))
 
 
@@ -106,6 +123,17 @@ def _without(obj: values.JsonObject, names: frozenset[str]) -> values.JsonObject
     if not names & spec.keys():
         return obj
     return {**obj, "spec": {name: value for name, value in spec.items() if name not in names}}
+
+
+def _managers(pool: Pool) -> list[_Entry]:
+    """Return the entries of managers that exist."""
+    return [entry for entry in _entries(pool) if entry.manager != _NOBODY]
+
+
+def _nobodys(pool: Pool) -> frozenset[str]:
+    """Return the fields of the made-up manager."""
+    lapsed = (entry.fields for entry in _entries(pool) if entry.manager == _NOBODY)
+    return frozenset[str]().union(*lapsed)
 
 
 def _entries(pool: Pool) -> list[_Entry]:

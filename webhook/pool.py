@@ -94,7 +94,7 @@ class Pool:
             spec = msgspec.convert(given, pools.PoolSpec)
         except msgspec.ValidationError:
             return offer.Offer()
-        metadata = objects.Meta(name=self.key.name, namespace=self.key.namespace)
+        metadata = pools.PoolMeta(name=self.key.name, namespace=self.key.namespace)
         return pools.offer_of(pools.Pool(kind=self.key.kind, metadata=metadata, spec=spec))
 
     def problems(self, version: str, stored: "Pool | None") -> list[offer.Problem]:

@@ -47,6 +47,9 @@ _TOO_LARGE = (
 )
 
 
+CLOSE = (b"connection", b"close")
+"""The header of an answer after which its connection ends."""
+
 _OK = b"HTTP/1.1 200 OK\r\n"
 _LENGTH = b"content-type: application/json\r\ncontent-length: %d\r\n\r\n"
 
@@ -177,6 +180,7 @@ class BoundedProtocol(HttpToolsProtocol):
             and self._direct is not None
             and self._is_idle()
             and not self.flow.write_paused
+            and CLOSE not in self.server_state.default_headers
             and parser.should_keep_alive()
             and parser.get_http_version() == "1.1"
             and self._direct.admits(parser.get_method(), self.url, self.headers)

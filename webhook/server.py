@@ -16,7 +16,7 @@ from typing_extensions import override
 from .acceptor import Acceptor
 from .connections import Connections
 from .direct import Application, Direct
-from .protocol import BoundedProtocol
+from .protocol import CLOSE, BoundedProtocol
 
 _KEEP_ALIVE_SECONDS = 120
 """How long an idle connection stays open: longer than the 90 s after which the API server closes
@@ -78,6 +78,17 @@ class Server:
         up.cancel()
         if self._task.done():
             await self._task
+
+    def retire(self) -> None:
+        """Have clients send their next requests on new connections, which may lead elsewhere.
+
+        Flow:
+            Each answer says `connection: close` from now on.  Who closes a connection without that
+            word may meet the next request on its way, and Go does not repeat a POST then.
+        """
+        self._config.encoded_headers.append(CLOSE)  # from which uvicorn renews the others
+        state = self._server.server_state
+        state.default_headers = [*state.default_headers, CLOSE]
 
     async def stop(self) -> None:
         """Stop listening, finish the reviews that have begun, and return."""

@@ -166,6 +166,10 @@ def bind(user: tenants.Tenant) -> None:
         user.pools(kind).create(manifests.pool("pool", spec, kind))
         user.add_claim(plural, "pool", kind)
     user.bound(*manifests.KINDS.values())
+    for kind in ("InClusterIPPool", "GlobalInClusterIPPool"):
+        user.counts("pool", kind, used=1)  # so another status will be written
+        old = user.pools(kind, "v1alpha1")  # and conversion to this version be tried before
+        old.merge("pool", {"metadata": {"labels": {"written-in": "v1alpha1"}}})
     user.add_claim("waiting", "nowhere")
     user.not_ready("waiting", "PoolNotReady")
 

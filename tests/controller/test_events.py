@@ -14,7 +14,9 @@ from kube.objects import Meta, PoolKey
 
 CLAIMS = capi.V1Beta2("v1beta2").claims
 BLUE = PoolKey("InClusterIPPool", "default", "blue")
-POOL = pools.Pool(kind=BLUE.kind, metadata=Meta(name="blue", namespace="default", uid="pool-1"))
+POOL = pools.Pool(
+    kind=BLUE.kind, metadata=pools.PoolMeta(name="blue", namespace="default", uid="pool-1")
+)
 WAITING = events.News("PoolExhausted", "Allocate", "no address is free", warning=True)
 GIVEN = events.News("AddressAllocated", "Allocate", "address 10.0.0.5 was allocated")
 

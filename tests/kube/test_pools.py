@@ -6,7 +6,6 @@ import pytest
 
 from api import v1alpha2
 from kube import pools
-from kube.objects import Meta
 
 MODELS = (v1alpha2.InClusterIPPoolSpec, v1alpha2.InClusterPrefixPoolSpec)
 
@@ -24,12 +23,12 @@ def test_the_struct_has_exactly_the_fields_of_the_models() -> None:
 def test_an_ip_pool_and_a_prefix_pool_offer_what_their_specs_say() -> None:
     ip = pools.Pool(
         kind="InClusterIPPool",
-        metadata=Meta(name="blue"),
+        metadata=pools.PoolMeta(name="blue"),
         spec=pools.PoolSpec(addresses=("10.0.0.0/30",), prefix=30),
     )
     prefix = pools.Pool(
         kind="GlobalInClusterPrefixPool",
-        metadata=Meta(name="racks"),
+        metadata=pools.PoolMeta(name="racks"),
         spec=pools.PoolSpec(prefixes=("2001:db8::/56",)),
     )
 
@@ -39,7 +38,7 @@ def test_an_ip_pool_and_a_prefix_pool_offer_what_their_specs_say() -> None:
 
 @pytest.mark.parametrize("kind", pools.KINDS)
 def test_a_pool_without_a_spec_offers_nothing(kind: str) -> None:
-    pool = pools.Pool(kind=kind, metadata=Meta(name="empty"))
+    pool = pools.Pool(kind=kind, metadata=pools.PoolMeta(name="empty"))
 
     assert pools.offer_of(pool).problems
     assert pools.offer_of(pool).total == 0

@@ -124,3 +124,41 @@ def test_senseless_managed_fields_change_nothing(raw: bytes) -> None:
     new.metadata["managedFields"] = msgspec.Raw(raw)
 
     assert applied.mended(new, BEFORE, OLD, "gitops") is new.obj
+
+
+# ---- after managedFields were lost ----
+
+
+def nobody(version: str, *fields: str) -> dict[str, Any]:
+    """What the API server makes up at the first apply after the loss."""
+    return entry(version, *fields, manager="before-first-apply", operation="Update")
+
+
+@pytest.mark.parametrize("version", [OLD, HUB])
+def test_what_a_manifest_gives_up_goes_though_nobody_owned_it_before_the_loss(version: str) -> None:
+    spec = {"addresses": ["10.0.0.1"], "prefix": 24, "gateway": "10.0.0.9"}
+    lapsed = nobody(version, *spec)
+    old = stored(spec, entry(version, *spec), lapsed)
+    new = stored(spec, entry(version, "addresses", "prefix"), lapsed)
+
+    after: Any = applied.mended(new, old, version, "gitops")
+
+    assert after["spec"] == {"addresses": ["10.0.0.1"], "prefix": 24}
+
+
+@pytest.mark.parametrize("version", [OLD, HUB])
+def test_what_another_manager_applied_since_the_loss_stays(version: str) -> None:
+    spec = {"addresses": ["10.0.0.1"], "prefix": 24, "gateway": "10.0.0.9"}
+    others = [nobody(version, *spec), entry(version, "gateway", manager="network")]
+    old = stored(spec, entry(version, *spec), *others)
+    new = stored(spec, entry(version, "addresses", "prefix"), *others)
+
+    assert applied.mended(new, old, version, "gitops") is new.obj
+
+
+def test_the_first_manifest_after_the_loss_leaves_what_it_does_not_have() -> None:
+    new = stored(BOTH, nobody(HUB, "addresses", "prefix", "gateway"), entry(HUB, "addresses"))
+
+    assert applied.unowned(new, stored(BOTH)) == {"prefix", "gateway"}
+    assert applied.unowned(new, new) == set()  # it is told once
+    assert applied.unowned(stored(BOTH, entry(HUB, "addresses")), stored(BOTH)) == set()

@@ -446,6 +446,42 @@ async def test_reviews_under_way_are_answered_when_the_server_stops(
     writer.close()
 
 
+async def last_answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bytes:
+    """Send the review, and return all that comes until the connection ends, in lower case."""
+    body = json.dumps(REVIEW).encode()
+    head = b"POST /convert HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+    writer.write(head + b"Content-Length: %d\r\n\r\n" % len(body) + body)
+    async with asyncio.timeout(30):
+        return (await reader.read()).lower()
+
+
+async def test_a_server_that_retires_answers_and_asks_for_another_connection(
+    running: server.Server,
+) -> None:
+    old = await connect(running)
+    assert (await exchange(*old))["response"]["result"]["status"] == "Success"
+
+    running.retire()
+
+    for reader, writer in (old, await connect(running)):
+        answer = await last_answer(reader, writer)
+        assert answer.startswith(b"http/1.1 200 ok")
+        assert answer.count(b"\r\nconnection: close\r\n") == 1
+        assert b'"status":"success"' in answer
+        writer.close()
+
+
+async def test_a_server_that_retires_says_so_for_longer_than_a_second(
+    running: server.Server,
+) -> None:
+    running.retire()
+    await asyncio.sleep(1.2)  # uvicorn renews its headers each second
+
+    reader, writer = await connect(running)
+    assert b"\r\nconnection: close\r\n" in await last_answer(reader, writer)
+    writer.close()
+
+
 def test_idle_connections_stay_longer_than_the_api_server_keeps_its_own() -> None:
     assert server._KEEP_ALIVE_SECONDS > 90
 

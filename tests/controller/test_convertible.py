@@ -1,0 +1,160 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Writes of pools wait for conversion, where they need it.
+
+tests/apiserver/test_webhook_away.py shows what for, on a real API server.
+"""
+
+import msgspec
+import pytest
+import running
+from claim_world import Clock
+from typing_extensions import override
+
+from controller.convertible import Convertible
+from controller.pools import Pools
+from controller.state import State
+from kube import capi, pools
+from kube.caches import Caches, Scope
+from kube.errors import ApiError, KubeError, NotFoundError, UnreachableError
+from kube.fake import FakeApi, Json
+from kube.objects import Key, PoolKey
+from kube.resources import GroupVersionResource
+from kube.workers import Again, Done
+
+CONTRACT = capi.V1Beta2("v1beta2")
+POOLS = pools.KINDS["InClusterIPPool"]
+BLUE = PoolKey(POOLS.kind, "default", "blue")
+PROTECT = "ipam.cluster.x-k8s.io/ProtectPool"
+OLD, HUB = "ipam.cluster.x-k8s.io/v1alpha1", "ipam.cluster.x-k8s.io/v1alpha2"
+AWAY = UnreachableError("GET", "conversion webhook failed: connection refused")
+
+
+class Api(FakeApi):
+    """Counts the reads in an old version, which fail as long as there is an `error`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.error: KubeError | None = None
+        self.tried: list[str] = []
+
+    @override
+    async def get(self, resource: GroupVersionResource, namespace: str, name: str) -> bytes:
+        self.tried.append(f"{resource.version} {Key(namespace, name)}")
+        if self.error:
+            raise self.error
+        return b"{}"
+
+    def pool(self, name: str, *versions: str, **more: object) -> None:
+        entries = [{"apiVersion": each, "manager": "somebody"} for each in versions]
+        meta: Json = {"name": name, "namespace": "default", "managedFields": entries, **more}
+        spec = {"addresses": ["10.0.0.5"], "prefix": 24}
+        self.put(POOLS, {"metadata": meta, "spec": spec})
+
+
+@pytest.fixture
+def api() -> Api:
+    return Api()
+
+
+async def reconciler(api: Api, clock: Clock) -> Pools:
+    state = State(Caches(api, CONTRACT, Scope()))
+    await running.fill(state)
+    return Pools(api, state, clock=clock)
+
+
+def pool_in(*versions: str) -> pools.Pool:
+    entries = tuple(pools.ManagedFieldsEntry(api_version=each) for each in versions)
+    meta = pools.PoolMeta(name="blue", namespace="default", managed_fields=entries)
+    return pools.Pool(kind=POOLS.kind, metadata=meta)
+
+
+@pytest.mark.parametrize("finalizers", [[], [PROTECT]], ids=["finalizer", "status"])
+async def test_a_pool_is_written_after_its_conversion_was_tried(
+    api: Api, finalizers: list[str]
+) -> None:
+    api.pool("blue", HUB, OLD, finalizers=finalizers)
+
+    assert await (await reconciler(api, Clock())).reconcile(BLUE) == Done()
+
+    assert set(api.tried) == {"v1alpha1 default/blue"}
+    assert api.writes[-1] == ("patch status", "inclusterippools", "blue")
+
+
+@pytest.mark.parametrize("finalizers", [[], [PROTECT]], ids=["finalizer", "status"])
+async def test_a_pool_is_not_written_while_its_conversion_fails(
+    api: Api, finalizers: list[str]
+) -> None:
+    api.pool("blue", HUB, OLD, finalizers=finalizers)
+    api.error = AWAY
+    clock = Clock()
+    reconcile = (await reconciler(api, clock)).reconcile
+
+    assert await reconcile(BLUE) == Again(1.0)
+    assert api.writes == []
+
+    api.error = None
+    clock.seconds = 1.0
+    assert await reconcile(BLUE) == Done()
+    assert api.writes[-1] == ("patch status", "inclusterippools", "blue")
+
+
+async def test_a_pool_that_nobody_writes_in_an_old_version_costs_no_request(api: Api) -> None:
+    api.pool("blue", HUB)
+    api.error = AWAY
+
+    assert await (await reconciler(api, Clock())).reconcile(BLUE) == Done()
+
+    assert api.tried == []
+
+
+async def test_a_pool_whose_status_is_as_it_should_be_is_not_tried(api: Api) -> None:
+    api.pool("blue", HUB, OLD)
+    await (await reconciler(api, Clock())).reconcile(BLUE)
+    api.tried.clear()
+
+    assert await (await reconciler(api, Clock())).reconcile(BLUE) == Done()
+
+    assert api.tried == []
+
+
+async def test_a_pool_that_goes_waits_for_no_conversion(api: Api) -> None:
+    api.pool("blue", OLD, finalizers=[PROTECT], deletionTimestamp="2026-01-01T00:00:00Z")
+    api.error = AWAY
+
+    assert await (await reconciler(api, Clock())).reconcile(BLUE) == Done()
+
+    assert api.read(POOLS, "default", "blue") is None
+
+
+@pytest.mark.parametrize(
+    "error",
+    [NotFoundError(404, "NotFound", "no", "GET"), ApiError(403, "Forbidden", "no", "GET")],
+    ids=["a version that is served no more", "a right that is missing"],
+)
+async def test_a_refusal_says_nothing_about_conversion(api: Api, error: KubeError) -> None:
+    api.error = error
+
+    assert await Convertible(api, Clock()).seconds_left(pool_in(OLD)) == 0.0
+
+
+async def test_a_failure_puts_off_all_pools_that_need_conversion(api: Api) -> None:
+    api.error = AWAY
+    clock = Clock()
+    convertible = Convertible(api, clock)
+    await convertible.seconds_left(pool_in(OLD))
+    clock.seconds = 0.4
+
+    assert await convertible.seconds_left(pool_in(OLD, HUB)) == pytest.approx(0.6)
+    assert await convertible.seconds_left(pool_in(HUB)) == 0.0
+
+    assert len(api.tried) == 1
+
+
+def test_a_pool_keeps_only_the_versions_of_its_managed_fields() -> None:
+    entry: Json = {"manager": "gitops", "apiVersion": OLD, "fieldsV1": {"f:spec": {"f:subnet": {}}}}
+    raw = msgspec.json.encode({"metadata": {"name": "blue", "managedFields": [entry, entry]}})
+
+    pool = msgspec.structs.replace(msgspec.json.decode(raw, type=pools.Pool), kind=POOLS.kind)
+
+    assert [each.version for each in pool.spoke_writers] == ["v1alpha1"]
+    assert pool.metadata.managed_fields[0] == pools.ManagedFieldsEntry(api_version=OLD)
