@@ -15,6 +15,7 @@ from .worker import Worker, size_of
 
 API_VERSION = "apiextensions.k8s.io/v1"
 KIND = "ConversionReview"
+PATH = "/convert"
 
 
 class _Request(msgspec.Struct):

@@ -67,7 +67,7 @@ class Lab:
 
     def note(self, what: str, value: float, unit: str = "s") -> None:
         """Add a line to the table at the end."""
-        self.figures.append((what, f"{value:6.1f} {unit}"))
+        self.figures.append((what, f"{value:7.2f} {unit}"))
 
 
 def scratch() -> Path:

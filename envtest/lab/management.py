@@ -2,7 +2,8 @@
 """A management cluster: a cluster of the lab, and clusterctl that looks after it."""
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Self
@@ -17,6 +18,8 @@ from ..waiting import until
 from . import releases
 from .clusterctl import Done
 from .lab import Lab
+from .timeline import BEGAN, CLUSTERCTL, READABLE, STARTED, Timeline
+from .watching import Outage
 
 DEPLOYMENT = "capi-ipam-in-cluster-controller-manager"
 INFRASTRUCTURE = Path(__file__).with_name("infrastructure.yaml")
@@ -140,6 +143,23 @@ class Management(Ipam):
     def core_version(self) -> str:
         """Return the version in the image of the Deployment of Cluster API's core."""
         return _image_tag(self._deployments_in("capi-system").get("capi-controller-manager"))
+
+    @contextmanager
+    def outage(self, ask: Callable[[], object]) -> Generator[None]:
+        """Measure for how long something can't be asked while a block upgrades the provider."""
+        with Timeline(self.admin, NAMESPACE) as timeline, Outage(ask) as outage:
+            yield
+        container = self.cluster.kubelet.pod(timeline.pod).container
+        assert container is not None
+        timeline.note(STARTED, container.process_started())
+        timeline.note(BEGAN, outage.began)
+        timeline.note(READABLE, outage.ended)
+        self.lab.note("  v1alpha1 could not be read", outage.seconds)
+        parts = dict(timeline.parts())
+        for part, seconds in parts.items():
+            self.lab.note(f"    {part}", seconds)
+        later = (seconds for part, seconds in parts.items() if not part.startswith(CLUSTERCTL))
+        self.lab.note("    all parts after clusterctl's", sum(later))
 
     def snapshot(self, namespace: str) -> dict[str, Json]:
         """Return what must not change of pools, claims and addresses, by kind and name."""
