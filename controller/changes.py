@@ -74,6 +74,7 @@ class Changes:
     async def _change(self, pool: pools.Pool) -> None:
         offer = await self._offers.get(pool)
         if not self._is_current(pool):
+            self._offers.forget(pool.key)  # it is that of a former spec, or of a pool that is gone
             return
         book = self._book(pool.key)
         book.begin(offer, _not_ready(pool, offer))

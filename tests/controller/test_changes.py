@@ -80,7 +80,8 @@ async def at_work(api: Cluster) -> AsyncGenerator[Controller]:
 
 
 async def until(what: Callable[[], object]) -> None:
-    async with asyncio.timeout(30):
+    """Wait for something that happens by itself; the limit is only for what never does."""
+    async with asyncio.timeout(120):
         while not what():  # noqa: ASYNC110 - what is waited for is no event
             await asyncio.sleep(0.005)
 
@@ -276,6 +277,7 @@ async def test_a_change_that_comes_meanwhile_counts(gate: Gate, last: str) -> No
         assert BLUE not in controller.state.changes
         if last == "deleted":
             assert BLUE not in controller.state.books
+            assert controller.state.caches.offers._known == {}
         else:
             pool = await present(controller)
             assert controller.state.book(BLUE).offer == pools.offer_of(pool)
@@ -290,3 +292,13 @@ async def test_that_a_pool_is_being_deleted_counts_before_its_spec_is_read(gate:
 
         assert controller.state.book(BLUE).not_ready == "is being deleted"
         gate.open.set()
+
+
+async def test_the_offer_of_a_pool_that_is_gone_is_not_kept() -> None:
+    api = Cluster()
+    api.pool(["10.0.0.0/24"], [])
+    async with at_work(api) as controller:
+        known = controller.state.caches.offers._known
+        assert BLUE in known
+        api.remove(POOLS, "default", "blue")
+        await until(lambda: BLUE not in known)

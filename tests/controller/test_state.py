@@ -1,12 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What an IPAddress has, by the kind of its pool."""
+"""What an IPAddress has, by the kind of its pool, and which claims wait for anything."""
+
+import asyncio
 
 import pytest
+import running
 
 from api.resources import GROUP
 from controller import state
 from kube import capi
+from kube.caches import Caches, Scope
+from kube.fake import FakeApi, Json
 from kube.objects import Meta, TypedReference
+
+CONTRACT = capi.V1Beta2("v1beta2")
+BOUND: Json = {"addressRef": {"name": "web"}}
 
 
 def held(kind: str, address: str, prefix: int | None) -> str:
@@ -46,3 +54,87 @@ def test_an_ipaddress_of_an_ip_pool_has_its_address_in_whatever_subnet(
 ) -> None:
     assert held("InClusterIPPool", address, 24) == has
     assert held("GlobalInClusterIPPool", address, 0) == has
+
+
+def claim(name: str, status: Json, group: str = GROUP, **metadata: object) -> Json:
+    reference = {"apiGroup": group, "kind": "InClusterIPPool", "name": "blue"}
+    meta = {"name": name, "namespace": "default", **metadata}
+    return {"metadata": meta, "spec": {"poolRef": reference}, "status": status}
+
+
+def address(name: str) -> Json:
+    reference = {"apiGroup": GROUP, "kind": "InClusterIPPool", "name": "blue"}
+    spec = {"poolRef": reference, "address": "10.0.0.5", "claimRef": {"name": name}}
+    return {"metadata": {"name": name, "namespace": "default"}, "spec": spec}
+
+
+def names(known: state.State) -> set[str]:
+    return {key.name for key in known.waiting}
+
+
+async def test_who_has_no_address_or_is_being_deleted_waits() -> None:
+    api = FakeApi()
+    at = "2026-01-01T00:00:00Z"
+    for each in (
+        claim("new", {}), claim("bound", BOUND), claim("unbound", {}), claim("lost", BOUND),
+        claim("deleted", BOUND, deletionTimestamp=at, finalizers=["x"]),
+        claim("foreign", {}, group="example.com"),
+    ):  # fmt: skip
+        api.put(CONTRACT.claims, each)
+    for name in ("bound", "unbound", "deleted", "alone"):
+        api.put(CONTRACT.addresses, address(name))
+    known = state.State(Caches(api, CONTRACT, Scope()))
+
+    await running.fill(known)
+
+    assert names(known) == {"new", "unbound", "lost", "deleted"}
+
+
+async def test_who_waits_is_known_at_each_change() -> None:
+    api = FakeApi()
+    known = state.State(Caches(api, CONTRACT, Scope()))
+    await running.fill(known)
+    seen: list[set[str]] = []
+
+    async def hear() -> None:
+        for cache in (known.claims, known.addresses):
+            await cache.load()
+        seen.append(names(known))
+
+    with known.following():
+        api.put(CONTRACT.claims, claim("web", {}))
+        await hear()
+        api.put(CONTRACT.addresses, address("web"))
+        await hear()
+        api.put(CONTRACT.claims, claim("web", BOUND))
+        await hear()
+        api.remove(CONTRACT.addresses, "default", "web")
+        await hear()
+        api.remove(CONTRACT.claims, "default", "web")
+        await hear()
+
+    assert seen == [{"web"}, {"web"}, set(), {"web"}, set()]
+
+
+async def test_a_record_without_an_ipaddress_is_doubted_by_a_new_leader_bound_or_not() -> None:
+    api = FakeApi()
+    record: Json = {
+        "annotations": {"ipam.cluster.x-k8s.io/address": "10.0.0.5"},
+        "finalizers": [state.RELEASE_FINALIZER],
+    }
+    for each in (
+        claim("lost", BOUND, **record), claim("sent", {}, **record), claim("new", {}),
+        claim("held", BOUND, **record),
+    ):  # fmt: skip
+        api.put(CONTRACT.claims, each)
+    api.put(CONTRACT.addresses, address("held"))
+    known = state.State(Caches(api, CONTRACT, Scope()))
+    await known.caches.load()
+    changing = asyncio.create_task(known.changes.run())
+    await known.build()
+    changing.cancel()
+    assert known.unsettled == {}  # a standby has nothing under way
+
+    await known.doubt_records()
+
+    assert {key.name for key in known.unsettled} == {"lost", "sent"}
