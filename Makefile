@@ -112,7 +112,7 @@ fuzz: tools ## Test the laws with 100,000 examples each (hours), or FUZZ_EXAMPLE
 		--hypothesis-profile=fuzz --numprocesses=auto --dist=worksteal --durations=30
 
 .PHONY: chaos
-chaos: tools ## Break everything around two managers, and check that no address is lost or given twice (SEED=, MINUTES=3, CAPI=v1.13, ALONE=1)
+chaos: tools ## Break everything around two managers, and check that no address is lost or given twice (SEED=, MINUTES=3, CAPI=v1.14, ALONE=1)
 	$(BIN)/python -m envtest.chaos $(if $(SEED),--seed=$(SEED)) $(if $(MINUTES),--minutes=$(MINUTES)) $(if $(CAPI),--capi=$(CAPI)) $(if $(ALONE),--no-leader-election)
 
 .PHONY: bench

@@ -4,7 +4,9 @@
 usage: claims.py [--only NAME]... [--claims N] [--turns N]
 
 Each part has a real API server of its own.  Everybody shares the machine, so where there is a bare
-figure, only the ratio says something.  Prints a line per figure and whether it meets its target.
+figure, only the ratio says something.  The Go provider takes part where GO_PROVIDER names its
+binary (`conversion.py` says how to build it).  Prints a line per figure and whether it meets its
+target.
 """
 
 import argparse
@@ -26,10 +28,16 @@ def _many_pools(count: int, turns: int) -> Iterator[table.Figure]:
     return throughput.allocate(f"{count} claims in 100 pools", count, turns, pools=100)
 
 
+def _cheap(count: int, turns: int) -> Iterator[table.Figure]:
+    what = f"{count} claims, cheap API server"
+    return throughput.allocate(what, count, turns, cheap=True, least=throughput.LEAST_OF_CHEAP)
+
+
 PARTS: dict[str, tuple[Part, int, int]] = {
     "pool": (_one_pool, 2000, 3),
     "big-pool": (_one_pool, 10_000, 2),
     "pools": (_many_pools, 2000, 3),
+    "cheap": (_cheap, 2000, 3),
     "latency": (latency.figures, 200, 1),
     "release": (throughput.release, 2000, 3),
     "restart": (scale.served, 10_000, 1),

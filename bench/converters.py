@@ -2,29 +2,23 @@
 """The conversion services that `conversion.py` compares, and the load that it puts on them."""
 
 import json
-import os
 import re
 import subprocess
 import sys
-from collections.abc import Generator, Sequence
+from collections.abc import Generator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import goprovider
 import urllib3
 import usage
 
-from envtest.control_plane import ADMIN_GROUP
 from envtest.pki import LOOPBACK, Authority
 from envtest.ports import free_port
 from envtest.processes import Process
 from envtest.provider import Provider
-
-GO_PROVIDER = "GO_PROVIDER"
-"""The environment variable with the path of the Go provider's binary, built from its sources; it
-is left out where there is none.
-"""
 
 BIN = Path(sys.executable).parent
 START_SECONDS = 60.0  # the Go provider waits for its caches
@@ -64,12 +58,9 @@ class Figures:
 class Service:
     """A server under load; it listens on loopback and shows the certificate `tls` of its folder."""
 
-    def __init__(
-        self, folder: Path, name: str, command: Sequence[str], port: int, kubeconfig: str = ""
-    ) -> None:
-        self.name = name
-        environment = {"KUBECONFIG": kubeconfig} if kubeconfig else None
-        self.process = Process(name, command, folder / f"{name}.log", environment=environment)
+    def __init__(self, folder: Path, process: Process, port: int) -> None:
+        self.name = process.name
+        self.process = process
         self._url = f"https://{LOOPBACK}:{port}/convert"
         self._folder = folder
         self._http = urllib3.PoolManager(ca_certs=str(folder / "ca.crt"), retries=False)
@@ -141,19 +132,20 @@ def _naive(folder: Path) -> Service:
     port = free_port()
     program = str(Path(__file__).with_name("naive.py"))
     files = [str(folder / name) for name in ("tls.crt", "tls.key")]
-    return Service(folder, "naive", [sys.executable, program, str(port), *files], port)
+    command = [sys.executable, program, str(port), *files]
+    return Service(folder, Process("naive", command, folder / "naive.log"), port)
 
 
 def _ours(folder: Path) -> Service:
     port = free_port()
     program = [str(BIN / "ipam-in-cluster"), "webhook", f"--host={LOOPBACK}"]
-    return Service(folder, "ours", [*program, f"--cert-dir={folder}", f"--port={port}"], port)
+    command = [*program, f"--cert-dir={folder}", f"--port={port}"]
+    return Service(folder, Process("ours", command, folder / "ours.log"), port)
 
 
 def _go(folder: Path, stack: ExitStack) -> Generator[Service]:
-    """Yield the Go provider; it needs a cluster that knows its kinds, or it ends."""
-    binary = os.environ.get(GO_PROVIDER)
-    if not binary:
+    """Yield the Go provider, where it is to be measured."""
+    if not goprovider.named():
         return
     (folder / "cluster").mkdir()
     cluster = Provider(folder / "cluster")
@@ -161,9 +153,4 @@ def _go(folder: Path, stack: ExitStack) -> Generator[Service]:
     cluster.control_plane.start()
     cluster.install()
     port = free_port()
-    flags = (
-        f"--webhook-port={port}", f"--webhook-cert-dir={folder}",
-        "--health-probe-bind-address=0", "--diagnostics-address=0",
-    )  # fmt: skip
-    kubeconfig = cluster.control_plane.kubeconfig("go-provider", [ADMIN_GROUP])
-    yield Service(folder, "go", [binary, *flags], port, str(kubeconfig))
+    yield Service(folder, goprovider.process(cluster, folder, port), port)

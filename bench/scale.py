@@ -21,7 +21,7 @@ from envtest import manifests
 from envtest.client import Json
 from envtest.errors import RefusedError
 from envtest.manager import Manager
-from envtest.provider import Provider
+from envtest.provider import NAMESPACE, Provider
 from envtest.tenants import Tenant
 from envtest.waiting import until
 
@@ -182,5 +182,6 @@ def _cpu(what: str, provider: Provider, most: float | None = None) -> table.Figu
 
 def _is_write(event: Json) -> bool:
     about: dict[str, str] = event.get("objectRef", {})
-    spared = about.get("resource") == "leases" or about.get("namespace") == PROBE
+    of_lease = about.get("resource") == "leases" or about.get("namespace") == NAMESPACE
+    spared = of_lease or about.get("namespace") == PROBE  # Events at the lease are in NAMESPACE
     return event["verb"] in _WRITES and not spared

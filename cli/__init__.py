@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`ipam-in-cluster`: what people do with pools on a command line, without a cluster.
+"""`ipam-in-cluster`: what people do with pools on a command line, mostly without a cluster.
 
 May import everything but `manager`.  The rules are admission's own (`webhook.pool`), so what passes
 here passes there, as far as that can be told without a cluster.
@@ -13,4 +13,6 @@ in, documents out: YAML in `yamltext.py` and `scalars.py`, JSON in `jsontext.py`
 
 `conversions.py` says what becomes of a pool, `preflight.py` what gets lost.  `roundtrip.py` writes
 it into its document, by `trees.py` and `comments.py`.
+
+`cluster.py` asks a cluster for its API versions, `version_report.py` says what that means.
 """

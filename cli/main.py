@@ -19,7 +19,10 @@ from .errors import CliError, FileError, SyntaxProblemError
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @options.version_option("ipam-in-cluster")
 def main() -> None:
-    """Work with the pools of Cluster API's in-cluster IPAM provider, without a cluster."""
+    """Work with the pools of Cluster API's in-cluster IPAM provider.
+
+    Only `versions` needs a cluster.
+    """
 
 
 def versions() -> list[str]:
@@ -114,6 +117,45 @@ def webhook(host: str, port: int, cert_dir: Path, tls_min_version: str, ciphers:
         serving.run(host, port, cert_dir, tls_min_version, ciphers)
     except CliError as error:
         _fail(error)
+
+
+@main.command("versions")
+@click.option(
+    "--kubeconfig",
+    metavar="FILE",
+    help="Default: $KUBECONFIG, else ~/.kube/config, else the pod's account.",
+)
+@click.option("--check", is_flag=True, help="End with 1 if the next step is not safe.")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Choice(["table", "json"]),
+    default="table",
+    show_default=True,
+    help="Form of the output.",
+)
+@click.option(
+    "--rewrite-managed-fields",
+    "rewrite",
+    is_flag=True,
+    help="First translate managedFields of old versions; each manager keeps its fields.",
+)
+def cluster_versions(*, kubeconfig: str | None, check: bool, output: str, rewrite: bool) -> None:
+    """Show which API versions of the pools a cluster serves, stores and names in managedFields.
+
+    Below the table, a line for each old version says what is safe to do next, or what has to be
+    done before.
+    """
+    from . import cluster, version_report  # noqa: PLC0415 - other commands need no client
+
+    try:
+        kinds = cluster.kinds(kubeconfig, rewrite=rewrite)
+    except CliError as error:
+        _fail(error)
+    as_json = output == "json"
+    click.echo(version_report.as_json(kinds) if as_json else "\n".join(version_report.lines(kinds)))
+    if check and not version_report.ready(kinds):
+        sys.exit(1)
 
 
 def _documents(files: Sequence[manifests.File]) -> list[manifests.Document]:

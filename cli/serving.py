@@ -8,7 +8,7 @@ import click
 import uvloop
 
 from conversion import errors as conversion_errors
-from webhook import app, errors, server, tls, worker
+from webhook import deferred, errors, server, tls, worker
 
 from .errors import CliError
 
@@ -22,19 +22,21 @@ def run(host: str, port: int, folder: Path, minimum: str, ciphers: str) -> None:
     files = tls.Files(folder / "tls.crt", folder / "tls.key")
     try:
         certificates = tls.Certificates(files, tls.VERSIONS[minimum], ciphers)
-        webhook = server.Server(app.create_app(), host, port, certificates.context)
+        app = deferred.DeferredApp()
+        webhook = server.Server(app, host, port, certificates.context)
         worker.share_interpreter()
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(_serve(webhook))
+            runner.run(_serve(app, webhook))
     except (errors.CertificateError, conversion_errors.MissingPairError) as error:
         raise CliError(str(error)) from error
     except OSError as error:
         raise CliError(f"port {port}: {error.strerror or error}") from error
 
 
-async def _serve(webhook: server.Server) -> None:
+async def _serve(app: deferred.DeferredApp, webhook: server.Server) -> None:
     stop = server.stop_signal()
     await webhook.start()
     click.echo(f"conversion answers on port {webhook.port}", err=True)
+    await app.load()
     await stop.wait()
     await webhook.stop()

@@ -146,6 +146,9 @@ class Claims:
         try:
             if self._cluster_is_missing(claim):
                 return await self._await_cluster(claim)
+            if address is None and self._awaits_offer(claim):
+                self._keep_place(claim)
+                return Done()  # all in line are woken when the pool's change is taken over
             return await self._bind(claim, address)
         except AllocationError as error:
             self._cancel(claim)
@@ -225,6 +228,13 @@ class Claims:
                 f"and held by finalizers {', '.join(others)}; this claim gets an address after it"
             )
         return Done()
+
+    def _awaits_offer(self, claim: capi.Claim) -> bool:
+        """Say whether it is not known yet what the pool of a claim offers."""
+        pool = claim.pool
+        assert pool is not None
+        pending = self._state.book(pool).pending
+        return pool in self._state.changes and claim.metadata.key not in pending
 
     def _choose(self, claim: capi.Claim) -> Address:
         asked, record = wanted(claim), claim.metadata.annotations.address

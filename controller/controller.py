@@ -5,15 +5,16 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, NoReturn
+from functools import partial
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import structlog
 
 from kube import capi, workers
 from kube.queue import Queue
-from kube.tasks import PIECE, in_pieces, together
+from kube.tasks import in_pieces, together
 
 from . import metrics
 from .claims import Claims
@@ -23,13 +24,12 @@ from .references import References
 from .state import State
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
-
     from kube import pools
     from kube.caches import Caches
     from kube.client import Api
     from kube.objects import Key, PoolKey
 
+    from .election import Election
     from .line import Age
 
 log = structlog.get_logger(__name__)
@@ -42,15 +42,22 @@ POOL_WORKERS = 2
 _SERVED = "served"
 """The group of claims that have their address when a leadership begins: there may be 100,000."""
 
+_AT_ONCE = 200
+"""Claims or pools that are queued in one turn of the event loop, in 2 ms."""
+
 _Which = Callable[["capi.Claim"], bool]
 """Chooses among claims."""
 
+_Crowd = tuple[Collection[Any], Callable[[Any], None]]
+"""Many keys, and what is to be done with each."""
+
 
 class Controller:
-    """The controller of one leadership, on copies that are kept up to date elsewhere.
+    """The controller of at most one leadership, on copies that are kept up to date elsewhere.
 
     Flow:
-        A change of an object -> the books (`State`) -> the keys it concerns -> a worker.
+        A standby keeps the books (`State`) up to date.  When it comes to lead: a change of an
+        object -> the books -> the keys it concerns -> a worker.
     """
 
     def __init__(
@@ -60,43 +67,49 @@ class Controller:
         later = asyncio.get_running_loop().call_later
         self._claim_queue: Queue[Key] = Queue("ipaddressclaim", later, order_of=self._age_of)
         self._pool_queue: Queue[PoolKey] = Queue("pool", later)
-        self._crowds: asyncio.Queue[tuple[tuple[Key, ...], _Which]] = asyncio.Queue()
+        self._crowds: asyncio.Queue[_Crowd] = asyncio.Queue()
         self._news = Recorder(api, self.state.pool)
         self._claims = Claims(api, self.state, self._news, clock)
         self._pools = Pools(api, self.state, self._news, clock)
         self._references = References(self.state, self._news)
 
-    async def run(self) -> NoReturn:
-        """Work until cancelled.
-
-        Flow:
-            What was written before this leadership began is in the copies before the books are made
-            from them, and nothing changes a copy while they are made.
+    async def run(self, election: Election) -> NoReturn:
+        """Keep the books up to date, and work from when this process is elected, until cancelled.
 
         Raises:
             KubeError: alone or in a group: the copies could not be brought up to date, or
                 leadership is lost.
         """
-        caches = self.state.caches
-        await caches.catch_up()
+        with self.state.following():
+            await together(self.state.changes.run(), self._lead(election))
+        raise AssertionError("jobs never end")  # pragma: no cover - they only end by an error
+
+    async def _lead(self, election: Election) -> None:
+        """Work from when this process is elected.
+
+        Flow:
+            What any leader before has written is in the copies and in the books before anything is
+            written.  Claims that wait come first.
+        """
+        await self.state.build()
+        newest, caches = await election.won(), self.state.caches
+        await caches.catch_up(newest)
+        await self.state.doubt_records()
         with ExitStack() as heard:
             heard.callback(self._claim_queue.close)
             heard.callback(self._pool_queue.close)
-            with caches.held():
-                await self.state.rebuild()
-                self._watch(heard)
-            log.info(
-                "controller starts", claims=len(caches.claims), addresses=len(caches.addresses)
-            )
-            await self._start()
-            with metrics.SHOWN.showing(self.state):  # not before: counts of half a book are wrong
+            self._watch(heard)
+            waiting, claims = len(self.state.waiting), len(caches.claims)
+            log.info("controller starts", waiting=waiting, claims=claims)
+            await self._queue_waiting()
+            with metrics.SHOWN.showing(self.state):
                 await self._work()
-        raise AssertionError("jobs never end")  # pragma: no cover - they only end by an error
 
     async def _work(self) -> None:
         await together(
             self._news.run(),
             self._wake_crowds(),
+            self._queue_rest(),
             workers.run(self._claim_queue, self._reconcile, self._pool_of, CLAIM_WORKERS),
             workers.run(self._pool_queue, self._pools.reconcile, lambda _: None, POOL_WORKERS),
         )
@@ -105,28 +118,31 @@ class Controller:
         """Hear of each change until `heard` is left."""
         caches = self.state.caches
         self.state.on_settled = self._look_at
+        self.state.changes.on_done = self._on_offer
         heard.enter_context(caches.claims.telling(self._on_claim))
         heard.enter_context(caches.addresses.telling(self._on_address))
         heard.enter_context(caches.clusters.telling(self._on_cluster))
         for cache in caches.pools.values():
             heard.enter_context(cache.telling(self._on_pool))
 
-    async def _start(self) -> None:
-        """Look at everything once: claims that wait first, and the others in turn with new ones."""
-        claims = tuple(self.state.claims)
-        async for claim in in_pieces(claims):
+    async def _queue_waiting(self) -> None:
+        """Look at claims that wait for something, and at what is doubted."""
+        for keys in (self.state.waiting, self.state.unsettled):
+            async for key in in_pieces(tuple(keys)):
+                self._claim_queue.add(key, self._pool_of(key))
+
+    async def _queue_rest(self) -> None:
+        """Look at everything else once, in turn with new claims: something may have been missed."""
+        for cache in self.state.caches.pools.values():
+            async for pool in in_pieces(tuple(cache)):
+                self._pool_queue.add(pool.key)
+        async for claim in in_pieces(tuple(self.state.claims)):
             self._references.check(None, claim)
-            if claim.pool and not _is_served(claim):
-                self._claim_queue.add(claim.metadata.key, claim.pool)
-        async for claim in in_pieces(claims):
-            if claim.pool and _is_served(claim):
+            if claim.pool and claim.metadata.key not in self.state.waiting:
                 self._claim_queue.add(claim.metadata.key, _SERVED)
         async for address in in_pieces(tuple(self.state.addresses)):
-            if address.pool:
-                self._claim_queue.add(address.metadata.key, address.pool)
-        for cache in self.state.caches.pools.values():
-            for pool in cache:
-                self._pool_queue.add(pool.key)
+            if address.pool and self._pool_of(address.metadata.key) is None:
+                self._claim_queue.add(address.metadata.key, _SERVED)
 
     def _pool_of(self, key: Key) -> PoolKey | None:
         """Return in whose line a claim stands: a long one must not delay other pools."""
@@ -145,7 +161,6 @@ class Controller:
         pools = _pools_of(old, new)
         if pools:
             self._claim_queue.add(changed.metadata.key, changed.pool)
-        self.state.set_claim(old, new)
         for pool in pools:
             self._look_at(pool)
 
@@ -154,26 +169,32 @@ class Controller:
         assert changed is not None
         key = changed.metadata.key
         self._claim_queue.add(key, self._pool_of(key))
-        unreadable = any(isinstance(each, capi.UnreadableAddress) for each in (old, new))
-        concerned = [*self.state.books] if unreadable else _pools_of(old, new)
-        before = {pool: self._not_ready(pool) for pool in concerned}
-        self.state.set_address(old, new)
-        for pool in concerned:
-            if (book := self.state.books.get(pool)) and book.not_ready != before[pool]:
-                self._wake(book.line.ages)
-            self._look_at(pool)
+        unreadable = [each for each in (old, new) if isinstance(each, capi.UnreadableAddress)]
+        if any(each.pool is None for each in unreadable):  # it may be of any pool
+            self._later(self.state.books, self._on_offer)
+            return
+        for pool in _pools_of(old, new):
+            if unreadable:
+                self._on_offer(pool)
+            else:
+                self._look_at(pool)
 
     def _on_pool(self, old: pools.Pool | None, new: pools.Pool | None) -> None:
         changed = new or old
         assert changed is not None
         key, state = changed.key, self.state
-        state.set_pool(old, new)
         self._pool_queue.add(key)
         if _appearance(old) != _appearance(new):
             self._wake(state.claims_of_pool.get(key, ()))
         elif old and new and old.spec != new.spec:
-            self._wake(state.book(key).line.ages)
+            self._on_offer(key)
             self._wake(state.claims_of_pool.get(key, ()), _is_deleting)  # the grace period, perhaps
+
+    def _on_offer(self, pool: PoolKey) -> None:
+        """Look at all claims in line: others can be served now, or for another reason not."""
+        if book := self.state.books.get(pool):
+            self._wake(book.line.ages)
+        self._look_at(pool)
 
     def _on_cluster(self, old: capi.Cluster | None, new: capi.Cluster | None) -> None:
         changed = new or old
@@ -190,38 +211,37 @@ class Controller:
             if pool:
                 self._look_at(pool)
 
-    def _not_ready(self, pool: PoolKey) -> str:
-        book = self.state.books.get(pool)
-        return book.not_ready if book else ""
-
     def _look_at(self, pool: PoolKey) -> None:
         """Let a pool's counts be written, and its waiting claims be served as far as they can."""
         self._pool_queue.add(pool)
         if book := self.state.books.get(pool):
-            for key in book.call():
-                self._claim_queue.add(key, pool)
+            called = book.call(_AT_ONCE)
+            self._wake(called)
+            if len(called) >= _AT_ONCE:
+                self._later((pool,), self._look_at)
 
     def _wake(self, keys: Collection[Key], which: _Which = bool) -> None:
         """Queue claims; many of them in pieces, since others wait for their turn meanwhile."""
-        if len(keys) > PIECE:
-            self._crowds.put_nowait((tuple(keys), which))
+        wake = partial(self._wake_one, which)
+        if len(keys) > _AT_ONCE:
+            self._later(keys, wake)
             return
-        for key in keys:
-            self._wake_one(key, which)
+        for key in tuple(keys):
+            wake(key)
 
-    def _wake_one(self, key: Key, which: _Which) -> None:
+    def _wake_one(self, which: _Which, key: Key) -> None:
         if (claim := self.state.claims.get(key)) and which(claim):
             self._claim_queue.add(key, claim.pool)
 
+    def _later(self, keys: Collection[Any], work: Callable[[Any], None]) -> None:
+        self._crowds.put_nowait((tuple(keys), work))
+
     async def _wake_crowds(self) -> NoReturn:
         while True:
-            keys, which = await self._crowds.get()
+            keys, work = await self._crowds.get()
             async for key in in_pieces(keys):
-                self._wake_one(key, which)
-
-
-def _is_served(claim: capi.Claim) -> bool:
-    return claim.bound and not claim.metadata.deleting
+                work(key)
+            await asyncio.sleep(0)  # crowds of few claims may be many
 
 
 def _is_deleting(claim: capi.Claim) -> bool:

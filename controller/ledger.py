@@ -20,27 +20,34 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING
 
-from ipam.allocator import Allocator
+from sortedcontainers import SortedDict
+
 from ipam.errors import ExhaustedError
 from ipam.notation import BITS, Address, Block, Network
 from ipam.offer import Offer
-from ipam.ranges import Range, RangeSet
 from kube.objects import ADDRESS_ANNOTATION
 
 from .errors import AllocationError, PoolExhaustedError, PoolNotReadyError
+from .layout import Layout
 from .line import Line
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Mapping
+    from collections.abc import Generator, Iterator, Mapping
 
+    from ipam.ranges import Range
     from kube.objects import Key, PoolKey
 
     from .line import Age
+    from .strays import Strays
 
 NO_POOL = "does not exist; its claims get addresses when it is created"
 """Why a pool that is not there hands out nothing, as the rest of a sentence."""
+
+_PIECE = 500
+"""Addresses whose holders are placed at once, in 2 to 5 ms."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,25 +68,37 @@ class Book:
         one event loop nothing comes between choosing and marking.
     """
 
-    def __init__(self, pool: PoolKey, strays: Mapping[Key, str]) -> None:
+    def __init__(self, pool: PoolKey, strays: Strays) -> None:
         """Begin a book; `strays` are IPAddresses that may be of any pool, and what is wrong."""
         self.pool = pool
-        self.offer = Offer()
         self._problem = NO_POOL  # of the pool itself
         self._strays = strays
-        self._closed_by: dict[Key, str] = {}  # IPAddresses that cannot be read, and why
+        self._closed_by: SortedDict[Key, str] = SortedDict()  # IPAddresses that cannot be read
         self.line = Line()
-        self._allocator = Allocator(RangeSet())
+        self._layout = Layout(Offer())
+        self._layout.reached = None
+        self._next: Layout | None = None
+        self._next_problem = ""
         self._objects: dict[Key, Network | None] = {}  # None: does not parse
         self._reserved: dict[Key, Address] = {}
         self._pending: dict[Key, Address] = {}
         self._sent: dict[Key, Address] = {}
         self._doubted: dict[Key, frozenset[Address]] = {}
-        self._holders: dict[Address, tuple[Key, ...]] = {}  # the first one has the better right
-        self._outside: set[Key] = set()  # IPAddresses that are out of range
+        self._holders: SortedDict[Address, tuple[Key, ...]] = SortedDict()
+        """The first one has the better right."""
         self._unreadable: set[Key] = set()
         self._contended: set[Address] = set()  # those with more than one holder of any kind
         self._freed: set[Block] = set()  # since the last call
+
+    @property
+    def offer(self) -> Offer:
+        """What the pool offers."""
+        return self._layout.offer
+
+    @property
+    def holders(self) -> int:
+        """How many addresses anybody has a title to."""
+        return len(self._holders)
 
     @property
     def idle(self) -> bool:
@@ -99,7 +118,7 @@ class Book:
     @property
     def free(self) -> int:
         """How many addresses nobody holds."""
-        return self._allocator.free
+        return self._layout.allocator.free
 
     @property
     def used(self) -> int:
@@ -138,17 +157,47 @@ class Book:
     @property
     def counts(self) -> Counts:
         """The pool's numbers now."""
-        return Counts(self.offer.total, self.free, self.used, len(self._outside))
+        return Counts(self.offer.total, self.free, self.used, len(self._layout.outside))
 
     def set_offer(self, offer: Offer, problem: str) -> None:
         """Take over what the pool offers now, and why it may hand out none of it."""
-        self._problem = problem
-        if offer == self.offer:
+        self.begin(offer, problem)
+        while self.changing:
+            self.go_on()
+
+    def begin(self, offer: Offer, problem: str) -> None:
+        """Begin to take over an offer; `go_on` does that in pieces.
+
+        Guarantees:
+            Until that is done, everything is answered by the former offer.  A problem counts at
+            once.
+        """
+        self._next = None
+        if problem or offer == self.offer:
+            self._problem = problem
+        if offer != self.offer:
+            self._next, self._next_problem = Layout(offer, self._unreadable), problem
+
+    @property
+    def changing(self) -> bool:
+        """Whether an offer is being taken over."""
+        return self._next is not None
+
+    def go_on(self) -> None:
+        """Place some more holders in the offer to come, which counts after the last of them."""
+        layout = self._next
+        assert layout is not None
+        rest = self._holders.irange(layout.reached, inclusive=(False, True))
+        addresses = list(islice(rest, _PIECE))
+        ranges = (self._range(layout.offer, address) for address in addresses)
+        layout.take(each for each in ranges if each)
+        for address in addresses:
+            layout.outside.update(self._outside_at(layout.offer, address))
+        if len(addresses) == _PIECE:
+            layout.reached = addresses[-1]
             return
-        self.offer = offer
-        ranges = (self._range(address) for address in self._holders)
-        self._allocator = Allocator(offer.slots, (each for each in ranges if each))
-        self._outside = {key for key, item in self._objects.items() if self._is_outside(item)}
+        layout.reached = None
+        self._layout, self._next, self._problem = layout, None, self._next_problem
 
     def set_object(self, key: Key, network: Network | None, problem: str = "") -> None:
         """Remember an IPAddress object, with its address and size; None: its address is none.
@@ -172,7 +221,8 @@ class Book:
             return
         self._closed_by.pop(key, None)
         self._unreadable.discard(key)
-        self._outside.discard(key)
+        for layout in self._layouts:
+            layout.outside.discard(key)
         network = self._objects[key]
         if network is None:
             del self._objects[key]
@@ -183,16 +233,19 @@ class Book:
         self._set_free(network)
 
     def _add_object(self, key: Key, network: Network | None) -> None:
-        if self._is_outside(network):
-            self._outside.add(key)
         if network is None:
             self._objects[key] = None
             self._unreadable.add(key)
+            for layout in self._layouts:
+                layout.outside.add(key)
             return
         with self._changing(address := _address(network)):
             self._objects[key] = network
             self._add_holder(key, address)
             self._put_objects_first(address)
+        for layout in self._layouts:
+            if layout.has_reached(address) and not layout.offer.hands_out(network):
+                layout.outside.add(key)
 
     def set_reservation(self, key: Key, address: Address | None) -> None:
         """Remember what a claim's record says; None is no record, or none that counts."""
@@ -267,16 +320,21 @@ class Book:
         self._hold(key, address)
         return address
 
-    def call(self) -> list[Key]:
+    def call(self, most: int) -> list[Key]:
         """Return the claims in line that can be served now and were not told so yet.
 
-        The oldest come first, then those that ask for an address that was given back.  Whatever
-        frees an address, calling afterwards is enough for no claim to be forgotten.
+        The oldest come first, at most so many, then those that ask for an address that was given
+        back.  Whatever frees an address, calling afterwards is enough for no claim to be forgotten.
+        Where as many as that are returned, there may be more.
+
+        Caveats:
+            Nobody is called while nothing can be allocated.  After that, all in line are to be
+            reconciled.
         """
+        freed, self._freed = self._freed, set()
         if self.not_ready:
             return []
-        freed, self._freed = self._freed, set()
-        return [*self.line.call(self.free), *self.line.asking_for(freed)]
+        return [*self.line.call(self.free, most), *self.line.asking_for(freed)]
 
     def _still_pending(self, key: Key, wanted: Address | None) -> Address | None:
         """Return what was chosen for a claim before, if it may still have it, and wants it."""
@@ -312,48 +370,51 @@ class Book:
 
     def _lowest(self, age: Age) -> Address:
         try:
-            slot = self._allocator.lowest()
+            slot = self._layout.allocator.lowest()
         except ExhaustedError as error:
             raise PoolExhaustedError(self.pool) from error
-        if self._allocator.free <= self.line.older_than(age):
+        if self.free <= self.line.older_than(age):
             raise PoolExhaustedError(self.pool)
         return self.offer.address(slot)
 
     def _slot(self, address: Address) -> int | None:
         return self.offer.slot(address)
 
-    def _is_outside(self, network: Network | None) -> bool:
-        """Say whether an IPAddress object has what the pool would not hand out."""
-        return network is None or not self.offer.hands_out(network)
+    def _outside_at(self, offer: Offer, address: Address) -> Iterator[Key]:
+        """Yield the IPAddress objects with an address that have what an offer would not give."""
+        for key in self._holders[address]:
+            network = self._objects.get(key)
+            if network and network[:2] == address and not offer.hands_out(network):
+                yield key
 
     def _has(self, key: Key, address: Address) -> bool:
         """Say whether the IPAddress object of this name has an address."""
         network = self._objects.get(key)
-        return network is not None and _address(network) == address
+        return network is not None and network[:2] == address
 
-    def _range(self, address: Address) -> Range | None:
+    def _range(self, offer: Offer, address: Address) -> Range | None:
         """Return the slots that the holders of an address have: those of the largest object."""
         if (holders := self._holders.get(address)) is None:
             return None
-        slot = self._slot(address)
         objects = (self._objects[key] for key in holders if self._has(key, address))
         largest = min((each for each in objects if each), key=_length, default=None)
-        if largest is not None and (overlapped := self.offer.overlapped(largest)):
+        if largest is not None and (overlapped := offer.overlapped(largest)):
             return overlapped
+        slot = offer.slot(address)
         return None if slot is None else (slot, slot)
+
+    @property
+    def _layouts(self) -> tuple[Layout, ...]:
+        return (self._layout,) if self._next is None else (self._layout, self._next)
 
     @contextmanager
     def _changing(self, address: Address) -> Generator[None]:
-        """Let the allocator follow what the holders of an address have after the block."""
-        before = self._range(address)
+        """Let the layouts follow what the holders of an address have after the block."""
+        layouts = [layout for layout in self._layouts if layout.has_reached(address)]
+        before = [self._range(layout.offer, address) for layout in layouts]
         yield
-        after = self._range(address)
-        if before == after:
-            return
-        if after:
-            self._allocator.take(*after)
-        if before:
-            self._allocator.give_back(*before)
+        for layout, old in zip(layouts, before, strict=True):
+            layout.move(old, self._range(layout.offer, address))
 
     def _is_overlapped(self, address: Address) -> bool:
         """Say whether an IPAddress with another address has a part of what a claim holds here."""
@@ -361,7 +422,8 @@ class Book:
         if slot is None:
             return False
         held = address in self._holders
-        return self._allocator.is_shared(slot) if held else not self._allocator.is_free(slot)
+        allocator = self._layout.allocator
+        return allocator.is_shared(slot) if held else not allocator.is_free(slot)
 
     def _overlapping(self, address: Address) -> str:
         """Say which IPAddress overlaps an allocation; the same one after a restart."""
@@ -369,7 +431,7 @@ class Book:
         assert slot is not None
         key, network = min(
             (key, network)
-            for key in self._outside
+            for key in self._layout.outside
             if (network := self._objects[key]) and _address(network) != address
             if (taken := self.offer.overlapped(network)) and taken[0] <= slot <= taken[1]
         )
@@ -378,20 +440,21 @@ class Book:
     @property
     def unknown_use(self) -> str:
         """Why nobody knows which addresses are in use; empty where that is known."""
-        strays = (each for each in self._strays.items() if self._may_be_here(each[0]))
-        key, problem = min((*self._closed_by.items(), *strays), default=("", ""))
-        if not problem:
+        own = self._closed_by.peekitem(0) if self._closed_by else None
+        stray = self._strays.first(self.pool.namespace)
+        found = min((each for each in (own, stray) if each), default=None)
+        if found is None:
             return ""
+        key, problem = found
         return (
             f"hands out nothing, since IPAddress {key} cannot be read, so the address that it has "
             f"is not known: {problem}; correct or delete that IPAddress"
         )
 
-    def _may_be_here(self, stray: Key) -> bool:
-        return self.pool.namespace in ("", stray.namespace)
-
     def _hold(self, key: Key, address: Address) -> None:
         """Add a holder, and mark what it has as taken."""
+        if key in self._holders.get(address, ()):
+            return  # by a better title, mostly that of its IPAddress
         with self._changing(address):
             self._add_holder(key, address)
 

@@ -83,10 +83,10 @@ class Line:
             found.update(*(self.callers[address] for address in asked))
         return sorted(found, key=self.ages.__getitem__)
 
-    def call(self, free: int) -> list[Key]:
+    def call(self, free: int, most: int) -> list[Key]:
         """Return the oldest claims that were not called yet, as far as free addresses go."""
         found: list[Key] = []
-        while self.waiting and len(self.called) < free:
+        while self.waiting and len(self.called) < free and len(found) < most:
             age, key = self.waiting.popitem(0)
             self.called[age] = key
             found.append(key)

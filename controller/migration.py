@@ -1,17 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Pools that are stored in an old version, rewritten in the new one.
+"""What old API versions leave behind, taken away before the versions go.
 
-A CustomResourceDefinition remembers in `status.storedVersions` in which versions objects may still
-lie in etcd, and no version in that list can ever be removed.  Only a write moves an object.
-Source: https://kubernetes.io/docs/tasks/extend-kubernetes/custom-resources/
-custom-resource-definition-versioning/#upgrade-existing-objects-to-a-new-stored-version
+Objects that are stored in an old version are rewritten in the new one; managedFields that name a
+version which is served no more are translated (`ownership.py`).  `kube.definitions` says what a
+definition remembers.
 """
 
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
-from http import HTTPStatus
 from typing import TYPE_CHECKING, NoReturn
 
 import msgspec
@@ -19,92 +16,28 @@ import structlog
 
 from api import resources
 from ipam import texts
-from kube import pools
-from kube.client import decode, pages
-from kube.errors import ApiError, ConflictError, KubeError, NotFoundError, NotLeaderError
-from kube.objects import Key, Object, Struct
+from kube import definitions, pools
+from kube.capi import replaced
+from kube.errors import ConflictError, KubeError, NotFoundError, NotLeaderError
 from kube.resources import CUSTOM_RESOURCE_DEFINITIONS, GroupVersionResource
 
-from . import events, metrics
+from . import events, metrics, ownership
+from .rewriting import Change, Refused, Writer
+from .storage_version_migrations import StorageVersionMigrations
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    from collections.abc import Awaitable, Callable
 
     from kube.client import Api
+    from kube.definitions import Definition
 
 log = structlog.get_logger(__name__)
 
-_PER_SECOND = 50  # rewrites: not to be felt by anybody else at the API server
-_SETTLE_SECONDS = 10.0  # in which each API server hears of another storage version
-_LOOK_SECONDS = 600.0  # between looks, four small reads each; an upgrade restarts us anyway
-_AGAIN_SECONDS = 5.0  # after a failure; doubled after each further one, up to `_LOOK_SECONDS`
+_SETTLE_SECONDS = 10.0  # in which each API server hears of other versions
+_LOOK_SECONDS = 60.0  # between looks, four small reads each: people who edit a definition wait
+_AGAIN_SECONDS = 5.0  # after a failure; doubled after each further one
+_MOST_SECONDS = 600.0  # between tries of what fails for ever
 _TRIM_TRIES = 5  # others who write a definition do so a few times after an upgrade, not for ever
-
-_REFUSALS = frozenset(
-    {
-        HTTPStatus.BAD_REQUEST,  # admission webhooks choose this one too
-        HTTPStatus.FORBIDDEN,
-        HTTPStatus.CONFLICT,  # only where nobody has written the object meanwhile
-        HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-        HTTPStatus.UNPROCESSABLE_ENTITY,
-    }
-)
-"""Answers that may be about one object alone, so the others are still worth a request."""
-
-
-class _Version(Struct, frozen=True):
-    name: str = ""
-    storage: bool = False
-
-
-class _Spec(Struct, frozen=True):
-    versions: tuple[_Version, ...] = ()
-
-
-class _Status(Struct, frozen=True):
-    stored_versions: tuple[str, ...] = ()
-
-
-_NO_SPEC, _NO_STATUS = _Spec(), _Status()
-
-
-class _Definition(Object, frozen=True):
-    """What matters here of a CustomResourceDefinition."""
-
-    spec: _Spec = _NO_SPEC
-    status: _Status = _NO_STATUS
-
-    @property
-    def storage(self) -> str:
-        """The version that is stored now."""
-        return next((version.name for version in self.spec.versions if version.storage), "")
-
-    @property
-    def identity(self) -> tuple[str, int, _Spec]:
-        """What stays the same for as long as nobody replaces the definition or its spec."""
-        return self.metadata.uid, self.metadata.generation, self.spec
-
-    @property
-    def settled(self) -> bool:
-        """Whether nothing can be stored in any other version."""
-        return self.status.stored_versions in ((), (self.storage,))
-
-
-@dataclass(frozen=True, slots=True)
-class Refused:
-    """What a run left behind: objects that the API server refuses to write, as they are."""
-
-    count: int
-    first: Key
-    problem: str
-    """The API server's words about the first."""
-
-    def __str__(self) -> str:
-        return (
-            f"{texts.counted(self.count, 'object')} may still be stored in an old version:"
-            f" mend or delete what the API server refuses; the first is {self.first}:"
-            f" {self.problem}"
-        )
 
 
 class Migration:
@@ -122,6 +55,9 @@ class Migration:
     ) -> None:
         self._api = api
         self._sleep = sleep
+        self._kubernetes = StorageVersionMigrations(api, sleep)
+        self._clean: dict[str, object] = {}
+        """Identities of definitions of which no object names a version that is not served."""
 
     async def keep(self) -> NoReturn:
         """Look for ever whether there is something to do, and do it.
@@ -133,7 +69,7 @@ class Migration:
         while True:
             done = [await self._try(resource) for resource in pools.KINDS.values()]
             await self._sleep(_LOOK_SECONDS if all(done) else pause)
-            pause = _AGAIN_SECONDS if all(done) else min(2 * pause, _LOOK_SECONDS)
+            pause = _AGAIN_SECONDS if all(done) else min(2 * pause, _MOST_SECONDS)
 
     async def _try(self, resource: GroupVersionResource) -> bool:
         try:
@@ -148,7 +84,7 @@ class Migration:
         return refused is None
 
     async def migrate(self, resource: GroupVersionResource) -> Refused | None:
-        """Rewrite all objects of one kind, if any may be stored in an old version.
+        """Take away what old versions left at the objects of one kind, if anything.
 
         Returns:
             What is left to do, and keeps the old version in the list; None where nothing is.
@@ -164,95 +100,78 @@ class Migration:
             return None
         settled = metrics.STORED_IN_ONE_VERSION.labels(resource.kind)
         settled.set(found.settled)
-        if found.settled:
+        refused = None if found.settled else await self._store(resource, found)
+        if refused is None:
+            settled.set(1)
+            refused = await self._translate(resource, found)
+        if refused is None:
             metrics.REFUSED_OBJECTS.labels(resource.kind).set(0)
-            return None
-        old = [each for each in found.status.stored_versions if each != found.storage]
+        return refused
+
+    async def _definition(self, name: str) -> Definition:
+        """Read a definition, and mend what a failed StorageVersionMigration made of it.
+
+        Flow:
+            Kubernetes takes the old versions out of the list though it did not rewrite all objects.
+            They come back, so that nobody can remove a version in which objects are stored.
+        """
+        found = await definitions.read(self._api, name)
+        names = [version.name for version in found.spec.versions]
+        if not found.failed or found.old or names == [found.storage]:
+            return found
+        log.warning("Kubernetes failed to migrate: old versions are put back", crd=name)
+        await self._write_status(found, {"storedVersions": names})
+        return await definitions.read(self._api, name)
+
+    async def _store(self, resource: GroupVersionResource, found: Definition) -> Refused | None:
+        """Have all objects stored in the present version, and the definition say so."""
+        name, old = found.metadata.name, list(found.old)
         log.info("migration begins", crd=name, versions=old, storage=found.storage)
         await self._sleep(_SETTLE_SECONDS)
-        items = [item async for item in self._items(resource)]  # a page's token lasts 5 minutes
-        if refused := await self._rewrite_all(resource, items):
-            return refused
+        problem = "it failed before" if found.failed else await self._kubernetes.run(resource)
+        objects = "all objects"
+        if problem:
+            log.info("Kubernetes does not migrate, so the manager does", crd=name, reason=problem)
+            writer = Writer(self._api, resource, self._sleep)
+            changes = [Change(writer.decode(raw).metadata, {}) async for raw in writer.items()]
+            if refused := await writer.write(changes):
+                return refused
+            objects = texts.counted(len(changes), "object")
         await self._trim(found)
-        settled.set(1)
-        count = len(items)
-        note = (
-            f"{texts.counted(count, 'object')} stored in {found.storage}; "
-            f"none is left in {', '.join(old)}"
-        )
-        news = events.News("StorageMigrated", "Migrate", note)
-        await events.write(self._api, CUSTOM_RESOURCE_DEFINITIONS, found.metadata, news)
-        log.info("migration ends", crd=name, objects=count, storage=found.storage)
+        note = f"{objects} stored in {found.storage}; none is left in {', '.join(old)}"
+        await self._tell(found, "StorageMigrated", note)
+        log.info("migration ends", crd=name, objects=objects, storage=found.storage)
         return None
 
-    async def _definition(self, name: str) -> _Definition:
-        answer = await self._api.get(CUSTOM_RESOURCE_DEFINITIONS, "", name)
-        return decode(answer, _Definition, f"GET CRD {name}")
+    async def _translate(self, resource: GroupVersionResource, found: Definition) -> Refused | None:
+        """Leave no managedFields in a version that is served no more.
 
-    async def _items(
-        self, resource: GroupVersionResource, namespace: str = "", name: str = ""
-    ) -> AsyncIterator[Object]:
-        async for page in pages(self._api, resource, namespace, name):
-            for raw in page.items or ():
-                yield decode(bytes(raw), Object, f"LIST {resource.path()}")
-
-    async def _rewrite_all(
-        self, resource: GroupVersionResource, items: list[Object]
-    ) -> Refused | None:
-        """Write objects one by one, not too fast; a refusal is told, and is no reason to stop."""
-        refused: list[tuple[Key, ApiError]] = []
-        for item in items:
-            key = item.metadata.key
-            if error := await self._rewrite(resource, item):
-                refused.append((key, error))
-                log.warning("object refused", kind=resource.kind, object=str(key), error=str(error))
-            else:
-                metrics.MIGRATED_OBJECTS.labels(resource.kind).inc()
-            await self._sleep(1 / _PER_SECOND)
-        metrics.REFUSED_OBJECTS.labels(resource.kind).set(len(refused))
-        if not refused:
+        Flow:
+            Nobody can write in such a version, so a definition is looked at once.
+        """
+        if self._clean.get(resource.kind) == found.identity:
             return None
-        first, problem = refused[0]
-        return Refused(len(refused), first, str(problem))
-
-    async def _rewrite(self, resource: GroupVersionResource, item: Object) -> ApiError | None:
-        """Write an object as it is, which stores it in the present version.
-
-        Returns:
-            Why the API server refuses that; None where the object is stored anew, or gone.
-
-        Raises:
-            KubeError: the failure is not one object's, such as 401, 429, or a path not served.
-        """
-        meta = item.metadata
-        body = msgspec.json.encode({"metadata": {"resourceVersion": meta.resource_version}})
-        try:
-            await self._api.patch(resource, meta.namespace, meta.name, body)
-        except (ConflictError, NotFoundError) as error:
-            if await self._is_as_it_was(resource, item):
-                if error.status in _REFUSALS:
-                    return error
-                raise
-            log.debug("written or deleted by others meanwhile", object=str(meta.key))
-        except ApiError as error:
-            if error.status not in _REFUSALS:
-                raise
-            return error
+        if any(not version.served for version in found.spec.versions):
+            await self._sleep(_SETTLE_SECONDS)  # each API server refuses it by then
+        kept = found.served | {resource.version}
+        done = await ownership.translate(self._api, resource, kept, self._sleep)
+        if isinstance(done, Refused):
+            return done
+        self._clean[resource.kind] = found.identity
+        if done:
+            log.info("managedFields translated", crd=found.metadata.name, objects=done)
+            note = (
+                f"managedFields of {texts.counted(done, 'object')} translated to"
+                f" {resource.version}: none names a version that is not served"
+            )
+            await self._tell(found, "ManagedFieldsTranslated", note)
         return None
 
-    async def _is_as_it_was(self, resource: GroupVersionResource, item: Object) -> bool:
-        """Ask whether an object is there still, and unwritten since it was listed.
+    async def _tell(self, found: Definition, reason: str, note: str) -> None:
+        news = events.News(reason, "Migrate", note)
+        await events.write(self._api, CUSTOM_RESOURCE_DEFINITIONS, found.metadata, news)
 
-        Caveats:
-            A 404 or 409 alone does not tell: proxies, missing paths and admission answer so, too.
-        """
-        meta = item.metadata
-        async for found in self._items(resource, meta.namespace, meta.name):
-            if found.metadata.resource_version == meta.resource_version:
-                return True
-        return False
-
-    async def _trim(self, found: _Definition) -> None:
+    async def _trim(self, found: Definition) -> None:
         """Tell the definition that only the present version is stored.
 
         Flow:
@@ -265,16 +184,30 @@ class Migration:
         """
         name = found.metadata.name
         for tries_left in reversed(range(_TRIM_TRIES)):
-            now = await self._definition(name)
+            now = await definitions.read(self._api, name)
             if now.identity != found.identity:
                 raise ConflictError(409, "Conflict", "its spec has changed", f"PATCH CRD {name}")
-            version = {"resourceVersion": now.metadata.resource_version}
-            changes = {"metadata": version, "status": {"storedVersions": [now.storage]}}
-            body = msgspec.json.encode(changes)
             try:
-                await self._api.patch(CUSTOM_RESOURCE_DEFINITIONS, "", name, body, "status")
+                await self._write_status(now, _stored_once(now))
             except ConflictError:
                 if not tries_left:
                     raise
             else:
                 return
+
+    async def _write_status(self, found: Definition, status: dict[str, object]) -> None:
+        version = {"resourceVersion": found.metadata.resource_version}
+        body = msgspec.json.encode({"metadata": version, "status": status})
+        name = found.metadata.name
+        await self._api.patch(CUSTOM_RESOURCE_DEFINITIONS, "", name, body, "status")
+
+
+def _stored_once(found: Definition) -> dict[str, object]:
+    """Return the status of a definition all of whose objects are stored in one version."""
+    status: dict[str, object] = {"storedVersions": [found.storage]}
+    if found.failed:
+        old = next(each for each in found.conditions if each.type == definitions.MIGRATING)
+        text = "The provider's manager has rewritten all objects"
+        mended = msgspec.structs.replace(old, reason="MigrationSucceeded", message=text)
+        status["conditions"] = replaced(found.conditions, mended)
+    return status

@@ -10,9 +10,6 @@ if TYPE_CHECKING:
 
 K = TypeVar("K", bound="Hashable")
 
-_FIRST_SECONDS = 0.1  # a conflict is solved as soon as the watch has caught up
-_LAST_SECONDS = 30.0  # an object that is refused for good costs two requests a minute
-
 
 class Pace(Generic[K]):
     """Gives each key a turn of its own, so many a second by `clock`.
@@ -38,33 +35,3 @@ class Pace(Generic[K]):
             self._turns[key] = max(self._next, now)
             self._next = self._turns[key] + self._interval
         return max(self._turns[key] - now, 0.0)
-
-
-class Backoff(Generic[K]):
-    """Holds back a key whose work failed, longer after each further failure.
-
-    A queue holds back a failed key only until something adds it again, as each event about a claim
-    does for the claim's pool.
-    """
-
-    def __init__(self, clock: Callable[[], float]) -> None:
-        self._clock = clock
-        self._failures: dict[K, int] = {}
-        self._not_before: dict[K, float] = {}
-
-    def failed(self, key: K) -> None:
-        """Begin to hold back a key."""
-        failures = self._failures.get(key, 0)
-        self._failures[key] = failures + 1
-        seconds = min(_FIRST_SECONDS * 2.0**failures, _LAST_SECONDS)
-        self._not_before[key] = self._clock() + seconds
-
-    def forget(self, key: K) -> None:
-        """Forget the failures of a key."""
-        self._failures.pop(key, None)
-        self._not_before.pop(key, None)
-
-    def seconds_left(self, key: K) -> float:
-        """Return how long a key is held back; 0 is not at all."""
-        now = self._clock()
-        return max(self._not_before.get(key, now) - now, 0.0)

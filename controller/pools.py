@@ -10,6 +10,7 @@ import structlog
 
 from ipam import texts
 from kube import capi, pools
+from kube.backoff import Backoff
 from kube.errors import KubeError
 from kube.objects import PAUSED_TEXT
 from kube.workers import Again, Done, Outcome
@@ -18,7 +19,7 @@ from . import conditions
 from .conditions import DELETING, PAUSED, READY, Verdict
 from .convertible import Convertible
 from .events import News
-from .pace import Backoff, Pace
+from .pace import Pace
 from .state import PROTECT_POOL_FINALIZER, State
 
 if TYPE_CHECKING:
@@ -38,6 +39,8 @@ STATUS_SECONDS = 1.0
 
 STATUS_PER_SECOND = 10.0
 """At most so many attempts for all pools together: a storm over many pools must not, either."""
+
+_FIRST_RETRY_SECONDS = 0.1  # a conflict is solved as soon as the watch has caught up
 
 _NAMED_HOLDERS = 5  # of an address, in a message
 
@@ -61,7 +64,9 @@ class Pools:
         self._convertible = Convertible(api, clock)
         self._not_before: dict[PoolKey, float] = {}  # when a status may be written next
         self._pace: Pace[PoolKey] = Pace(STATUS_PER_SECOND, clock)
-        self._backoff: Backoff[PoolKey] = Backoff(clock)
+        self._backoff: Backoff[PoolKey] = Backoff(_FIRST_RETRY_SECONDS, clock)
+        """The queue holds a pool back only until something adds it, as each event of a claim does.
+        """
 
     async def reconcile(self, key: PoolKey) -> Outcome:
         """Make one pool's finalizer and status match its addresses.
@@ -95,8 +100,8 @@ class Pools:
         self._backoff.forget(key)
 
     async def _reconcile(self, pool: pools.Pool) -> Outcome:
-        if not self._selected(pool):
-            return Done()
+        if not self._selected(pool) or pool.key in self._state.changes:
+            return Done()  # looked at again when the change is taken over
         if pool.metadata.paused:
             return await self._write_status(pool)
         if pool.metadata.deleting:

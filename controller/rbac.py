@@ -7,6 +7,8 @@ from kube.capi import CLUSTER_GROUP
 from kube.pools import KINDS
 from kube.rbac import Rule
 
+from .storage_version_migrations import MIGRATIONS
+
 _CRDS = tuple(pool.name for pool in POOLS)
 _POOLS = tuple(sorted(resource.plural for resource in KINDS.values()))
 _CONVERTED = tuple(sorted(pool.plural for pool in POOLS if pool.conversion))
@@ -24,6 +26,9 @@ CLUSTER_RULES = (
     Rule((GROUP,), tuple(f"{plural}/status" for plural in _POOLS), ("patch",)),
     Rule(("apiextensions.k8s.io",), ("customresourcedefinitions",), ("get",), _CRDS),
     Rule(("apiextensions.k8s.io",), ("customresourcedefinitions/status",), ("patch",), _CRDS),
+    # Migrations are named as the definitions; a name cannot narrow the right to create:
+    Rule((MIGRATIONS.group,), (MIGRATIONS.plural,), ("create",)),
+    Rule((MIGRATIONS.group,), (MIGRATIONS.plural,), ("delete", "get"), _CRDS),
     Rule(("events.k8s.io",), ("events",), ("create",)),
     Rule((CLUSTER_GROUP,), ("clusters",), ("list", "watch")),
 )

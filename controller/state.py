@@ -1,12 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the controller knows: copies of the objects, and the ledger that follows from them."""
+"""What the controller knows: copies of the objects, and the ledger that follows from them.
+
+Two parts have different lives.  What follows from the copies is kept up to date in each replica,
+whoever leads: books, indices, ages.  What belongs to one leadership (choices, creates under way,
+doubts) comes with it.  When that ends, its end is unsure, so the whole `State` ends as well, and
+the process makes another one.
+"""
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections import defaultdict
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 import structlog
@@ -15,15 +20,16 @@ from ipam.errors import NotationError
 from ipam.notation import BITS, Address, Network, parse_address
 from kube import capi, pools
 from kube.client import REQUEST_SECONDS
-from kube.objects import Key, PoolKey
+from kube.objects import Key, PoolKey, T
 from kube.tasks import in_pieces
 
+from .changes import Changes
 from .ledger import NO_POOL, Book
+from .strays import Strays
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterator
+    from collections.abc import Callable, Generator, Iterable
 
-    from ipam.offer import Offer
     from kube.cache import Cache
     from kube.caches import Caches
 
@@ -38,8 +44,6 @@ RELEASE_FINALIZER = "ipam.cluster.x-k8s.io/ReleaseAddress"
 
 PROTECT_ADDRESS_FINALIZER = "ipam.cluster.x-k8s.io/ProtectAddress"
 PROTECT_POOL_FINALIZER = "ipam.cluster.x-k8s.io/ProtectPool"
-
-_TOLD_PROBLEMS = 5  # of a spec; the API server refuses conditions over 32,768 characters
 
 
 IN_FLIGHT_SECONDS = 2 * REQUEST_SECONDS
@@ -57,9 +61,9 @@ class Unsettled(NamedTuple):
 class State:
     """The caches, and one book per pool.
 
-    Caveats:
-        The books follow the caches only where the handlers in `controller.py` are told of each
-        change; `rebuild` starts them from what the caches hold.
+    Flow:
+        `following` lets it hear of each change, and `build` takes over what the caches have.  From
+        then on it is up to date.  A new leader calls `doubt_records` before it changes anything.
     """
 
     def __init__(self, caches: Caches, clock: Callable[[], float] = time.monotonic) -> None:
@@ -77,8 +81,11 @@ class State:
         self.forsaken: dict[Key, str] = {}
         """Uids of IPAddresses whose claim is gone, and that nobody brings back: `clusterctl` has
         moved it to another cluster, or it went while its IPAddress was created."""
-        self.strays: dict[Key, str] = {}
-        """IPAddresses that may be of any pool, since it cannot be read of which, and why."""
+        self.changes = Changes(caches.offers, self.book)
+        """Pools whose offer is being worked out or taken over."""
+        self.waiting: set[Key] = set()
+        """Claims that have not all of their address yet, or are being deleted."""
+        self._strays = Strays()
         self._ages: dict[Key, Age] = {}
 
     @property
@@ -103,7 +110,7 @@ class State:
     def book(self, key: PoolKey) -> Book:
         """Return the book of a pool, which may be one that does not exist (yet)."""
         if key not in self.books:
-            self.books[key] = book = Book(key, self.strays)
+            self.books[key] = book = Book(key, self._strays)
             if key.kind not in self.caches.pools:
                 book.set_offer(book.offer, self.caches.global_pools_closed)
         return self.books[key]
@@ -124,36 +131,57 @@ class State:
         in_namespace = self.scope.namespace in ("", address.metadata.namespace)
         return in_namespace and self.scope.watch_filter in ("", label)
 
-    async def rebuild(self) -> None:
-        """Start the books from the caches.
+    @contextmanager
+    def following(self) -> Generator[None]:
+        """Hear of each change of the caches while the block runs."""
+        with ExitStack() as heard:
+            heard.enter_context(self.claims.telling(self.set_claim))
+            heard.enter_context(self.addresses.telling(self.set_address))
+            for cache in self.caches.pools.values():
+                heard.enter_context(cache.telling(self.set_pool))
+            yield
+
+    async def build(self) -> None:
+        """Take over what the caches have, in pieces; they may change meanwhile.
 
         Flow:
-            Pools first, then IPAddress objects, which are the better title, then what claims say.
-            A former process may have sent for the IPAddress of a claim that has none yet.
+            Pools first, then IPAddress objects, which are the better title, then what claims say:
+            of records for one address, that of the oldest claim counts.
 
         Caveats:
-            The caches must not change meanwhile.
+            `changes.run` has to be running.
         """
-        for pool in self._all_pools():
-            self.set_pool(None, pool)
-            await asyncio.sleep(0)  # the offer of the largest takes 60 ms
-        async for address in in_pieces(self.addresses):
-            self.set_address(None, address)
-        claims = sorted(self.claims, key=lambda item: item.metadata.age_order)
-        async for claim in in_pieces(claims):
-            self.set_claim(None, claim)
-            given = reservation(claim)
-            if claim.pool and given and self.addresses.get(claim.metadata.key) is None:
-                self.unsettle(claim.metadata.key, claim.pool, given)
+        for cache in self.caches.pools.values():
+            await _take_over(cache, cache, self.set_pool)
+        await _take_over(self.addresses, self.addresses, self.set_address)
+        reserved = [
+            claim
+            async for claim in in_pieces(tuple(self.claims))
+            if self.addresses.get(claim.metadata.key) is None and reservation(claim) is not None
+        ]
+        reserved.sort(key=lambda claim: claim.metadata.age_order)
+        await _take_over(reserved, self.claims, self.set_claim)
+        await _take_over(self.claims, self.claims, self.set_claim)
+        await self.changes.until_done()
+
+    async def doubt_records(self) -> None:
+        """Doubt each record without an IPAddress: a former leader may have sent for that."""
+        async for key in in_pieces(tuple(self.waiting)):
+            claim = self.claims.get(key)
+            if claim and claim.pool and self.addresses.get(key) is None:
+                given = reservation(claim)
+                if given is not None:
+                    self.unsettle(key, claim.pool, given)
 
     def set_pool(self, old: pools.Pool | None, new: pools.Pool | None) -> None:
         """Bring the book of a pool up to date."""
         if old and new and _terms(old) == _terms(new):
             return  # most changes of a pool are our own writes of its status
         if new is not None:
-            offer = pools.offer_of(new)
-            self.book(new.key).set_offer(offer, _not_ready(new, offer))
+            self.changes.begin(new)
         elif old is not None:
+            self.changes.cancel(old.key)
+            self.caches.offers.forget(old.key)
             book = self.book(old.key)
             book.set_offer(book.offer, NO_POOL)
             self._drop_if_idle(old.key)
@@ -166,12 +194,14 @@ class State:
         if old and new is None:
             self.forsaken.pop(old.metadata.key, None)
         if old:
-            self.strays.pop(old.metadata.key, None)
+            self._strays.discard(old.metadata.key)
         problem = new.problem if isinstance(new, capi.UnreadableAddress) else ""
         if new and new.pool:
             self.book(new.pool).set_object(new.metadata.key, held(new), problem)
         elif new and problem:
-            self.strays[new.metadata.key] = problem
+            self._strays.set(new.metadata.key, problem)
+        if changed := new or old:
+            self._look_at(changed.metadata.key)
 
     def set_claim(self, old: capi.Claim | None, new: capi.Claim | None) -> None:
         """Bring the books and the indices up to date with a claim."""
@@ -192,6 +222,16 @@ class State:
             if new.cluster_name:
                 self.claims_of_cluster[Key(key.namespace, new.cluster_name)].add(key)
             self.book(new.pool).set_reservation(key, reservation(new))
+        if changed := new or old:
+            self._look_at(changed.metadata.key)
+
+    def _look_at(self, key: Key) -> None:
+        """Note whether a claim waits for anything."""
+        claim = self.claims.get(key)
+        if claim is None or claim.pool is None or (_is_served(claim) and self.addresses.get(key)):
+            self.waiting.discard(key)
+        else:
+            self.waiting.add(key)
 
     def _forget(self, claim: capi.Claim) -> None:
         if claim.pool:
@@ -228,13 +268,22 @@ class State:
         if self.pool(key) is None and self.book(key).idle:
             del self.books[key]
 
-    def _all_pools(self) -> Iterator[pools.Pool]:
-        for cache in self.caches.pools.values():
-            yield from cache
+
+async def _take_over(
+    items: Iterable[T], cache: Cache[T], handle: Callable[[T | None, T | None], None]
+) -> None:
+    """Handle objects as they are in the cache by then."""
+    async for item in in_pieces(tuple(items)):
+        if found := cache.get(item.metadata.key):
+            handle(None, found)
 
 
 def _ignore(_pool: PoolKey) -> None:
     """Stand in until somebody wants to know."""
+
+
+def _is_served(claim: capi.Claim) -> bool:
+    return claim.bound and not claim.metadata.deleting
 
 
 def _identity(claim: capi.Claim) -> tuple[object, ...]:
@@ -252,18 +301,6 @@ def _discard(index: defaultdict[K, set[Key]], name: K, key: Key) -> None:
 def _terms(pool: pools.Pool) -> tuple[object, ...]:
     """Return what decides about the offer of a pool."""
     return pool.spec, pool.metadata.deleting
-
-
-def _not_ready(pool: pools.Pool, offer: Offer) -> str:
-    """Return why a pool hands out nothing, as the rest of a sentence; empty when it may."""
-    if pool.metadata.deleting:
-        return "is being deleted"
-    if not offer.problems:
-        return f"offers nothing: {offer.nothing}" if offer.nothing else ""
-    few = [str(problem) for problem in offer.problems[:_TOLD_PROBLEMS]]
-    if more := len(offer.problems) - len(few):
-        few.append(f"and {more} more")
-    return f"has a spec that makes no sense: {'; '.join(few)}"
 
 
 def reservation(claim: capi.Claim) -> Address | None:

@@ -23,19 +23,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from . import capi
 from .errors import BuildError, MissingToolError
+from .golang import TOOLS, require_go
 from .processes import Process, tail
 
-TOOLS = Path(__file__).parent.parent / "hack" / "tools"
 PROGRESS_SECONDS = 15.0  # between two lines of progress: often enough to show that it lives
-GO_REMEDY = (
-    "install Go 1.26 or later (https://go.dev/dl), so that it can be built, "
-    "or set KUBEBUILDER_ASSETS to a folder that holds it"
-)
 _VERSION_PACKAGES: dict[str, tuple[str, dict[str, str]]] = {
     "k8s.io/kubernetes": ("k8s.io/component-base/version", {}),
-    "sigs.k8s.io/cluster-api": (
-        "sigs.k8s.io/cluster-api/version",
+    capi.MODULE: (
+        f"{capi.MODULE}/version",
         {"gitTreeState": "clean"},  # `clusterctl version` shows it; a module is as it was tagged
     ),
 }
@@ -137,8 +134,8 @@ def _clusterctl(series: str) -> Tool:
     return Tool(
         name=f"clusterctl-{series}",
         module=f"clusterapi/{series}",
-        package="sigs.k8s.io/cluster-api/cmd/clusterctl",
-        requirement="sigs.k8s.io/cluster-api",
+        package=f"{capi.MODULE}/cmd/clusterctl",
+        requirement=capi.MODULE,
         version_arguments=("version", "--output=short"),
         minutes=4,
         path_name="clusterctl",
@@ -149,16 +146,15 @@ def _capi_manager(series: str) -> Tool:
     return Tool(
         name=f"capi-manager-{series}",
         module=f"clusterapi/{series}",
-        package="sigs.k8s.io/cluster-api",
-        requirement="sigs.k8s.io/cluster-api",
+        package=capi.SERIES[series].package,
+        requirement=capi.MODULE,
         version_arguments=(),  # it logs its version, and then looks for a cluster
         minutes=1,
     )
 
 
-_SERIES = ("v1.13", "v1.10")  # one module each under hack/tools/clusterapi
-CLUSTERCTL = {series: _clusterctl(series) for series in _SERIES}
-CAPI_MANAGER = {series: _capi_manager(series) for series in _SERIES}
+CLUSTERCTL = {series: _clusterctl(series) for series in capi.SERIES}
+CAPI_MANAGER = {series: _capi_manager(series) for series in capi.SERIES}
 """Cluster API's programs by the series of its releases."""
 
 END_TO_END = (
@@ -199,14 +195,6 @@ def find(tool: Tool, *, cache: Path | None = None) -> Path:
     go = require_go(tool.name)
     with _locked(target.parent, tool.name):
         return _existing(target) or _build(tool, go, target)
-
-
-def require_go(what: str) -> str:
-    """Return the path of the Go command; say what needs it where there is none."""
-    go = shutil.which("go")
-    if go is None:
-        raise MissingToolError(what, GO_REMEDY)
-    return go
 
 
 def cache_folder() -> Path:

@@ -8,16 +8,40 @@ is `None`: only the stored version says the truth about every field.
 
 import json
 import subprocess
+from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
 
-from .binaries import TOOLS, require_go
 from .client import Json
 from .errors import BuildError
+from .golang import TOOLS, require_go
 
-NEWEST = "v1.13"  # serves IPAM v1beta2 (stored), v1beta1 and v1alpha1
-OLDEST = "v1.10"  # serves IPAM v1beta1 (stored) and v1alpha1: the contract before v1beta2
+MODULE = "sigs.k8s.io/cluster-api"
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """What differs between series of releases; hack/tools/clusterapi pins one release of each."""
+
+    contract: str
+    """Its contract, which is the version of claims, addresses and Clusters that it stores."""
+    core: str = ""
+    """Folder of the core's program and manifests within the module."""
+
+    @property
+    def package(self) -> str:
+        """Go package of the core's program."""
+        return f"{MODULE}/{self.core}".removesuffix("/")
+
+
+SERIES = {
+    "v1.14": Series("v1beta2", core="core"),
+    "v1.13": Series("v1beta2"),
+    "v1.10": Series("v1beta1"),
+}
+"""Every series that is tested, newest first."""
+NEWEST, PREVIOUS, OLDEST = SERIES
 _FILES = (
     "ipam.cluster.x-k8s.io_ipaddresses.yaml",
     "ipam.cluster.x-k8s.io_ipaddressclaims.yaml",
@@ -26,14 +50,19 @@ _FILES = (
 
 
 def crds(series: str) -> list[Json]:
-    """Return the CRDs of claims, addresses and Clusters of a series such as `v1.13`."""
-    bases = source(series) / "config" / "crd" / "bases"
+    """Return the CRDs of claims, addresses and Clusters of a series such as `v1.14`."""
+    bases = config(series) / "crd" / "bases"
     return [yaml.safe_load((bases / name).read_text()) for name in _FILES]
+
+
+def config(series: str) -> Path:
+    """Return the folder of the core's manifests."""
+    return source(series) / SERIES[series].core / "config"
 
 
 def source(series: str) -> Path:
     """Return the folder of Cluster API's module."""
-    return _module(f"clusterapi/{series}", "sigs.k8s.io/cluster-api")
+    return _module(f"clusterapi/{series}", MODULE)
 
 
 def cert_manager_crds() -> Path:

@@ -39,23 +39,29 @@ class ControlPlane:
     `audit` has every request of service accounts written to `audit_log`, one JSON event per line.
     `detached` leaves both running when this interpreter ends.  `address` is where the API server
     listens; anywhere but on loopback it expects a kube-controller-manager and pods.
+    `plain_etcd` does without TLS between the two, which saves some of the CPU time of each write.
+    `owners_checked` has it check rights on owners, as OpenShift does; it looks for new kinds every
+    30 s.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - all but the first by their names
         self,
         folder: Path,
         *,
         audit: bool = False,
         detached: bool = False,
         address: str = LOOPBACK,
+        plain_etcd: bool = False,
+        owners_checked: bool = True,
     ) -> None:
         self.folder = folder
         self.audit_log = folder / "audit.jsonl"
         self.etcd_data = folder / "etcd"
         self.authority = Authority.new()
         self._address = address
+        self._owners_checked = owners_checked
         self.server = f"https://{address}:{free_port()}"
-        self._etcd_url = f"https://{LOOPBACK}:{free_port()}"
+        self._etcd_url = f"http{'' if plain_etcd else 's'}://{LOOPBACK}:{free_port()}"
         self._write_credentials()
         self.etcd = Process(
             "etcd",
@@ -208,11 +214,12 @@ class ControlPlane:
             "tls-private-key-file": folder / "kube-apiserver.key",
             "client-ca-file": folder / "ca.crt",
             "authorization-mode": "RBAC",
-            "enable-admission-plugins": ADMISSION,
             "service-account-issuer": self.server,
             "service-account-key-file": folder / "service-account.key",
             "service-account-signing-key-file": folder / "service-account.key",
         }
+        if self._owners_checked:
+            flags["enable-admission-plugins"] = ADMISSION
         if self._address == LOOPBACK:  # nobody creates the default accounts
             flags["disable-admission-plugins"] = "ServiceAccount"
         else:  # Services lead to pods without a kube-proxy

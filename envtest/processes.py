@@ -21,6 +21,8 @@ from typing import Self
 from .errors import StartError
 from .waiting import wait_until
 
+_CRASHES = frozenset((-signal.SIGSEGV, -signal.SIGABRT, -signal.SIGBUS, -signal.SIGILL))
+
 STOP_SECONDS = 15.0  # SIGTERM to SIGKILL: a graceful stop takes under 2 s, a loaded machine longer
 TAIL_LINES = 25  # lines of a log that an error quotes: a Go panic's head or a Python traceback
 _LAUNCHER = Path(__file__).with_name("launcher.py")
@@ -146,7 +148,12 @@ class Process:
             raise StartError(self.name, problem, tail(self.log)) from error
 
     def stop(self, seconds: float = STOP_SECONDS) -> None:
-        """Ask it to stop (SIGTERM), insist after `seconds` (SIGKILL), and reap it."""
+        """Ask it to stop (SIGTERM), insist after `seconds` (SIGKILL), and reap it.
+
+        Raises:
+            StartError: it had crashed before.
+        """
+        self._check_crash()
         if self._child is not None and self.running:
             self._child.terminate()
             try:
@@ -154,6 +161,12 @@ class Process:
             except subprocess.TimeoutExpired:
                 self.kill()
         atexit.unregister(self.kill)
+
+    def _check_crash(self) -> None:
+        status = self._child.poll() if self._child else None
+        if status in _CRASHES:
+            problem = f"crashed ({signal.Signals(-status).name})"
+            raise StartError(self.name, problem, tail(self.log))
 
     def kill(self) -> None:
         """End the process group at once, as a power cut would (SIGKILL), and reap the process."""

@@ -19,7 +19,6 @@ NAMESPACE = "capi-ipam-in-cluster-system"
 SERVICE_ACCOUNT = "capi-ipam-in-cluster-controller-manager"
 IDENTITY = f"system:serviceaccount:{NAMESPACE}:{SERVICE_ACCOUNT}"
 LEASE = "7bb7acb4.ipam.cluster.x-k8s.io"
-IPAM_VERSION = {capi.NEWEST: "v1beta2", capi.OLDEST: "v1beta1"}
 
 
 class Ipam(ABC):
@@ -36,7 +35,7 @@ class Ipam(ABC):
     @property
     def ipam_version(self) -> str:
         """The version in which Cluster API stores claims and addresses here."""
-        return IPAM_VERSION[self.capi_series]
+        return capi.SERIES[self.capi_series].contract
 
     @property
     def cluster_version(self) -> str:
@@ -84,6 +83,7 @@ class Provider(Ipam):
     where everything is.  `audit` records the manager's requests (`requests`).
     `self_signed` installs what is shipped for clusters without cert-manager, `variant` any other.
     `webhook_port` is where the API server finds the webhooks, any free port by default.
+    `plain_etcd` is that of `ControlPlane`.
     """
 
     def __init__(  # noqa: PLR0913 - all but the first by their names
@@ -97,10 +97,13 @@ class Provider(Ipam):
         self_signed: bool = False,
         variant: install.Variant | None = None,
         webhook_port: int | None = None,
+        plain_etcd: bool = False,
     ) -> None:
         super().__init__(capi_series)
         self.folder = folder
-        self.control_plane = ControlPlane(folder, audit=audit, detached=detached)
+        self.control_plane = ControlPlane(
+            folder, audit=audit, detached=detached, plain_etcd=plain_etcd
+        )
         self.webhook_port = webhook_port or free_port()
         self._flags = flags
         self._detached = detached

@@ -6,8 +6,10 @@ need are made on a layer above the root file system (overlayfs), which itself is
 """
 
 import json
+import os
 import shutil
 import subprocess
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +19,7 @@ from .errors import BuildError
 from .processes import Process
 
 KILL_SECONDS = 5.0  # after a container was asked to end: what remains of it is killed
+_START_TIME, _AFTER_NAME = 22, 3  # fields of /proc/PID/stat, as proc(5) counts them
 _NO_DEVICES = [{"allow": False, "access": "rwm"}]
 _SYSTEM_MOUNTS: list[Json] = [
     {"destination": "/proc", "type": "proc", "source": "proc"},
@@ -66,9 +69,20 @@ class Container(Process):
 
     def rss_bytes(self) -> int:
         """Return how much memory its first process holds now."""
-        state = json.loads(_run("runc", "--root", str(self._folder / "state"), "state", self.name))
-        status = Path(f"/proc/{state['pid']}/status").read_text()
+        status = self._proc("status")
         return int(status.partition("VmRSS:")[2].split()[0]) * 1024
+
+    def process_started(self) -> float:
+        """Return when runc began its first process, by the monotonic clock."""
+        after_name = self._proc("stat").rpartition(")")[2].split()
+        ticks = int(after_name[_START_TIME - _AFTER_NAME])
+        since_boot = time.clock_gettime(time.CLOCK_BOOTTIME) - ticks / os.sysconf("SC_CLK_TCK")
+        return time.monotonic() - since_boot
+
+    def _proc(self, file: str) -> str:
+        """Read what the kernel says of its first process."""
+        state = json.loads(_run("runc", "--root", str(self._folder / "state"), "state", self.name))
+        return Path(f"/proc/{state['pid']}/{file}").read_text()
 
     def start(self) -> None:
         """Start it from a fresh layer; does nothing while it runs."""

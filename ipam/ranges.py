@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from dataclasses import dataclass
-from itertools import islice
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -48,9 +47,10 @@ class RangeSet:
         return at >= 0 and first <= self.ranges[at][1]
 
     def within(self, first: int, last: int) -> Iterator[Range]:
-        """Yield the parts of the set that are from `first` to `last`."""
+        """Yield the parts of the set that are from `first` to `last`, in O(log n) for each."""
         at = max(bisect_right(self.ranges, first, key=_first) - 1, 0)
-        for start, end in islice(self.ranges, at, None):
+        for number in range(at, len(self.ranges)):  # a slice or iterator would go through all
+            start, end = self.ranges[number]
             if start > last:
                 return
             if end >= first:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from .client import decode
-from .objects import Struct
+from .objects import Struct, prepared
 from .rbac import Rule
 from .resources import GroupVersionResource
 
@@ -51,6 +51,7 @@ class _TokenStatus(Struct, frozen=True):
 _NOT_KNOWN = _TokenStatus()
 
 
+@prepared
 class _TokenReview(Struct, frozen=True):
     status: _TokenStatus = _NOT_KNOWN
 
@@ -62,6 +63,7 @@ class _AccessStatus(Struct, frozen=True):
 _NOT_ALLOWED = _AccessStatus()
 
 
+@prepared
 class _AccessReview(Struct, frozen=True):
     status: _AccessStatus = _NOT_ALLOWED
 

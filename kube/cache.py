@@ -23,7 +23,7 @@ from .errors import (
     from_response,
 )
 from .liveness import Heartbeat
-from .objects import Event, Key, Meta, Object, RawList, Same, Struct, T
+from .objects import Event, Key, Meta, Object, RawList, Same, Struct, T, prepared
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -121,12 +121,11 @@ class Cache(Generic[T]):
         self._decoder = msgspec.json.Decoder(kind)
         self._objects: dict[Key, T] = {}
         self._revision = 0  # up to where the watch has told us everything
+        self._newest = 0
         self._lost_history = False  # so only a list can tell what is gone
         self._gone: dict[str, int] = {}
         """Uids deleted by our requests, not yet reported by the watch, and their last revisions."""
         self._same = Same()
-        self._open = asyncio.Event()  # cleared while nothing may change
-        self._open.set()
         self._passing: list[tuple[int, asyncio.Future[None]]] = []  # waits for a revision
         self._patience: asyncio.Timeout | None = None  # of the watch that runs now
         self._short = False  # whether that is one for a proof of freshness
@@ -143,6 +142,11 @@ class Cache(Generic[T]):
     def revision(self) -> int:
         """The resourceVersion up to which the watch has told everything."""
         return self._revision
+
+    @property
+    def newest(self) -> int:
+        """The highest resourceVersion of an object that it ever had, by our own writes as well."""
+        return self._newest
 
     def __iter__(self) -> Iterator[T]:
         return iter(self._objects.values())
@@ -193,6 +197,19 @@ class Cache(Generic[T]):
             await self._catch_up()
             self._proven = served
 
+    async def catch_up_with(self, newest: int) -> None:
+        """Return when the copy has everything that another one had, of which this is the `newest`.
+
+        Flow:
+            The watch has told all that by now, as a rule.  A consistent LIST shows that revisions
+            did not go back.
+
+        Raises:
+            KubeError: the LIST failed.
+        """
+        present = await self._look()
+        await self._passed(min(newest, present))
+
     async def _catch_up(self) -> None:
         await self._passed(await self._look())
 
@@ -226,15 +243,6 @@ class Cache(Generic[T]):
         if self._patience is not None and not self._patience.expired():
             now = asyncio.get_running_loop().time()
             self._patience.reschedule(None if seconds is None else now + seconds)
-
-    @contextmanager
-    def held(self) -> Generator[None]:
-        """Change nothing while the block runs, but by `observe`; what comes is taken over then."""
-        self._open.clear()
-        try:
-            yield
-        finally:
-            self._open.set()
 
     @contextmanager
     def telling(self, handle: Handler[T]) -> Generator[None]:
@@ -392,7 +400,6 @@ class Cache(Generic[T]):
             async with asyncio.timeout(None) as patience, aclosing(lines) as events:
                 self._patience = patience
                 async for line in events:
-                    await self._open.wait()
                     self._apply(line)
         except TimeoutError:
             return True
@@ -437,9 +444,8 @@ class Cache(Generic[T]):
         if waiting and not self._passing:
             self._cut_watch(0 if self._short else None)  # a short one would not soon help again
 
-    async def _overtakes(self, page: RawList) -> bool:
-        """Wait until changes are taken over; tell whether a list has more than the copy."""
-        await self._open.wait()
+    def _overtakes(self, page: RawList) -> bool:
+        """Tell whether a list has more than the copy."""
         return self._lost_history or int(page.metadata.resource_version) > self._revision
 
     async def _read(self, page: RawList, listed: _Listed) -> bool:
@@ -452,7 +458,7 @@ class Cache(Generic[T]):
         for number, raw in enumerate(page.items or ()):
             if number and number % _AT_ONCE == 0:
                 await asyncio.sleep(0)
-            if number % _AT_ONCE == 0 and not await self._overtakes(page):
+            if number % _AT_ONCE == 0 and not self._overtakes(page):
                 return False
             item = self._decode(raw)
             if isinstance(item, Key):
@@ -463,7 +469,7 @@ class Cache(Generic[T]):
             if item.metadata.uid in self._gone:
                 listed.gone.add(item.metadata.uid)
             self._put(item)
-        return await self._overtakes(page)
+        return self._overtakes(page)
 
     def _compare_listed(self, item: T, listed: _Listed) -> None:
         """Compare an object in a list with the newest that the list must show."""
@@ -520,6 +526,7 @@ class Cache(Generic[T]):
         if known and item.metadata.revision <= known.metadata.revision:
             return
         self._objects[key] = item
+        self._newest = max(self._newest, item.metadata.revision)
         self._tell(known, item)
 
     def _forget(self, item: T) -> None:
@@ -554,12 +561,14 @@ def _is_object(answer: bytes, uid: str) -> bool:
     return msgspec.json.decode(answer, type=_Deleted).metadata.uid == uid
 
 
+@prepared
 class _Deleted(Struct, frozen=True):
     """An object, or a Status."""
 
     metadata: Meta = Meta()
 
 
+@prepared
 class _Code(msgspec.Struct):
     code: int = 500
 

@@ -8,8 +8,8 @@ only proves that they are up to date.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager, ExitStack, contextmanager
+from collections.abc import Callable, Mapping
+from contextlib import AbstractAsyncContextManager, ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -20,11 +20,10 @@ from .cache import Cache
 from .client import may_follow
 from .errors import KubeError, StaleError
 from .objects import Key
+from .offers import Offers
 from .tasks import first_error, together
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
-
     from .client import Api
     from .objects import PoolKey
 
@@ -35,6 +34,10 @@ _AGAIN_SECONDS = 2.0  # before another try where CAPI is not installed, or a fir
 _CATCH_UP_SECONDS = 5.0  # two or three are usual, for a quiet cache
 
 _GLOBAL_KINDS = tuple(kind for kind, resource in pools.KINDS.items() if not resource.namespaced)
+
+
+Newest = Mapping[str, int]
+"""The highest resourceVersion that a process has seen of each resource, by its plural."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +61,8 @@ class Caches:
             kind: Cache(api, resource, pools.Pool, scope.namespace if resource.namespaced else "")
             for kind, resource in pools.KINDS.items()
         }
+        self.offers = Offers()
+        """What the pools offer."""
         self.global_pools_closed = ""
         """Why no global pool can be served, as the rest of a sentence; empty when they can."""
         self._api = api
@@ -97,25 +102,27 @@ class Caches:
             await together(*following, *going_back, changing)
         raise AssertionError("watching never ends")  # pragma: no cover - it ends by an error
 
-    async def catch_up(self) -> None:
-        """Return when all copies have everything that was written before this call.
+    async def catch_up(self, newest: Newest | None = None) -> None:
+        """Return when all copies have what was written before this call.
 
         Flow:
             A copy that does not catch up in time is listed: an API server whose etcd reports no
             progress says nothing to a quiet watch, though it is well.
 
+        Args:
+            newest: Where all that counts is what the copies of another process had: how far they
+                were.  That takes milliseconds instead of seconds.
+
         Raises:
             KubeError: alone or in a group: a request failed.
         """
-        await together(*(_fresh(cache) for cache in self.all))
+        known = newest or {}
+        await together(*(_fresh(cache, known.get(cache.resource.plural)) for cache in self.all))
 
-    @contextmanager
-    def held(self) -> Generator[None]:
-        """Change no copy while the block runs, but by what our own writes answer."""
-        with ExitStack() as held:
-            for cache in self.all:
-                held.enter_context(cache.held())
-            yield
+    @property
+    def newest(self) -> Newest:
+        """How far the copies are, for another process to catch up with."""
+        return {cache.resource.plural: cache.newest for cache in self.all}
 
     def pool(self, key: PoolKey) -> pools.Pool | None:
         """Return a pool as last heard of."""
@@ -143,10 +150,10 @@ class Caches:
             del self.pools[kind]
 
 
-async def _fresh(cache: Cache[Any]) -> None:
+async def _fresh(cache: Cache[Any], newest: int | None) -> None:
     try:
         async with asyncio.timeout(_CATCH_UP_SECONDS):
-            await cache.catch_up()
+            await (cache.catch_up() if newest is None else cache.catch_up_with(newest))
     except TimeoutError:
         log.warning("a cache lags behind; it is listed", resource=cache.resource.plural)
         await cache.load()
@@ -167,6 +174,7 @@ class Copies:
         self._scope = scope
         self._using = using
         self._current: asyncio.Future[Caches] = asyncio.get_running_loop().create_future()
+        self._last: Caches | None = None
         self._ended = asyncio.Event()
 
     async def keep(self) -> NoReturn:
@@ -185,6 +193,11 @@ class Copies:
         """Return the present caches; wait for them where they are not loaded yet."""
         return await asyncio.shield(self._current)
 
+    @property
+    def newest(self) -> Newest:
+        """How far the last caches are, though they may be followed no more."""
+        return self._last.newest if self._last else {}
+
     async def until_replaced(self, caches: Caches) -> NoReturn:
         """Wait for as long as these caches are followed.
 
@@ -200,6 +213,7 @@ class Copies:
         log.info("caches loaded", contract=caches.contract.version, claims=len(caches.claims))
         try:
             async with self._using(caches):
+                self._last = caches
                 self._current.set_result(caches)
                 await caches.follow()
         finally:

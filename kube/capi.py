@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Cluster API's types: claims, addresses and clusters, in each contract that is served somewhere.
 
-CAPI 1.10 serves v1beta1; 1.11 to 1.13 serve v1beta1 (deprecated) and v1beta2.  A `Contract` is what
+CAPI 1.10 serves v1beta1; 1.11 to 1.14 serve v1beta1 (deprecated) and v1beta2.  A `Contract` is what
 differs for us: the version in paths and bodies, and where a claim's conditions are.
-Source: the CRDs of sigs.k8s.io/cluster-api v1.10.10 and v1.13.6.
+Source: the CRDs of sigs.k8s.io/cluster-api v1.10.10, v1.13.6 and v1.14.2.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ from .objects import (
     Same,
     Struct,
     TypedReference,
+    prepared,
 )
 from .pools import KINDS, PREFIX_KINDS
 from .resources import GroupVersionResource
@@ -52,6 +53,7 @@ class ClaimSpec(Struct, frozen=True):
     pool_ref: TypedReference = TypedReference()
 
 
+@prepared
 class _V1Beta2Conditions(Struct, frozen=True):
     """status.v1beta2 of a v1beta1 claim: the conditions of the contract to come."""
 
@@ -69,6 +71,7 @@ class ClaimStatus(Struct, frozen=True):
 _NO_STATUS = ClaimStatus()
 
 
+@prepared
 class Claim(Object, frozen=True):
     """An IPAddressClaim."""
 
@@ -106,6 +109,7 @@ class AddressSpec(Struct, frozen=True):
     gateway: str = ""
 
 
+@prepared
 class Address(Object, frozen=True):
     """An IPAddress."""
 
@@ -135,6 +139,7 @@ class Address(Object, frozen=True):
         return _salvaged(raw)
 
 
+@prepared
 class UnreadableAddress(Address, frozen=True):
     """An IPAddress of which nobody knows what it has: its pool or its address cannot be read.
 
@@ -148,6 +153,7 @@ class UnreadableAddress(Address, frozen=True):
 _NOTHING = msgspec.Raw(b"null")
 
 
+@prepared
 class _RawAddressSpec(Struct, frozen=True):
     """The fields of an AddressSpec, unread."""
 
@@ -158,10 +164,12 @@ class _RawAddressSpec(Struct, frozen=True):
     gateway: msgspec.Raw = _NOTHING
 
 
+@prepared
 class _RawAddress(Object, frozen=True):
     spec: msgspec.Raw = _NOTHING
 
 
+@prepared
 class _LooseReference(Struct, frozen=True):
     """A TypedReference in which null is absent."""
 
@@ -211,6 +219,7 @@ class ClusterSpec(Struct, frozen=True):
     paused: bool = False
 
 
+@prepared
 class Cluster(Object, frozen=True):
     """A Cluster."""
 

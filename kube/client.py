@@ -448,7 +448,14 @@ def _check(response: aiohttp.ClientResponse, answer: bytes, request: _Request) -
 
 
 def _text(error: Exception) -> str:
-    return str(error) or type(error).__name__
+    """Return what went wrong; aiohttp's own words about a connection show a Python object."""
+    if isinstance(error, aiohttp.ClientConnectorCertificateError):
+        cause: Exception = error.certificate_error
+    elif isinstance(error, aiohttp.ClientConnectorError):
+        cause = error.os_error
+    else:
+        return str(error) or type(error).__name__
+    return f"no connection to {error.host}:{error.port}: {cause}"
 
 
 async def _lines(content: aiohttp.StreamReader, flows: Flows) -> AsyncIterator[bytes]:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from .client import decode
 from .errors import NotFoundError
-from .objects import Struct
+from .objects import Struct, prepared
 from .resources import GroupVersionResource
 from .tasks import together
 
@@ -50,6 +50,7 @@ class _Version(Struct, frozen=True):
     resources: tuple[_Resource, ...] = ()
 
 
+@prepared
 class _Name(Struct, frozen=True):
     name: str = ""
 
@@ -59,10 +60,12 @@ class _Group(Struct, frozen=True):
     versions: tuple[_Version, ...] = ()
 
 
+@prepared
 class _Form(Struct, frozen=True):
     kind: str = ""
 
 
+@prepared
 class _Groups(Struct, frozen=True):
     items: tuple[_Group, ...] = ()
 
@@ -71,6 +74,7 @@ class _ServedResource(Struct, frozen=True):
     kind: str = ""
 
 
+@prepared
 class _ResourceList(Struct, frozen=True):
     resources: tuple[_ServedResource, ...] = ()
 

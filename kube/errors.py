@@ -22,6 +22,8 @@ from typing import ClassVar
 
 import msgspec
 
+from .objects import prepared
+
 
 class KubeError(Exception):
     """Any failure of a request."""
@@ -127,6 +129,7 @@ class NotLeaderError(KubeError):
     """The lease is lost, or too close to its end for a write to be safe."""
 
 
+@prepared
 class _Status(msgspec.Struct):
     """The fields of a metav1.Status that say what went wrong."""
 

@@ -21,6 +21,7 @@ from .config import Config
 from .credentials import Asked, Held, basic, bearer, nothing
 from .errors import ConfigError, CredentialsError
 from .files import File
+from .objects import prepared
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -73,6 +74,7 @@ class _NamedContext(_Named):
     context: _Context
 
 
+@prepared
 class _File(msgspec.Struct, rename="kebab"):
     """One file; `folder` is where it lies, to which the paths in it are relative."""
 

@@ -31,7 +31,7 @@ from .client import REQUEST_SECONDS, decode
 from .clock import now
 from .errors import ConflictError, KubeError, NotFoundError, NotLeaderError
 from .liveness import Heartbeat
-from .objects import Event, Meta, Struct
+from .objects import Annotations, Event, Meta, Struct, prepared
 from .resources import GroupVersionResource
 from .tasks import together
 
@@ -51,6 +51,10 @@ _LEAST_SECONDS = 1.0  # the API server counts a request's time-out in whole seco
 _RETRY_SECONDS = 1.0  # between attempts to reach the API server
 
 
+LEFT_ANNOTATION = "ipam.cluster.x-k8s.io/left"
+"""On a Lease that was released: what its last holder left for the next."""
+
+
 class _LeaseSpec(Struct, frozen=True, omit_defaults=False):
     holder_identity: str | None = None
     lease_duration_seconds: int | None = None
@@ -59,8 +63,27 @@ class _LeaseSpec(Struct, frozen=True, omit_defaults=False):
     lease_transitions: int | None = None
 
 
+class _Annotations(Annotations, frozen=True):
+    left: str | None = msgspec.field(default=None, name=LEFT_ANNOTATION)
+
+
+class _Meta(Meta, frozen=True):
+    annotations: _Annotations = _Annotations()
+
+
+class _Left(Struct, frozen=True):
+    """The content of `LEFT_ANNOTATION`: it counts for the release of that time alone."""
+
+    renew_time: str = ""
+    note: str = ""
+
+
+_LEFT = msgspec.json.Decoder(_Left)
+
+
+@prepared
 class _Lease(Struct, frozen=True):
-    metadata: Meta = Meta()
+    metadata: _Meta = _Meta()
     spec: _LeaseSpec = _LeaseSpec()
 
 
@@ -95,6 +118,9 @@ class Lease:
         self._seconds = seconds
         self._lease: _Lease | None = None
         self._seen: _Sight | None = None
+        self.left = ""
+        """What the last holder left in its release, where this one followed it; else empty."""
+        self._note = ""
         self._until = 0.0
         self._written = 0.0  # when the last write began, whatever became of it
         self._leading = metrics.LEADING.labels(name)
@@ -137,9 +163,13 @@ class Lease:
         await together(self._keep(), self._guard())
         raise AssertionError("renewing never ends")  # pragma: no cover - it ends by an error
 
-    async def release(self) -> None:
-        """Let others lead at once.  Failures are no harm: the lease ends by itself."""
-        self._until = 0.0
+    async def release(self, note: str = "") -> None:
+        """Let others lead at once.  Failures are no harm: the lease ends by itself.
+
+        Args:
+            note: For the candidate that follows this release (`left`), and for no other.
+        """
+        self._until, self._note = 0.0, note
         self._leading.set(0)
         try:
             async with asyncio.timeout(_ATTEMPT * self._seconds):
@@ -255,7 +285,9 @@ class Lease:
         self._lease = await self._read()
         free = self._free(self._lease)
         if free:
-            await self._write(self.identity, self._seconds)
+            left = _left(self._lease)
+            await self._write(self.identity, self._seconds)  # of that version of the lease
+            self.left = left
         return free
 
     def _free(self, lease: _Lease | None) -> bool:
@@ -303,19 +335,21 @@ class Lease:
             renew_time=stamp,
             lease_transitions=(old.lease_transitions or 0) + (0 if same or not holder else 1),
         )
-        body = _Lease(metadata=self._identity(), spec=spec)
         if self._lease is None:
-            answer = await self._api.create(LEASES, self._namespace, msgspec.json.encode(body))
+            meta = {"name": self._name, "namespace": self._namespace}
+            body = msgspec.json.encode({"metadata": meta, "spec": spec})
+            answer = await self._api.create(LEASES, self._namespace, body)
         else:
-            patch = msgspec.json.encode(body)
-            answer = await self._api.patch(LEASES, self._namespace, self._name, patch)
+            left = (
+                None
+                if holder
+                else msgspec.json.encode(_Left(renew_time=stamp, note=self._note)).decode()
+            )
+            version = self._lease.metadata.resource_version
+            changes = {"resourceVersion": version, "annotations": {LEFT_ANNOTATION: left}}
+            body = msgspec.json.encode({"metadata": changes, "spec": spec})
+            answer = await self._api.patch(LEASES, self._namespace, self._name, body)
         self._lease = decode(answer, _Lease, f"write of lease {self._name}")
-
-    def _identity(self) -> Meta:
-        """Return which lease, in which version, is to be written."""
-        if self._lease is None:
-            return Meta(name=self._name, namespace=self._namespace)
-        return Meta(name=self._name, resource_version=self._lease.metadata.resource_version)
 
     async def _wait_for_change(self) -> None:
         """Wait until the lease changes, or until it may have ended."""
@@ -351,3 +385,15 @@ def _released(spec: _LeaseSpec) -> bool:
     Source: k8s.io/client-go, tools/leaderelection/leaderelection.go, release
     """
     return not spec.holder_identity and spec.acquire_time == spec.renew_time
+
+
+def _left(lease: _Lease | None) -> str:
+    """Return what the last holder left in the lease, if it still is as that released it."""
+    text = lease.metadata.annotations.left if lease else None
+    if lease is None or text is None or not _released(lease.spec):
+        return ""
+    try:
+        left = _LEFT.decode(text)
+    except msgspec.MsgspecError:
+        return ""
+    return left.note if left.renew_time == lease.spec.renew_time else ""

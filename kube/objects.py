@@ -73,6 +73,19 @@ class Struct(
     """
 
 
+S = TypeVar("S")
+
+
+def prepared(kind: type[S]) -> type[S]:
+    """Have msgspec work out now how a struct is decoded, and the structs in it.
+
+    Else it does so when one is decoded first.  Two threads that do so at once crash the process
+    (SIGSEGV, msgspec 0.22); an import has one thread at a time.
+    """
+    msgspec.json.Decoder(kind)
+    return kind
+
+
 class OwnerReference(Struct, frozen=True):
     """All fields of a metav1.OwnerReference, since lists are written back whole."""
 
@@ -168,6 +181,7 @@ class Same:
         return cast("H", self._parts.setdefault(part, part))
 
 
+@prepared
 class Object(Struct, frozen=True):
     """Any object."""
 
@@ -192,6 +206,7 @@ class Object(Struct, frozen=True):
 T = TypeVar("T", bound=Object)
 
 
+@prepared
 class Condition(Struct, frozen=True):
     """A metav1.Condition, or CAPI's own kind of it (v1beta1), which has `severity`.
 
@@ -215,12 +230,14 @@ class TypedReference(Struct, frozen=True):
     name: str = ""
 
 
+@prepared
 class NameReference(Struct, frozen=True):
     """A reference to an object of a known kind in the same namespace."""
 
     name: str = ""
 
 
+@prepared
 class ListMeta(Struct, frozen=True):
     """metadata of a list."""
 
@@ -228,6 +245,7 @@ class ListMeta(Struct, frozen=True):
     continue_: str = msgspec.field(default="", name="continue")
 
 
+@prepared
 class RawList(Struct, frozen=True):
     """A page of a list whose items are decoded one by one, so that a bad one harms no other."""
 
@@ -235,6 +253,7 @@ class RawList(Struct, frozen=True):
     items: tuple[msgspec.Raw, ...] | None = None
 
 
+@prepared
 class Event(Struct, frozen=True):
     """A watch event; `object` is a Status where the type is ERROR."""
 

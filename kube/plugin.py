@@ -18,6 +18,7 @@ import msgspec
 
 from .credentials import Identity, bearer
 from .errors import CredentialsError
+from .objects import prepared
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,6 +37,7 @@ class _Variable(msgspec.Struct):
     value: str
 
 
+@prepared
 class Exec(msgspec.Struct, rename="camel", frozen=True):
     """The `exec` entry of a kubeconfig's user."""
 
@@ -55,6 +57,7 @@ class _Status(msgspec.Struct, rename="camel"):
     expiration_timestamp: datetime | None = None
 
 
+@prepared
 class _Credential(msgspec.Struct, rename="camel"):
     api_version: str
     status: _Status

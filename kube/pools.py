@@ -13,7 +13,7 @@ import msgspec
 from api import resources as names
 from ipam import offer
 
-from .objects import Condition, Meta, Object, PoolKey, Struct
+from .objects import Condition, Meta, Object, PoolKey, Struct, prepared
 from .resources import GroupVersionResource
 
 HUB = "v1alpha2"
@@ -83,6 +83,7 @@ class PoolMeta(Meta, frozen=True):
     managed_fields: tuple[ManagedFieldsEntry, ...] = ()
 
 
+@prepared
 class Pool(Object, frozen=True):
     """A pool of any of the four kinds."""
 

@@ -11,6 +11,7 @@ from heapq import heappop, heappush
 from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 
 from . import metrics, report
+from .backoff import Backoff
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
@@ -20,7 +21,6 @@ Order = tuple[str | int, ...]
 """Sorts keys; lower ones come first."""
 
 _FIRST_RETRY_SECONDS = 0.05  # a conflict is solved as soon as the watch has caught up
-_LAST_RETRY_SECONDS = 30.0  # a broken object costs two requests a minute
 
 
 class _Waiting(NamedTuple):
@@ -69,7 +69,7 @@ class Queue(Generic[K]):
         self._working: dict[K, float] = {}  # since when
         self._again: dict[K, _Waiting] = {}  # added while a worker had it
         self._timers: dict[K, _Timer] = {}
-        self._failures: dict[K, int] = {}
+        self._backoff: Backoff[K] = Backoff(_FIRST_RETRY_SECONDS, clock)
         self._wakeup = asyncio.Semaphore(0)
 
     def __len__(self) -> int:
@@ -109,15 +109,13 @@ class Queue(Generic[K]):
 
     def retry(self, key: K, group: Hashable = None) -> float:
         """Add a key whose work failed; returns after how many seconds, more each time."""
-        failures = self._failures.get(key, 0)
-        self._failures[key] = failures + 1
-        seconds = min(_FIRST_RETRY_SECONDS * 2.0**failures, _LAST_RETRY_SECONDS)
+        seconds = self._backoff.failed(key)
         self.add_after(seconds, key, group)
         return seconds
 
     def succeeded(self, key: K) -> None:
         """Forget the failures of a key."""
-        self._failures.pop(key, None)
+        self._backoff.forget(key)
 
     async def get(self) -> K:
         """Wait for a key and return it; the caller must call `done` with it."""
@@ -157,12 +155,13 @@ class Queue(Generic[K]):
             {"key": str(key), "inSeconds": report.seconds(timer.due - now)}
             for key, timer in self._timers.items()
         )
-        failing = ({"key": str(key), "failures": n} for key, n in self._failures.items())
+        failures = self._backoff.failures
+        failing = ({"key": str(key), "failures": n} for key, n in failures.items())
         return {
             "waiting": report.some(waiting, len(self._waiting)),
             "working": report.some(working, len(self._working)),
             "delayed": report.some(delayed, len(self._timers)),
-            "failing": report.some(failing, len(self._failures)),
+            "failing": report.some(failing, len(failures)),
         }
 
     def _entered(self) -> float:

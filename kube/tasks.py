@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import TYPE_CHECKING, TypeVar, cast
 
 import structlog
@@ -15,8 +16,8 @@ log = structlog.get_logger(__name__)
 
 T = TypeVar("T")
 
-PIECE = 500
-"""Items; some 20 µs of work each."""
+_PIECE_SECONDS = 0.005
+"""Work of one piece; a webhook's review may have to wait for one of each job that runs."""
 
 
 async def together(*jobs: Coroutine[object, object, T]) -> list[T]:
@@ -64,8 +65,10 @@ def first_error(error: BaseException) -> BaseException:
 
 
 async def in_pieces(items: Iterable[T]) -> AsyncGenerator[T]:
-    """Yield items; after each few hundred of them all other tasks have a turn."""
-    for number, item in enumerate(items, start=1):
+    """Yield items; after each few milliseconds of work on them, let all other tasks run."""
+    until = time.perf_counter() + _PIECE_SECONDS
+    for item in items:
         yield item
-        if number % PIECE == 0:
+        if time.perf_counter() >= until:
             await asyncio.sleep(0)
+            until = time.perf_counter() + _PIECE_SECONDS

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
-_DIAL_SECONDS = 4.0  # less than the probe's `timeoutSeconds` of 5, so that the answer says why
+_ANSWER_SECONDS = 4.0  # less than the probe's `timeoutSeconds` of 5, so that the answer says why
 _LOOPBACK = "127.0.0.1"
 
 
@@ -35,15 +35,25 @@ class Health:
     `/healthz` says that the event loop turns and that no job is lost (`kube.liveness`).  `/readyz`
     says that certificates are loaded and the webhooks answer, and nothing about caches or
     leadership: filling a cache may need our own conversion webhook, which gets no traffic before
-    the pod is ready.  While the process stops it says no, though they answer for a while: traffic
-    is to go elsewhere.
+    the pod is ready.  A probe that comes while the process starts waits for that: the kubelet's
+    next one would come a second later.  While the process stops it says no, though they answer for
+    a while: traffic is to go elsewhere.
     """
 
     def __init__(self) -> None:
-        self.ready = False
-        self.stopping = False
-        self.webhooks: Target | None = None
-        """Where to dial; None where there are no webhooks."""
+        self._stopping = False
+        self._settled = asyncio.Event()
+        self._webhooks: Target | None = None
+
+    def set_ready(self, webhooks: Target | None) -> None:
+        """Be ready from now on; `webhooks` is where to dial, or None where there are none."""
+        self._webhooks = webhooks
+        self._settled.set()
+
+    def set_stopping(self) -> None:
+        """Be ready no more."""
+        self._stopping = True
+        self._settled.set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -60,11 +70,14 @@ class Health:
         return (HTTPStatus.SERVICE_UNAVAILABLE, problem) if problem else (HTTPStatus.OK, "ok")
 
     async def _not_ready(self) -> str:
-        if self.stopping:
-            return "stopping"
-        if not self.ready:
-            return "the webhooks do not answer yet"
-        return await _dial(self.webhooks) if self.webhooks else ""
+        try:
+            async with asyncio.timeout(_ANSWER_SECONDS):
+                await self._settled.wait()
+                if self._stopping:
+                    return "stopping"
+                return await _dial(self._webhooks) if self._webhooks else ""
+        except TimeoutError:
+            return _silent(self._webhooks)
 
 
 def _lost() -> str:
@@ -75,14 +88,23 @@ def _lost() -> str:
     return "\n".join(problems)
 
 
+def _silent(target: Target | None) -> str:
+    if target is None:
+        return "the webhooks do not answer yet"
+    return f"the webhooks at port {target.port} do not answer within {_ANSWER_SECONDS:g} s"
+
+
 async def _dial(target: Target) -> str:
-    """Shake hands with the webhooks as an API server does; return why that fails."""
+    """Shake hands with the webhooks as an API server does; return why that fails.
+
+    Raises:
+        TimeoutError: its caller has no more time.
+    """
     try:
-        async with asyncio.timeout(_DIAL_SECONDS):
-            host = target.host or _LOOPBACK
-            _, writer = await asyncio.open_connection(host, target.port, ssl=_any_certificate())
+        host = target.host or _LOOPBACK
+        _, writer = await asyncio.open_connection(host, target.port, ssl=_any_certificate())
     except TimeoutError:
-        return f"the webhooks at port {target.port} do not answer within {_DIAL_SECONDS:g} s"
+        raise
     except OSError as error:
         return f"the webhooks at port {target.port} do not answer: {error}"
     writer.transport.abort()

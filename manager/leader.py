@@ -15,6 +15,7 @@ import structlog
 
 from controller import events
 from controller.controller import Controller
+from controller.election import Election, text
 from controller.migration import Migration
 from kube import liveness, pod, version
 from kube.caches import Copies, Scope
@@ -22,7 +23,6 @@ from kube.client import Client
 from kube.connect import connect, own_namespace
 from kube.errors import KubeError, NotLeaderError
 from kube.lease import LEASES, Lease
-from kube.objects import Meta
 from kube.tasks import first_error, together
 from webhook.live import Live
 from webhook.server import Server
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from contextlib import AsyncExitStack
 
     from kube.connect import Connection
+    from kube.objects import Meta
     from webhook.inuse import Later
     from webhook.tls import Certificates
 
@@ -92,10 +93,12 @@ async def run(
 async def _serve(
     flags: Flags, copies: Copies, connection: Connection, for_lease: Connection
 ) -> None:
-    """Work whenever it is this process's turn."""
+    """Work whenever it is this process's turn, and be ready for that at all times."""
     while flags.leader_elect:
         await _lead(flags, copies, connection, for_lease)
-    await _work(Client(connection), copies)
+    api, election = Client(connection), Election()
+    election.win()
+    await together(_control(api, copies, election), Migration(api).keep())
 
 
 def _diagnostics(flags: Flags, api: Client, certificates: Certificates | None) -> Server | None:
@@ -114,28 +117,36 @@ def _diagnostics(flags: Flags, api: Client, certificates: Certificates | None) -
 async def _lead(
     flags: Flags, copies: Copies, connection: Connection, for_lease: Connection
 ) -> None:
-    """Wait for the lease, and run the controller for as long as it is held."""
-    lease, led = _lease(flags, for_lease), Meta()
+    """Wait for the lease, and work for as long as it is held.
+
+    Flow:
+        The controller keeps its books up to date while it waits.  After a leadership it is gone,
+        with all that it had pending, and the next call begins with new books.
+    """
+    lease, election = _lease(flags, for_lease), Election()
+    fenced = Client(connection, lease.write_seconds)
     with lease.heartbeat.running():
         try:
-            await lease.acquire()
-            led = lease.metadata
-            await _while_leading(lease, connection, copies, for_lease)
+            await together(
+                _control(fenced, copies, election),
+                _hold(lease, election, fenced, Client(for_lease)),
+            )
         except* NotLeaderError as error:
             log.warning("leadership lost", error=str(first_error(error)))
         finally:
-            await lease.release()
-            if led.uid:
+            led = lease.metadata
+            await lease.release(text(copies.newest))
+            if election.is_won:
                 await _tell(Client(for_lease), led, lease, "stopped leading")
 
 
-async def _while_leading(
-    lease: Lease, connection: Connection, copies: Copies, for_lease: Connection
-) -> None:
-    fenced = Client(connection, lease.write_seconds)
-    told = _tell(Client(for_lease), lease.metadata, lease, "became leader")
+async def _hold(lease: Lease, election: Election, fenced: Client, for_lease: Client) -> None:
+    """Wait for the lease, say so, and keep it; meanwhile migrate what is stored in old versions."""
+    await lease.acquire()
+    election.win(lease.left)
+    told = _tell(for_lease, lease.metadata, lease, "became leader")
     with liveness.LIVENESS.checking(lambda: _led_too_long(lease)):
-        await together(lease.renew(), _work(fenced, copies), told)
+        await together(lease.renew(), Migration(fenced).keep(), told)
 
 
 def _led_too_long(lease: Lease) -> str:
@@ -154,19 +165,16 @@ async def _tell(api: Client, about: Meta, lease: Lease, what: str) -> None:
             await events.write(api, LEASES, about, news)
 
 
-async def _work(api: Client, copies: Copies) -> None:
-    """Do everything of which there may be only one in the cluster."""
-    await together(_control(api, copies), Migration(api).keep())
-
-
 def _lease(flags: Flags, connection: Connection) -> Lease:
     identity = f"{pod.name()}_{uuid.uuid4()}"
     api = Client(connection)
     return Lease(api, own_namespace(DEFAULT_NAMESPACE), pod.LEASE, identity, flags.lease_seconds)
 
 
-async def _control(api: Client, copies: Copies) -> NoReturn:
+async def _control(api: Client, copies: Copies, election: Election) -> NoReturn:
     """Run controllers one after the other: a new one where the copies are made anew.
+
+    Each is ready when this process is elected.
 
     Raises:
         NotLeaderError: it stopped because the lease is lost.
@@ -174,7 +182,7 @@ async def _control(api: Client, copies: Copies) -> NoReturn:
     while True:
         caches = await copies.loaded()
         try:
-            await together(Controller(api, caches).run(), copies.until_replaced(caches))
+            await together(Controller(api, caches).run(election), copies.until_replaced(caches))
         except* NotLeaderError:
             raise
         except* KubeError as error:

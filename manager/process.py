@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import faulthandler
 import importlib
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, NoReturn
@@ -12,10 +13,11 @@ import structlog
 import uvloop
 
 from conversion.errors import MissingPairError
+from kube import imports
 from kube.errors import ConfigError
 from kube.tasks import first_error
 from webhook import tls, worker
-from webhook.app import create_app
+from webhook.deferred import DeferredApp
 from webhook.errors import CertificateError
 from webhook.inuse import Later
 from webhook.server import Server, stop_signal
@@ -34,6 +36,7 @@ def run(flags: Flags, unknown: list[str]) -> int:
     """Run until SIGTERM or SIGINT; returns the exit status."""
     if unknown:
         log.warning("unknown flags are ignored", flags=unknown)
+    faulthandler.enable()  # a crash of a library written in C leaves a trace in the log
     worker.share_interpreter()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(_main(flags))
@@ -47,8 +50,7 @@ async def _main(flags: Flags) -> int:
     tasks = [asyncio.create_task(job) for job in jobs]
     waiting = asyncio.create_task(stop.wait())
     done, _ = await asyncio.wait([*tasks, waiting], return_when=asyncio.FIRST_COMPLETED)
-    health.stopping = True
-    health.ready = False  # before anything is taken down: traffic goes elsewhere meanwhile
+    health.set_stopping()  # before anything is taken down: traffic goes elsewhere meanwhile
     for task in (*tasks, waiting):
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
@@ -70,7 +72,7 @@ def _failed(error: BaseException | None) -> int:
 
 async def _sign(flags: Flags) -> NoReturn:
     """Make the certificate that `_work` waits for."""
-    certificates = await asyncio.to_thread(importlib.import_module, "manager.certificates")
+    certificates = await imports.run(importlib.import_module, "manager.certificates")
     await certificates.keep(flags)
     raise AssertionError("signing never ends")  # pragma: no cover - it ends by an error
 
@@ -78,21 +80,27 @@ async def _sign(flags: Flags) -> NoReturn:
 async def _work(flags: Flags, health: Health) -> NoReturn:
     """Serve webhooks, then lead; everything is taken down again, in reverse, when cancelled.
 
+    Flow:
+        Small conversion reviews are answered first.  What the other reviews need is imported after
+        that, and the controller last.
+
     Flow of the end:
         The lease; the webhooks, which answer for the delay and finish what is under way; then what
         they needed for that (`last`), and the probes.
     """
     in_use = Later()
+    app = DeferredApp(in_use)
     async with AsyncExitStack() as last:
         if probes := await _serve_probes(health, flags.health):
             last.push_async_callback(probes.stop)
         certificates = await _certificates(flags) if flags.webhook.port else None
-        webhooks = await _serve_webhooks(flags, in_use, certificates)
+        webhooks = await _serve_webhooks(flags, app, certificates)
         try:
-            health.webhooks = Target(flags.webhook.host, webhooks.port) if webhooks else None
-            health.ready = True
+            health.set_ready(Target(flags.webhook.host, webhooks.port) if webhooks else None)
             log.info("webhooks answer", port=flags.webhook.port)
-            leader = await asyncio.to_thread(importlib.import_module, "manager.leader")
+            if webhooks:
+                await app.load()
+            leader = await imports.run(importlib.import_module, "manager.leader")
             await leader.run(flags, in_use, certificates, last)
         except asyncio.CancelledError:
             if webhooks:
@@ -115,11 +123,10 @@ async def _serve_probes(app: Health, address: Address) -> Server | None:
 
 
 async def _serve_webhooks(
-    flags: Flags, in_use: Later, certificates: tls.Certificates | None
+    flags: Flags, app: DeferredApp, certificates: tls.Certificates | None
 ) -> Server | None:
     if certificates is None:
         return None
-    app = create_app(in_use)
     server = Server(app, flags.webhook.host, flags.webhook.port, certificates.context)
     await server.start()
     return server

@@ -15,12 +15,12 @@ from conversion import values
 from kube import pools
 from kube.objects import PoolKey
 
-from . import objects, shape, statuses
+from . import objects, statuses
 from .admission import Assessment, Verdict, assess, complete, judge
 from .inuse import InUse, InUseError, NotAllowedError
 from .pool import Pool
 from .review import PoolReview
-from .worker import SMALL_BYTES, BusyError, Worker, size_of
+from .worker import BusyError, Worker, size_of
 
 API_VERSION = "admission.k8s.io/v1"
 KIND = "AdmissionReview"
@@ -77,8 +77,7 @@ async def validate(body: bytes, kind: str, in_use: InUse, worker: Worker) -> byt
     request, late = _decode(body), _BUSY
     try:
         async with asyncio.timeout(ADMISSION_SECONDS):
-            size = size_of(body) if shape.loaded() else SMALL_BYTES + 1  # loading takes long
-            assessed = await worker.call(size, _assessed, request, kind)
+            assessed = await worker.call(size_of(body), _assessed, request, kind)
             late = _SILENT
             verdict = await judge(assessed, in_use)
     except NotAllowedError as error:

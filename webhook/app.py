@@ -10,44 +10,36 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from api import resources
-from conversion import registry
 from kube import pools
 
-from . import admission_review, conversion_review
-from .direct import Application, Direct
+from . import admission_review, conversion_review, shape
 from .errors import RequestError
 from .inuse import InUse
 from .limits import Bodies
 from .protocol import WRITE_BYTES
 from .worker import Worker
 
-CONVERT_PATH = "/convert"
-
 _Answer = Callable[[bytes], Awaitable[bytes]]
 
 
-def create_app(in_use: InUse | None = None, bodies: Bodies | None = None) -> Application:
-    """Build the application.
+def create_app(in_use: InUse | None, bodies: Bodies) -> FastAPI:
+    """Build the application, and load what its reviews need.
 
     Args:
         in_use: Whom admission asks; None leaves out admission, for conversion without a cluster.
         bodies: The limits of requests.
 
     Guarantees:
-        Every answer is a review or a 4xx with a line of text.  Nothing is imported or connected
-        here that conversion does not need.
-
-    Raises:
-        MissingPairError: a version is served that cannot be converted.
+        Every answer is a review or a 4xx with a line of text.
     """
-    registry.check((pool.kind, version) for pool in resources.POOLS for version in pool.versions)
-    bodies, worker = bodies or Bodies(), Worker()
+    worker = Worker()
     # The paths are Kubernetes' contract: not an API of its own, and no others are close enough.
-    app = Application(openapi_url=None, redirect_slashes=False)
-    app.direct = Direct(CONVERT_PATH, conversion_review.convert, bodies)
-    _post(app, CONVERT_PATH, _Endpoint(conversion_review.Converter(worker).convert, bodies))
+    app = FastAPI(openapi_url=None, redirect_slashes=False)
+    convert = conversion_review.Converter(worker).convert
+    _post(app, conversion_review.PATH, _Endpoint(convert, bodies))
     if in_use is None:
         return app
+    shape.load()
     for resource in resources.POOLS:
         validate, mutate = _admission(resource.kind, in_use, worker)
         _post(app, resource.validating_path(pools.HUB), _Endpoint(validate, bodies))

@@ -20,6 +20,7 @@ from api import resources
 from conversion import pools as conversions
 from conversion import registry, values
 from kube import pools
+from kube.objects import prepared
 
 from .pool import Pool, adding
 
@@ -29,6 +30,7 @@ _NOBODY = "before-first-apply"
 """The made-up manager: it never gives anything up, so nothing that it owns would ever go."""
 
 
+@prepared
 class _Entry(msgspec.Struct, rename="camel"):
     """What one manager owns, in the version in which it wrote."""
 

@@ -8,12 +8,14 @@ custom-resource-definition-versioning/#webhook-request-and-response
 import msgspec
 
 from conversion import errors, registry, values
+from kube.objects import prepared
 
 from . import objects
 from .worker import Worker, size_of
 
 API_VERSION = "apiextensions.k8s.io/v1"
 KIND = "ConversionReview"
+PATH = "/convert"
 
 
 class _Request(msgspec.Struct):
@@ -38,6 +40,7 @@ class _Response(msgspec.Struct):
     result: _Result
 
 
+@prepared
 class _Answer(msgspec.Struct, tag_field="kind", tag=KIND):
     response: _Response
     api_version: str = msgspec.field(name="apiVersion", default=API_VERSION)

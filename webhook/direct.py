@@ -8,8 +8,6 @@ conversion reviews included, so each refusal has one author.
 
 from collections.abc import Callable, Sequence
 
-from fastapi import FastAPI
-
 from .limits import Bodies
 from .worker import SMALL_BYTES, size_of
 
@@ -63,9 +61,3 @@ class Direct:
         if len(review) > ANSWER_BYTES or not self._bodies.fits(len(body) + len(review)):
             return None
         return review
-
-
-class Application(FastAPI):
-    """A FastAPI application, some of whose requests can be answered directly."""
-
-    direct: Direct | None = None

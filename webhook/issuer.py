@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
-from kube.objects import Struct
+from kube.objects import Struct, prepared
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -30,6 +30,7 @@ _PEM = serialization.Encoding.PEM
 _SKEW = dt.timedelta(minutes=5)  # valid a little earlier, for clocks that disagree
 
 
+@prepared
 class Issued(Struct, frozen=True, rename=None, omit_defaults=False):
     """The data of the Secret, all PEM; `authorities` begins with the one of `certificate`."""
 

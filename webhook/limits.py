@@ -1,14 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a request may cost: bytes, time, and memory for all requests together."""
 
+from __future__ import annotations
+
 import asyncio
-from collections.abc import AsyncGenerator, Generator
 from contextlib import asynccontextmanager, contextmanager
 from http import HTTPStatus
-
-from fastapi import Request
+from typing import TYPE_CHECKING
 
 from .errors import RequestError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Generator
+
+    from fastapi import Request
 
 BODY_BYTES = 8 * 1024 * 1024
 """Of one request.  An update's review holds two objects, each up to the 3 MiB of a request to the

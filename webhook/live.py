@@ -18,12 +18,11 @@ import structlog
 
 from api.resources import GROUP
 from ipam import offer
-from kube import caches, capi, client, errors, objects, pools, resources
+from kube import caches, capi, client, errors, objects, resources
 from kube.tasks import in_pieces
 
 from .address_index import AddressIndex
 from .inuse import NAMED, Found, Holder, InUseError, NotAllowedError, has
-from .worker import Worker
 
 log = structlog.get_logger(__name__)
 
@@ -37,7 +36,6 @@ _LISTABLE = 30_000  # objects, of which a page of 500 takes some 40 ms
 
 _OFFERS_SECONDS = 1.5  # of the 2 s that admission has for warnings, which compares them as well
 _LISTS = 4  # at once: a review of each of 200 pools must not crowd out the controller
-_ENTRY_BYTES = 20  # of an address or a range in a list, roughly
 
 
 class _Spec(objects.Struct, frozen=True):
@@ -72,10 +70,7 @@ class Live:
         self._api = api
         self._present: _Present | None = None
         self._resource: resources.GroupVersionResource | None = None
-        self._offers: dict[objects.PoolKey, tuple[pools.PoolSpec | None, offer.Offer]] = {}
         self._turns = asyncio.Semaphore(_LISTS)
-        self._one = asyncio.Lock()  # works out offers; the others find them done
-        self._worker = Worker()
 
     @asynccontextmanager
     async def using(self, copies: caches.Caches) -> AsyncGenerator[None]:
@@ -130,27 +125,17 @@ class Live:
         """
         offered: dict[objects.PoolKey, offer.Offer] = {}
         with suppress(TimeoutError):
-            async with asyncio.timeout(_OFFERS_SECONDS), self._one:
+            async with asyncio.timeout(_OFFERS_SECONDS):
                 await self._gather(offered)
         return offered
 
     async def _gather(self, offered: dict[objects.PoolKey, offer.Offer]) -> None:
         """Fill in what every pool offers."""
-        if self._present is None:
+        if (present := self._present) is None:
             return
-        found = [pool for cache in self._present.copies.pools.values() for pool in cache]
-        present = {pool.key for pool in found}
-        self._offers = {key: known for key, known in self._offers.items() if key in present}
+        found = [pool for cache in present.copies.pools.values() for pool in cache]
         async for pool in in_pieces(found):
-            offered[pool.key] = await self._offer_of(pool)
-
-    async def _offer_of(self, pool: pools.Pool) -> offer.Offer:
-        """Return what is known already, or work it out: 4,096 entries twice take some 40 ms."""
-        spec, known = self._offers.get(pool.key, (None, None))
-        if known is None or spec != pool.spec:
-            known = await self._worker.call(_size(pool.spec), pools.offer_of, pool)
-            self._offers[pool.key] = (pool.spec, known)
-        return known
+            offered[pool.key] = await present.copies.offers.get(pool)
 
     async def _list_or_discover(self, pool: objects.PoolKey, among: offer.Offer | None) -> Found:
         try:
@@ -195,11 +180,3 @@ def _not_allowed(pool: objects.PoolKey) -> str:
         f"can tell whether addresses of {pool} are in use; allow it, or let the provider's webhook "
         "configurations leave out these pools"
     )
-
-
-def _size(spec: pools.PoolSpec | None) -> int:
-    """Return about how many bytes the lists of a spec have."""
-    if spec is None:
-        return 0
-    lists = (spec.addresses, spec.excluded_addresses, spec.prefixes, spec.excluded_prefixes)
-    return sum(map(len, lists)) * _ENTRY_BYTES

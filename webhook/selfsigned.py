@@ -19,7 +19,7 @@ from api import resources
 from conversion import values
 from kube.client import decode
 from kube.errors import KubeError, NotFoundError
-from kube.objects import Meta, Struct
+from kube.objects import Meta, Struct, prepared
 from kube.resources import CUSTOM_RESOURCE_DEFINITIONS, GroupVersionResource
 
 from . import issuer
@@ -53,6 +53,7 @@ _SECRETS = GroupVersionResource("", "v1", "Secret", "secrets")
 _NOTHING = issuer.Issued()
 
 
+@prepared
 class _Secret(Struct, frozen=True):
     metadata: Meta = Meta()
     data: issuer.Issued = _NOTHING

@@ -1,22 +1,30 @@
 # SPDX-License-Identifier: Apache-2.0
 """The port: uvicorn on the caller's event loop, without signal handlers of its own."""
 
+from __future__ import annotations
+
 import asyncio
 import contextlib
 import resource
 import signal
 import socket
-import ssl
-from collections.abc import Generator
+from typing import TYPE_CHECKING
 
 import uvicorn
-from starlette.types import ASGIApp
 from typing_extensions import override
 
 from .acceptor import Acceptor
 from .connections import Connections
-from .direct import Application, Direct
+from .deferred import DeferredApp
 from .protocol import CLOSE, BoundedProtocol
+
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import Generator
+
+    from starlette.types import ASGIApp
+
+    from .direct import Direct
 
 _KEEP_ALIVE_SECONDS = 120
 """How long an idle connection stays open: longer than the 90 s after which the API server closes
@@ -53,7 +61,7 @@ class Server:
             timeout_keep_alive=_KEEP_ALIVE_SECONDS,
             ws="none",
         )
-        direct = app.direct if isinstance(app, Application) else None
+        direct = app.direct if isinstance(app, DeferredApp) else None
         self._server = _Uvicorn(self._config, direct)
         self._address = host, port
         self._task: asyncio.Task[None] | None = None

@@ -31,14 +31,9 @@ _WORDS = {
 @functools.cache
 def load() -> Mapping[str, type[pydantic.BaseModel]]:
     """Return the model of each kind's hub version; the first call takes 0.2 s or more."""
-    from api import kinds  # noqa: PLC0415 - conversion must not wait for it
+    from api import kinds  # noqa: PLC0415 - the command line has rarely a use for it
 
     return {model.resource.kind: model for model in kinds.KINDS if model.version.name == pools.HUB}
-
-
-def loaded() -> bool:
-    """Tell whether the models are there already."""
-    return bool(load.cache_info().currsize)
 
 
 def problems_of(kind: str, spec: object, stored: values.JsonObject) -> Iterator[offer.Problem]:

@@ -27,7 +27,7 @@ SECONDS = 60  # in a minute
 @click.option(
     "--capi",
     "series",
-    type=click.Choice([capi.NEWEST, capi.OLDEST]),
+    type=click.Choice(list(capi.SERIES)),
     default=capi.NEWEST,
     show_default=True,
     help="Whose contract.",

@@ -4,12 +4,9 @@
 from pathlib import Path
 from typing import Self
 
-from .. import binaries
+from .. import controllers
 from ..client import Client
 from ..control_plane import ADMIN_GROUP, ControlPlane
-from ..pki import LOOPBACK
-from ..ports import free_port
-from ..processes import Process
 from . import network
 from .images import Images
 from .kubelet import Kubelet
@@ -25,23 +22,26 @@ CONTROLLERS = (  # what clusterctl and the pods' Services need; the rest would o
     "serviceaccount-controller",
     "serviceaccount-token-controller",
 )
-KCM = "system:kube-controller-manager"  # the API server's own roles are bound to this name
 
 
 class Cluster:
     """A cluster by its number in the lab; starts and ends with its `with` block."""
 
-    def __init__(self, folder: Path, number: int, pods: network.PodNetwork, images: Images) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        number: int,
+        pods: network.PodNetwork,
+        images: Images,
+        *,
+        owners_checked: bool,
+    ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
         address = network.control_plane_address(number)
-        self.control_plane = ControlPlane(folder, address=address)
+        self.control_plane = ControlPlane(folder, address=address, owners_checked=owners_checked)
         self.kubelet = Kubelet(self.control_plane, folder / "pods", pods, images)
-        self._controllers = Process(
-            "kube-controller-manager",
-            [binaries.find(binaries.KUBE_CONTROLLER_MANAGER), *self._flags()],
-            folder / "kube-controller-manager.log",
-        )
+        self._controllers = controllers.process(self.control_plane, CONTROLLERS)
 
     def __enter__(self) -> Self:
         try:
@@ -71,17 +71,3 @@ class Cluster:
     def kubeconfig(self) -> Path:
         """The kubeconfig of somebody who may do everything."""
         return self.control_plane.kubeconfig("lab-admin", [ADMIN_GROUP])
-
-    def _flags(self) -> list[str]:
-        key = self.folder / "service-account.key"
-        flags = {
-            "kubeconfig": self.control_plane.kubeconfig(KCM),
-            "controllers": ",".join(CONTROLLERS),
-            "use-service-account-credentials": "true",
-            "service-account-private-key-file": key,
-            "root-ca-file": self.folder / "ca.crt",
-            "bind-address": LOOPBACK,
-            "secure-port": free_port(),
-            "leader-elect": "false",
-        }
-        return [f"--{name}={value}" for name, value in flags.items()]

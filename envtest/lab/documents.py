@@ -10,6 +10,7 @@ import re
 import stat
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import yaml
@@ -27,23 +28,23 @@ exec {clusterctl} --config {ours} "$@"
 
 
 class Reader:
-    """Somebody at a shell, in a folder of their own, with kubectl and clusterctl on PATH."""
+    """Somebody at a shell, in a folder of their own.
 
-    def __init__(self, folder: Path, kubeconfig: Path, clusterctl: Clusterctl) -> None:
+    On PATH are kubectl, `ipam-in-cluster` and, in a lab, clusterctl.
+    """
+
+    def __init__(self, folder: Path, kubeconfig: Path, clusterctl: Clusterctl | None) -> None:
         self.folder = folder
-        programs, self._home = folder / "bin", folder / "home"
-        for each in (programs, self._home):
+        self._programs, self._home = folder / "bin", folder / "home"
+        for each in (self._programs, self._home):
             each.mkdir(parents=True)
-        (programs / "kubectl").symlink_to(binaries.find(binaries.KUBECTL))
-        ours = folder / "lab.yaml"
-        ours.write_text(yaml.safe_dump(clusterctl.config()))
-        wrapper = programs / "clusterctl"
-        config = self._home / ".config" / "cluster-api" / "clusterctl.yaml"
-        names = {"home": config, "ours": ours, "clusterctl": clusterctl.program}
-        wrapper.write_text(_WRAPPER.format(python=sys.executable, **names))
-        wrapper.chmod(wrapper.stat().st_mode | stat.S_IXUSR)
+        (self._programs / "kubectl").symlink_to(binaries.find(binaries.KUBECTL))
+        ours = Path(sys.executable).with_name("ipam-in-cluster")
+        (self._programs / ours.name).symlink_to(ours)
+        if clusterctl:
+            self._wrap(clusterctl)
         self._environment = {
-            "PATH": f"{programs}:{os.environ['PATH']}",
+            "PATH": f"{self._programs}:{os.environ['PATH']}",
             "PYTHONPATH": str(Path.cwd()),
             "KUBECONFIG": str(kubeconfig),
             "HOME": str(self._home),
@@ -56,13 +57,25 @@ class Reader:
         Raises:
             BuildError: a command failed; it names the block.
         """
-        printed: list[str] = []
+        return list(self.steps(page, section))
+
+    def steps(self, page: Path, section: str = "") -> Iterator[str]:
+        """Do the same, but yield what a block printed before the next one runs."""
         for kind, text in _BLOCK.findall(sections(page)[section]):
             if kind == "bash":
-                printed.append(self._run(text))
+                yield self._run(text)
             elif found := _FILE.match(text):
                 (self.folder / found[1]).write_text(text)
-        return printed
+
+    def _wrap(self, clusterctl: Clusterctl) -> None:
+        """Put a clusterctl on PATH that reads the lab's settings and the reader's."""
+        ours = self.folder / "lab.yaml"
+        ours.write_text(yaml.safe_dump(clusterctl.config()))
+        wrapper = self._programs / "clusterctl"
+        config = self._home / ".config" / "cluster-api" / "clusterctl.yaml"
+        names = {"home": config, "ours": ours, "clusterctl": clusterctl.program}
+        wrapper.write_text(_WRAPPER.format(python=sys.executable, **names))
+        wrapper.chmod(wrapper.stat().st_mode | stat.S_IXUSR)
 
     def _run(self, commands: str) -> str:
         done = subprocess.run(

@@ -40,18 +40,18 @@ class Lab:
         """Publish cert-manager, Cluster API's core, and this provider run from an image."""
         folder = self.folder / "images"
         releases.publish_cert_manager(self.repository, self.images, folder)
-        releases.publish_core(self.repository, self.images, folder, capi.OLDEST)
-        releases.publish_core(self.repository, self.images, folder, capi.NEWEST)
+        for series in reversed(capi.SERIES):  # clusterctl takes the metadata of the last one
+            releases.publish_core(self.repository, self.images, folder, series)
         self.images.put(r"\S+/(cluster-api-ipam-provider|ipam)-in-cluster:v.*", manager)
         self.images.put(f"{predecessor.IMAGE}:v.*", manager)
         releases.publish_predecessors(self.repository)
-        for version in releases.VERSIONS:
+        for version in itertools.chain.from_iterable(releases.OURS.values()):
             releases.publish_ours(self.repository, version, IMAGE)
 
-    def cluster(self, number: int) -> Cluster:
+    def cluster(self, number: int, *, owners_checked: bool) -> Cluster:
         """Return a new cluster, not yet started, in the place of that number in the network."""
         folder = self.folder / f"cluster-{next(self._clusters)}"
-        return Cluster(folder, number, self.network, self.images)
+        return Cluster(folder, number, self.network, self.images, owners_checked=owners_checked)
 
     def clusterctl(self, series: str = capi.NEWEST) -> Clusterctl:
         """Return clusterctl of a series."""
@@ -67,7 +67,7 @@ class Lab:
 
     def note(self, what: str, value: float, unit: str = "s") -> None:
         """Add a line to the table at the end."""
-        self.figures.append((what, f"{value:6.1f} {unit}"))
+        self.figures.append((what, f"{value:7.2f} {unit}"))
 
 
 def scratch() -> Path:

@@ -2,7 +2,8 @@
 """A management cluster: a cluster of the lab, and clusterctl that looks after it."""
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Self
@@ -17,6 +18,8 @@ from ..waiting import until
 from . import releases
 from .clusterctl import Done
 from .lab import Lab
+from .timeline import BEGAN, CLUSTERCTL, READABLE, STARTED, Timeline
+from .watching import Outage
 
 DEPLOYMENT = "capi-ipam-in-cluster-controller-manager"
 INFRASTRUCTURE = Path(__file__).with_name("infrastructure.yaml")
@@ -24,12 +27,22 @@ INFRASTRUCTURE_VERSION = "infrastructure.cluster.x-k8s.io/v1beta1"
 
 
 class Management(Ipam):
-    """The lab's cluster of that number, managed by clusterctl of a series."""
+    """The lab's cluster of that number, managed by clusterctl of a series.
 
-    def __init__(self, lab: Lab, number: int, series: str = capi.NEWEST) -> None:
+    Where owners are checked, its first claim waits until the API server knows the new kinds: 30 s.
+    """
+
+    def __init__(
+        self,
+        lab: Lab,
+        number: int,
+        series: str = capi.NEWEST,
+        *,
+        owners_checked: bool = False,
+    ) -> None:
         super().__init__(series)
         self.lab = lab
-        self.cluster = lab.cluster(number)
+        self.cluster = lab.cluster(number, owners_checked=owners_checked)
         self.series = series
 
     def __enter__(self) -> Self:
@@ -60,9 +73,14 @@ class Management(Ipam):
         command = (*command, f"--kubeconfig={self.kubeconfig}")
         self.lab.clusterctl(self.series).interrupted(*command, when=when)
 
-    def init(self, version: str) -> Done:
+    @property
+    def releases(self) -> tuple[str, str]:
+        """A release of this provider for the contract here, and the next one."""
+        return releases.OURS[self.ipam_version]
+
+    def init(self, version: str = "") -> Done:
         """Install Cluster API's core and this provider; return when both are available."""
-        done = self.init_core(f"--ipam=in-cluster:{version}")
+        done = self.init_core(f"--ipam=in-cluster:{version or self.releases[0]}")
         self.await_webhooks()
         return done
 
@@ -103,7 +121,10 @@ class Management(Ipam):
 
     @property
     def _deployments(self) -> Resource:
-        return self.admin.resource("apps/v1", "deployments", NAMESPACE)
+        return self._deployments_in(NAMESPACE)
+
+    def _deployments_in(self, namespace: str) -> Resource:
+        return self.admin.resource("apps/v1", "deployments", namespace)
 
     def installed(self) -> bool:
         """Tell whether the provider's Deployment is there."""
@@ -117,9 +138,28 @@ class Management(Ipam):
 
     def running_version(self) -> str:
         """Return the version in the image of the provider's Deployment."""
-        deployment = self._deployments.get(DEPLOYMENT)
-        image: str = deployment["spec"]["template"]["spec"]["containers"][0]["image"]
-        return image.rpartition(":")[2]
+        return _image_tag(self._deployments.get(DEPLOYMENT))
+
+    def core_version(self) -> str:
+        """Return the version in the image of the Deployment of Cluster API's core."""
+        return _image_tag(self._deployments_in("capi-system").get("capi-controller-manager"))
+
+    @contextmanager
+    def outage(self, ask: Callable[[], object]) -> Generator[None]:
+        """Measure for how long something can't be asked while a block upgrades the provider."""
+        with Timeline(self.admin, NAMESPACE) as timeline, Outage(ask) as outage:
+            yield
+        container = self.cluster.kubelet.pod(timeline.pod).container
+        assert container is not None
+        timeline.note(STARTED, container.process_started())
+        timeline.note(BEGAN, outage.began)
+        timeline.note(READABLE, outage.ended)
+        self.lab.note("  v1alpha1 could not be read", outage.seconds)
+        parts = dict(timeline.parts())
+        for part, seconds in parts.items():
+            self.lab.note(f"    {part}", seconds)
+        later = (seconds for part, seconds in parts.items() if not part.startswith(CLUSTERCTL))
+        self.lab.note("    all parts after clusterctl's", sum(later))
 
     def snapshot(self, namespace: str) -> dict[str, Json]:
         """Return what must not change of pools, claims and addresses, by kind and name."""
@@ -182,6 +222,11 @@ def _lasting(found: Json) -> Json:
     return {"spec": found["spec"], **{name: meta.get(name) for name in kept}}
 
 
+def _image_tag(deployment: Json) -> str:
+    image: str = deployment["spec"]["template"]["spec"]["containers"][0]["image"]
+    return image.rpartition(":")[2]
+
+
 def _admitted(path: str, admin: Client, body: Json) -> bool:
     """Tell whether a write passes the webhooks, without writing."""
     try:
@@ -205,7 +250,7 @@ def _initialize(cluster: Json) -> None:
         "type": "ControlPlaneInitialized",
         "status": "True",
         "reason": "Initialized",
-        "message": "",
+        "message": "The lab says so",  # Cluster API 1.10 wants some text
         "lastTransitionTime": "2026-01-01T00:00:00Z",
     }
     old: list[Json] = cluster["status"].get("conditions", [])

@@ -231,6 +231,7 @@ class _Probe:
         probe = container.get("readinessProbe", {})
         get = probe.get("httpGet")
         self._url = _url(get, container, address) if get else ""
+        self._timeout = float(probe.get("timeoutSeconds", 1))
         self._period = float(probe.get("periodSeconds", 10))
         self._failures_allowed = int(probe.get("failureThreshold", 3))
         self._failures = self._failures_allowed  # not ready before it passed once
@@ -251,7 +252,7 @@ class _Probe:
             return True
         try:
             with urllib3.PoolManager(cert_reqs="CERT_NONE", assert_hostname=False) as pool:
-                response = pool.request("GET", self._url, retries=False, timeout=1)
+                response = pool.request("GET", self._url, retries=False, timeout=self._timeout)
         except urllib3.exceptions.HTTPError:
             return False
         return response.status < HTTPStatus.BAD_REQUEST

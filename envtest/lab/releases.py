@@ -15,8 +15,8 @@ from .images import Images
 
 PROJECT = Path(__file__).parent.parent.parent
 CERT_MANAGER_IMAGE = "localhost/cert-manager-lab:lab"
-VERSIONS = ("v2.0.0", "v2.1.0", "v2.1.1")
-"""Releases of this provider: for Cluster API's older contract, for the newer, and the next one."""
+OURS = {"v1beta1": ("v2.0.0", "v2.0.1"), "v1beta2": ("v2.1.0", "v2.1.1")}
+"""A release of this provider and the next one, by the contract of Cluster API."""
 
 
 def publish_cert_manager(repository: Repository, known: Images, folder: Path) -> None:
@@ -31,14 +31,14 @@ def publish_cert_manager(repository: Repository, known: Images, folder: Path) ->
 
 
 def core_version(series: str) -> str:
-    """Return the release of Cluster API that stands for a series such as v1.13."""
+    """Return the release of Cluster API that stands for a series such as v1.14."""
     return binaries.CAPI_MANAGER[series].version
 
 
 def publish_core(repository: Repository, known: Images, folder: Path, series: str) -> None:
     """Publish Cluster API's core of a series."""
     tool, source = binaries.CAPI_MANAGER[series], capi.source(series)
-    components = install.kustomized(source / "config" / "default")
+    components = install.kustomized(capi.config(series) / "default")
     image = next(
         document["spec"]["template"]["spec"]["containers"][0]["image"]
         for document in yaml.safe_load_all(components)

@@ -10,7 +10,7 @@ from typing import Self
 from ..client import Json, Resource
 from ..errors import RefusedError
 
-LOOK_SECONDS = 0.05  # between two looks, and so the error of what is measured
+LOOK_SECONDS = 0.02  # between two looks, and so the error of what is measured
 
 
 class Outage:
@@ -22,6 +22,10 @@ class Outage:
         self._thread = threading.Thread(target=self._run)
         self.seconds = 0.0
         """For how long there was no answer, all in all."""
+        self.began: float | None = None
+        """When there was an answer for the last time before, by the monotonic clock."""
+        self.ended = 0.0
+        """When there was an answer again, by the monotonic clock."""
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -37,8 +41,12 @@ class Outage:
         while not self._over.wait(LOOK_SECONDS):
             failed = self._fails()
             now = time.monotonic()
+            if failed and self.began is None:
+                self.began = last
             if failed or down:
                 self.seconds += now - last
+            if down and not failed:
+                self.ended = now
             last, down = now, failed
 
     def _fails(self) -> bool:

@@ -28,8 +28,9 @@ def test_claims_keep_their_addresses_while_a_newer_version_appears_and_the_older
     before = team.address("old")
     assert owner_version(before) == "ipam.cluster.x-k8s.io/v1beta1"
 
-    team = appears(cluster, capi.NEWEST)
+    team = appears(cluster, capi.PREVIOUS)
     is_used_though_the_older_one_is_still_served(team)
+    team = appears(cluster, capi.NEWEST)
     stop_serving(cluster.admin, "v1beta1")
     claims_are_served_in_it_alone(team)
     belongs_in_it_to_whom_it_belonged(team, before)
@@ -78,7 +79,7 @@ def owner_version(address: client.Json) -> str:
 
 
 def stop_serving(admin: client.Client, version: str) -> None:
-    """Take a version of Cluster API's IPAM types out of service, as a later release does."""
+    """Take a version of Cluster API's IPAM types out of service, as 1.16 is to do."""
     for plural in ("ipaddressclaims", "ipaddresses"):
         crds = admin.resource("apiextensions.k8s.io/v1", CRDS)
 

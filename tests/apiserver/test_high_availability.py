@@ -2,6 +2,7 @@
 """Two managers side by side: one leads, and whatever becomes of it, the other takes over."""
 
 import itertools
+import json
 import signal
 import socket
 import time
@@ -13,6 +14,7 @@ import pytest
 
 from envtest import errors, leases, plugin, provider, proxy, replicas, tenants, waiting
 from envtest.chaos import checker, history
+from kube.lease import LEFT_ANNOTATION
 
 LEASE_SECONDS = 3  # the managers' own, see envtest.manager
 CLAIMS = 80
@@ -251,10 +253,14 @@ def test_who_is_asked_to_stop_hands_over_before_its_lease_ends(
 
     assert former.manager.wait() == 0
     with leases.watch(since, seconds=1) as events:
-        holders = [event["object"]["spec"].get("holderIdentity") for event in events]
-    handed_over = [holder for holder in holders if holder != identity]
-    assert handed_over[0] is None  # released, not run out
-    assert set(handed_over[1:]) == {own.holder()}
+        written = [event["object"] for event in events]
+    released, *taken = [each for each in written if each["spec"].get("holderIdentity") != identity]
+    assert "holderIdentity" not in released["spec"]  # released, not run out
+    assert {each["spec"]["holderIdentity"] for each in taken} == {own.holder()}
+    left = json.loads(json.loads(released["metadata"]["annotations"][LEFT_ANNOTATION])["note"])
+    pool = tenant.pools().get("blue")["metadata"]["resourceVersion"]
+    assert 0 < left["inclusterippools"] <= int(pool)
+    assert [each["metadata"].get("annotations", {}) for each in taken] == [{}] * len(taken)
     assert pair.violations("last") == []
 
 

@@ -11,7 +11,7 @@ from typing import TypeVar
 
 import pytest
 
-from controller import migration
+from controller import migration, rewriting
 from envtest import client, contract, errors, install, manifests, plugin, provider, waiting
 from envtest.client import Json
 from kube import client as kube
@@ -20,6 +20,7 @@ from kube import pools as kinds
 
 CRD = "inclusterippools.ipam.cluster.x-k8s.io"
 SPEC: Json = {"addresses": ["10.0.0.1"], "prefix": 24}
+MIGRATION_SECONDS = 90.0  # 30 for a controller of Kubernetes, which is not here, and 10 to settle
 T = TypeVar("T")
 NAMES = [f"pool-{number:02}" for number in range(20)]
 
@@ -59,7 +60,12 @@ def test_pools_stored_in_the_old_version_are_rewritten_and_the_version_forgotten
     cluster.manager.stop()
     cluster.manager.run()
 
-    waiting.until("the old one is forgotten", lambda: stored(cluster), lambda v: v == ["v1alpha2"])
+    waiting.until(
+        "the old one is forgotten",
+        lambda: stored(cluster),
+        lambda found: found == ["v1alpha2"],
+        seconds=MIGRATION_SECONDS,
+    )
     after = by_name(pools)
     for name in NAMES:
         assert after[name]["spec"] == before[name]["spec"]
@@ -173,7 +179,7 @@ def remember_both(cluster: provider.Provider) -> None:
 
 def migrate(
     cluster: provider.Provider, meanwhile: Callable[[], None] = lambda: None
-) -> migration.Refused | None:
+) -> rewriting.Refused | None:
     """Migrate with the manager's rights, here and without pauses: `meanwhile` is what they see."""
     account = (provider.NAMESPACE, provider.SERVICE_ACCOUNT)
     config = cluster.control_plane.service_account_kubeconfig(*account)
@@ -182,7 +188,7 @@ def migrate(
         if seconds < 1:  # a pause between two objects, all of which are listed by then
             meanwhile()
 
-    async def run() -> migration.Refused | None:
+    async def run() -> rewriting.Refused | None:
         connection = await connect.connect(str(config), "test")
         try:
             api = kube.Client(connection)

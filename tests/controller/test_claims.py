@@ -425,7 +425,7 @@ async def test_a_claim_that_left_the_scope_does_not_hold_up_the_line() -> None:
     claims._state.set_address(claims._state.addresses.get(Key("default", "holder")), None)
     claims._state.set_claim(claims._state.claims.get(Key("default", "holder")), None)
 
-    assert claims._state.book(PoolKey(POOLS.kind, "default", "blue")).call() == [
+    assert claims._state.book(PoolKey(POOLS.kind, "default", "blue")).call(10) == [
         Key("default", "young")
     ]
 

@@ -13,20 +13,22 @@ import pytest
 import running
 from typing_extensions import override
 
+from controller import controller as controllers
 from controller.controller import Controller
-from kube import capi, pools
+from controller.errors import AllocationError
+from ipam import offer
+from kube import capi, pools, tasks
 from kube.caches import Caches, Scope
 from kube.errors import ApiError
 from kube.fake import FakeApi, Json
-from kube.objects import CLUSTER_NAME_LABEL, PAUSED_ANNOTATION, Annotations
+from kube.objects import CLUSTER_NAME_LABEL, PAUSED_ANNOTATION, Annotations, PoolKey
 from kube.resources import GroupVersionResource
-from kube.tasks import PIECE
 
 CONTRACT = capi.V1Beta2("v1beta2")
 POOLS = pools.KINDS["InClusterIPPool"]
+BLUE = PoolKey(POOLS.kind, "default", "blue")
 FIRST = ipaddress.ip_address("10.0.0.1")
 CROWD = 2000  # claims, each with its address
-TURNS = 6  # that others have while those are gone through twice, and one or two without a crowd
 
 
 class Cluster(FakeApi):
@@ -271,7 +273,10 @@ async def test_books_of_pools_that_are_gone_do_not_pile_up() -> None:
     assert not controller.state.claims_of_pool
 
 
-async def test_a_start_with_many_claims_leaves_others_their_turns(cluster: Cluster) -> None:
+async def test_a_start_with_many_claims_leaves_others_their_turns(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tasks, "_PIECE_SECONDS", 0.0)
     cluster.pool("10.0.0.0/16")
     for number in range(CROWD):
         cluster.claim(f"claim-{number}")
@@ -282,8 +287,10 @@ async def test_a_start_with_many_claims_leaves_others_their_turns(cluster: Clust
     controller = Controller(cluster, Caches(cluster, CONTRACT, Scope()))
     await controller.state.caches.load()
 
-    assert await turns_during(controller.state.rebuild()) >= TURNS
-    assert await turns_during(controller._start()) >= TURNS
+    assert await turns_during(controller.state.build()) >= 3 * CROWD
+    assert await turns_during(controller.state.doubt_records()) >= CROWD
+    assert await turns_during(controller._queue_waiting()) >= CROWD
+    assert await turns_during(controller._queue_rest()) >= 2 * CROWD
 
 
 async def turns_during(work: Coroutine[Any, Any, None]) -> int:
@@ -298,8 +305,9 @@ async def turns_during(work: Coroutine[Any, Any, None]) -> int:
 
 @pytest.mark.parametrize("what", ["pauses", "gets another spec"])
 async def test_a_pool_with_many_claims_that_changes_leaves_others_their_turns(
-    cluster: Cluster, what: str
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch, what: str
 ) -> None:
+    monkeypatch.setattr(tasks, "_PIECE_SECONDS", 0.0)
     cluster.pool("10.0.0.0/16")
     for number in range(CROWD):
         at = "2026-01-01T00:00:00Z"
@@ -325,7 +333,31 @@ async def test_a_pool_with_many_claims_that_changes_leaves_others_their_turns(
         queued.append(len(controller._claim_queue))
     waking.cancel()
 
-    assert max(after - before for before, after in itertools.pairwise([0, *queued])) <= PIECE
+    assert max(after - before for before, after in itertools.pairwise([0, *queued])) <= 1
+
+
+async def test_claims_that_all_can_be_served_at_once_are_called_in_pieces() -> None:
+    api = Cluster()
+    api.pool("10.0.0.5")
+    api.claim("holder")
+    for number in range(CROWD):
+        api.claim(f"claim-{number}", 1)
+    controller = Controller(api, Caches(api, CONTRACT, Scope()))
+    await running.fill(controller.state)
+    with controller.state.following(), contextlib.ExitStack() as heard:
+        book = controller.state.book(BLUE)
+        for claim in controller.state.claims:
+            with contextlib.suppress(AllocationError):
+                book.choose(claim.metadata.key, claim.metadata.age_order, None, settle=False)
+        assert len(book.line) == CROWD
+        controller._watch(heard)
+
+        book.set_offer(offer.ip_pool(["10.0.0.0/16"], 16, "", (), allocate_reserved=False), "")
+        controller._look_at(BLUE)
+        assert len(controller._claim_queue) == controllers._AT_ONCE
+        waking = asyncio.create_task(controller._wake_crowds())
+        await until(lambda: len(controller._claim_queue) == CROWD)
+        waking.cancel()
 
 
 UNREADABLE = {

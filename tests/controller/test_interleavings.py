@@ -195,6 +195,41 @@ def test_what_a_deleted_claim_has_sent_for_is_nobody_elses_until_it_cannot_arriv
     assert given(story, B)
 
 
+@pytest.mark.parametrize("followed", [False, True])
+def test_what_a_former_leader_has_sent_for_is_nobody_elses_though_its_record_goes(
+    story: Interleavings, *, followed: bool
+) -> None:
+    sends_a_create_that_is_delayed(story)
+    if followed:
+        story.the_standby_takes_over()
+    else:
+        story.the_controller_is_replaced()
+    story.a_claim_is_paused_or_resumed(A, paused=True)
+    story.a_claim_asks_for_something_else(A, "")
+    story.everything_comes_to_rest()
+
+    story.what_was_on_its_way_arrives()
+
+    assert (given(story, A), given(story, B)) == ("10.0.0.1", "10.0.0.2")
+
+
+def test_a_standby_that_followed_all_the_while_knows_what_a_new_process_would(
+    story: Interleavings,
+) -> None:
+    story.everything_comes_to_rest()
+    for plural in (ADDRESSES.plural, CLAIMS.plural, BLUE.resource.plural):  # as it likes
+        story.the_standby_hears_of_changes(plural, 100)
+    story.a_pool_is_edited(BLUE, "10.0.0.2-10.0.0.4", 0)
+    story.a_claim_is_deleted(A)
+    story.everything_comes_to_rest()
+
+    story.the_standby_takes_over()
+    assert story.process.state.waiting == set()
+    story.everything_comes_to_rest()
+
+    assert given(story, B) == "10.0.0.2"
+
+
 def test_a_wish_that_changes_while_a_create_is_on_its_way_counts(story: Interleavings) -> None:
     sends_a_create_that_is_delayed(story)
     story.a_claim_is_deleted(B)

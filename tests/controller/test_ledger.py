@@ -3,10 +3,12 @@
 
 import pytest
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from controller import ledger
 from controller.errors import AllocationError, PoolExhaustedError, PoolNotReadyError
 from controller.ledger import Book
+from controller.strays import Strays
 from ipam import offer
 from ipam.notation import Address, Network, parse_address, parse_network
 from kube.objects import Key, PoolKey
@@ -15,7 +17,7 @@ POOL = PoolKey("InClusterIPPool", "default", "blue")
 
 
 def book(*addresses: str) -> Book:
-    made = Book(POOL, {})
+    made = Book(POOL, Strays())
     made.set_offer(offer.ip_pool(addresses, 24, "", (), allocate_reserved=False), "")
     return made
 
@@ -86,7 +88,7 @@ def test_a_younger_claim_does_not_overtake_one_that_waits() -> None:
 
     with pytest.raises(PoolExhaustedError):
         choose(blue, "young", 2)
-    assert blue.call() == [key("old")]
+    assert blue.call(10) == [key("old")]
     blue.line.remove(key("old"))
     assert choose(blue, "old", 1) == "10.0.0.5"
 
@@ -99,10 +101,10 @@ def test_a_wanted_address_is_given_or_refused_with_its_holder() -> None:
         choose(blue, "b", wanted="10.0.1.7")
     with pytest.raises(AllocationError, match=r"address 10\.0\.0\.7 is in use by claim default/a"):
         choose(blue, "b", wanted="10.0.0.7")
-    assert blue.call() == []
+    assert blue.call(10) == []
     blue.cancel(key("a"))
-    assert blue.call() == [key("b")]
-    assert blue.call() == []  # once for each chance
+    assert blue.call(10) == [key("b")]
+    assert blue.call(10) == []  # once for each chance
 
 
 def test_a_recorded_address_that_another_claim_has_is_replaced_only_to_settle() -> None:
@@ -138,14 +140,14 @@ def test_as_many_claims_are_called_as_addresses_are_free_oldest_first() -> None:
     for name, number in (("young", 3), ("old", 1), ("middle", 2)):
         with pytest.raises(PoolExhaustedError):
             choose(blue, name, number)
-    assert blue.call() == []
+    assert blue.call(10) == []
 
     blue.cancel(key("a"))
-    assert blue.call() == [key("old")]
+    assert blue.call(10) == [key("old")]
     blue.forget_claim(key("old"))  # so it was nobody's, and the next one is called
-    assert blue.call() == [key("middle")]
+    assert blue.call(10) == [key("middle")]
     blue.cancel(key("b"))
-    assert blue.call() == [key("young")]
+    assert blue.call(10) == [key("young")]
 
 
 def test_a_pool_that_is_not_ready_calls_nobody() -> None:
@@ -156,9 +158,9 @@ def test_a_pool_that_is_not_ready_calls_nobody() -> None:
     blue.set_offer(blue.offer, "is being deleted")
     blue.cancel(key("a"))
 
-    assert blue.call() == []
+    assert blue.call(10) == []
     blue.set_offer(blue.offer, "")
-    assert blue.call() == [key("b")]
+    assert blue.call(10) == [key("b")]
 
 
 def test_a_reservation_counts_as_taken_before_its_object_exists() -> None:
@@ -171,7 +173,7 @@ def test_a_reservation_counts_as_taken_before_its_object_exists() -> None:
 
 def test_a_pool_that_is_not_ready_gives_nothing() -> None:
     with pytest.raises(PoolNotReadyError, match="InClusterIPPool default/blue does not exist"):
-        choose(Book(POOL, {}), "a")
+        choose(Book(POOL, Strays()), "a")
 
 
 def test_counts_follow_objects_and_the_offer() -> None:
@@ -215,7 +217,7 @@ def test_a_claim_that_is_tried_again_keeps_its_place_and_is_not_called_for_it() 
 
     with pytest.raises(PoolExhaustedError):
         choose(blue, "young", 2)
-    assert blue.call() == []
+    assert blue.call(10) == []
     blue.line.remove(key("old"))
     assert choose(blue, "old", 1) == "10.0.0.5"
 
@@ -239,17 +241,32 @@ def test_a_pool_with_an_ipaddress_that_cannot_be_read_names_it_and_gives_nothing
         choose(blue, "a")
     blue.remove_object(key("broken"))
 
-    assert blue.call() == [key("a")]
+    assert blue.call(10) == [key("a")]
 
 
 @pytest.mark.parametrize(("namespace", "closed"), [("default", True), ("other", False)])
 def test_an_ipaddress_of_which_not_even_the_pool_can_be_read_closes_all_that_it_may_be_of(
     namespace: str, *, closed: bool
 ) -> None:
-    blue = Book(POOL, {Key(namespace, "broken"): "spec.poolRef: Expected `object`"})
+    strays = Strays()
+    strays.set(Key(namespace, "broken"), "spec.poolRef: Expected `object`")
+    blue = Book(POOL, strays)
     blue.set_offer(book("10.0.0.5").offer, "")
 
     assert bool(blue.not_ready) == closed
+
+
+def test_the_first_ipaddress_that_may_be_of_a_pool_is_found_by_namespace() -> None:
+    strays = Strays()
+    for namespace, name in (("b", "y"), ("b", "x"), ("d", "z")):
+        strays.set(Key(namespace, name), f"what is wrong with {name}")
+
+    first = {each: strays.first(each) for each in ("", "a", "b", "c", "d", "e")}
+    strays.discard(Key("b", "x"))
+
+    x, z = (Key("b", "x"), "what is wrong with x"), (Key("d", "z"), "what is wrong with z")
+    assert first == {"": x, "a": None, "b": x, "c": None, "d": z, "e": None}
+    assert strays.first("b") == strays.first("") == (Key("b", "y"), "what is wrong with y")
 
 
 # ---- sub-prefixes ----
@@ -257,7 +274,7 @@ def test_an_ipaddress_of_which_not_even_the_pool_can_be_read_closes_all_that_it_
 
 def prefixes(of: str, *taken: str, length: int = 64) -> Book:
     """Return the book of a prefix pool, with IPAddresses that somebody made."""
-    made = Book(PoolKey("InClusterPrefixPool", "default", "green"), {})
+    made = Book(PoolKey("InClusterPrefixPool", "default", "green"), Strays())
     made.set_offer(offer.prefix_pool([of], length, "", ()), "")
     for number, text in enumerate(taken):
         made.set_object(key(f"by-hand-{number}"), parse_network(text))
@@ -302,7 +319,7 @@ def test_a_network_over_the_whole_pool_leaves_nothing_until_it_goes() -> None:
 
     green.remove_object(key("by-hand-0"))
 
-    assert (green.free, green.call()) == (2**48 - 1, [key("a")])
+    assert (green.free, green.call(10)) == (2**48 - 1, [key("a")])
     green.line.remove(key("a"))
     assert choose(green, "a") == "fd00:0:0:1::"
 
@@ -314,7 +331,7 @@ def test_a_prefix_that_is_asked_for_is_refused_with_the_ipaddress_that_overlaps_
         choose(green, "a", wanted="fd00:0:0:3::")
 
     green.remove_object(key("by-hand-0"))
-    assert green.call() == [key("a")]
+    assert green.call(10) == [key("a")]
 
 
 def test_a_prefix_that_was_chosen_is_no_more_the_claims_when_an_ipaddress_overlaps_it() -> None:
@@ -372,10 +389,20 @@ class NoPrefixOverlaps(RuleBasedStateMachine):
 
     @rule(length=st.sampled_from([61, 62, 61]))
     def the_pool_is_edited(self, length: int) -> None:
-        self.book.set_offer(offer.prefix_pool([f"fd00::/{length}"], 64, "", ()), "")
-        self.offered = SLOTS[: 1 << (64 - length)]
+        """Begin with that; the former offer counts until the last holder is placed."""
+        self.book.begin(offer.prefix_pool([f"fd00::/{length}"], 64, "", ()), "")
+        self.to_come = SLOTS[: 1 << (64 - length)]
 
-    offered = SLOTS
+    @precondition(lambda self: self.book.changing)
+    @rule()
+    def some_more_holders_are_placed(self) -> None:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(ledger, "_PIECE", 1)
+            self.book.go_on()
+        if not self.book.changing:
+            self.offered = self.to_come
+
+    offered = to_come = SLOTS
 
     @rule(name=st.sampled_from("abc"))
     def a_prefix_is_chosen(self, name: str) -> None:

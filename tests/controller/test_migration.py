@@ -9,7 +9,8 @@ import pytest
 from prometheus_client import REGISTRY
 from structlog.testing import capture_logs
 
-from controller import migration
+from controller import migration, rewriting
+from controller.storage_version_migrations import MIGRATIONS
 from kube import client, errors, fake, pools, resources
 
 CRDS = resources.CUSTOM_RESOURCE_DEFINITIONS
@@ -17,6 +18,7 @@ POOLS = pools.KINDS["InClusterIPPool"]
 NAME = f"{POOLS.plural}.{POOLS.group}"
 PATH = POOLS.path("default", "a")
 INVALID = errors.ApiError(422, "Invalid", "spec.prefix: too long", "PATCH a")
+UNSERVED = errors.from_response(404, b"404 page not found\n", "POST storageversionmigrations")
 BARE = errors.from_response(404, b"404 page not found\n", f"PATCH {PATH}")
 
 
@@ -57,6 +59,7 @@ class Meanwhile(fake.FakeApi):
 
 def api_with(stored: list[str], names: list[str]) -> Meanwhile:
     api = Meanwhile()
+    api.refusals[MIGRATIONS.plural] = UNSERVED
     define(api, stored)
     for name in names:
         add_pool(api, name)
@@ -64,7 +67,10 @@ def api_with(stored: list[str], names: list[str]) -> Meanwhile:
 
 
 def define(api: fake.FakeApi, stored: list[str], **metadata: Any) -> None:
-    versions = [{"name": "v1alpha1"}, {"name": "v1alpha2", "storage": True}]
+    versions = [
+        {"name": "v1alpha1", "served": True},
+        {"name": "v1alpha2", "served": True, "storage": True},
+    ]
     spec, status = {"versions": versions}, {"storedVersions": stored}
     metadata = {"name": NAME, "uid": "first", "generation": 1} | metadata
     api.put(CRDS, {"metadata": metadata, "spec": spec, "status": status})
@@ -74,7 +80,7 @@ def add_pool(api: fake.FakeApi, name: str) -> None:
     api.put(POOLS, {"metadata": {"name": name, "namespace": "default"}, "spec": {}})
 
 
-async def migrate(api: fake.FakeApi) -> migration.Refused | None:
+async def migrate(api: fake.FakeApi) -> rewriting.Refused | None:
     return await migration.Migration(api, Clock(api).sleep).migrate(POOLS)
 
 
@@ -135,10 +141,14 @@ async def test_all_pages_are_read_before_the_first_write_since_the_token_of_a_pa
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     class Compacted(Meanwhile):
-        """Its history is gone as soon as something is written."""
+        """The history of a list is gone as soon as something is written."""
+
+        begun = 0
 
         async def list(self, resource: Any, namespace: str = "", params: Any = None) -> bytes:
-            if "continue" in params and self.writes:
+            if "continue" not in params:
+                self.begun = len(self.writes)
+            elif len(self.writes) > self.begun:
                 raise errors.GoneError(410, "Expired", "the token is too old", "LIST")
             return await super().list(resource, namespace, params)
 
@@ -163,7 +173,7 @@ async def test_nothing_is_written_until_each_api_server_has_heard_of_the_storage
 async def test_at_most_50_objects_are_written_in_a_second() -> None:
     api = api_with(["v1alpha1", "v1alpha2"], ["a", "b", "c"])
     clock = Clock(api)
-    api.refusals = {"b": INVALID}  # it costs the API server as much as the others
+    api.refusals |= {"b": INVALID}  # it costs the API server as much as the others
 
     await migration.Migration(api, clock.sleep).migrate(POOLS)
 
@@ -209,7 +219,7 @@ async def test_a_run_that_breaks_off_forgets_nothing_and_is_finished_by_the_next
 async def test_an_object_that_is_refused_holds_up_no_other_one(status: int) -> None:
     api = api_with(["v1alpha1", "v1alpha2"], ["a", "b", "c", "d"])
     refusal = errors.from_response(status, b'{"message": "by policy"}', f"PATCH {PATH}")
-    api.refusals = {"a": refusal, "c": INVALID}
+    api.refusals |= {"a": refusal, "c": INVALID}
 
     refused = await migrate(api)
 
@@ -223,7 +233,7 @@ async def test_an_object_that_is_refused_holds_up_no_other_one(status: int) -> N
 
 async def test_each_object_that_is_refused_is_told_with_its_reason() -> None:
     api = api_with(["v1alpha1", "v1alpha2"], ["a", "b"])
-    api.refusals = {"a": INVALID, "b": INVALID}
+    api.refusals |= {"a": INVALID, "b": INVALID}
 
     with capture_logs() as logs:
         await migrate(api)
@@ -235,13 +245,13 @@ async def test_each_object_that_is_refused_is_told_with_its_reason() -> None:
 async def test_a_metric_counts_the_objects_that_are_refused_until_none_is() -> None:
     api = api_with(["v1alpha1", "v1alpha2"], ["a", "b", "c"])
     before = value("migrated_objects_total")
-    api.refusals = {"a": INVALID, "b": INVALID}
+    api.refusals |= {"a": INVALID, "b": INVALID}
     await migrate(api)
     assert value("migration_refused_objects") == 2
     assert value("migrated_objects_total") == before + 1
     assert value("stored_in_one_version") == 0
 
-    api.refusals = {}
+    api.refusals = {MIGRATIONS.plural: UNSERVED}
     await migrate(api)
 
     assert value("migration_refused_objects") == 0
@@ -250,7 +260,7 @@ async def test_a_metric_counts_the_objects_that_are_refused_until_none_is() -> N
 
 async def test_a_metric_counts_none_as_refused_where_somebody_else_has_migrated() -> None:
     api = api_with(["v1alpha1", "v1alpha2"], ["a"])
-    api.refusals = {"a": INVALID}
+    api.refusals |= {"a": INVALID}
     await migrate(api)
 
     define(api, ["v1alpha2"])
@@ -262,7 +272,7 @@ async def test_a_metric_counts_none_as_refused_where_somebody_else_has_migrated(
 @pytest.mark.parametrize("status", [401, 429])
 async def test_a_refusal_that_is_not_one_objects_fault_breaks_the_run_off(status: int) -> None:
     api = api_with(["v1alpha1", "v1alpha2"], ["a", "b"])
-    api.refusals = {"a": errors.from_response(status, b"", "PATCH")}
+    api.refusals |= {"a": errors.from_response(status, b"", "PATCH")}
 
     with pytest.raises(errors.ApiError):
         await migrate(api)
@@ -299,7 +309,7 @@ async def test_an_object_that_is_still_there_was_not_deleted_whatever_a_404_says
     error: errors.KubeError,
 ) -> None:
     api = api_with(["v1alpha1", "v1alpha2"], ["a"])
-    api.refusals = {"a": error}
+    api.refusals |= {"a": error}
 
     with pytest.raises(errors.NotFoundError):
         await migrate(api)
@@ -317,7 +327,7 @@ async def test_a_kind_that_is_served_no_more_was_not_deleted_object_by_object() 
     api = api_with(["v1alpha1", "v1alpha2"], ["a"])
     api.__class__ = Unserved
     api.before(POOLS.plural, lambda _: None)
-    api.refusals = {"a": BARE}
+    api.refusals |= {"a": BARE}
 
     with pytest.raises(errors.NotFoundError, match="404 page not found"):
         await migrate(api)
@@ -383,7 +393,7 @@ async def test_a_definition_that_others_write_all_the_time_is_left_for_the_next_
 )
 async def test_an_event_that_cannot_be_written_loses_nothing(error: errors.KubeError) -> None:
     api = api_with(["v1alpha1", "v1alpha2"], ["a"])
-    api.refusals = {"events": error}
+    api.refusals |= {"events": error}
 
     assert await migrate(api) is None
 
@@ -402,13 +412,13 @@ async def test_a_failure_is_tried_again_soon() -> None:
 
     slept = await keep(api, sleeps=5)
 
-    assert slept == [10.0, 5.0, 10.0, 0.02, 600.0]
+    assert slept == [10.0, 5.0, 10.0, 0.02, 60.0]
     assert stored_versions(api) == ["v1alpha2"]
 
 
 async def test_an_object_that_is_refused_for_ever_is_asked_for_ever_more_seldom() -> None:
     api = api_with(["v1alpha1", "v1alpha2"], ["a"])
-    api.refusals = {"a": INVALID}
+    api.refusals |= {"a": INVALID}
 
     slept = await keep(api, sleeps=3 * 10)
 
@@ -421,7 +431,7 @@ async def test_after_a_success_the_next_failure_is_tried_again_soon() -> None:
     clock = Clock(api, enough=9)
 
     async def sleep(seconds: float) -> None:
-        if seconds == 600.0:
+        if seconds == 60.0:
             define(api, ["v1alpha1", "v1alpha2"])  # another upgrade
         if len(clock.slept) in (0, 2, 6):  # the runs that fail: while they settle
             api.fail = errors.UnreachableError("PATCH", "cut off")
@@ -430,7 +440,7 @@ async def test_after_a_success_the_next_failure_is_tried_again_soon() -> None:
     with pytest.raises(asyncio.CancelledError):
         await migration.Migration(api, sleep).keep()
 
-    assert clock.slept == [10.0, 5.0, 10.0, 10.0, 10.0, 600.0, 10.0, 5.0, 10.0]
+    assert clock.slept == [10.0, 5.0, 10.0, 10.0, 10.0, 60.0, 10.0, 5.0, 10.0]
 
 
 async def test_a_lost_lease_ends_it() -> None:
@@ -443,7 +453,7 @@ async def test_a_lost_lease_ends_it() -> None:
 
 async def test_a_lease_that_is_lost_at_the_event_ends_it_too() -> None:
     api = api_with(["v1alpha1", "v1alpha2"], [])
-    api.refusals = {"events": errors.NotLeaderError("0.0 s are left")}
+    api.refusals |= {"events": errors.NotLeaderError("0.0 s are left")}
 
     with pytest.raises(errors.NotLeaderError):
         await migration.Migration(api, Clock(api).sleep).keep()

@@ -302,8 +302,10 @@ async def test_one_claim_beside_5000_of_another_pool_is_handed_out_in_its_first_
         storm_and_one(api)
     await running.fill(controller.state)
     heard = contextlib.ExitStack()
+    heard.enter_context(controller.state.following())
     controller._watch(heard)
-    await controller._start()
+    await controller._queue_waiting()
+    await controller._queue_rest()
     if not first:
         storm_and_one(api)
         for event in api.changes(CONTRACT.claims, "", controller.state.claims._revision):
@@ -326,10 +328,17 @@ async def test_a_new_leader_serves_what_waits_before_it_looks_at_all_that_is_ser
         api.claim(f"served-{number}")
         claim = api.read(CONTRACT.claims, "default", f"served-{number}") or {}
         api.put(CONTRACT.claims, claim | {"status": {"addressRef": {"name": f"served-{number}"}}})
+        address = {"metadata": {"name": f"served-{number}", "namespace": "default"}}
+        api.put(CONTRACT.addresses, address | {"spec": {"poolRef": claim["spec"]["poolRef"]}})
     controller = Controller(api, Caches(api, CONTRACT, Scope()))
     api.claim("waits", second=59)
     await running.fill(controller.state)
-    await controller._start()
+    await controller._queue_waiting()
+    assert [(await controller._claim_queue.get()).name] == ["waits"]
+    assert len(controller._claim_queue) == 0
+    controller._wake([Key("default", "waits")])
+    controller._claim_queue.done(Key("default", "waits"))
+    await controller._queue_rest()
     api.claim("comes", second=59)
     await controller.state.claims.load()
     controller._wake([Key("default", "comes")])

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Turns come one after the other, each once."""
 
-from controller.pace import Backoff, Pace
+from controller.pace import Pace
 
 
 def test_each_key_has_its_turn_in_the_order_of_asking() -> None:
@@ -56,32 +56,3 @@ def test_turns_that_all_were_given_up_delay_nobody() -> None:
         pace.forget(str(number))
 
     assert round(pace.seconds_left("a"), 6) == 0.1  # after the one that came just now
-
-
-def test_a_key_that_failed_is_held_back_longer_each_time_up_to_half_a_minute() -> None:
-    now = [0.0]
-    backoff = Backoff[str](lambda: now[0])
-    assert backoff.seconds_left("a") == 0
-
-    held: list[float] = []
-    for _ in range(12):
-        backoff.failed("a")
-        held.append(backoff.seconds_left("a"))
-
-    assert held[:3] == [0.1, 0.2, 0.4]
-    assert held[-1] == 30
-    assert backoff.seconds_left("b") == 0
-    now[0] += 30
-    assert backoff.seconds_left("a") == 0
-
-
-def test_a_key_that_works_again_is_not_held_back_and_not_remembered() -> None:
-    backoff = Backoff[str](lambda: 0.0)
-    backoff.failed("a")
-    backoff.failed("a")
-
-    backoff.forget("a")
-
-    assert backoff.seconds_left("a") == 0
-    backoff.failed("a")
-    assert backoff.seconds_left("a") == 0.1

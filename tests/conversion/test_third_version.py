@@ -11,7 +11,7 @@ import pytest
 from api import kinds, markers, model, resources
 from conversion import errors, pools, registry, values
 from generator import crds
-from webhook import app, conversion_review, worker
+from webhook import conversion_review, deferred, worker
 
 GROUP = resources.GROUP
 HUB, OLD, NEW = (f"{GROUP}/{version}" for version in ("v1alpha2", "v1alpha1", "v1beta1"))
@@ -101,10 +101,10 @@ def test_without_its_pair_the_service_does_not_start(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(resources, "POOLS", (POOL,))
 
     with pytest.raises(errors.MissingPairError, match="InClusterIPPool v1beta1 is served"):
-        app.create_app()
+        deferred.DeferredApp()
 
     monkeypatch.setattr(registry, "KINDS", TABLE)
-    app.create_app()
+    deferred.DeferredApp()
 
 
 def test_a_model_in_a_version_that_is_not_in_the_list_is_refused() -> None:

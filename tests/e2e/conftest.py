@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from envtest import plugin
+from envtest import capi, plugin
 from envtest.lab import MARK
 from envtest.lab.images import Image
 from envtest.lab.lab import Lab, scratch
@@ -24,6 +24,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if HERE in item.path.parents:
             item.add_marker(left_out)
+
+
+@pytest.fixture(scope="module", params=capi.SERIES)
+def series(request: pytest.FixtureRequest) -> str:
+    """Each series of Cluster API in turn, the newest first."""
+    return str(request.param)
 
 
 @pytest.fixture(scope="session")

@@ -13,14 +13,13 @@ from envtest.provider import NAMESPACE
 from envtest.tenants import Tenant
 
 TEAM = "team"
-VERSION = "v2.1.0"
 POOLS = f"inclusterippools.{GROUP}"
 
 
 @pytest.fixture(scope="module")
-def management(lab: Lab) -> Generator[Management]:
-    with Management(lab, 1) as management:
-        management.init(VERSION)
+def management(lab: Lab, series: str) -> Generator[Management]:
+    with Management(lab, 1, series) as management:
+        management.init()
         tenant = Tenant(management, management.new_namespace(TEAM))
         tenant.add_pool("blue", "10.0.0.10-10.0.0.40")
         tenant.add_claim("web", "blue")
@@ -38,7 +37,7 @@ def test_what_people_made_stays_and_is_served_again_by_a_new_installation(
 
     deployments = management.admin.resource("apps/v1", "deployments", NAMESPACE)
     waiting.until("no manager is left", deployments.list, lambda found: not found)
-    management.reinstall(VERSION)
+    management.reinstall(management.releases[0])
     assert management.snapshot(TEAM) == before
     tenant.add_claim("db", "blue")
     assert tenant.bound("web", "db") == ["10.0.0.10", "10.0.0.11"]

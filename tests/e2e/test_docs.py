@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 import yaml
 
-from envtest import waiting
+from envtest import capi, waiting
 from envtest.contract import GROUP
 from envtest.lab.documents import Reader
 from envtest.lab.lab import Lab
 from envtest.lab.management import Management
+from envtest.lab.releases import core_version
 from envtest.tenants import Tenant
 
 DOCS = Path(__file__).parent.parent.parent / "docs"
@@ -71,11 +72,14 @@ def test_combining_components(lab: Lab, tmp_path: Path) -> None:
 
 
 def test_upgrading(lab: Lab, tmp_path: Path) -> None:
-    with Management(lab, 1) as management, reader(management, tmp_path) as person:
+    with Management(lab, 1, capi.PREVIOUS) as management:
         management.init(VERSION)
-        person.follow(HOW_TO / "upgrade.md")
+        management.use(capi.NEWEST)
+        with reader(management, tmp_path) as person:
+            person.follow(HOW_TO / "upgrade.md")
 
-        assert management.running_version() == VERSION
+        assert management.running_version() == management.releases[1]
+        assert management.core_version() == core_version(capi.NEWEST)
 
 
 def test_upgrading_from_the_go_provider(lab: Lab, tmp_path: Path) -> None:

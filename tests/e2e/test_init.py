@@ -5,15 +5,16 @@ from collections.abc import Generator
 
 import pytest
 
+from envtest import capi
 from envtest.lab.lab import Lab
 from envtest.lab.management import Management
 from envtest.tenants import Tenant
 
 
 @pytest.fixture(scope="module")
-def management(lab: Lab) -> Generator[Management]:
-    with Management(lab, 1) as management:
-        management.init("v2.1.0")
+def management(lab: Lab, series: str) -> Generator[Management]:
+    with Management(lab, 1, series, owners_checked=series == capi.NEWEST) as management:
+        management.init()
         management.prepare_clusters()
         yield management
 

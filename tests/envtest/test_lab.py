@@ -4,15 +4,20 @@
 import os
 import shutil
 import signal
+import socket
+import ssl
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 
 import pytest
 import yaml
 
 from envtest import errors, runc, waiting
-from envtest.lab import MARK, documents, lab, pod, volumes, watching
+from envtest.client import Client
+from envtest.lab import MARK, documents, lab, pod, timeline, volumes, watching
 from envtest.lab.__main__ import PROGRAMS, SCRATCH
 from envtest.lab.clusterctl import Repository
 from envtest.lab.images import Image, Images, NoImageError
@@ -132,6 +137,74 @@ def test_a_duplicate_and_a_deletion_are_seen() -> None:
     assert ledger.duplicates == ["10.0.0.1 of b is that of a"]
     assert ledger.deleted == ["a"]
     assert ledger.seen == {"b": "10.0.0.1"}
+
+
+def test_an_outage_lasts_from_the_last_answer_to_the_next() -> None:
+    answers = iter([True, True, False, False, False, True, True])
+    over = threading.Event()
+
+    def ask() -> None:
+        answer = next(answers, None)
+        if answer is None:
+            over.set()
+        elif not answer:
+            raise errors.RefusedError("GET", {"code": 500})
+
+    with watching.Outage(ask) as outage:
+        assert over.wait(30)
+
+    assert outage.began is not None
+    assert outage.seconds == pytest.approx(outage.ended - outage.began)
+    assert outage.seconds >= 4 * watching.LOOK_SECONDS
+
+
+def line(**late: float) -> timeline.Timeline:
+    """Return a timeline whose steps are a second apart, but for those that are given."""
+    made = timeline.Timeline(Client("https://127.0.0.1:1", ssl.create_default_context()), "team")
+    for second, step in enumerate((timeline.BEGAN, *timeline.PARTS)):
+        made.note(step, late.get(step.replace(" ", "_"), float(second)))
+    return made
+
+
+def test_the_parts_of_an_outage_are_the_outage() -> None:
+    assert dict(line().parts()) == dict.fromkeys(timeline.PARTS.values(), 1.0)
+
+
+@pytest.mark.parametrize(
+    ("step", "moment", "own", "next_one"),
+    [("pod_ready", 4.5, 0.0, 2.0), ("endpoint_ready", 99.0, 2.0, 0.0)],
+    ids=["noted too early", "noted too late"],
+)
+def test_steps_that_are_noted_out_of_order_change_no_sum(
+    step: str, moment: float, own: float, next_one: float
+) -> None:
+    parts = dict(line(**{step: moment}).parts())
+
+    names = list(timeline.PARTS.values())
+    place = list(timeline.PARTS).index(step.replace("_", " "))
+    assert sum(parts.values()) == len(parts)
+    assert parts[names[place]] == own
+    assert parts[names[place + 1]] == next_one
+
+
+def test_a_step_happens_when_it_is_noted_first() -> None:
+    made = line()
+
+    made.note(timeline.READABLE, 1000.0)
+
+    assert sum(seconds for _, seconds in made.parts()) == len(timeline.PARTS)
+
+
+def test_a_probe_waits_for_as_long_as_the_pod_says() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1]
+        get = {"port": port, "path": "/readyz"}
+        probe = pod._Probe({"readinessProbe": {"httpGet": get, "timeoutSeconds": 2}}, "127.0.0.1")
+        began = time.monotonic()
+
+        assert not probe.passes()
+
+    assert time.monotonic() - began >= 2
 
 
 def test_outside_of_namespaces_there_is_no_lab(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -100,6 +100,16 @@ def test_a_process_that_ignores_sigterm_is_killed(tmp_path: Path) -> None:
         assert process.wait() == -signal.SIGKILL
 
 
+def test_a_stop_tells_of_a_crash_that_came_before(tmp_path: Path) -> None:
+    crash = "import faulthandler; faulthandler.enable(); faulthandler._sigsegv()"
+    process = sleeper(tmp_path, [sys.executable, "-c", crash])
+    process.start()
+    process.wait()
+
+    with pytest.raises(errors.StartError, match=r"crashed .SIGSEGV.(?s:.*)Fatal Python error"):
+        process.stop()
+
+
 def test_a_process_can_be_started_again(tmp_path: Path) -> None:
     with sleeper(tmp_path) as process:
         first = process.pid

@@ -23,7 +23,7 @@ from envtest import binaries, install
 from envtest.client import Json
 from envtest.lab import documents
 from manager import diagnostics, flags, health, main, process
-from webhook import app, server
+from webhook import app, limits, server
 
 ROOT = Path(__file__).parent.parent.parent
 NAMESPACE = "capi-ipam-in-cluster-system"
@@ -180,12 +180,15 @@ def test_the_container_has_the_ports_that_the_manager_listens_on(
     assert settings["health"] == flags.Address("", 8081)
 
 
-async def test_a_pod_is_alive_before_it_is_ready(shipped: dict[tuple[str, str], Json]) -> None:
+async def test_a_pod_is_alive_before_it_is_ready(
+    shipped: dict[tuple[str, str], Json], monkeypatch: pytest.MonkeyPatch
+) -> None:
     probes, container = health.Health(), manager(shipped)
     alive, ready = (container[f"{of}Probe"]["httpGet"] for of in ("liveness", "readiness"))
 
+    monkeypatch.setattr(health, "_ANSWER_SECONDS", 0.01)
     starting = [await status_of(probes, probe["path"]) for probe in (alive, ready)]
-    probes.ready = True
+    probes.set_ready(None)
     running = [await status_of(probes, probe["path"]) for probe in (alive, ready)]
 
     assert starting == [HTTPStatus.OK, HTTPStatus.SERVICE_UNAVAILABLE]
@@ -197,7 +200,10 @@ async def test_a_pod_is_alive_before_it_is_ready(shipped: dict[tuple[str, str], 
 def test_every_webhook_calls_a_path_that_the_manager_serves(
     shipped: dict[tuple[str, str], Json],
 ) -> None:
-    served = {getattr(route, "path", "") for route in app.create_app(process.Later()).routes}
+    served = {
+        getattr(route, "path", "")
+        for route in app.create_app(process.Later(), limits.Bodies()).routes
+    }
 
     called = {service["path"] for service in found_under("service", list(shipped.values()))}
 

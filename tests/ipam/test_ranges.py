@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """A set of ranges behaves like the set of its members."""
 
+from typing import NoReturn
+
 from hypothesis import given
 from hypothesis import strategies as st
+from typing_extensions import override
 
 from ipam.ranges import Range, RangeSet
 
@@ -54,3 +57,21 @@ def test_the_ends_of_a_set_are_its_extremes() -> None:
 
 def test_a_huge_range_costs_nothing() -> None:
     assert RangeSet.of([(0, 2**128 - 1)]).size == 2**128
+
+
+class Counted(tuple[Range, ...]):
+    """Ranges that nobody goes through, since there may be thousands."""
+
+    __slots__ = ()
+
+    @override
+    def __iter__(self) -> NoReturn:
+        raise AssertionError("all ranges are gone through")
+
+
+def test_a_few_of_many_ranges_are_found_without_going_through_all() -> None:
+    many = RangeSet(Counted((10 * number, 10 * number + 5) for number in range(5000)))
+
+    assert list(many.within(49_003, 49_012)) == [(49_003, 49_005), (49_010, 49_012)]
+    assert many.meets(49_006, 49_010)
+    assert not many.meets(49_006, 49_009)

@@ -602,20 +602,6 @@ async def test_what_a_delete_of_ours_ended_during_a_list_does_not_come_back() ->
     assert names(cache) == ["b"]
 
 
-async def test_nothing_changes_while_a_cache_is_held() -> None:
-    api = Server()
-    cache = Cache(api, CLUSTERS, capi.Cluster)
-    async with at_work(cache):
-        with cache.held():
-            api.put(CLUSTERS, {"metadata": {"name": "a", "namespace": "default"}})
-            catching = asyncio.create_task(cache.catch_up())
-            await asyncio.sleep(0.05)
-            assert (names(cache), catching.done()) == ([], False)
-        await catching
-
-    assert names(cache) == ["a"]
-
-
 async def test_a_list_takes_over_page_by_page_and_keeps_no_second_copy(
     large: tuple[Server, Cache[capi.Cluster]],
 ) -> None:

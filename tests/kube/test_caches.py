@@ -10,6 +10,7 @@ import pytest
 from typing_extensions import override
 
 from controller.controller import Controller
+from controller.election import Election
 from kube import caches, capi, errors, fake, pools
 from kube.objects import Key
 from kube.resources import GroupVersionResource
@@ -144,12 +145,18 @@ async def test_who_waits_for_caches_gets_them_once_cluster_api_is_there_and_answ
     assert (await waiting).contract.version == "v1beta2"
 
 
+def elected() -> Election:
+    election = Election()
+    election.win()
+    return election
+
+
 async def test_a_controller_that_ended_hears_nothing_any_more(kept: Kept) -> None:
     api, copies, _ = kept
     loaded = await copies.loaded()
     controller = Controller(api, loaded)
-    leading = asyncio.create_task(controller.run())
-    while not loaded.claims._handlers:  # noqa: ASYNC110 - what is waited for is no event
+    leading = asyncio.create_task(controller.run(elected()))
+    while len(loaded.claims._handlers) < 2:  # noqa: ASYNC110 - what is waited for is no event
         await asyncio.sleep(0.001)
     leading.cancel()
     with suppress(asyncio.CancelledError):
@@ -165,7 +172,7 @@ async def test_a_new_leader_has_what_was_written_before_it_came_to_lead(kept: Ke
     controller = Controller(api, loaded)
     api.put(POOLS, {"metadata": {"name": "late", "namespace": "default"}, "spec": {}})
 
-    leading = asyncio.create_task(controller.run())
+    leading = asyncio.create_task(controller.run(elected()))
     while not controller.state.books:  # noqa: ASYNC110 - what is waited for is no event
         await asyncio.sleep(0)
     leading.cancel()
@@ -197,3 +204,101 @@ async def test_a_new_leader_lists_what_its_watch_does_not_bring_in_time(
     for task in following:
         task.cancel()
     await asyncio.gather(*following, return_exceptions=True)
+
+
+@asynccontextmanager
+async def silent_copies(count: int) -> AsyncGenerator[tuple[Server, caches.Caches]]:
+    """Give caches with so many claims whose watches tell nothing."""
+    api = Server()
+    for number in range(count):
+        api.put(CONTRACT.claims, claim(f"c-{number}"))
+    copies = caches.Caches(api, CONTRACT, caches.Scope())
+    await copies.load()
+    api.silent = True
+    following = [asyncio.create_task(cache.follow()) for cache in copies.all]
+    try:
+        async with asyncio.timeout(10):
+            yield api, copies
+    finally:
+        for task in following:
+            task.cancel()
+        await asyncio.gather(*following, return_exceptions=True)
+
+
+def claim(name: str) -> fake.Json:
+    return {"metadata": {"name": name, "namespace": "default"}, "spec": {}}
+
+
+async def test_what_the_predecessor_had_is_enough_though_revisions_went_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(caches, "_CATCH_UP_SECONDS", 60.0)
+    async with silent_copies(501) as (api, copies):
+        newest = dict(copies.newest)
+        api.put(CONTRACT.claims, claim("late"))
+
+        await copies.catch_up(newest)
+
+        assert copies.claims.get(Key("default", "late")) is None
+
+
+async def test_what_the_predecessor_had_and_no_watch_brings_is_listed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(caches, "_CATCH_UP_SECONDS", 0.01)
+    async with silent_copies(501) as (api, copies):
+        api.put(CONTRACT.claims, claim("late"))
+
+        late = copies.newest["ipaddressclaims"] + 1
+        await copies.catch_up({**copies.newest, "ipaddressclaims": late})
+
+        assert copies.claims.get(Key("default", "late"))
+
+
+async def test_a_predecessor_that_had_more_than_there_is_now_proves_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(caches, "_CATCH_UP_SECONDS", 60.0)
+    async with silent_copies(501) as (_, copies):
+        await copies.catch_up({**copies.newest, "ipaddressclaims": 10_000})
+
+
+async def test_revisions_that_went_back_are_noticed_whatever_the_predecessor_had() -> None:
+    async with silent_copies(501) as (_, copies):
+        copies.claims._revision = 10_000
+
+        with pytest.raises(ExceptionGroup) as raised:
+            await copies.catch_up(copies.newest)
+
+        assert raised.group_contains(errors.RevisionError)
+
+
+async def test_how_far_copies_are_counts_objects_and_our_own_writes() -> None:
+    api = Server()
+    api.put(CONTRACT.claims, claim("first"))
+    api.put(CONTRACT.addresses, claim("other"))
+    copies = caches.Caches(api, CONTRACT, caches.Scope())
+    await copies.load()
+    found = copies.claims.get(Key("default", "first"))
+    assert found
+    assert (copies.newest["ipaddressclaims"], copies.newest["clusters"]) == (
+        found.metadata.revision,
+        0,
+    )
+
+    await copies.claims.patch(api, found, {"metadata": {"finalizers": ["x"]}})
+
+    assert copies.newest["ipaddressclaims"] == copies.newest["ipaddresses"] + 1
+
+
+async def test_how_far_copies_are_is_known_though_they_are_followed_no_more(kept: Kept) -> None:
+    api, copies, _ = kept
+    api.put(CONTRACT.claims, claim("first"))
+    assert copies.newest == {}
+    loaded = await copies.loaded()
+    api.version = ""
+    with pytest.raises(errors.StaleError):
+        await copies.until_replaced(loaded)
+
+    assert copies.newest == loaded.newest
+    assert copies.newest["ipaddressclaims"] > 0

@@ -275,3 +275,69 @@ async def test_who_was_frozen_past_the_end_never_renews_though_the_lease_names_i
 
     assert await renewing
     assert [verb for verb, *_ in api.writes] == ["create"]
+
+
+# ---- what a holder leaves for the next ----
+
+
+async def next_leader(api: FakeApi) -> str:
+    """Let somebody lead, and return what was left."""
+    following = candidate(api, "next", SHORT)
+    async with asyncio.timeout(10):
+        await following.acquire()
+    return following.left
+
+
+async def test_who_follows_a_release_gets_what_the_last_holder_left() -> None:
+    api = FakeApi()
+    first = candidate(api, "first")
+    await first.acquire()
+    await first.release("a note")
+
+    assert await next_leader(api) == "a note"
+
+
+async def test_what_was_left_is_for_one_follower_alone() -> None:
+    api = FakeApi()
+    first, second = candidate(api, "first"), candidate(api, "second", SHORT)
+    await first.acquire()
+    await first.release("a note")
+    await second.acquire()
+    stored = api.read(LEASES, "system", "leader") or {}
+    assert stored["metadata"].get("annotations", {}) == {}
+
+    await second.release()
+
+    assert await next_leader(api) == ""
+
+
+async def test_what_was_left_before_another_program_led_does_not_count() -> None:
+    api = FakeApi()
+    first = candidate(api, "first")
+    await first.acquire()
+    await first.release("a note")
+    later = "2999-01-01T00:00:00.000000Z"  # a program that knows no notes has led, and let go
+    edited(api, holderIdentity=None, acquireTime=later, renewTime=later)
+
+    assert await next_leader(api) == ""
+
+
+@pytest.mark.parametrize("left", ["", "no JSON", "[]", '{"renewTime": 7}'])
+async def test_what_somebody_else_wrote_there_does_not_count(left: str) -> None:
+    api = FakeApi()
+    first = candidate(api, "first")
+    await first.acquire()
+    await first.release("a note")
+    body = copy.deepcopy(api.read(LEASES, "system", "leader")) or {}
+    body["metadata"]["annotations"] = {lease.LEFT_ANNOTATION: left}
+    api.put(LEASES, body)
+
+    assert await next_leader(api) == ""
+
+
+async def test_a_lease_that_ran_out_leaves_nothing() -> None:
+    api = FakeApi()
+    first = candidate(api, "first", SHORT)
+    await first.acquire()
+
+    assert await next_leader(api) == ""

@@ -2,11 +2,13 @@
 """Jobs side by side: all end with the first that fails, and a stop is never lost."""
 
 import asyncio
+from types import SimpleNamespace
 from typing import NoReturn
 
 import pytest
 
-from kube.tasks import together
+from kube import tasks
+from kube.tasks import in_pieces, together
 
 
 class Job:
@@ -107,3 +109,25 @@ async def test_a_cancellation_counts_though_a_job_is_just_failing(turns: int, de
 
     assert task.cancelled() == in_time
     assert other.ended
+
+
+async def test_work_in_pieces_lets_others_run_after_each_few_milliseconds(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now = [0.0]
+    monkeypatch.setattr(tasks, "time", SimpleNamespace(perf_counter=lambda: now[0]))
+    turns: list[int] = []
+
+    async def others() -> NoReturn:
+        while True:
+            turns.append(done)
+            await asyncio.sleep(0)
+
+    done = 0
+    task = asyncio.create_task(others())
+    async for number in in_pieces(range(1, 13)):
+        now[0] += 0.002
+        done = number
+    task.cancel()
+
+    assert turns == [3, 6, 9, 12]

@@ -3,7 +3,7 @@
 
 import time
 from collections.abc import Callable
-from contextlib import nullcontext
+from contextlib import ExitStack, nullcontext
 
 import pytest
 import running
@@ -30,6 +30,7 @@ class World:
         self.api = FakeApi()
         self.scope = scope or Scope()
         self.contract: capi.Contract = CONTRACT
+        self.heard = ExitStack()
 
     def pool(self, *addresses: str, **spec: object) -> None:
         body = {"addresses": list(addresses), "prefix": 24, **spec}
@@ -49,8 +50,7 @@ class World:
     async def claims(self, clock: Callable[[], float] = time.monotonic) -> Claims:
         state = State(Caches(self.api, self.contract, self.scope))
         await running.fill(state)
-        state.addresses._handlers.append(state.set_address)
-        state.claims._handlers.append(state.set_claim)
+        self.heard.enter_context(state.following())
         return Claims(self.api, state, clock=clock)
 
     async def news_of(self, name: str, *, fails: bool = False) -> list[str]:

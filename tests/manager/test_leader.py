@@ -10,6 +10,7 @@ from typing import Any
 from prometheus_client import REGISTRY
 from typing_extensions import override
 
+from controller.election import Election
 from kube import caches, errors, fake, metrics, pools
 from kube.resources import GroupVersionResource
 from kube.tasks import together
@@ -48,7 +49,13 @@ async def test_pools_are_shown_while_the_controller_runs_and_no_longer() -> None
     copies = caches.Copies(api, caches.Scope(), lambda _: contextlib.nullcontext())
     assert free() is None
 
-    task = asyncio.create_task(together(copies.keep(), leader._control(api, copies)))
+    election = Election()
+    control = leader._control(api, copies, election)
+    task = asyncio.create_task(together(copies.keep(), control))
+    await copies.loaded()
+    await asyncio.sleep(0.05)
+    assert (free(), metrics.SERVED.queues) == (None, {})  # a standby shows nothing
+    election.win()
     async with asyncio.timeout(10):
         while not metrics.SERVED.queues:  # noqa: ASYNC110 - what is waited for is no event
             await asyncio.sleep(0.005)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The kubelet's probes can fail: real processes, each with one thing wrong."""
 
+import asyncio
 import json
 import signal
 import socket
@@ -8,6 +9,7 @@ import sys
 import time
 from collections.abc import Generator
 from dataclasses import dataclass
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -181,9 +183,30 @@ def test_a_heartbeat_is_late_only_after_its_bound_and_only_while_its_job_runs() 
     assert liveness.LIVENESS.problems() == before
 
 
+async def test_a_kubelet_that_asks_while_it_starts_is_answered_when_it_is_ready() -> None:
+    probes = health.Health()
+    early = asyncio.create_task(probes._answer("/readyz"))
+    await asyncio.sleep(0.05)
+    assert not early.done()
+
+    probes.set_ready(None)
+
+    assert await early == (HTTPStatus.OK, "ok")
+
+
+async def test_a_kubelet_that_asks_while_it_starts_hears_of_a_stop_at_once() -> None:
+    probes = health.Health()
+    early = asyncio.create_task(probes._answer("/readyz"))
+    await asyncio.sleep(0)
+
+    probes.set_stopping()
+
+    assert await early == (HTTPStatus.SERVICE_UNAVAILABLE, "stopping")
+
+
 async def test_without_webhooks_nothing_is_dialled() -> None:
     app = health.Health()
-    app.ready = True
+    app.set_ready(None)
 
     assert await app._not_ready() == ""
 
@@ -191,8 +214,7 @@ async def test_without_webhooks_nothing_is_dialled() -> None:
 async def test_an_answer_of_a_port_that_speaks_no_tls_is_not_ready() -> None:
     with socket.create_server(("127.0.0.1", 0)) as plain:
         app = health.Health()
-        app.ready = True
-        app.webhooks = health.Target("127.0.0.1", plain.getsockname()[1])
+        app.set_ready(health.Target("127.0.0.1", plain.getsockname()[1]))
         plain.settimeout(0)
         plain.shutdown(socket.SHUT_RDWR)
 

@@ -15,12 +15,11 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from fastapi import FastAPI
 
-from webhook import app, inuse, server, tls
+from webhook import deferred, inuse, server, tls
 
 Post = Callable[..., Awaitable[tuple[int, Any]]]
-Serve = Callable[[FastAPI, tls.Certificates], Awaitable[server.Server]]
+Serve = Callable[[deferred.DeferredApp, tls.Certificates], Awaitable[server.Server]]
 
 
 def issue(files: tls.Files, common_name: str) -> None:
@@ -72,7 +71,9 @@ async def serve() -> AsyncGenerator[Serve]:
     """Start servers that are stopped when the test ends."""
     started: list[server.Server] = []
 
-    async def start(application: FastAPI, certificates: tls.Certificates) -> server.Server:
+    async def start(
+        application: deferred.DeferredApp, certificates: tls.Certificates
+    ) -> server.Server:
         one = server.Server(application, "127.0.0.1", 0, certificates.context)
         await one.start()
         started.append(one)
@@ -85,7 +86,7 @@ async def serve() -> AsyncGenerator[Serve]:
 
 @pytest.fixture
 async def running(serve: Serve, files: tls.Files, in_use: inuse.FakeInUse) -> server.Server:
-    return await serve(app.create_app(in_use), tls.Certificates(files))
+    return await serve(deferred.DeferredApp(in_use), tls.Certificates(files))
 
 
 @pytest.fixture

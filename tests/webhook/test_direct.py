@@ -14,7 +14,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from webhook_client import REVIEW, connect, review_with_status, send, until
 
 from conversion import stash
-from webhook import app, connections, conversion_review, direct, limits, protocol, server, tls
+from webhook import connections, conversion_review, deferred, direct, limits, protocol, server, tls
 
 WHOLE = json.dumps(REVIEW).encode()
 JSON = "Content-Type: application/json\r\n"
@@ -47,8 +47,8 @@ def bodies() -> limits.Bodies:
 async def running(
     files: tls.Files, seen: list[str], bodies: limits.Bodies
 ) -> AsyncGenerator[server.Server]:
-    application = app.create_app(bodies=bodies)
-    application.add_middleware(Recorder, seen=seen)
+    application = deferred.DeferredApp(bodies=bodies)
+    (await application.load()).add_middleware(Recorder, seen=seen)
     one = server.Server(application, "127.0.0.1", 0, tls.Certificates(files).context)
     await one.start()
     yield one
@@ -313,7 +313,7 @@ def test_a_client_that_reads_no_answers_is_closed_and_none_pile_up(
 async def most_unread(files: tls.Files, bodies: limits.Bodies) -> int:
     """Send reviews one by one until the connection is closed; return how much waited at most."""
     context = tls.Certificates(files).context
-    one = server.Server(app.create_app(bodies=bodies), "127.0.0.1", 0, context)
+    one = server.Server(deferred.DeferredApp(bodies=bodies), "127.0.0.1", 0, context)
     await one.start()
     _, writer = await connect(one, receive_bytes=4096)
     await until(lambda: bool(one._server.server_state.connections))
@@ -365,7 +365,7 @@ async def test_a_connection_idle_for_too_long_after_a_direct_answer_is_closed(
     files: tls.Files, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(server, "_KEEP_ALIVE_SECONDS", 1)
-    one = server.Server(app.create_app(), "127.0.0.1", 0, tls.Certificates(files).context)
+    one = server.Server(deferred.DeferredApp(), "127.0.0.1", 0, tls.Certificates(files).context)
     await one.start()
     reader, writer = await connect(one)
     await send(reader, writer, "/convert", WHOLE)

@@ -15,15 +15,14 @@ from typing import Any, cast
 
 import pytest
 from cryptography import x509
-from fastapi import FastAPI
 from webhook_client import GROUP, REVIEW, connect, review_with_status, send, trusting, until
 
 from conversion import errors as conversion_errors
 from conversion import registry
-from webhook import acceptor, app, connections, errors, inuse, limits, protocol, server, tls
+from webhook import acceptor, connections, deferred, errors, inuse, limits, protocol, server, tls
 
 Post = Callable[..., Awaitable[tuple[int, Any]]]
-Serve = Callable[[FastAPI, tls.Certificates], Awaitable[server.Server]]
+Serve = Callable[[deferred.DeferredApp, tls.Certificates], Awaitable[server.Server]]
 ADMISSION = "/validate-ipam-cluster-x-k8s-io-v1alpha2-inclusterippool"
 
 DELETION = {
@@ -165,7 +164,7 @@ def test_without_a_usable_certificate_the_server_does_not_start(files: tls.Files
 
 async def test_an_old_tls_version_is_refused(serve: Serve, files: tls.Files) -> None:
     certificates = tls.Certificates(files, tls.VERSIONS["VersionTLS13"])
-    running = await serve(app.create_app(), certificates)
+    running = await serve(deferred.DeferredApp(), certificates)
     old = ssl.create_default_context(cafile=str(files.certificate))
     old.maximum_version = ssl.TLSVersion.TLSv1_2
 
@@ -230,7 +229,7 @@ async def test_unknown_paths_are_refused(post: Post, path: str) -> None:
 
 async def test_a_body_that_never_ends_is_cut_off(serve: Serve, files: tls.Files) -> None:
     small = limits.Bodies(seconds=0.01)
-    running = await serve(app.create_app(bodies=small), tls.Certificates(files))
+    running = await serve(deferred.DeferredApp(bodies=small), tls.Certificates(files))
     reader, writer = await connect(running)
 
     writer.write(
@@ -261,7 +260,7 @@ async def test_a_client_that_hangs_up_is_no_error(
 
 async def test_too_many_bytes_at_once_are_told_to_come_back(serve: Serve, files: tls.Files) -> None:
     tight = limits.Bodies(one=100, together=50)
-    running = await serve(app.create_app(bodies=tight), tls.Certificates(files))
+    running = await serve(deferred.DeferredApp(bodies=tight), tls.Certificates(files))
     reader, writer = await connect(running)
 
     writer.write(
@@ -275,7 +274,7 @@ async def test_too_many_bytes_at_once_are_told_to_come_back(serve: Serve, files:
 
 async def test_conversion_does_not_wait_for_the_cluster(serve: Serve, files: tls.Files) -> None:
     later = inuse.Later()
-    running = await serve(app.create_app(later), tls.Certificates(files))
+    running = await serve(deferred.DeferredApp(later), tls.Certificates(files))
     reader, writer = await connect(running)
 
     assert (await exchange(reader, writer))["response"]["result"]["status"] == "Success"
@@ -284,11 +283,11 @@ async def test_conversion_does_not_wait_for_the_cluster(serve: Serve, files: tls
 
 async def test_a_taken_port_is_told(running: server.Server) -> None:
     with pytest.raises(OSError, match="Address already in use"):
-        await server.Server(app.create_app(), "127.0.0.1", running.port).start()
+        await server.Server(deferred.DeferredApp(), "127.0.0.1", running.port).start()
 
 
 async def test_stopping_twice_is_stopping_once(files: tls.Files) -> None:
-    running = server.Server(app.create_app(), "", 0, tls.Certificates(files).context)
+    running = server.Server(deferred.DeferredApp(), "", 0, tls.Certificates(files).context)
     await running.start()
 
     await running.stop()
@@ -430,7 +429,7 @@ async def test_reviews_under_way_are_answered_when_the_server_stops(
     serve: Serve, files: tls.Files
 ) -> None:
     later = inuse.Later()
-    running = await serve(app.create_app(later), tls.Certificates(files))
+    running = await serve(deferred.DeferredApp(later), tls.Certificates(files))
     reader, writer = await connect(running)
     answer = asyncio.create_task(send(reader, writer, ADMISSION, json.dumps(DELETION).encode()))
     await until(lambda: bool(running._server.server_state.tasks))
@@ -491,7 +490,7 @@ async def test_an_answer_counts_until_it_is_read_and_not_for_ever(
 ) -> None:
     monkeypatch.setattr(protocol, "WRITE_SECONDS", 0.5)
     bodies = limits.Bodies()
-    running = await serve(app.create_app(bodies=bodies), tls.Certificates(files))
+    running = await serve(deferred.DeferredApp(bodies=bodies), tls.Certificates(files))
     _, writer = await connect(running, receive_bytes=4096)  # or the kernel takes it all
     (obj,) = cast(
         "list[dict[str, object]]", cast("dict[str, object]", REVIEW["request"])["objects"]
@@ -513,7 +512,7 @@ async def test_answers_that_do_not_fit_beside_others_are_told_to_come_back(
 ) -> None:
     body = json.dumps(REVIEW).encode()
     tight = limits.Bodies(together=len(body) + 10)
-    running = await serve(app.create_app(bodies=tight), tls.Certificates(files))
+    running = await serve(deferred.DeferredApp(bodies=tight), tls.Certificates(files))
     reader, writer = await connect(running)
 
     status, _ = await send(reader, writer, "/convert", body)
@@ -526,7 +525,7 @@ async def test_a_connection_that_never_speaks_tls_is_closed(
     serve: Serve, files: tls.Files, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(acceptor, "HANDSHAKE_SECONDS", 0.1)
-    running = await serve(app.create_app(), tls.Certificates(files))
+    running = await serve(deferred.DeferredApp(), tls.Certificates(files))
     reader, writer = await asyncio.open_connection("127.0.0.1", running.port)
 
     assert await reader.read() == b""
@@ -537,7 +536,7 @@ async def test_an_api_server_is_served_while_others_never_finish_their_handshake
     serve: Serve, files: tls.Files, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(connections, "CONNECTIONS", 4)
-    running = await serve(app.create_app(), tls.Certificates(files))
+    running = await serve(deferred.DeferredApp(), tls.Certificates(files))
     sources = [f"127.0.0.{number}" for number in range(2, 10)]
     silent = [await open_plain(running, source) for source in sources]
 
@@ -562,7 +561,7 @@ async def open_plain(
 async def test_a_server_stops_though_a_client_never_finishes_its_handshake(
     files: tls.Files,
 ) -> None:
-    running = server.Server(app.create_app(), "127.0.0.1", 0, tls.Certificates(files).context)
+    running = server.Server(deferred.DeferredApp(), "127.0.0.1", 0, tls.Certificates(files).context)
     await running.start()
     reader, writer = await open_plain(running)
     await asyncio.sleep(0.1)
@@ -599,7 +598,7 @@ async def test_a_server_may_have_all_the_files_that_its_process_may(
     before = soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(soft, hard - 1), hard))
     try:
-        await serve(app.create_app(), tls.Certificates(files))
+        await serve(deferred.DeferredApp(), tls.Certificates(files))
 
         assert resource.getrlimit(resource.RLIMIT_NOFILE) == (hard, hard)
     finally:
@@ -675,7 +674,7 @@ async def test_a_request_under_way_keeps_its_connection_and_the_new_one_is_close
 ) -> None:
     monkeypatch.setattr(connections, "CONNECTIONS", 2)
     later = inuse.Later()
-    running = await serve(app.create_app(later), tls.Certificates(files))
+    running = await serve(deferred.DeferredApp(later), tls.Certificates(files))
     busy = [await connect(running) for _ in range(2)]
     body = json.dumps(DELETION).encode()
     answers = [asyncio.create_task(send(*each, ADMISSION, body)) for each in busy]
@@ -696,7 +695,7 @@ async def test_a_connection_between_two_pipelined_requests_has_one_under_way(
 ) -> None:
     monkeypatch.setattr(connections, "CONNECTIONS", 1)
     later = inuse.Later()
-    running = await serve(app.create_app(later), tls.Certificates(files))
+    running = await serve(deferred.DeferredApp(later), tls.Certificates(files))
     reader, writer = await connect(running)
     body = json.dumps(DELETION).encode()
     head = f"POST {ADMISSION} HTTP/1.1\r\nContent-Type: application/json\r\n".encode()
@@ -751,7 +750,7 @@ async def test_a_client_that_does_not_take_leave_is_gone_all_the_same(
 
 async def test_only_the_given_cipher_suites_are_spoken(serve: Serve, files: tls.Files) -> None:
     ciphers = tls.openssl_ciphers("TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384")
-    running = await serve(app.create_app(), tls.Certificates(files, ciphers=ciphers))
+    running = await serve(deferred.DeferredApp(), tls.Certificates(files, ciphers=ciphers))
     client = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     client.load_verify_locations(files.certificate)
     client.maximum_version = ssl.TLSVersion.TLSv1_2
@@ -772,4 +771,4 @@ def test_no_service_starts_with_a_version_that_it_cannot_convert(
     monkeypatch.setattr(registry, "KINDS", kinds)
 
     with pytest.raises(conversion_errors.MissingPairError, match="InClusterIPPool v1alpha1"):
-        app.create_app()
+        deferred.DeferredApp()

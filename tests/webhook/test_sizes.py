@@ -16,7 +16,7 @@ from conversion import registry
 from envtest import sizes
 from ipam import offer
 from kube import pools
-from webhook import admission, admission_review, inuse, shape, worker
+from webhook import admission, admission_review, inuse, worker
 from webhook.pool import Pool
 
 MOST_SECONDS = 2.0
@@ -123,28 +123,6 @@ async def test_a_large_review_is_worked_out_in_a_thread(
 
     assert json.loads(answer)["response"]["allowed"]
     assert [name.partition("_")[0] for name in threads] == ["large-review"]
-
-
-async def test_the_first_review_loads_the_models_in_a_thread(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    shape.load.cache_clear()
-    threads = list[str]()
-
-    def noted(*args: Any) -> admission.Assessment:
-        threads.append(threading.current_thread().name.partition("_")[0])
-        return assess(*args)
-
-    assess = admission_review.assess
-    monkeypatch.setattr(admission_review, "assess", noted)
-    resource = resources.POOLS[0]
-    few = sizes.spec(resource.kind, 3)
-    body = sizes.update(resource, sizes.HUB, few, sizes.spec(resource.kind, 3, changed=True))
-
-    for _ in range(2):
-        await admission_review.validate(body, resource.kind, inuse.FakeInUse(), WORKER)
-
-    assert [name == "large-review" for name in threads] == [True, False]
 
 
 async def test_who_waits_for_large_reviews_is_told_so(monkeypatch: pytest.MonkeyPatch) -> None:

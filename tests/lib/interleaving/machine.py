@@ -30,7 +30,7 @@ from kube.objects import (
 )
 from kube.resources import GroupVersionResource
 
-from .process import CLAIM_WORKERS, MANY, POOL_WORKERS, Process
+from .process import CLAIM_WORKERS, MANY, POOL_WORKERS, Process, known
 from .steps import Clock, finished
 from .wire import ADDRESSES, CLAIMS, CLUSTERS, DelayedError, Server, key_of
 from .world import (
@@ -93,6 +93,7 @@ class Interleavings(RuleBasedStateMachine):
         self._use_clock()
         self.server = Server(self.clock)
         self.process = Process(self.server, self.clock)
+        self.standby = Process(self.server, self.clock, leads=False)
         self.former: Process | None = None
         self.lost: dict[Key, Json] = {}
 
@@ -350,12 +351,34 @@ class Interleavings(RuleBasedStateMachine):
     @rule()
     def the_controller_is_replaced(self) -> None:
         """Another one leads from here on; what the former one has sent may still arrive."""
+        self._depose()
+        self.process = Process(self.server, self.clock)
+
+    @rule()
+    def the_standby_takes_over(self) -> None:
+        """The same, by a process that has followed all the while."""
+        self._depose()
+        self.process = self.standby
+        self.process.lead()
+        fresh = Process(self.server, self.clock, leads=False)
+        finished(fresh.state.doubt_records())
+        assert known(self.process) == known(fresh)
+        self.standby = Process(self.server, self.clock, leads=False)
+
+    def _depose(self) -> None:
         if self.former:
             self.former.end()
         self.clock.forget()
         self.former = self.process
         self.former.wire.lease_is_lost = True
-        self.process = Process(self.server, self.clock)
+
+    @rule(plural=st.sampled_from(PLURALS), most=st.integers(1, 4))
+    def the_standby_hears_of_changes(self, plural: str, most: int) -> None:
+        self.standby.hear(plural, most)
+
+    @rule(plural=st.sampled_from(PLURALS))
+    def the_standby_loses_history(self, plural: str) -> None:
+        self.standby.lose_history(plural)
 
     @precondition(lambda self: self.former is not None)
     @rule(number=WORKERS, steps=st.integers(1, 4))

@@ -10,10 +10,13 @@ from typing import Any, TypeVar, cast
 import pytest
 
 from controller.controller import Controller
+from controller.ledger import Book
+from ipam.notation import Address
 from kube import metrics, workers
 from kube.cache import Cache
 from kube.caches import Caches, Scope
 from kube.errors import GoneError, KubeError
+from kube.objects import Key
 from kube.queue import Queue
 
 from .steps import Clock, HandQueue, Worker, finished
@@ -28,7 +31,7 @@ K = TypeVar("K")
 class Process:
     """A controller as `Controller.run` makes it, but that the machine moves it."""
 
-    def __init__(self, server: Server, clock: Clock) -> None:
+    def __init__(self, server: Server, clock: Clock, *, leads: bool = True) -> None:
         self.server = server
         self.wire = Wire(server)
         self.defects: list[Exception] = []
@@ -38,12 +41,24 @@ class Process:
             cache.resource.plural: cache for cache in self.state.caches.all
         }
         self.wire.known = self.state.addresses
+        self.workers: list[Worker] = []
         for cache in self.caches.values():
             finished(cache.load())
-        finished(self.state.rebuild())
         self.heard = ExitStack()
+        self.heard.enter_context(self.state.following())
+        finished(self.state.build())
+        if leads:
+            self.lead()
+
+    def lead(self) -> None:
+        """Come to lead: hear of everything so far, and begin to work."""
+        made = self.controller
+        for plural in self.caches:
+            self.hear(plural)
+        finished(self.state.doubt_records())
         made._watch(self.heard)
-        finished(made._start())
+        finished(made._queue_waiting())
+        finished(made._queue_rest())
         self.workers = [
             *(
                 self._worker(made._claim_queue, made._reconcile, made._pool_of)
@@ -124,3 +139,27 @@ def hand_made(wire: Wire, clock: Clock) -> Controller:
     controller._claim_queue = HandQueue("test", clock.later, clock, controller._age_of)
     controller._pool_queue = HandQueue("test", clock.later, clock)
     return controller
+
+
+def known(process: Process) -> dict[str, Any]:
+    """Return what a leader knows when it begins, but for the order in which it came to know it."""
+    state = process.state
+    return {
+        "waiting": state.waiting,
+        "unsettled": {key: each.pool for key, each in state.unsettled.items()},
+        "pools": dict(state.claims_of_pool),
+        "clusters": dict(state.claims_of_cluster),
+        "books": {
+            key: (
+                (book.counts, book.offer) if state.pool(key) else book.used,
+                book.not_ready, book.shared, holders(book),
+            )
+            for key, book in state.books.items()
+            if state.pool(key) or not book.idle
+        },
+    }  # fmt: skip
+
+
+def holders(book: Book) -> dict[Address, set[Key]]:
+    """Return who has a title to which address."""
+    return {address: set(keys) for address, keys in book._holders.items()}

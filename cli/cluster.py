@@ -1,0 +1,143 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The one command that talks to a cluster: what `versions` reads, and what it may write."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+import msgspec
+import structlog
+
+from api import resources
+from controller import ownership
+from controller.rewriting import Refused
+from kube import definitions, pools, version
+from kube.client import Client, pages
+from kube.connect import connect
+from kube.errors import (
+    ApiError,
+    ConfigError,
+    CredentialsError,
+    KubeError,
+    NotFoundError,
+    UnauthorizedError,
+)
+
+from . import version_report
+from .errors import CliError
+
+if TYPE_CHECKING:
+    from conversion.values import JsonObject
+    from kube.connect import Connection
+    from kube.definitions import Definition
+    from kube.resources import GroupVersionResource
+
+_DEFAULT = Path("~/.kube/config")
+_FORBIDDEN = 403
+_DECODER: msgspec.json.Decoder[object] = msgspec.json.Decoder()
+
+
+def kinds(kubeconfig: str | None, *, rewrite: bool) -> list[version_report.Kind]:
+    """Look at our kinds in a cluster; with `rewrite`, translate managedFields of old versions.
+
+    Raises:
+        CliError: there is no cluster, no right, or nothing of the provider in it.
+    """
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+    try:
+        found = asyncio.run(_with_connection(kubeconfig or _default(), rewrite=rewrite))
+    except KubeError as error:
+        raise CliError(_text(error, rewrite=rewrite)) from error
+    if not any(kind.versions for kind in found):
+        raise CliError(
+            f"the cluster has no CustomResourceDefinition {found[0].crd}: install the provider, or "
+            "choose another cluster by --kubeconfig"
+        )
+    return found
+
+
+def _default() -> str | None:
+    """Return the kubeconfig that kubectl uses where none is named, if it is there."""
+    if os.environ.get("KUBECONFIG"):
+        return None
+    path = _DEFAULT.expanduser()
+    return str(path) if path.is_file() else None
+
+
+def _text(error: KubeError, *, rewrite: bool) -> str:
+    """Return state, cause and remedy of a failure, in one line."""
+    if isinstance(error, ConfigError):
+        return str(error)
+    if isinstance(error, CredentialsError):
+        return f"the credentials in the kubeconfig cannot be used: {error}"
+    if isinstance(error, UnauthorizedError):
+        return "the API server does not accept the credentials in the kubeconfig: log in again"
+    if isinstance(error, ApiError) and error.status == _FORBIDDEN:
+        return f"{error.message}; {_rights(rewrite=rewrite)}"
+    if isinstance(error, ApiError):
+        return f"the API server refuses {error}"
+    return f"the API server cannot be reached: {error}; check --kubeconfig and the network"
+
+
+def _rights(*, rewrite: bool) -> str:
+    verbs = "list and patch" if rewrite else "list"
+    return (
+        "the command needs the verb get on customresourcedefinitions of the group "
+        f"apiextensions.k8s.io, and {verbs} on the pools of the group {resources.GROUP}"
+    )
+
+
+async def _with_connection(kubeconfig: str | None, *, rewrite: bool) -> list[version_report.Kind]:
+    connection = await connect(kubeconfig, version.user_agent("ipam-in-cluster"))
+    try:
+        return await _look(connection, rewrite=rewrite)
+    finally:
+        await connection.close()
+
+
+async def _look(connection: Connection, *, rewrite: bool) -> list[version_report.Kind]:
+    api = Client(connection)
+    if rewrite:
+        for resource in pools.KINDS.values():
+            await _rewrite(api, resource)
+    return [await _kind(api, resource) for resource in pools.KINDS.values()]
+
+
+async def _rewrite(api: Client, resource: GroupVersionResource) -> None:
+    try:
+        done = await ownership.translate(api, resource, {resource.version}, asyncio.sleep)
+    except NotFoundError:  # the kind is not installed
+        return
+    if isinstance(done, Refused):
+        raise CliError(f"{resource.kind}: {done}; {_rights(rewrite=True)}")
+
+
+async def _kind(api: Client, resource: GroupVersionResource) -> version_report.Kind:
+    crd = f"{resource.plural}.{resource.group}"
+    try:
+        found = await definitions.read(api, crd)
+    except NotFoundError:
+        return version_report.Kind(resource.kind, crd)
+    objects = await _objects(api, resource, found)
+    return version_report.report(resource.kind, crd, found, objects)
+
+
+async def _objects(
+    api: Client, resource: GroupVersionResource, found: Definition
+) -> list[JsonObject]:
+    """List all objects; of each, only the metadata is kept."""
+    if resource.version not in found.served:
+        raise CliError(
+            f"CustomResourceDefinition {found.metadata.name} does not serve {resource.version}: "
+            "use the program of the provider's release in the cluster"
+        )
+    objects: list[JsonObject] = []
+    async for page in pages(api, resource, start_over=objects.clear):
+        for raw in page.items or ():
+            obj = cast("JsonObject", _DECODER.decode(raw))
+            objects.append({"metadata": obj["metadata"]})
+    return objects

@@ -1,0 +1,164 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What old API versions a cluster still holds, and what is safe to do next: no requests here."""
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+
+import msgspec
+
+from conversion import managed_fields, values
+from ipam import texts
+from kube.definitions import Definition, Version
+
+REWRITE = "--rewrite-managed-fields"
+
+_HEAD = ("KIND", "VERSION", "SERVED", "STORAGE", "STOREDVERSIONS", "MANAGEDFIELDS")
+
+
+class Entries(msgspec.Struct, frozen=True, rename="camel"):
+    """The managedFields of all objects of a kind in one version."""
+
+    objects: int = 0
+    managers: tuple[str, ...] = ()
+    last: str = ""
+    """When the last of them was written, RFC 3339 in UTC."""
+
+
+_NONE = Entries()
+
+
+class Row(msgspec.Struct, frozen=True, rename="camel"):
+    """One version of one kind."""
+
+    version: str
+    listed: bool
+    """Whether it is in the definition's `spec.versions`."""
+    served: bool
+    deprecated: bool
+    storage: bool
+    stored: bool
+    """Whether objects may be stored in it."""
+    managed_fields: Entries
+    ready: bool = True
+    """Whether the next step in taking it away is safe."""
+    next: str = ""
+    """That step, or what has to be done before; empty for the version that is stored."""
+
+    @property
+    def shown(self) -> tuple[str, ...]:
+        """The cells of a table."""
+        served = "yes" if self.served else "no" if self.listed else "removed"
+        served = "deprecated" if self.served and self.deprecated else served
+        storage, stored = ("yes" if each else "no" for each in (self.storage, self.stored))
+        return self.version, served, storage, stored, str(self.managed_fields.objects)
+
+
+class Kind(msgspec.Struct, frozen=True, rename="camel"):
+    """A kind and its versions; without any, it is not installed."""
+
+    kind: str
+    crd: str
+    objects: int = 0
+    versions: tuple[Row, ...] = ()
+
+
+def report(kind: str, crd: str, found: Definition, objects: Sequence[values.JsonObject]) -> Kind:
+    """Return what is said about a kind, from its definition and all its objects."""
+    entries = _entries(objects)
+    listed = {version.name: version for version in found.spec.versions}
+    names = [*listed, *sorted(entries.keys() - listed.keys())]
+    rows = [_row(name, listed.get(name), found, entries.get(name, _NONE)) for name in names]
+    return Kind(kind, crd, len(objects), tuple(rows))
+
+
+def as_json(kinds: Sequence[Kind]) -> str:
+    """Return all of it for programs."""
+    return msgspec.json.format(msgspec.json.encode({"kinds": kinds}), indent=2).decode()
+
+
+def lines(kinds: Sequence[Kind]) -> Iterator[str]:
+    """Yield a table of versions, and below it what to do next."""
+    table: list[list[str]] = [list(_HEAD)]
+    for kind, row in _rows(kinds):
+        *cells, count = row.shown
+        table.append([kind.kind, *cells, f"{count} of {kind.objects}"])
+    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+    for cells in table:
+        yield "  ".join(map(str.ljust, cells, widths)).rstrip()
+    notes = [f"{kind.kind} {row.version}: {row.next}" for kind, row in _rows(kinds) if row.next]
+    notes += [f"{kind.kind}: is not installed." for kind in kinds if not kind.versions]
+    yield from ["", *notes] if notes else []
+
+
+def ready(kinds: Sequence[Kind]) -> bool:
+    """Tell whether the next step is safe for each version of each kind."""
+    return all(row.ready for _, row in _rows(kinds))
+
+
+def _rows(kinds: Sequence[Kind]) -> Iterator[tuple[Kind, Row]]:
+    for kind in kinds:
+        for row in kind.versions:
+            yield kind, row
+
+
+def _entries(objects: Sequence[values.JsonObject]) -> dict[str, Entries]:
+    """Return the managedFields of objects by their version."""
+    counts, managers, times = defaultdict[str, int](int), defaultdict[str, set[str]](set), {"": ""}
+    for obj in objects:
+        for version in managed_fields.versions(obj):
+            counts[version] += 1
+        for entry in managed_fields.entries(obj):
+            version = managed_fields.version_of(entry)
+            managers[version].add(values.text(entry, "manager"))
+            times[version] = max(times.get(version, ""), values.text(entry, "time"))
+    return {
+        version: Entries(count, tuple(sorted(managers[version])), times[version])
+        for version, count in counts.items()
+    }
+
+
+def _row(name: str, version: Version | None, found: Definition, entries: Entries) -> Row:
+    storage = name == found.storage
+    row = Row(
+        version=name,
+        listed=version is not None,
+        served=version is not None and version.served,
+        deprecated=version is not None and version.deprecated,
+        storage=storage,
+        stored=name in found.status.stored_versions or (version is not None and found.failed),
+        managed_fields=entries,
+    )
+    if storage:
+        return row
+    problem = _problem(row, found.storage)
+    return msgspec.structs.replace(row, ready=not problem, next=problem or _step(row))
+
+
+def _problem(row: Row, hub: str) -> str:
+    """Return what stands against the next step; empty where nothing does."""
+    count = texts.counted(row.managed_fields.objects, "object")
+    managers = ", ".join(row.managed_fields.managers)
+    if row.stored:
+        return (
+            "objects may be stored in it. Wait until the provider's manager has rewritten them; "
+            'where it does not, its log says why ("migration").'
+        )
+    if not row.managed_fields.objects:
+        return ""
+    if row.served:
+        return (
+            f"managedFields of {count} name it, last written at {row.managed_fields.last} by "
+            f"{managers}. Change what they write to {hub}, then run: "
+            f"ipam-in-cluster versions {REWRITE}"
+        )
+    state = "is not served" if row.listed else "is removed, so server-side apply fails"
+    return (
+        f"it {state}, and managedFields of {count} name it. The provider's manager translates them "
+        f"within a minute; where it does not, run: ipam-in-cluster versions {REWRITE}"
+    )
+
+
+def _step(row: Row) -> str:
+    if row.served:
+        return "no object names it. If no client reads it, it is safe to set served to false."
+    return "it is not served, and no object names it. It is safe to remove it from spec.versions."

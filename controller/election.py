@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: Apache-2.0
+"""When this process comes to lead, and what its predecessor knew by then."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import msgspec
+
+if TYPE_CHECKING:
+    from kube.caches import Newest
+
+_DECODER = msgspec.json.Decoder(dict[str, int])
+
+
+class Election:
+    """Tells the controllers of one leadership, one after the other, that they may work."""
+
+    def __init__(self) -> None:
+        self._won = asyncio.Event()
+        self._newest: Newest | None = None
+
+    @property
+    def is_won(self) -> bool:
+        """Whether this process leads."""
+        return self._won.is_set()
+
+    def win(self, left: str = "") -> None:
+        """Lead from now on; `left` is the text of what the predecessor's copies had."""
+        try:
+            self._newest = _DECODER.decode(left) if left else None
+        except msgspec.MsgspecError:
+            self._newest = None
+        self._won.set()
+
+    async def won(self) -> Newest | None:
+        """Wait until this process leads.
+
+        Returns:
+            How far the copies of the predecessor were.  None: that is not known, or there was
+            another controller in this leadership already.
+        """
+        await self._won.wait()
+        newest, self._newest = self._newest, None
+        return newest
+
+
+def text(newest: Newest) -> str:
+    """Return what the next leader has to know of our copies."""
+    return msgspec.json.encode(newest).decode()

@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a pool offers, and what its holders leave free of it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ipam.allocator import Allocator
+from ipam.notation import Address
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from ipam.offer import Offer
+    from ipam.ranges import Range
+    from kube.objects import Key
+
+START = Address(-1, 0)
+"""Sorts before all addresses."""
+
+
+class Layout:
+    """One offer of a pool, as far as the pool's holders are placed in it.
+
+    Flow:
+        Holders are placed in the order of their addresses, in pieces.  `reached` is the last one
+        that is placed; None: all are.  A change of a holder beyond it changes nothing here.
+    """
+
+    __slots__ = ("allocator", "offer", "outside", "reached")
+
+    def __init__(self, offer: Offer, outside: Iterable[Key] = ()) -> None:
+        """Begin without holders; `outside` are IPAddresses without an address."""
+        self.offer = offer
+        self.allocator = Allocator(offer.slots)
+        self.outside = set(outside)
+        """IPAddresses that are out of range."""
+        self.reached: Address | None = START
+
+    def has_reached(self, address: Address) -> bool:
+        """Say whether the holders of an address are placed."""
+        return self.reached is None or address <= self.reached
+
+    def move(self, before: Range | None, after: Range | None) -> None:
+        """Let a holder have another range than before."""
+        if before == after:
+            return
+        if after:
+            self.allocator.take(*after)
+        if before:
+            self.allocator.give_back(*before)
+
+    def take(self, ranges: Iterable[Range]) -> None:
+        """Place holders that have these ranges, which are in order."""
+        for first, last in _joined(ranges):
+            self.allocator.take(first, last)
+
+
+def _joined(ranges: Iterable[Range]) -> Iterator[Range]:
+    """Yield ranges as long ones, where one begins right after another: most pools fill up so."""
+    start, end = 0, -1
+    for first, last in ranges:
+        if start <= end and first == end + 1:
+            end = last
+            continue
+        if start <= end:
+            yield start, end
+        start, end = first, last
+    if start <= end:
+        yield start, end

@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: Apache-2.0
+"""managedFields that name a version which goes away, translated into the hub version.
+
+`conversion.managed_fields` says what for, and how an entry is translated.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, cast
+
+import msgspec
+
+from conversion import managed_fields
+from kube.errors import ConflictError
+
+from .rewriting import Change, Refused, Writer
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Collection
+
+    from conversion.values import JsonObject
+    from kube.client import Api
+    from kube.resources import GroupVersionResource
+
+_ROUNDS = 5  # others write some objects meanwhile; not all of them, time and again
+_DECODER: msgspec.json.Decoder[object] = msgspec.json.Decoder()
+
+
+async def translate(
+    api: Api,
+    resource: GroupVersionResource,
+    kept: Collection[str],
+    sleep: Callable[[float], Awaitable[object]],
+) -> int | Refused:
+    """Leave no entry in another version than those kept, which must include the hub.
+
+    Flow:
+        List, write what names other versions, and list again: others may write meanwhile.
+
+    Returns:
+        How many objects were written; or which ones the API server refuses to write.
+
+    Raises:
+        ConflictError: others write the objects all the time.
+        KubeError: the API server could not be reached, or refused what is not one object's fault.
+    """
+    writer = Writer(api, resource, sleep)
+    written = 0
+    for _ in range(_ROUNDS):
+        changes = await _changes(writer, resource, kept)
+        if not changes:
+            return written
+        if refused := await writer.write(changes):
+            return replace(refused, left="names an API version that goes away in managedFields")
+        written += len(changes)
+    text = "others write managedFields of another version all the time"
+    raise ConflictError(409, "Conflict", text, f"PATCH {resource.path()}")
+
+
+async def _changes(
+    writer: Writer, resource: GroupVersionResource, kept: Collection[str]
+) -> list[Change]:
+    found: list[Change] = []
+    async for raw in writer.items():
+        obj = cast("JsonObject", _DECODER.decode(raw))
+        obj |= {"apiVersion": resource.api_version, "kind": resource.kind}
+        entries = managed_fields.in_hub(obj, kept)
+        if entries is not None:
+            found.append(Change(writer.decode(raw).metadata, {"managedFields": entries}))
+    return found

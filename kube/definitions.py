@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: Apache-2.0
+"""CustomResourceDefinitions: in which versions a kind is served and stored.
+
+`status.storedVersions` lists the versions in which objects may still lie in etcd.  The API server
+refuses to take a version of that list out of `spec.versions`.
+Source: https://kubernetes.io/docs/tasks/extend-kubernetes/custom-resources/
+custom-resource-definition-versioning/#upgrade-existing-objects-to-a-new-stored-version
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from .client import decode
+from .objects import Condition, Object, Struct, prepared
+from .resources import CUSTOM_RESOURCE_DEFINITIONS
+
+if TYPE_CHECKING:
+    from .client import Api
+
+MIGRATING = "StorageMigrating"
+"""The condition in which Kubernetes reports a StorageVersionMigration of the kind."""
+
+_FAILED = "MigrationFailed"
+
+
+class Version(Struct, frozen=True):
+    """What the API server does with one version."""
+
+    name: str = ""
+    served: bool = False
+    storage: bool = False
+    deprecated: bool = False
+
+
+class _Spec(Struct, frozen=True):
+    versions: tuple[Version, ...] = ()
+
+
+class _Status(Struct, frozen=True):
+    stored_versions: tuple[str, ...] = ()
+    conditions: tuple[Condition, ...] | None = None  # null in a status that has only begun
+
+
+_NO_SPEC, _NO_STATUS = _Spec(), _Status()
+
+
+@prepared
+class Definition(Object, frozen=True):
+    """What matters here of a CustomResourceDefinition."""
+
+    spec: _Spec = _NO_SPEC
+    status: _Status = _NO_STATUS
+
+    @property
+    def storage(self) -> str:
+        """The version that is stored now."""
+        return next((version.name for version in self.spec.versions if version.storage), "")
+
+    @property
+    def served(self) -> frozenset[str]:
+        """The versions that clients can use."""
+        return frozenset(version.name for version in self.spec.versions if version.served)
+
+    @property
+    def old(self) -> tuple[str, ...]:
+        """The versions in which objects may still be stored, but for the present one."""
+        return tuple(name for name in self.status.stored_versions if name != self.storage)
+
+    @property
+    def identity(self) -> tuple[str, int, _Spec]:
+        """What stays the same for as long as nobody replaces the definition or its spec."""
+        return self.metadata.uid, self.metadata.generation, self.spec
+
+    @property
+    def failed(self) -> bool:
+        """Whether the last StorageVersionMigration of Kubernetes failed, and nobody mended that."""
+        return any((each.type, each.reason) == (MIGRATING, _FAILED) for each in self.conditions)
+
+    @property
+    def settled(self) -> bool:
+        """Whether nothing can be stored in any other version."""
+        return not self.old and not self.failed
+
+    @property
+    def conditions(self) -> tuple[Condition, ...]:
+        """The conditions in its status."""
+        return self.status.conditions or ()
+
+
+async def read(api: Api, name: str) -> Definition:
+    """Read the definition of a kind.
+
+    Raises:
+        NotFoundError: the kind is not installed.
+        KubeError: the API server refused, or could not be reached.
+    """
+    answer = await api.get(CUSTOM_RESOURCE_DEFINITIONS, "", name)
+    return decode(answer, Definition, f"GET CRD {name}")

@@ -1,0 +1,292 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Pools at the bounds of their schema change while claims come: nobody waits long, or is misled."""
+
+import asyncio
+import contextlib
+import gc
+import threading
+import time
+from collections.abc import AsyncGenerator, Callable, Generator
+from typing import Any, cast
+
+import pytest
+import running
+
+from controller.controller import Controller
+from kube import capi, pools
+from kube.caches import Caches, Scope
+from kube.fake import FakeApi, Json
+from kube.objects import PoolKey
+
+CONTRACT = capi.V1Beta2("v1beta2")
+POOLS = pools.KINDS["InClusterIPPool"]
+BLUE = PoolKey(POOLS.kind, "default", "blue")
+REFERENCE = {"apiGroup": POOLS.group, "kind": POOLS.kind, "name": "blue"}
+
+ENTRIES = [f"10.{n // 16}.{n % 16 * 16}.0-10.{n // 16}.{n % 16 * 16}.254" for n in range(4096)]
+EXCLUDED = [f"10.{n // 16}.{n % 16 * 16}.7" for n in range(4096)]
+HOLDERS = 10_000
+MANY_POOLS = 6000
+HELD_SECONDS = 0.02
+"""The bound, in CPU time of the event loop's thread, which a busy machine does not lengthen."""
+
+
+class Cluster(FakeApi):
+    """A pool, blue, and its claims."""
+
+    def pool(self, addresses: list[str], excluded: list[str], **meta: object) -> None:
+        known = self.read(POOLS, "default", "blue") or {}
+        meta = {"name": "blue", "namespace": "default", **known.get("metadata", {}), **meta}
+        spec = {"addresses": addresses, "excludedAddresses": excluded, "prefix": 8}
+        self.put(POOLS, {**known, "metadata": meta, "spec": spec})
+
+    def claim(self, name: str, at: int = 0, **metadata: object) -> None:
+        meta = {"name": name, "namespace": "default", **metadata}
+        meta["creationTimestamp"] = f"2026-01-01T00:00:{at:02}Z"
+        self.put(CONTRACT.claims, {"metadata": meta, "spec": {"poolRef": REFERENCE}})
+
+    def hold(self, name: str, address: str) -> None:
+        """Store an IPAddress."""
+        meta = {"name": name, "namespace": "default"}
+        spec = {"poolRef": REFERENCE, "address": address, "claimRef": {"name": name}}
+        self.put(CONTRACT.addresses, {"metadata": meta, "spec": spec})
+
+    def given(self, name: str) -> str:
+        address = self.read(CONTRACT.addresses, "default", name) or {}
+        return str(address.get("spec", {}).get("address", ""))
+
+    def reasons(self, resource: Any, name: str) -> list[str]:
+        status: Json = (self.read(resource, "default", name) or {}).get("status", {})
+        return [str(each["reason"]) for each in status.get("conditions", [])]
+
+    def counts(self) -> Json:
+        """Return the pool's numbers, and for which generation of its spec they are right."""
+        status: Json = (self.read(POOLS, "default", "blue") or {}).get("status", {})
+        seen = {"generation": status.get("observedGeneration")}
+        return {**status.get("ipAddresses", {}), **seen}
+
+
+@contextlib.asynccontextmanager
+async def at_work(api: Cluster) -> AsyncGenerator[Controller]:
+    controller = Controller(api, Caches(api, CONTRACT, Scope()))
+    task = asyncio.create_task(running.run(controller))
+    await until(lambda: len(controller.state.claims._handlers) > 1)  # it leads
+    try:
+        yield controller
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+
+
+async def until(what: Callable[[], object]) -> None:
+    async with asyncio.timeout(30):
+        while not what():  # noqa: ASYNC110 - what is waited for is no event
+            await asyncio.sleep(0.005)
+
+
+class Watchdog:
+    """Measures how much CPU time the event loop's thread takes in one turn of a callback."""
+
+    def __init__(self) -> None:
+        self.longest = 0.0
+        self._run = cast("Callable[[asyncio.Handle], None]", asyncio.Handle._run)
+
+    @contextlib.contextmanager
+    def watching(self, patch: pytest.MonkeyPatch) -> Generator[None]:
+        loop_thread = threading.get_ident()
+
+        def run(handle: asyncio.Handle) -> None:
+            began = time.thread_time()
+            self._run(handle)
+            if threading.get_ident() == loop_thread:
+                self.longest = max(self.longest, time.thread_time() - began)
+
+        gc.disable()  # it goes through the objects of all tests
+        try:
+            with patch.context() as patched:
+                patched.setattr(asyncio.Handle, "_run", run)
+                yield
+        finally:
+            gc.enable()
+
+
+async def test_the_watchdog_sees_who_holds_the_event_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    watchdog = Watchdog()
+
+    async def hold() -> None:
+        until = time.thread_time() + 2 * HELD_SECONDS
+        while time.thread_time() < until:
+            pass
+
+    with watchdog.watching(monkeypatch):
+        await asyncio.create_task(hold())
+
+    assert watchdog.longest >= 2 * HELD_SECONDS
+
+
+@pytest.mark.parametrize(
+    ("addresses", "excluded"), [(ENTRIES[:-1], EXCLUDED[1:]), (["10.0.0.0/12"], [])]
+)
+async def test_a_pool_with_many_holders_that_changes_never_holds_the_event_loop(
+    monkeypatch: pytest.MonkeyPatch, addresses: list[str], excluded: list[str]
+) -> None:
+    api, watchdog = Cluster(), Watchdog()
+    api.pool(ENTRIES, EXCLUDED, generation=1)
+    for number in range(HOLDERS):
+        at = number % len(ENTRIES)
+        api.hold(f"h-{number}", f"10.{at // 16}.{at % 16 * 16}.{1 + number // len(ENTRIES)}")
+    async with at_work(api) as controller:
+        await until(lambda: api.counts().get("used") == HOLDERS)
+        with watchdog.watching(monkeypatch):
+            api.pool(addresses, excluded, generation=2)
+            await until(lambda: api.counts()["generation"] == 2)
+        book = controller.state.book(BLUE)
+
+    offered = pools.offer_of(await present(controller))
+    outside = [each for each in book._objects.values() if not (each and offered.hands_out(each))]
+    assert (book.offer, book.counts.out_of_range) == (offered, len(outside))
+    assert outside
+    assert watchdog.longest < HELD_SECONDS
+
+
+async def present(controller: Controller) -> pools.Pool:
+    pool = controller.state.pool(BLUE)
+    assert pool is not None
+    return pool
+
+
+async def test_an_ipaddress_that_may_be_of_any_pool_never_holds_the_event_loop(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    api, watchdog = Cluster(), Watchdog()
+    api.pool(["10.0.0.5"], [])
+    for number in range(MANY_POOLS):
+        meta = {"name": f"pool-{number:04}", "namespace": "default"}
+        spec = {"addresses": ["10.0.0.5"], "prefix": 8}
+        api.put(POOLS, {"metadata": meta, "spec": spec})
+    broken: Json = {"metadata": {"name": "broken", "namespace": "default"}, "spec": {"poolRef": 7}}
+    async with at_work(api) as controller:
+        await until(lambda: len(controller.state.books) > MANY_POOLS)
+        api.claim("holder", 1)
+        api.claim("waits", 2)
+        await until(lambda: api.reasons(CONTRACT.claims, "waits") == ["PoolExhausted"])
+        with watchdog.watching(monkeypatch):
+            api.put(CONTRACT.addresses, broken)
+            await until(lambda: api.reasons(CONTRACT.claims, "waits") == ["PoolNotReady"])
+            api.remove(CONTRACT.addresses, "default", "broken")
+            await until(lambda: api.reasons(CONTRACT.claims, "waits") == ["PoolExhausted"])
+
+    assert watchdog.longest < HELD_SECONDS
+
+
+# ---- what others see of a change that takes its time ----
+
+
+class Gate:
+    """Holds back what works out the offers of large pools."""
+
+    def __init__(self, patch: pytest.MonkeyPatch) -> None:
+        self.open = asyncio.Event()
+        self.arrived = asyncio.Event()
+        real = asyncio.to_thread
+
+        async def late(*args: Any) -> Any:
+            found = await real(*args)
+            self.arrived.set()
+            await self.open.wait()
+            return found
+
+        patch.setattr(asyncio, "to_thread", late)
+
+
+@pytest.fixture
+def gate(monkeypatch: pytest.MonkeyPatch) -> Gate:
+    return Gate(monkeypatch)
+
+
+async def test_claims_wait_for_a_large_pool_in_line_and_are_told_nothing_wrong(gate: Gate) -> None:
+    api = Cluster()
+    async with at_work(api) as controller:
+        api.pool(ENTRIES, EXCLUDED)
+        await gate.arrived.wait()
+        api.claim("young", 2)
+        await until(lambda: len(controller.state.book(BLUE).line) == 1)
+        api.claim("old", 1)
+        await until(lambda: len(controller.state.book(BLUE).line) == 2)
+        assert [each for each in api.writes if each[1] == CONTRACT.claims.plural] == []
+
+        gate.open.set()
+        await until(lambda: api.given("young"))
+
+    assert (api.given("old"), api.given("young")) == ("10.0.0.1", "10.0.0.2")
+
+
+async def test_nothing_is_given_by_a_spec_that_is_replaced(gate: Gate) -> None:
+    api = Cluster()
+    api.pool(["10.0.0.0/24"], [])
+    async with at_work(api) as controller:
+        api.claim("before")
+        await until(lambda: api.given("before"))
+        api.pool(ENTRIES, [*EXCLUDED, "10.0.0.2"])
+        await gate.arrived.wait()
+        api.claim("during")
+        await until(lambda: len(controller.state.book(BLUE).line) == 1)
+
+        gate.open.set()
+        await until(lambda: api.given("during"))
+
+    assert (api.given("before"), api.given("during")) == ("10.0.0.1", "10.0.0.3")
+
+
+async def test_a_status_never_counts_by_a_former_spec(gate: Gate) -> None:
+    api = Cluster()
+    api.pool(["10.0.0.0/24"], [], generation=1)
+    async with at_work(api):
+        await until(lambda: api.counts().get("generation") == 1)
+        api.pool(ENTRIES, EXCLUDED, generation=2)
+        await gate.arrived.wait()
+        api.hold("other", "10.0.0.9")
+        await asyncio.sleep(1.1)  # by then a status may be written again
+        assert api.counts()["generation"] == 1
+
+        gate.open.set()
+        await until(lambda: api.counts()["generation"] == 2)
+
+    assert api.counts()["total"] == len(ENTRIES) * 254 - 1  # 10.0.0.0 is reserved
+
+
+@pytest.mark.parametrize("last", ["small", "large", "deleted"])
+async def test_a_change_that_comes_meanwhile_counts(gate: Gate, last: str) -> None:
+    api = Cluster()
+    api.pool(["10.0.0.0/24"], [], generation=1)
+    async with at_work(api) as controller:
+        await until(lambda: api.counts().get("generation") == 1)
+        api.pool(ENTRIES, EXCLUDED, generation=2)
+        await gate.arrived.wait()
+        if last == "deleted":
+            api.remove(POOLS, "default", "blue")
+            await until(lambda: BLUE not in controller.state.books)
+        else:
+            api.pool(["10.9.0.0/24"] if last == "small" else ENTRIES[1:], [], generation=3)
+            await until(lambda: controller.state.pool(BLUE).metadata.generation == 3)  # type: ignore[union-attr] # it is there
+        gate.open.set()
+        await controller.state.changes.until_done()
+
+        assert BLUE not in controller.state.changes
+        if last == "deleted":
+            assert BLUE not in controller.state.books
+        else:
+            pool = await present(controller)
+            assert controller.state.book(BLUE).offer == pools.offer_of(pool)
+
+
+async def test_that_a_pool_is_being_deleted_counts_before_its_spec_is_read(gate: Gate) -> None:
+    api = Cluster()
+    async with at_work(api) as controller:
+        at = "2026-01-01T00:00:00Z"
+        api.pool(ENTRIES, EXCLUDED, deletionTimestamp=at, finalizers=["x"])
+        await gate.arrived.wait()
+
+        assert controller.state.book(BLUE).not_ready == "is being deleted"
+        gate.open.set()

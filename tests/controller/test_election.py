@@ -1,0 +1,35 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A controller works when its process leads, and the first one knows what the predecessor had."""
+
+import asyncio
+
+import pytest
+
+from controller.election import Election, text
+
+
+async def test_controllers_wait_until_their_process_leads() -> None:
+    election = Election()
+    waiting = asyncio.create_task(election.won())
+    await asyncio.sleep(0)
+    assert (waiting.done(), election.is_won) == (False, False)
+
+    election.win()
+
+    assert (await waiting, election.is_won) == (None, True)
+
+
+async def test_only_the_first_controller_relies_on_what_the_predecessor_had() -> None:
+    election = Election()
+    election.win(text({"ipaddresses": 7}))
+
+    assert await election.won() == {"ipaddresses": 7}
+    assert await election.won() is None
+
+
+@pytest.mark.parametrize("left", ["", "no JSON", "[7]", '{"ipaddresses": "7"}'])
+async def test_a_text_that_cannot_be_read_says_nothing(left: str) -> None:
+    election = Election()
+    election.win(left)
+
+    assert await election.won() is None

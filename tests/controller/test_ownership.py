@@ -1,0 +1,189 @@
+# SPDX-License-Identifier: Apache-2.0
+"""managedFields of versions that are not served are translated; tests/apiserver has real ones."""
+
+from typing import Any
+
+import pytest
+from prometheus_client import REGISTRY
+
+from controller import migration
+from kube import errors, fake, pools, resources
+
+CRDS = resources.CUSTOM_RESOURCE_DEFINITIONS
+POOLS = pools.KINDS["InClusterIPPool"]
+NAME = f"{POOLS.plural}.{POOLS.group}"
+SPEC = {"addresses": ["10.0.0.1-10.0.0.254"], "prefix": 24}
+
+
+class Cluster(fake.FakeApi):
+    """Pools `a` and `b`, of which `a` was applied in v1alpha1; `lists` counts lists of pools."""
+
+    def __init__(self, *, served: bool) -> None:
+        super().__init__()
+        self.lists = 0
+        self.define(served=served)
+        self.add("a", "v1alpha1")
+        self.add("b", "v1alpha2")
+
+    def define(self, *, served: bool, generation: int = 1) -> None:
+        versions = [
+            {"name": "v1alpha1", "served": served},
+            {"name": "v1alpha2", "served": True, "storage": True},
+        ]
+        metadata = {"name": NAME, "uid": "first", "generation": generation}
+        status = {"storedVersions": ["v1alpha2"]}
+        self.put(CRDS, {"metadata": metadata, "spec": {"versions": versions}, "status": status})
+
+    def add(self, name: str, version: str) -> None:
+        entry: Any = {
+            "manager": "argo",
+            "operation": "Apply",
+            "apiVersion": f"{POOLS.group}/{version}",
+            "fieldsType": "FieldsV1",
+            "fieldsV1": {"f:spec": {"f:addresses": {}}},
+        }
+        metadata: Any = {"name": name, "namespace": "default", "managedFields": [entry]}
+        self.put(POOLS, {"metadata": metadata, "spec": dict(SPEC)})
+
+    def versions(self, name: str) -> list[str]:
+        found: Any = self.read(POOLS, "default", name)
+        return [entry["apiVersion"] for entry in found["metadata"]["managedFields"]]
+
+    @property
+    def rewritten(self) -> list[str]:
+        return [name for _, plural, name in self.writes if plural == POOLS.plural]
+
+    async def list(self, resource: Any, namespace: str = "", params: Any = None) -> bytes:
+        self.lists += resource.plural == POOLS.plural
+        return await super().list(resource, namespace, params)
+
+
+def value(name: str) -> float | None:
+    return REGISTRY.get_sample_value(f"capi_ipam_in_cluster_{name}", {"kind": POOLS.kind})
+
+
+async def no_sleep(_: float) -> None: ...
+
+
+async def migrate(api: Cluster) -> Any:
+    return await migration.Migration(api, no_sleep).migrate(POOLS)
+
+
+async def test_only_objects_that_name_a_version_not_served_are_written() -> None:
+    api = Cluster(served=False)
+
+    assert await migrate(api) is None
+
+    assert api.rewritten == ["a"]
+    assert api.versions("a") == [f"{POOLS.group}/v1alpha2"]
+
+
+async def test_while_a_version_is_served_its_entries_stay() -> None:
+    api = Cluster(served=True)
+
+    assert await migrate(api) is None
+
+    assert api.rewritten == []
+
+
+async def test_entries_of_a_version_that_the_definition_has_lost_are_translated_too() -> None:
+    api = Cluster(served=True)
+    versions = [{"name": "v1alpha2", "served": True, "storage": True}]
+    metadata = {"name": NAME, "uid": "first", "generation": 2}
+    status = {"storedVersions": ["v1alpha2"]}
+    api.put(CRDS, {"metadata": metadata, "spec": {"versions": versions}, "status": status})
+
+    assert await migrate(api) is None
+
+    assert api.versions("a") == [f"{POOLS.group}/v1alpha2"]
+
+
+async def test_each_state_of_a_definition_is_looked_at_once() -> None:
+    api = Cluster(served=True)
+    keeper = migration.Migration(api, no_sleep)
+    for _ in range(3):
+        await keeper.migrate(POOLS)
+    assert api.lists == 1
+
+    api.define(served=False, generation=2)
+    for _ in range(3):
+        await keeper.migrate(POOLS)
+
+    assert api.lists == 3  # one more has to show that nothing is left
+    assert api.rewritten == ["a"]
+
+
+async def test_nothing_is_looked_at_before_each_api_server_refuses_the_version() -> None:
+    api = Cluster(served=False)
+    slept: list[tuple[float, int]] = []
+
+    async def sleep(seconds: float) -> None:
+        slept.append((seconds, api.lists))
+
+    await migration.Migration(api, sleep).migrate(POOLS)
+
+    assert slept[0] == (10.0, 0)
+
+
+async def test_what_others_write_meanwhile_is_looked_at_again() -> None:
+    api = Cluster(served=False)
+
+    async def sleep(seconds: float) -> None:
+        if seconds == 10.0 or "c" in str(api.rewritten):
+            return
+        api.add("c", "v1alpha1")
+
+    assert await migration.Migration(api, sleep).migrate(POOLS) is None
+
+    assert api.rewritten == ["a", "c"]
+
+
+async def test_who_writes_all_the_time_is_left_for_the_next_run() -> None:
+    api = Cluster(served=False)
+
+    async def sleep(_: float) -> None:
+        api.add("a", "v1alpha1")
+
+    with pytest.raises(errors.ConflictError, match="all the time"):
+        await migration.Migration(api, sleep).migrate(POOLS)
+
+    assert api.rewritten == ["a"] * 5
+
+
+async def test_an_object_that_is_refused_is_named_and_tried_again() -> None:
+    api = Cluster(served=False)
+    api.refusals = {"a": errors.ApiError(422, "Invalid", "by policy", "PATCH a")}
+    keeper = migration.Migration(api, no_sleep)
+
+    refused = await keeper.migrate(POOLS)
+
+    assert str(refused) == (
+        "1 object names an API version that goes away in managedFields: mend or delete what the"
+        " API server refuses; the first is default/a: PATCH a: 422 Invalid: by policy"
+    )
+    api.refusals = {}
+    assert value("migration_refused_objects") == 1
+    assert await keeper.migrate(POOLS) is None
+    assert value("migration_refused_objects") == 0
+    assert api.versions("a") == [f"{POOLS.group}/v1alpha2"]
+
+
+async def test_an_event_at_the_definition_says_that_it_is_done() -> None:
+    api = Cluster(served=False)
+
+    await migrate(api)
+
+    [event] = [api.read(*place) for place in events_of(api)]
+    assert event is not None
+    assert event["reason"] == "ManagedFieldsTranslated"
+    assert event["note"] == (
+        "managedFields of 1 object translated to v1alpha2: none names a version that is not served"
+    )
+
+
+def events_of(api: Cluster) -> list[Any]:
+    return [
+        (migration.events.EVENTS, "default", name)
+        for verb, plural, name in api.writes
+        if (verb, plural) == ("create", "events")
+    ]

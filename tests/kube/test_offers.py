@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a pool offers is worked out once for each spec, and that of a large one in a thread."""
+
+import asyncio
+import threading
+
+import pytest
+
+from ipam import offer
+from kube import pools
+from kube.objects import Meta
+from kube.offers import Offers
+
+LARGE = tuple(f"10.0.{number // 256}.{number % 256}" for number in range(501))
+
+
+def pool(*addresses: str, name: str = "blue") -> pools.Pool:
+    spec = pools.PoolSpec(addresses=addresses, prefix=8)
+    return pools.Pool(kind="InClusterIPPool", metadata=Meta(name=name), spec=spec)
+
+
+class Work:
+    """Counts how often an offer is worked out, and in which thread."""
+
+    def __init__(self, patch: pytest.MonkeyPatch) -> None:
+        self.threads: list[int] = []
+        self.at_once = self.most = 0
+        self._real = pools.offer_of
+        patch.setattr(pools, "offer_of", self)
+
+    def __call__(self, pool: pools.Pool) -> offer.Offer:
+        self.threads.append(threading.get_ident())
+        self.at_once += 1
+        self.most = max(self.most, self.at_once)
+        try:
+            return self._real(pool)
+        finally:
+            self.at_once -= 1
+
+
+@pytest.fixture
+def work(monkeypatch: pytest.MonkeyPatch) -> Work:
+    return Work(monkeypatch)
+
+
+async def test_a_small_offer_is_there_at_once_and_worked_out_once(work: Work) -> None:
+    offers = Offers()
+
+    first = offers.now(pool("10.0.0.5"))
+
+    assert first is not None
+    assert offers.now(pool("10.0.0.5")) is await offers.get(pool("10.0.0.5")) is first
+    assert work.threads == [threading.get_ident()]
+
+
+async def test_a_large_offer_is_worked_out_in_a_thread_once_whoever_asks(work: Work) -> None:
+    offers = Offers()
+    assert offers.now(pool(*LARGE)) is None
+
+    found = await asyncio.gather(*(offers.get(pool(*LARGE)) for _ in range(5)))
+
+    assert {each.total for each in found} == {500}  # 10.0.0.0 is reserved
+    assert offers.now(pool(*LARGE)) is found[0]
+    assert len(work.threads) == 1
+    assert threading.get_ident() not in work.threads
+
+
+async def test_one_large_offer_at_a_time_is_worked_out(work: Work) -> None:
+    offers = Offers()
+
+    await asyncio.gather(*(offers.get(pool(*LARGE, name=f"p-{n}")) for n in range(5)))
+
+    assert (len(work.threads), work.most) == (5, 1)
+
+
+async def test_another_spec_offers_something_else(work: Work) -> None:
+    offers = Offers()
+    await offers.get(pool(*LARGE))
+
+    assert offers.now(pool("10.1.0.0", *LARGE)) is None
+    assert (await offers.get(pool("10.0.0.5"))).total == 1
+    assert len(work.threads) == 2
+
+
+async def test_the_offer_of_a_pool_that_is_gone_is_forgotten() -> None:
+    offers = Offers()
+    offers.now(gone := pool("10.0.0.5"))
+
+    offers.forget(gone.key)
+    offers.forget(gone.key)
+
+    assert offers._known == {}
