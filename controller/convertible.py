@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from kube import pools
 from kube.errors import ApiError, UnreachableError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from kube import pools
     from kube.client import Api
+    from kube.resources import GroupVersionResource
 
 log = structlog.get_logger(__name__)
 
@@ -39,22 +40,35 @@ class Convertible:
     async def seconds_left(self, pool: pools.Pool) -> float:
         """Return how long a write of a pool has to wait; 0 is not at all.
 
-        Flow:
-            The pool is read in each version that the API server needs.  A GET without a
-            resourceVersion is converted anew; a list may come from the API server's cache.
-
         Guarantees:
             A pool that only clients of the hub version write costs no request.
         """
-        for resource in pool.spoke_writers:
-            if wait := max(self._not_before - self._clock(), 0.0):
-                return wait
-            try:
-                await self._api.get(resource, pool.metadata.namespace, pool.metadata.name)
-            except ApiError as error:  # it is gone, or the version is, or nobody may look
-                log.debug("conversion is not tried", object=str(pool.key), error=str(error))
-            except UnreachableError as error:
-                log.warning("pool is not written yet", object=str(pool.key), error=str(error))
-                self._not_before = self._clock() + _AGAIN_SECONDS
-                return _AGAIN_SECONDS
+        hub = pools.KINDS[pool.kind]
+        if not pool.metadata.spokes(hub):
+            return 0.0
+        if wait := max(self._not_before - self._clock(), 0.0):
+            return wait
+        try:
+            await check(self._api, hub, pool.metadata)
+        except UnreachableError as error:
+            log.warning("pool is not written yet", object=str(pool.key), error=str(error))
+            self._not_before = self._clock() + _AGAIN_SECONDS
+            return _AGAIN_SECONDS
         return 0.0
+
+
+async def check(api: Api, hub: GroupVersionResource, meta: pools.PoolMeta) -> None:
+    """Read a pool in each version but the hub in which somebody owns fields of it.
+
+    Flow:
+        A GET without a resourceVersion is converted anew; a list may come from the API server's
+        cache.  A refusal says nothing: the pool is gone, or the version, or nobody may look.
+
+    Raises:
+        UnreachableError: it cannot be read, so it should not be written now.
+    """
+    for resource in meta.spokes(hub):
+        try:
+            await api.get(resource, meta.namespace, meta.name)
+        except ApiError as error:
+            log.debug("conversion is not tried", object=str(meta.key), error=str(error))

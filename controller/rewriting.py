@@ -13,9 +13,10 @@ import structlog
 from ipam import texts
 from kube.client import decode, pages
 from kube.errors import ApiError, ConflictError, NotFoundError
-from kube.objects import Key, Meta, Object
+from kube.objects import Key, Object, prepared
+from kube.pools import PoolMeta  # noqa: TC001 - msgspec reads it where the struct is made
 
-from . import metrics
+from . import convertible, metrics
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
@@ -39,11 +40,18 @@ _REFUSALS = frozenset(
 """Answers that may be about one object alone, so the others are still worth a request."""
 
 
+@prepared
+class _Stored(Object, frozen=True):
+    """What matters of an object for a write; its spec may be of any kind."""
+
+    metadata: PoolMeta
+
+
 @dataclass(frozen=True, slots=True)
 class Change:
     """What is to be written to the metadata of an object; nothing stores it anew as it is."""
 
-    meta: Meta
+    meta: PoolMeta
     metadata: Mapping[str, object]
 
 
@@ -88,9 +96,9 @@ class Writer:
             for raw in page.items or ():
                 yield bytes(raw)
 
-    def decode(self, raw: bytes) -> Object:
+    def decode(self, raw: bytes) -> _Stored:
         """Read what matters of an object for a write."""
-        return decode(raw, Object, f"LIST {self._resource.path()}")
+        return decode(raw, _Stored, f"LIST {self._resource.path()}")
 
     async def write(self, changes: Sequence[Change]) -> Refused | None:
         """Write to objects one by one; a refusal is told, and is no reason to stop.
@@ -122,8 +130,12 @@ class Writer:
 
         Returns:
             Why the API server refuses that; None where the object is stored anew, or gone.
+
+        Raises:
+            UnreachableError: it cannot be converted now, so managedFields would be lost.
         """
         meta = change.meta
+        await convertible.check(self._api, self._resource, meta)
         metadata = {"resourceVersion": meta.resource_version, **change.metadata}
         body = msgspec.json.encode({"metadata": metadata})
         try:
@@ -140,7 +152,7 @@ class Writer:
             return error
         return None
 
-    async def _is_as_it_was(self, meta: Meta) -> bool:
+    async def _is_as_it_was(self, meta: PoolMeta) -> bool:
         """Ask whether an object is there still, and unwritten since it was listed.
 
         Caveats:

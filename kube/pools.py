@@ -82,6 +82,12 @@ class PoolMeta(Meta, frozen=True):
 
     managed_fields: tuple[ManagedFieldsEntry, ...] = ()
 
+    def spokes(self, hub: GroupVersionResource) -> tuple[GroupVersionResource, ...]:
+        """Return the resource in each version but the hub in which somebody owns fields."""
+        names = {entry.api_version for entry in self.managed_fields} - {hub.api_version}
+        versions = sorted(name.removeprefix(f"{hub.group}/") for name in names)
+        return tuple(replace(hub, version=version) for version in versions)
+
 
 @prepared
 class Pool(Object, frozen=True):
@@ -96,14 +102,6 @@ class Pool(Object, frozen=True):
     def key(self) -> PoolKey:
         """Kind, namespace and name."""
         return PoolKey(self.kind, self.metadata.namespace, self.metadata.name)
-
-    @property
-    def spoke_writers(self) -> tuple[GroupVersionResource, ...]:
-        """The pool's resource in each version but the hub in which somebody owns fields of it."""
-        hub = KINDS[self.kind]
-        names = {entry.api_version for entry in self.metadata.managed_fields} - {hub.api_version}
-        versions = sorted(name.removeprefix(f"{hub.group}/") for name in names)
-        return tuple(replace(hub, version=version) for version in versions)
 
 
 def offer_of(pool: Pool) -> offer.Offer:

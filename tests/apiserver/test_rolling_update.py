@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Two replicas behind a Service: conversion never fails while one starts and the other stops.
 
-Since Kubernetes 1.37, an API server with `--enable-aggregator-routing` sends each review to another
-replica (the feature WebhookRoundTripLoadBalancing); else each connection leads to one of them.  The
-relay spreads connections, and enough are open for both replicas to be asked at all times.
+Each connection of the API server leads to one replica, and stays in use until somebody closes it.
+The relay spreads connections, and enough are open for both replicas to be asked at all times.
+tests/e2e/test_rolling_update.py has the API server that chooses a replica for each review.
 """
 
 import itertools

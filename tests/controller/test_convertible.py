@@ -156,5 +156,5 @@ def test_a_pool_keeps_only_the_versions_of_its_managed_fields() -> None:
 
     pool = msgspec.structs.replace(msgspec.json.decode(raw, type=pools.Pool), kind=POOLS.kind)
 
-    assert [each.version for each in pool.spoke_writers] == ["v1alpha1"]
+    assert [each.version for each in pool.metadata.spokes(POOLS)] == ["v1alpha1"]
     assert pool.metadata.managed_fields[0] == pools.ManagedFieldsEntry(api_version=OLD)

@@ -457,3 +457,40 @@ async def test_a_lease_that_is_lost_at_the_event_ends_it_too() -> None:
 
     with pytest.raises(errors.NotLeaderError):
         await migration.Migration(api, Clock(api).sleep).keep()
+
+
+class Away(Meanwhile):
+    """An API server that cannot convert for the first so many reads in an old version."""
+
+    def __init__(self, times: int) -> None:
+        super().__init__()
+        self.times = times
+        self.read_as: list[str] = []
+
+    async def get(self, resource: Any, namespace: str, name: str) -> bytes:
+        if resource.plural == POOLS.plural:
+            self.read_as.append(f"{resource.version} {name}")
+            if len(self.read_as) <= self.times:
+                raise errors.UnreachableError("GET", "conversion webhook failed")
+        return await super().get(resource, namespace, name)
+
+
+async def test_no_object_is_rewritten_while_that_would_cost_its_managed_fields() -> None:
+    api = Away(times=2)
+    api.refusals[MIGRATIONS.plural] = UNSERVED
+    define(api, ["v1alpha1", "v1alpha2"])
+    add_pool(api, "a")
+    entry = {"manager": "argo", "apiVersion": f"{POOLS.group}/v1alpha1"}
+    metadata: Any = {"name": "b", "namespace": "default", "managedFields": [entry]}
+    api.put(POOLS, {"metadata": metadata, "spec": {}})
+
+    for _ in range(2):
+        with pytest.raises(errors.UnreachableError):
+            await migrate(api)
+        assert stored_versions(api) == ["v1alpha1", "v1alpha2"]
+    assert set(rewritten(api)) == {"a"}
+    assert await migrate(api) is None
+
+    assert rewritten(api)[-1] == "b"
+    assert api.read_as == ["v1alpha1 b"] * 3
+    assert stored_versions(api) == ["v1alpha2"]
