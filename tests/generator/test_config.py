@@ -23,7 +23,7 @@ from envtest import binaries, install
 from envtest.client import Json
 from envtest.lab import documents
 from manager import diagnostics, flags, health, main, process
-from webhook import app, limits, server
+from webhook import deferred, server
 
 ROOT = Path(__file__).parent.parent.parent
 NAMESPACE = "capi-ipam-in-cluster-system"
@@ -197,12 +197,12 @@ async def test_a_pod_is_alive_before_it_is_ready(
     assert ready == {"path": "/readyz", "port": "healthz"}
 
 
-def test_every_webhook_calls_a_path_that_the_manager_serves(
+async def test_every_webhook_calls_a_path_that_the_manager_serves(
     shipped: dict[tuple[str, str], Json],
 ) -> None:
     served = {
         getattr(route, "path", "")
-        for route in app.create_app(process.Later(), limits.Bodies()).routes
+        for route in (await deferred.DeferredApp(process.Later()).load()).routes
     }
 
     called = {service["path"] for service in found_under("service", list(shipped.values()))}
