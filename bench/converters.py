@@ -68,6 +68,7 @@ class Service:
         self, folder: Path, name: str, command: Sequence[str], port: int, kubeconfig: str = ""
     ) -> None:
         self.name = name
+        self.port = port
         environment = {"KUBECONFIG": kubeconfig} if kubeconfig else None
         self.process = Process(name, command, folder / f"{name}.log", environment=environment)
         self._url = f"https://{LOOPBACK}:{port}/convert"
@@ -129,7 +130,7 @@ def running(folder: Path, review: dict[str, object]) -> Generator[list[Service]]
     (folder / "ca.crt").write_bytes(authority.pem)
     authority.server("webhook").write(folder, "tls")
     with ExitStack() as stack:
-        found = [_naive(folder), *_go(folder, stack), _ours(folder)]
+        found = [_naive(folder), *go(folder, stack), _ours(folder)]
         for each in found:
             stack.enter_context(each.process)
         for each in found:
@@ -150,7 +151,7 @@ def _ours(folder: Path) -> Service:
     return Service(folder, "ours", [*program, f"--cert-dir={folder}", f"--port={port}"], port)
 
 
-def _go(folder: Path, stack: ExitStack) -> Generator[Service]:
+def go(folder: Path, stack: ExitStack) -> Generator[Service]:
     """Yield the Go provider; it needs a cluster that knows its kinds, or it ends."""
     binary = os.environ.get(GO_PROVIDER)
     if not binary:

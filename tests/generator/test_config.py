@@ -197,6 +197,27 @@ async def test_a_pod_is_alive_before_it_is_ready(
     assert ready == {"path": "/readyz", "port": "healthz"}
 
 
+def test_the_kubelet_asks_at_once_and_every_second_whether_the_pod_is_ready(
+    shipped: dict[tuple[str, str], Json],
+) -> None:
+    container = manager(shipped)
+    ready = container["readinessProbe"]
+
+    assert ready["periodSeconds"] == 1
+    assert "initialDelaySeconds" not in ready
+    # The kubelet runs the readiness probe as soon as it sees the container run.  With a startup
+    # probe it waits for that one's next turn first.
+    assert "startupProbe" not in container
+
+
+def test_the_kubelet_waits_for_an_answer_that_waits_for_the_start(
+    shipped: dict[tuple[str, str], Json],
+) -> None:
+    ready = manager(shipped)["readinessProbe"]
+
+    assert ready["timeoutSeconds"] > health._ANSWER_SECONDS
+
+
 async def test_every_webhook_calls_a_path_that_the_manager_serves(
     shipped: dict[tuple[str, str], Json],
 ) -> None:
