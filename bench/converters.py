@@ -60,6 +60,7 @@ class Service:
 
     def __init__(self, folder: Path, process: Process, port: int) -> None:
         self.name = process.name
+        self.port = port
         self.process = process
         self._url = f"https://{LOOPBACK}:{port}/convert"
         self._folder = folder
@@ -120,7 +121,7 @@ def running(folder: Path, review: dict[str, object]) -> Generator[list[Service]]
     (folder / "ca.crt").write_bytes(authority.pem)
     authority.server("webhook").write(folder, "tls")
     with ExitStack() as stack:
-        found = [_naive(folder), *_go(folder, stack), _ours(folder)]
+        found = [_naive(folder), *go(folder, stack), _ours(folder)]
         for each in found:
             stack.enter_context(each.process)
         for each in found:
@@ -143,7 +144,7 @@ def _ours(folder: Path) -> Service:
     return Service(folder, Process("ours", command, folder / "ours.log"), port)
 
 
-def _go(folder: Path, stack: ExitStack) -> Generator[Service]:
+def go(folder: Path, stack: ExitStack) -> Generator[Service]:
     """Yield the Go provider, where it is to be measured."""
     if not goprovider.named():
         return

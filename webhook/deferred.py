@@ -2,7 +2,7 @@
 """The application of the webhooks' port, whose larger part is imported after the port answers.
 
 Old clients cannot read while a process starts, and FastAPI and the pydantic models take two thirds
-of that time.  Small conversion reviews need neither (`direct.py`).
+of that time.  Conversion needs neither.
 """
 
 from __future__ import annotations
@@ -16,7 +16,9 @@ from kube import imports
 
 from . import conversion_review
 from .direct import Direct
+from .endpoint import Endpoint
 from .limits import Bodies
+from .worker import Worker
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
 
 
 class DeferredApp:
-    """An ASGI application that answers when `app.py` is imported; until then requests wait.
+    """An ASGI application that converts at once, and answers all else when `app.py` is imported.
 
     Guarantees:
         What answers directly shares its limits.
@@ -47,6 +49,9 @@ class DeferredApp:
         registry.check((pool.kind, version) for pool in pools for version in pool.versions)
         self._in_use = in_use
         self._bodies = bodies or Bodies()
+        self._worker = Worker()
+        convert = conversion_review.Converter(self._worker).convert
+        self._convert = Endpoint(convert, self._bodies)
         self._loading: asyncio.Task[FastAPI] | None = None
         self.direct = Direct(conversion_review.PATH, conversion_review.convert, self._bodies)
 
@@ -58,10 +63,11 @@ class DeferredApp:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
-        app = await self.load()
+        is_conversion = (scope["method"], scope["path"]) == ("POST", conversion_review.PATH)
+        app = self._convert if is_conversion else await self.load()
         await app(scope, receive, send)
 
     def _create(self) -> FastAPI:
         from .app import create_app  # noqa: PLC0415 - FastAPI: see the module's docstring
 
-        return create_app(self._in_use, self._bodies)
+        return create_app(self._convert, self._in_use, self._bodies, self._worker)

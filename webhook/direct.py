@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which requests are answered in the protocol, without FastAPI: small conversion reviews.
+"""Which requests are answered in the protocol, without ASGI: small conversion reviews.
 
 The API server sends one object per review, so the way through ASGI would cost three times what the
-conversion does.  Here is the one place that decides.  All else goes through FastAPI, errors of
+conversion does.  Here is the one place that decides.  All else goes through ASGI, errors of
 conversion reviews included, so each refusal has one author.
 """
 
@@ -47,16 +47,16 @@ class Direct:
         return len(fields) == len(headers) and fields.get(b"content-type") == _TYPE
 
     def answer(self, body: bytes) -> bytes | None:
-        """Return the answer to a review; None where FastAPI has to give it.
+        """Return the answer to a review; None where the application has to give it.
 
         Flow:
-            FastAPI does again what fails here: it words the refusal, or logs what went wrong.
+            The application does again what fails here: it words the refusal, or logs the fault.
         """
         if size_of(body) > SMALL_BYTES or not self._bodies.fits(len(body)):
             return None
         try:
             review = self._answer(body)
-        except Exception:  # noqa: BLE001 - whatever it is, FastAPI comes upon it again and logs it
+        except Exception:  # noqa: BLE001 - whatever it is, the application meets it again and logs it
             return None
         if len(review) > ANSWER_BYTES or not self._bodies.fits(len(body) + len(review)):
             return None

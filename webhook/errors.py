@@ -3,6 +3,7 @@
 
 * WebhookError
   * RequestError: the request itself is no review; answered with its 4xx status
+  * DisconnectedError: the client went before its request was complete
   * CertificateError: no usable certificate at start
 """
 
@@ -20,6 +21,10 @@ class RequestError(WebhookError):
     def __init__(self, status: HTTPStatus, problem: str) -> None:
         super().__init__(problem)
         self.status = status
+
+
+class DisconnectedError(WebhookError):
+    """The client went before its request was complete."""
 
 
 class CertificateError(WebhookError):

@@ -8,12 +8,12 @@ from contextlib import asynccontextmanager, contextmanager
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
-from .errors import RequestError
+from .errors import DisconnectedError, RequestError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Generator
+    from collections.abc import AsyncGenerator, Generator, Iterable
 
-    from fastapi import Request
+    from starlette.types import Receive, Scope
 
 BODY_BYTES = 8 * 1024 * 1024
 """Of one request.  An update's review holds two objects, each up to the 3 MiB of a request to the
@@ -46,28 +46,28 @@ class Bodies:
         self._held = 0
 
     @asynccontextmanager
-    async def read(self, request: Request) -> AsyncGenerator[bytes]:
+    async def read(self, scope: Scope, receive: Receive) -> AsyncGenerator[bytes]:
         """Hold the body of a request, which counts against the common limit until it is let go.
 
         Raises:
             RequestError: too large, too slow, too many at once, or not JSON by its header.
-            ClientDisconnect: the client is gone.
+            DisconnectedError: the client is gone.
         """
-        _check_type(request.headers.get("content-type", ""))
-        self._check_length(request.headers.get("content-length", ""))
+        _check_type(_header(scope, b"content-type"))
+        self._check_length(_header(scope, b"content-length"))
         chunks: list[bytes] = []
         try:
-            await self._collect(request, chunks)
+            await self._collect(receive, chunks)
             chunks[:] = [b"".join(chunks)]  # the pieces go: memory holds a body once
             yield chunks[0]
         finally:
             self._held -= sum(map(len, chunks))
 
-    async def _collect(self, request: Request, chunks: list[bytes]) -> None:
+    async def _collect(self, receive: Receive, chunks: list[bytes]) -> None:
         size = 0
         try:
             async with asyncio.timeout(self._seconds):
-                async for chunk in request.stream():
+                async for chunk in _pieces(receive):
                     chunks.append(chunk)
                     size += len(chunk)
                     self._held += len(chunk)
@@ -109,6 +109,23 @@ class Bodies:
         if self._held > self._together:
             problem = "too many requests at once; try again"
             raise RequestError(HTTPStatus.TOO_MANY_REQUESTS, problem)
+
+
+async def _pieces(receive: Receive) -> AsyncGenerator[bytes]:
+    """Yield the pieces of a body as they come."""
+    more = True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise DisconnectedError
+        more = message.get("more_body", False)
+        yield message.get("body", b"")
+
+
+def _header(scope: Scope, name: bytes) -> str:
+    """Return a header of the request; empty where it is missing."""
+    found: Iterable[tuple[bytes, bytes]] = scope["headers"]
+    return next((value.decode("latin-1") for header, value in found if header == name), "")
 
 
 def _check_type(header: str) -> None:

@@ -23,7 +23,7 @@ from envtest import binaries, install
 from envtest.client import Json
 from envtest.lab import documents
 from manager import diagnostics, flags, health, main, process
-from webhook import app, limits, server
+from webhook import deferred, server
 
 ROOT = Path(__file__).parent.parent.parent
 NAMESPACE = "capi-ipam-in-cluster-system"
@@ -197,12 +197,33 @@ async def test_a_pod_is_alive_before_it_is_ready(
     assert ready == {"path": "/readyz", "port": "healthz"}
 
 
-def test_every_webhook_calls_a_path_that_the_manager_serves(
+def test_the_kubelet_asks_at_once_and_every_second_whether_the_pod_is_ready(
+    shipped: dict[tuple[str, str], Json],
+) -> None:
+    container = manager(shipped)
+    ready = container["readinessProbe"]
+
+    assert ready["periodSeconds"] == 1
+    assert "initialDelaySeconds" not in ready
+    # The kubelet runs the readiness probe as soon as it sees the container run.  With a startup
+    # probe it waits for that one's next turn first.
+    assert "startupProbe" not in container
+
+
+def test_the_kubelet_waits_for_an_answer_that_waits_for_the_start(
+    shipped: dict[tuple[str, str], Json],
+) -> None:
+    ready = manager(shipped)["readinessProbe"]
+
+    assert ready["timeoutSeconds"] > health._ANSWER_SECONDS
+
+
+async def test_every_webhook_calls_a_path_that_the_manager_serves(
     shipped: dict[tuple[str, str], Json],
 ) -> None:
     served = {
         getattr(route, "path", "")
-        for route in app.create_app(process.Later(), limits.Bodies()).routes
+        for route in (await deferred.DeferredApp(process.Later()).load()).routes
     }
 
     called = {service["path"] for service in found_under("service", list(shipped.values()))}

@@ -9,10 +9,10 @@ from collections.abc import Awaitable, Callable, Generator
 from typing import Any
 
 import pytest
-from webhook_client import REVIEW, connect, send, until
+from webhook_client import REVIEW, connect, review_with_status, send, until
 
 from kube import imports
-from webhook import app, deferred, inuse, limits, protocol, server, shape, tls
+from webhook import app, deferred, inuse, limits, protocol, server, shape, tls, worker
 
 Serve = Callable[[deferred.DeferredApp, tls.Certificates], Awaitable[server.Server]]
 WHOLE = json.dumps(REVIEW).encode()
@@ -48,6 +48,35 @@ async def test_a_conversion_is_answered(running: server.Server) -> None:
     for _ in range(2):
         status, text = await send(reader, writer, "/convert", WHOLE)
         assert (status, json.loads(text)["response"]["result"]["status"]) == (200, "Success")
+    writer.close()
+
+
+async def test_a_conversion_that_comes_in_pieces_is_answered(running: server.Server) -> None:
+    reader, writer = await connect(running)
+    whole = HEAD + b"Content-Length: %d\r\n\r\n" % len(WHOLE) + WHOLE
+
+    writer.write(whole[:-1])
+    await asyncio.sleep(0.1)
+    writer.write(whole[-1:])
+
+    assert (await reader.readline()).split()[1] == b"200"
+    writer.close()
+
+
+async def test_a_large_conversion_is_answered(running: server.Server) -> None:
+    reader, writer = await connect(running)
+    body = review_with_status("x" * worker.SMALL_BYTES)
+
+    status, text = await send(reader, writer, "/convert", body)
+
+    assert (status, json.loads(text)["response"]["result"]["status"]) == (200, "Success")
+    writer.close()
+
+
+async def test_what_is_no_review_is_refused(running: server.Server) -> None:
+    reader, writer = await connect(running)
+
+    assert (await send(reader, writer, "/convert", b"[]"))[0] == 400
     writer.close()
 
 
@@ -104,7 +133,8 @@ async def test_a_body_that_does_not_come_is_closed(
 async def test_no_more_of_a_body_is_read_than_fits(running: server.Server) -> None:
     """What waits for the import is 64 KiB of each connection, and what came with the last piece."""
     _, writer = await connect(running)
-    writer.write(HEAD + b"Content-Length: %d\r\n\r\n" % limits.BODY_BYTES)
+    head = HEAD.replace(b"/convert", ADMISSION.encode())
+    writer.write(head + b"Content-Length: %d\r\n\r\n" % limits.BODY_BYTES)
     writer.write(b" " * (limits.BODY_BYTES - 1))
     await until(lambda: bool(running._server.server_state.connections))
     (connection,) = running._server.server_state.connections

@@ -10,7 +10,8 @@ from collections.abc import AsyncGenerator
 
 import pytest
 import uvloop
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
+from typing_extensions import override
 from webhook_client import REVIEW, connect, review_with_status, send, until
 
 from conversion import stash
@@ -20,16 +21,17 @@ WHOLE = json.dumps(REVIEW).encode()
 JSON = "Content-Type: application/json\r\n"
 
 
-class Recorder:
+class Recorder(deferred.DeferredApp):
     """Notes what comes to the application."""
 
-    def __init__(self, application: ASGIApp, seen: list[str]) -> None:
-        self._application = application
+    def __init__(self, bodies: limits.Bodies, seen: list[str]) -> None:
+        super().__init__(bodies=bodies)
         self._seen = seen
 
+    @override
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self._seen.append(scope["path"])
-        await self._application(scope, receive, send)
+        await super().__call__(scope, receive, send)
 
 
 @pytest.fixture
@@ -47,9 +49,7 @@ def bodies() -> limits.Bodies:
 async def running(
     files: tls.Files, seen: list[str], bodies: limits.Bodies
 ) -> AsyncGenerator[server.Server]:
-    application = deferred.DeferredApp(bodies=bodies)
-    (await application.load()).add_middleware(Recorder, seen=seen)
-    one = server.Server(application, "127.0.0.1", 0, tls.Certificates(files).context)
+    one = server.Server(Recorder(bodies, seen), "127.0.0.1", 0, tls.Certificates(files).context)
     await one.start()
     yield one
     await one.stop()

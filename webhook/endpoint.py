@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Reviews in, reviews out, at one path."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import TYPE_CHECKING
+
+from .errors import DisconnectedError, RequestError
+from .protocol import WRITE_BYTES
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from starlette.types import Receive, Scope, Send
+
+    from .limits import Bodies
+
+_TEXT = b"text/plain; charset=utf-8"
+_JSON = b"application/json"
+
+
+class Endpoint:
+    """An ASGI application that answers reviews.
+
+    No function of FastAPI's, because the answer counts against the limits until its client has
+    read it, and FastAPI's functions are over before.
+    """
+
+    def __init__(self, answer: Callable[[bytes], Awaitable[bytes]], bodies: Bodies) -> None:
+        self._answer = answer
+        self._bodies = bodies
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        try:
+            await self._review(scope, receive, send)
+        except RequestError as error:
+            await _send(send, error.status, _TEXT, f"{error}\n".encode())
+        except DisconnectedError:  # nobody is there to read an answer
+            return
+
+    async def _review(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async with self._bodies.read(scope, receive) as body:
+            review = await self._answer(body)
+            with self._bodies.hold(len(review)):
+                await _send(send, HTTPStatus.OK, _JSON, review)
+
+
+async def _send(send: Send, status: HTTPStatus, content_type: bytes, body: bytes) -> None:
+    """Send an answer, and return when all but the last piece is on its way.
+
+    Flow:
+        In pieces, because TLS takes whatever is written at once, whether the client reads or not.
+    """
+    headers = [(b"content-type", content_type), (b"content-length", str(len(body)).encode())]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    for begin in range(0, len(body), WRITE_BYTES):
+        end = begin + WRITE_BYTES
+        more = end < len(body)
+        await send({"type": "http.response.body", "body": body[begin:end], "more_body": more})
