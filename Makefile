@@ -40,8 +40,8 @@ lock: $(STAMP) ## Renew the lock files within the bounds of pyproject.toml
 	$(BIN)/$(COMPILE) pyproject.toml --group dev -o requirements-dev.lock
 
 .PHONY: changelog
-changelog: $(STAMP) ## Show what the next release brings, from changelog.d
-	@$(BIN)/towncrier build --draft --version next
+changelog: $(STAMP) ## Show what the next release brings, from changelog.d; with VERSION= move it into CHANGELOG.md
+	@$(BIN)/towncrier build $(if $(VERSION),--yes --version "$(VERSION)",--draft --version next)
 
 
 .PHONY: demo
