@@ -80,4 +80,4 @@ def test_together_they_run_what_must_pass() -> None:
 
     assert checks is not None
     assert {f"make {target}" for target in checks[1].split()} < run
-    assert {"make e2e-packages", "make e2e"} < run
+    assert {"make docs", "make e2e-packages", "make e2e"} < run

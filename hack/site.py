@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Hooks of MkDocs: the menus follow the folders of docs/, and links to the code become names.
+
+The pages are read in the repository too, where a link such as `../../Dockerfile` leads to a file.
+The site holds pages alone.  There the file's name stays, after a check that it exists.
+"""
+
+import logging
+import re
+from collections.abc import MutableMapping
+from pathlib import Path
+from typing import Protocol
+
+SECTIONS = {
+    "tutorial": "Tutorial",
+    "how-to": "How-to",
+    "reference": "Reference",
+    "explanation": "Explanation",
+    "design": "Design",
+}
+"""Folders of docs/ and what the menu calls them, in the menu's order."""
+
+_DOCS = Path(__file__).parent.parent / "docs"
+_LINK = re.compile(r"\[([^\]]+)\]\((\.\.?/[^)#]+)\)")
+
+log = logging.getLogger("mkdocs.hooks.site")  # below `mkdocs`: in strict mode a warning is an error
+
+
+class File(Protocol):
+    """A source file of the site."""
+
+    src_uri: str
+
+
+class Page(Protocol):
+    """A page of the site."""
+
+    file: File
+
+
+def on_config(config: MutableMapping[str, object]) -> MutableMapping[str, object]:
+    """Make the menus."""
+    pages = {
+        title: sorted(path.relative_to(_DOCS).as_posix() for path in _DOCS.glob(f"{folder}/*.md"))
+        for folder, title in SECTIONS.items()
+    }
+    config["nav"] = [{"Home": "index.md"}, *({title: found} for title, found in pages.items())]
+    return config
+
+
+def on_page_markdown(markdown: str, page: Page, **_others: object) -> str:
+    """Replace each link that leaves docs/ by its text."""
+    folder = (_DOCS / page.file.src_uri).parent
+
+    def replace(link: re.Match[str]) -> str:
+        target = (folder / link[2]).resolve()
+        if target.is_relative_to(_DOCS):
+            return link[0]
+        if not target.exists():
+            log.warning("%s links to %s, which does not exist", page.file.src_uri, link[2])
+        return link[1]
+
+    return _LINK.sub(replace, markdown)
