@@ -57,9 +57,7 @@ def test_links_lead_somewhere(page: Path) -> None:
 @pytest.mark.parametrize("path", NAMING_TARGETS, ids=lambda path: path.name)
 def test_make_targets_that_a_file_names_exist(path: Path) -> None:
     targets = set(re.findall(r"^([a-z0-9-]+):", text_of("Makefile"), re.MULTILINE))
-    named = re.findall(
-        r"(?:`|\"|run: |entry: |^\s*)make ([a-z0-9 -]+)", path.read_text(), re.MULTILINE
-    )
+    named = NAMED_TARGETS.findall(path.read_text())
 
     assert {target for words in named for target in words.split()} <= targets
 
