@@ -11,6 +11,7 @@ ROOT = Path(__file__).parents[2]
 REFERENCE = ROOT / "docs" / "reference"
 CONDITIONS = (REFERENCE / "conditions.md").read_text()
 METADATA = (REFERENCE / "metadata.md").read_text()
+GLOSSARY = (REFERENCE / "glossary.md").read_text()
 
 REASON = re.compile(r"Ready|Paused|Deleting|(?:[A-Z][a-z]+){2,}|[A-Z][a-z]+ForIPAddress")
 """A condition or a reason; actions, in one word, look like names of types."""
@@ -50,3 +51,23 @@ def test_the_page_has_every_annotation_label_and_finalizer() -> None:
 
     assert len(written) > 10
     assert quoted(METADATA, NAME) == written - {controller}
+
+
+def test_the_glossary_is_in_alphabetical_order() -> None:
+    words = re.findall(r"^\| ([a-z][a-z ]+) \| \S", GLOSSARY, re.MULTILINE)
+
+    assert len(words) > 30
+    assert words == sorted(set(words))
+
+
+def test_the_glossary_explains_words_that_are_used() -> None:
+    pages = [*ROOT.glob("*.md"), *ROOT.glob("docs/*/*.md"), *shipped(), *ROOT.glob("envtest/*.py")]
+    used = " ".join(
+        re.sub(r"[\s_-]+", " ", page.read_text().lower())
+        for page in pages
+        if page.name != "glossary.md"
+    )
+
+    words = re.findall(r"^\| ([a-z][a-z ]+) \| \S", GLOSSARY, re.MULTILINE)
+
+    assert [word for word in words if word not in used] == []
