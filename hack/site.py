@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Hooks of MkDocs: the menus follow the folders of docs/, and links to the code become names.
+"""Hooks of MkDocs: menus that follow the folders of docs/, and pages as the repository shows them.
 
-The pages are read in the repository too, where a link such as `../../Dockerfile` leads to a file.
-The site holds pages alone.  There the file's name stays, after a check that it exists.
+A link such as `../../Dockerfile` leads to a file in the repository.  The site holds pages alone, so
+there its text stays, after a check that the file exists.  In the code of a table, a bar needs a
+backslash in the repository, which MkDocs would print.
 """
 
 import logging
@@ -21,6 +22,8 @@ SECTIONS = {
 """Folders of docs/ and what the menu calls them, in the menu's order."""
 
 _DOCS = Path(__file__).parent.parent / "docs"
+_CODE_IN_ROW = re.compile(r"^\|.*`.*$", re.MULTILINE)
+_CODE = re.compile(r"`[^`\n]+`")
 _LINK = re.compile(r"\[([^\]]+)\]\((\.\.?/[^)#]+)\)")
 
 log = logging.getLogger("mkdocs.hooks.site")  # below `mkdocs`: in strict mode a warning is an error
@@ -49,7 +52,7 @@ def on_config(config: MutableMapping[str, object]) -> MutableMapping[str, object
 
 
 def on_page_markdown(markdown: str, page: Page, **_others: object) -> str:
-    """Replace each link that leaves docs/ by its text."""
+    """Replace each link that leaves docs/ by its text, and mend the bars in tables."""
     folder = (_DOCS / page.file.src_uri).parent
 
     def replace(link: re.Match[str]) -> str:
@@ -60,4 +63,8 @@ def on_page_markdown(markdown: str, page: Page, **_others: object) -> str:
             log.warning("%s links to %s, which does not exist", page.file.src_uri, link[2])
         return link[1]
 
-    return _LINK.sub(replace, markdown)
+    return _LINK.sub(replace, _CODE_IN_ROW.sub(_without_backslashes, markdown))
+
+
+def _without_backslashes(row: re.Match[str]) -> str:
+    return _CODE.sub(lambda code: code[0].replace(r"\|", "|"), row[0])

@@ -38,6 +38,17 @@ def test_the_site_is_built_and_draws_pictures(tmp_path: Path) -> None:
     assert 'class="mermaid"' in (tmp_path / "index.html").read_text()
 
 
+def test_a_bar_in_the_code_of_a_table_is_a_bar(source: Path, tmp_path: Path) -> None:
+    (source / "docs" / "index.md").write_text(
+        "# Home\n\n| a | b |\n| --- | --- |\n| `c\\|d` | e |\n"
+    )
+
+    build(source, tmp_path / "site")
+
+    page = (tmp_path / "site" / "index.html").read_text()
+    assert "<td><code>c|d</code></td>\n<td>e</td>" in page
+
+
 @pytest.mark.parametrize(
     ("link", "problem"),
     [
