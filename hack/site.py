@@ -24,6 +24,8 @@ SECTIONS = {
 _DOCS = Path(__file__).parent.parent / "docs"
 _CODE_IN_ROW = re.compile(r"^\|.*`.*$", re.MULTILINE)
 _CODE = re.compile(r"`[^`\n]+`")
+_GENERATED = re.compile(r"\A<!--.*?-->\s*")
+"""What a generated page opens with, where MkDocs looks for the title."""
 _LINK = re.compile(r"\[([^\]]+)\]\((\.\.?/[^)#]+)\)")
 
 log = logging.getLogger("mkdocs.hooks.site")  # below `mkdocs`: in strict mode a warning is an error
@@ -52,7 +54,7 @@ def on_config(config: MutableMapping[str, object]) -> MutableMapping[str, object
 
 
 def on_page_markdown(markdown: str, page: Page, **_others: object) -> str:
-    """Replace each link that leaves docs/ by its text, and mend the bars in tables."""
+    """Replace links that leave docs/ by their text, mend bars in tables, put the title first."""
     folder = (_DOCS / page.file.src_uri).parent
 
     def replace(link: re.Match[str]) -> str:
@@ -63,7 +65,8 @@ def on_page_markdown(markdown: str, page: Page, **_others: object) -> str:
             log.warning("%s links to %s, which does not exist", page.file.src_uri, link[2])
         return link[1]
 
-    return _LINK.sub(replace, _CODE_IN_ROW.sub(_without_backslashes, markdown))
+    text = _CODE_IN_ROW.sub(_without_backslashes, _GENERATED.sub("", markdown))
+    return _LINK.sub(replace, text)
 
 
 def _without_backslashes(row: re.Match[str]) -> str:

@@ -35,7 +35,9 @@ def test_the_site_is_built_and_draws_pictures(tmp_path: Path) -> None:
     done = build(ROOT, tmp_path)
 
     assert done.returncode == 0, done.stderr
-    assert 'class="mermaid"' in (tmp_path / "index.html").read_text()
+    page = (tmp_path / "index.html").read_text()
+    assert 'class="mermaid"' in page
+    assert re.search(r"reference/api.html.*?API reference", page, re.DOTALL)
 
 
 def test_a_bar_in_the_code_of_a_table_is_a_bar(source: Path, tmp_path: Path) -> None:
