@@ -12,6 +12,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+DOCS := $(VENV)/.docs
 COMPILE := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
 
 .PHONY: help
@@ -30,6 +31,10 @@ $(STAMP): requirements-dev.lock pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	touch $@
 
+$(DOCS): requirements-docs.lock $(STAMP)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-docs.lock
+	touch $@
+
 .PHONY: tools
 tools: $(STAMP) ## Find or build etcd, kube-apiserver and kubectl (about 10 minutes, once)
 	@$(BIN)/python -m envtest build
@@ -38,10 +43,11 @@ tools: $(STAMP) ## Find or build etcd, kube-apiserver and kubectl (about 10 minu
 lock: $(STAMP) ## Renew the lock files within the bounds of pyproject.toml
 	$(BIN)/$(COMPILE) pyproject.toml -o requirements.lock
 	$(BIN)/$(COMPILE) pyproject.toml --group dev -o requirements-dev.lock
+	$(BIN)/$(COMPILE) --group docs --constraints requirements-dev.lock -o requirements-docs.lock
 
 .PHONY: changelog
-changelog: $(STAMP) ## Show what the next release brings, from changelog.d
-	@$(BIN)/towncrier build --draft --version next
+changelog: $(STAMP) ## Show what the next release brings, from changelog.d; with VERSION= move it into CHANGELOG.md
+	@$(BIN)/towncrier build $(if $(VERSION),--yes --version "$(VERSION)",--draft --version next)
 
 
 .PHONY: demo
@@ -58,7 +64,7 @@ dev-down: $(STAMP) ## End what `make dev` started
 
 
 .PHONY: test
-test: tools ## Run all tests; set-up included
+test: tools $(DOCS) ## Run all tests; set-up included
 	$(BIN)/python -m pytest
 
 .PHONY: e2e
@@ -104,6 +110,10 @@ format: $(STAMP) ## Format the code and fix what can be fixed without thinking
 .PHONY: generate
 generate: $(STAMP) ## Write CRDs, RBAC, webhook configurations, API reference and editor schemas from the Python types
 	$(BIN)/python -m generator
+
+.PHONY: docs
+docs: $(DOCS) ## Make the documentation's site in out/site, and check its links
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build
 
 .PHONY: fuzz
 fuzz: tools ## Test the laws with 100,000 examples each (hours), or FUZZ_EXAMPLES=N

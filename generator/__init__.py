@@ -6,6 +6,7 @@
     rules beside the code that needs them            -> roles
     ports, paths and arguments (kube/pod.py)         -> Services, a patch of the Deployment
     models                                           -> API reference, JSON schemas for editors
+    commands of click (manager, cli)                 -> reference of flags
 
 May import `api` and `kube`; the declarations of the sibling packages are loaded by name.  Only this
 package imports jinja2 and re2.

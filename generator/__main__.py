@@ -13,6 +13,7 @@ from . import errors, manifests, output, packages, rbac
 
 CONFIG = Path("config")
 REFERENCE = Path("docs", "reference", "api.md")
+PROGRAMS = "programs.md"
 
 _FOLDER = click.Path(path_type=Path, file_okay=False)
 _FILE = click.Path(path_type=Path, dir_okay=False)
@@ -25,8 +26,8 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
     "--reference",
     type=_FILE,
     metavar="FILE",
-    help="Page of the API reference, in Markdown.  Without --out and --models also written by "
-    f"default: {REFERENCE}",
+    help="Page of the API reference, in Markdown.  Without --models, the flags of our programs are "
+    f"beside it.  Without --out and --models also written by default: {REFERENCE}",
 )
 @click.option(
     "--schemas",
@@ -98,6 +99,8 @@ def _rendered(
         imported = time.process_time()
         rendered = manifests.render(found, access, self_signed)
         files = {out / path: text for path, text in rendered.items()}
+        if reference is not None:
+            files[reference.with_name(PROGRAMS)] = manifests.programs_page()
     else:
         found, command = packages.kinds(models), f"python -m generator --models {models}"
         imported = time.process_time()

@@ -9,7 +9,7 @@ import jinja2
 from api import model, resources
 from kube import pod
 
-from . import crds, editor, rbac, reference, yaml_text
+from . import crds, editor, programs, rbac, reference, yaml_text
 
 COMMAND = "make generate"
 """What our own files say they are made by; those of other models name another command."""
@@ -74,6 +74,12 @@ def reference_page(kinds: Iterable[type[model.Object]], command: str = COMMAND) 
     found = sorted(crds.definitions(models), key=lambda it: order.index(it.resource.name))
     template = _templates().get_template("reference.md.j2")
     return template.render(kinds=reference.page(found), command=command)
+
+
+def programs_page() -> str:
+    """Render the page of our programs' flags, in Markdown."""
+    template = _templates().get_template("programs.md.j2")
+    return template.render(commands=programs.commands(), command=COMMAND)
 
 
 def _crd_files(

@@ -102,9 +102,13 @@ def test_what_is_written_is_what_is_checked(elsewhere: Path) -> None:
     assert run().exit_code == 0
     assert run("--check").exit_code == 0
 
-    page = manifests.reference_page(kinds.KINDS).encode()
+    pages = {
+        "api.md": manifests.reference_page(kinds.KINDS),
+        "programs.md": manifests.programs_page(),
+    }
     files = {Path("config") / path: text.encode() for path, text in FILES.items()}
-    assert present(elsewhere) == files | {Path("docs", "reference", "api.md"): page}
+    reference = {Path("docs", "reference", name): text.encode() for name, text in pages.items()}
+    assert present(elsewhere) == files | reference
 
 
 def test_nothing_is_written_outside_of_the_folder_asked_for(elsewhere: Path) -> None:

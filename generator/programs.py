@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What each program and each of its commands takes, in the words of its `--help`."""
+
+import importlib
+import inspect
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import click
+
+MODULES = (("ipam-in-cluster-manager", "manager.main"), ("ipam-in-cluster", "cli.main"))
+"""Each program, and the module whose `main` it runs; packages above this one are only named."""
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A program, or one command of it: `usage` is the line to type, `flags` are name and help."""
+
+    name: str
+    usage: str
+    description: str
+    flags: tuple[tuple[str, str], ...]
+
+
+def commands(modules: Iterable[tuple[str, str]] = MODULES) -> Iterator[Command]:
+    """Yield each program, followed by its commands."""
+    for program, module in modules:
+        main: click.Command = importlib.import_module(module).main
+        context = click.Context(main, info_name=program, **main.context_settings)
+        yield _command(main, context)
+        for name, each in main.commands.items() if isinstance(main, click.Group) else ():
+            yield _command(each, click.Context(each, info_name=name, parent=context))
+
+
+def _command(command: click.Command, context: click.Context) -> Command:
+    records = (parameter.get_help_record(context) for parameter in command.get_params(context))
+    return Command(
+        name=context.command_path,
+        usage=" ".join([context.command_path, *command.collect_usage_pieces(context)]),
+        description=inspect.cleandoc(command.help or "").replace("  ", " "),
+        flags=tuple(record for record in records if record and record[0].startswith("-")),
+    )
