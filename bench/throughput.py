@@ -161,13 +161,10 @@ def _turn(job: Job, *, ours_first: bool) -> Turn:
     with cluster(cheap=job.cheap) as provider:
         served, raw = (job.prepare(provider, name) for name in ("served", "bare"))
         others = job.prepare(provider, "go") if goprovider.named() else None
-        if ours_first:
-            ours = _ours(provider, job, served)
+        first = _ours(provider, job, served) if ours_first else None
         bare = _bare(provider, job, raw)
         go = _go(provider, job, others) if others else None
-        if not ours_first:
-            ours = _ours(provider, job, served)
-        return Turn(ours, bare, go)
+        return Turn(first or _ours(provider, job, served), bare, go)
 
 
 def _ours(provider: Provider, job: Job, crowd: Crowd) -> Run:

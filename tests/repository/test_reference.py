@@ -15,7 +15,8 @@ GLOSSARY = (REFERENCE / "glossary.md").read_text()
 
 REASON = re.compile(r"Ready|Paused|Deleting|(?:[A-Z][a-z]+){2,}|[A-Z][a-z]+ForIPAddress")
 """A condition or a reason; actions, in one word, look like names of types."""
-KINDS = {"CustomResourceDefinition"}
+KINDS = {"CustomResourceDefinition", "StorageVersionMigration", "JsonObject"}
+"""Names of types that look like reasons."""
 NAME = re.compile(r"(?:[a-z]+\.)?cluster\.x-k8s\.io/(?!v\d)[A-Za-z-]+")
 
 
