@@ -35,6 +35,10 @@ async def test_an_import_that_fails_is_told_and_others_go_on() -> None:
     assert await imports.run(int, "1") == 1
 
 
+def many() -> list[list[int]]:
+    return [[] for _ in range(100)]
+
+
 async def test_what_was_imported_is_left_out_of_garbage_collections() -> None:
     gc.unfreeze()
     try:

@@ -8,7 +8,6 @@ import pytest
 
 from ipam import offer
 from kube import pools
-from kube.objects import Meta
 from kube.offers import Offers
 
 LARGE = tuple(f"10.0.{number // 256}.{number % 256}" for number in range(501))
@@ -16,7 +15,7 @@ LARGE = tuple(f"10.0.{number // 256}.{number % 256}" for number in range(501))
 
 def pool(*addresses: str, name: str = "blue") -> pools.Pool:
     spec = pools.PoolSpec(addresses=addresses, prefix=8)
-    return pools.Pool(kind="InClusterIPPool", metadata=Meta(name=name), spec=spec)
+    return pools.Pool(kind="InClusterIPPool", metadata=pools.PoolMeta(name=name), spec=spec)
 
 
 class Work:
