@@ -20,7 +20,7 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice
 from typing import TYPE_CHECKING
 
 from sortedcontainers import SortedDict
@@ -426,14 +426,22 @@ class Book:
         return allocator.is_shared(slot) if held else not allocator.is_free(slot)
 
     def _overlapping(self, address: Address) -> str:
-        """Say which IPAddress overlaps an allocation; the same one after a restart."""
+        """Say which IPAddress overlaps an allocation: a larger one, else the first inside of it.
+
+        Guarantees:
+            The same one after a restart.  O(log n) for each length of a prefix.
+        """
+        family, value = address
+        larger = (Address(family, value >> bits << bits) for bits in range(BITS[family], 0, -1))
+        last = Address(family, value + self.offer.step - 1)
+        inside = self._holders.irange(address, last, inclusive=(False, True))
         slot = self._slot(address)
-        assert slot is not None
-        key, network = min(
+        key, network = next(
             (key, network)
-            for key in self._layout.outside
-            if (network := self._objects[key]) and _address(network) != address
-            if (taken := self.offer.overlapped(network)) and taken[0] <= slot <= taken[1]
+            for other in chain(larger, inside)
+            for key in sorted(self._holders.get(other, ()))
+            if other != address and (network := self._objects.get(key)) and network[:2] == other
+            if (taken := self.offer.overlapped(network)) and slot in range(taken[0], taken[1] + 1)
         )
         return f"IPAddress {key}, which has {_address(network)}/{network.length}"
 

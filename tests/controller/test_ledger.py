@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Who holds which address: no address twice, whatever titles claims have to them."""
 
+import time
+
 import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -332,6 +334,25 @@ def test_a_prefix_that_is_asked_for_is_refused_with_the_ipaddress_that_overlaps_
 
     green.remove_object(key("by-hand-0"))
     assert green.call(10) == [key("a")]
+
+
+@pytest.mark.parametrize(
+    ("other", "named"),
+    [("fd00::/60", "fd00::/60"), ("fd00:0:0:8::9/128", "fd00:0:0:8::9/128"), ("::/0", "::/0")],
+)
+def test_which_of_many_ipaddresses_overlaps_a_prefix_is_found_at_once(
+    other: str, named: str
+) -> None:
+    green = prefixes("fd00::/48", other)
+    for number in range(10_000):  # all of them out of range
+        network = Network(6, (0xFD00 << 112) + ((16 + number) << 64) + 1, 128)
+        green.set_object(key(f"z-{number}"), network)
+
+    began = time.thread_time()
+    with pytest.raises(AllocationError, match=f"overlaps IPAddress default/.* {named};"):
+        choose(green, "a", wanted="fd00:0:0:8::")
+
+    assert time.thread_time() - began < 0.005
 
 
 def test_a_prefix_that_was_chosen_is_no_more_the_claims_when_an_ipaddress_overlaps_it() -> None:
