@@ -5,9 +5,10 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Coroutine
 from contextlib import ExitStack
 from functools import partial
+from heapq import merge
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import structlog
@@ -24,6 +25,8 @@ from .references import References
 from .state import State
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from kube import pools
     from kube.caches import Caches
     from kube.client import Api
@@ -48,8 +51,8 @@ _AT_ONCE = 200
 _Which = Callable[["capi.Claim"], bool]
 """Chooses among claims."""
 
-_Crowd = tuple[Collection[Any], Callable[[Any], None]]
-"""Many keys, and what is to be done with each."""
+_Crowd = Callable[[], Coroutine[Any, Any, None]]
+"""Does something with many keys, in pieces."""
 
 
 class Controller:
@@ -171,7 +174,7 @@ class Controller:
         self._claim_queue.add(key, self._pool_of(key))
         unreadable = [each for each in (old, new) if isinstance(each, capi.UnreadableAddress)]
         if any(each.pool is None for each in unreadable):  # it may be of any pool
-            self._later(self.state.books, self._on_offer)
+            self._crowds.put_nowait(self._look_at_offers)
             return
         for pool in _pools_of(old, new):
             if unreadable:
@@ -218,29 +221,38 @@ class Controller:
             called = book.call(_AT_ONCE)
             self._wake(called)
             if len(called) >= _AT_ONCE:
-                self._later((pool,), self._look_at)
+                self._crowds.put_nowait(partial(self._look_again, pool))
 
     def _wake(self, keys: Collection[Key], which: _Which = bool) -> None:
         """Queue claims; many of them in pieces, since others wait for their turn meanwhile."""
-        wake = partial(self._wake_one, which)
         if len(keys) > _AT_ONCE:
-            self._later(keys, wake)
+            self._crowds.put_nowait(partial(self._wake_many, tuple(keys), which))
             return
         for key in tuple(keys):
-            wake(key)
+            self._wake_one(key, which)
 
-    def _wake_one(self, which: _Which, key: Key) -> None:
+    def _wake_one(self, key: Key, which: _Which) -> None:
         if (claim := self.state.claims.get(key)) and which(claim):
             self._claim_queue.add(key, claim.pool)
 
-    def _later(self, keys: Collection[Any], work: Callable[[Any], None]) -> None:
-        self._crowds.put_nowait((tuple(keys), work))
+    async def _wake_many(self, keys: Sequence[Key], which: _Which) -> None:
+        """Queue claims, the oldest first: some are served before the last are queued."""
+        pieces = [keys[first : first + _AT_ONCE] for first in range(0, len(keys), _AT_ONCE)]
+        ordered = [sorted(piece, key=self._age_of) async for piece in in_pieces(pieces)]
+        async for key in in_pieces(merge(*ordered, key=self._age_of)):
+            self._wake_one(key, which)
+
+    async def _look_at_offers(self) -> None:
+        async for pool in in_pieces(tuple(self.state.books)):
+            self._on_offer(pool)
+
+    async def _look_again(self, pool: PoolKey) -> None:
+        self._look_at(pool)
 
     async def _wake_crowds(self) -> NoReturn:
         while True:
-            keys, work = await self._crowds.get()
-            async for key in in_pieces(keys):
-                work(key)
+            work = await self._crowds.get()
+            await work()
             await asyncio.sleep(0)  # crowds of few claims may be many
 
 

@@ -91,6 +91,8 @@ def test_a_manager_notices_a_restore_though_nobody_writes(
     tenant.add_pool("blue", "10.0.0.1-10.0.0.2")
     backups.take(own.control_plane, backup)
     move_on(tenant)
+    tenant.add_claim("later", "blue")
+    tenant.bound("later")  # else the manager may know nothing of what came after the backup
     before = starts_again(own)
 
     restore(tenant, backup)

@@ -15,7 +15,7 @@ import running
 from typing_extensions import override
 
 from controller.controller import CLAIM_WORKERS, Controller
-from kube import capi, pools
+from kube import capi, pools, tasks
 from kube.caches import Caches, Scope
 from kube.fake import FakeApi, Json
 from kube.objects import PAUSED_ANNOTATION, Key
@@ -155,6 +155,23 @@ async def test_claims_that_waited_for_their_pool_are_served_in_order(per_second:
         await until(lambda: len(api.by_address()) == len(NAMES))
 
     assert api.by_address() == NAMES
+
+
+async def test_more_claims_than_are_queued_at_once_are_served_in_order(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(tasks, "_PIECE_SECONDS", 0.0)  # a busy machine gets no further
+    names = [f"c-{number:03}" for number in range(450)]
+    api = Busy()
+    async with at_work(api) as controller:
+        for name in names:
+            api.claim(name)
+        await until(lambda: all(api.reason(name) == "PoolNotReady" for name in names))
+        await at_rest(api, controller)
+        api.pool(BLUE, "10.0.0.0/16")
+        await until(lambda: len(api.by_address()) == len(names))
+
+    assert api.by_address() == names
 
 
 @pytest.mark.parametrize("told", [70, 100])  # the others are with a worker just then
