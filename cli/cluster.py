@@ -64,8 +64,11 @@ def _default() -> str | None:
     """Return the kubeconfig that kubectl uses where none is named, if it is there."""
     if os.environ.get("KUBECONFIG"):
         return None
-    path = _DEFAULT.expanduser()
-    return str(path) if path.is_file() else None
+    try:
+        path = _DEFAULT.expanduser()
+        return str(path) if path.is_file() else None
+    except (OSError, RuntimeError):  # there is no home, or it may not be searched
+        return None
 
 
 def _text(error: KubeError, *, rewrite: bool) -> str:

@@ -271,7 +271,8 @@ class Claims:
                 if error.maybe_applied:
                     self._state.unsettle(key, claim.pool, chosen)
                 raise
-        self._state.unsettled.pop(key, None)
+        if key in self._state.unsettled:
+            self._state.settle(key)
         return address
 
     async def _still_recorded(self, claim: capi.Claim) -> bool:

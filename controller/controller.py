@@ -98,6 +98,7 @@ class Controller:
         newest, caches = await election.won(), self.state.caches
         await caches.catch_up(newest)
         await self.state.doubt_records()
+        election.catch_up()
         with ExitStack() as heard:
             heard.callback(self._claim_queue.close)
             heard.callback(self._pool_queue.close)

@@ -20,6 +20,7 @@ class Election:
     def __init__(self) -> None:
         self._won = asyncio.Event()
         self._newest: Newest | None = None
+        self._caught_up = False
 
     @property
     def is_won(self) -> bool:
@@ -34,6 +35,19 @@ class Election:
             self._newest = None
         self._won.set()
 
+    def catch_up(self) -> None:
+        """Note that our copies have what any leader before has written."""
+        self._caught_up = True
+
+    def left(self, newest: Newest) -> str:
+        """Return the text that the next leader has to know of our copies, when this one ends.
+
+        Guarantees:
+            Empty where our copies never had all that was written before: the next leader proves by
+            itself that its own are up to date.
+        """
+        return msgspec.json.encode(newest).decode() if self._caught_up else ""
+
     async def won(self) -> Newest | None:
         """Wait until this process leads.
 
@@ -44,8 +58,3 @@ class Election:
         await self._won.wait()
         newest, self._newest = self._newest, None
         return newest
-
-
-def text(newest: Newest) -> str:
-    """Return what the next leader has to know of our copies."""
-    return msgspec.json.encode(newest).decode()

@@ -435,15 +435,26 @@ class Book:
         larger = (Address(family, value >> bits << bits) for bits in range(BITS[family], 0, -1))
         last = Address(family, value + self.offer.step - 1)
         inside = self._holders.irange(address, last, inclusive=(False, True))
-        slot = self._slot(address)
-        key, network = next(
+        found = (
             (key, network)
-            for other in chain(larger, inside)
+            for other in chain(larger, inside, self._unaligned())
             for key in sorted(self._holders.get(other, ()))
             if other != address and (network := self._objects.get(key)) and network[:2] == other
-            if (taken := self.offer.overlapped(network)) and slot in range(taken[0], taken[1] + 1)
+            if self._includes(network, address)
         )
+        key, network = next(found)
         return f"IPAddress {key}, which has {_address(network)}/{network.length}"
+
+    def _unaligned(self) -> Iterator[Address]:
+        """Yield where IPAddresses are that are no allocation, such as one with host bits."""
+        for key in sorted(self._layout.outside):
+            if network := self._objects[key]:
+                yield _address(network)
+
+    def _includes(self, network: Network, address: Address) -> bool:
+        """Say whether an IPAddress with this network has a part of an allocation."""
+        taken, slot = self.offer.overlapped(network), self._slot(address)
+        return taken is not None and slot in range(taken[0], taken[1] + 1)
 
     @property
     def unknown_use(self) -> str:
@@ -506,6 +517,8 @@ class Book:
 
     def _set_free(self, network: Network) -> None:
         """Remember that who asks for an allocation that this overlapped may have it now."""
+        if not self.line.callers:
+            return  # nobody asks; in a standby, nobody would forget it again
         first = network.first - network.first % self.offer.step
         self._freed.add(Block(network.family, first, network.last))
 

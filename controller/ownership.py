@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from kube.client import Api
     from kube.resources import GroupVersionResource
 
+_NONE = [dict[str, object]()]
+"""What takes all entries away: the API server ignores an empty list."""
+
 _ROUNDS = 5  # others write some objects meanwhile; not all of them, time and again
 _DECODER: msgspec.json.Decoder[object] = msgspec.json.Decoder()
 
@@ -67,5 +70,6 @@ async def _changes(
         obj |= {"apiVersion": resource.api_version, "kind": resource.kind}
         entries = managed_fields.in_hub(obj, kept)
         if entries is not None:
-            found.append(Change(writer.decode(raw).metadata, {"managedFields": entries}))
+            changed = {"managedFields": entries or _NONE}
+            found.append(Change(writer.decode(raw).metadata, changed))
     return found

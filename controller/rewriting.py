@@ -12,7 +12,7 @@ import structlog
 
 from ipam import texts
 from kube.client import decode, pages
-from kube.errors import ApiError, ConflictError, NotFoundError
+from kube.errors import ApiError, ConflictError, KubeError, NotFoundError, UnreachableError
 from kube.objects import Key, Object, prepared
 from kube.pools import PoolMeta  # noqa: TC001 - msgspec reads it where the struct is made
 
@@ -109,11 +109,19 @@ class Writer:
         Raises:
             KubeError: the failure is not one object's, such as 401, 429, or a path not served.
         """
-        refused: list[tuple[Key, ApiError]] = []
+        refused: list[tuple[Key, KubeError]] = []
+        unreachable = 0
         kind = self._resource.kind
         for change in changes:
             key = change.meta.key
-            if error := await self._write(change):
+            try:
+                error: KubeError | None = await self._write(change)
+            except UnreachableError as failure:
+                unreachable += 1
+                if unreachable > 1:  # one may be an object that cannot be converted at all
+                    raise
+                error = failure
+            if error:
                 refused.append((key, error))
                 log.warning("object refused", kind=kind, object=str(key), error=str(error))
             else:

@@ -40,6 +40,9 @@ MIGRATIONS = GroupVersionResource(
     namespaced=False,
 )
 
+_AGAIN = (HTTPStatus.UNAUTHORIZED, HTTPStatus.CONFLICT, HTTPStatus.TOO_MANY_REQUESTS)
+"""Answers that may be others the next time; what else is refused, stays so."""
+
 _LOOK_SECONDS = 2.0  # between looks at its status, one small read each
 _TAKEN_LOOKS = 15  # 30 s: a controller takes it up in less than one, another leader of it in 20
 _MOST_LOOKS = 300  # 10 min: one object takes up to 80 s, for caches of Kubernetes; 400 more, 1 s
@@ -107,7 +110,7 @@ class StorageVersionMigrations:
             await self._begin(resource, name)
             return await self._end(name)
         except ApiError as error:
-            if error.status not in (HTTPStatus.NOT_FOUND, HTTPStatus.FORBIDDEN):
+            if error.status in _AGAIN or error.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
                 raise
             return str(error)  # not served, not allowed, or deleted by somebody meanwhile
 

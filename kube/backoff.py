@@ -10,6 +10,8 @@ if TYPE_CHECKING:
 
 K = TypeVar("K", bound="Hashable")
 
+_DOUBLINGS = 32  # more would overflow, after hours
+
 _LAST_SECONDS = 30.0  # an object that is refused for good costs two requests a minute
 
 
@@ -26,7 +28,7 @@ class Backoff(Generic[K]):
         """Hold back a key; return for how many seconds."""
         failures = self.failures.get(key, 0)
         self.failures[key] = failures + 1
-        seconds = min(self._first * 2.0**failures, _LAST_SECONDS)
+        seconds = min(self._first * 2.0 ** min(failures, _DOUBLINGS), _LAST_SECONDS)
         self._not_before[key] = self._clock() + seconds
         return seconds
 

@@ -70,6 +70,8 @@ S = TypeVar("S", bound=Struct)
 A = TypeVar("A")
 
 _ERRORS = 400  # the first status code that is one
+_NO_ANSWER = (aiohttp.ClientError, OSError, UnicodeError)
+"""What is raised where nobody answers; a host that is no name at all cannot even be encoded."""
 
 
 class Api(Protocol):
@@ -318,7 +320,7 @@ class Client:
             async with opened as response:
                 async for line in _lines(response.content, self._connection.flows):
                     yield line
-        except (aiohttp.ClientError, OSError) as error:  # TimeoutError is an OSError
+        except _NO_ANSWER as error:  # TimeoutError is an OSError
             raise UnreachableError(str(request), _text(error)) from error
 
     async def _attempts(
@@ -390,7 +392,7 @@ class Client:
                 answer, code = await response.read(), response.status
         except TimeoutError as error:
             raise UnreachableError(str(request), f"no answer in {left:.3g} s") from error
-        except (aiohttp.ClientError, OSError) as error:
+        except _NO_ANSWER as error:
             raise UnreachableError(str(request), _text(error)) from error
         finally:
             seconds = time.perf_counter() - began
@@ -413,7 +415,7 @@ class Client:
                         _check(response, await response.read(), request)
         except TimeoutError as error:
             raise UnreachableError(str(request), f"no answer in {left:.3g} s") from error
-        except (aiohttp.ClientError, OSError) as error:
+        except _NO_ANSWER as error:
             raise UnreachableError(str(request), _text(error)) from error
         finally:
             metrics.count_request(host, request.method, code)

@@ -117,6 +117,7 @@ class Lease:
         self._namespace, self._name = namespace, name
         self._seconds = seconds
         self._lease: _Lease | None = None
+        self._held = Meta()
         self._seen: _Sight | None = None
         self.left = ""
         """What the last holder left in its release, where this one followed it; else empty."""
@@ -130,6 +131,11 @@ class Lease:
     def metadata(self) -> Meta:
         """What identifies the Lease, as last read or written; empty before."""
         return self._lease.metadata if self._lease else Meta()
+
+    @property
+    def held(self) -> Meta:
+        """What identifies the Lease that this process held last; empty before."""
+        return self._held
 
     def remaining(self) -> float:
         """Return for how many seconds nobody else can be the leader; 0 or less is unsure."""
@@ -212,6 +218,7 @@ class Lease:
             self._lease = None  # whatever was written, the next attempt reads it
             return False
         self._until = began + self._seconds
+        self._held = self.metadata
         return True
 
     async def _keep(self) -> NoReturn:

@@ -15,7 +15,7 @@ import structlog
 
 from controller import events
 from controller.controller import Controller
-from controller.election import Election, text
+from controller.election import Election
 from controller.migration import Migration
 from kube import liveness, pod, version
 from kube.caches import Copies, Scope
@@ -134,17 +134,16 @@ async def _lead(
         except* NotLeaderError as error:
             log.warning("leadership lost", error=str(first_error(error)))
         finally:
-            led = lease.metadata
-            await lease.release(text(copies.newest))
+            await lease.release(election.left(copies.newest))
             if election.is_won:
-                await _tell(Client(for_lease), led, lease, "stopped leading")
+                await _tell(Client(for_lease), lease.held, lease, "stopped leading")
 
 
 async def _hold(lease: Lease, election: Election, fenced: Client, for_lease: Client) -> None:
     """Wait for the lease, say so, and keep it; meanwhile migrate what is stored in old versions."""
     await lease.acquire()
     election.win(lease.left)
-    told = _tell(for_lease, lease.metadata, lease, "became leader")
+    told = _tell(for_lease, lease.held, lease, "became leader")
     with liveness.LIVENESS.checking(lambda: _led_too_long(lease)):
         await together(lease.renew(), Migration(fenced).keep(), told)
 
