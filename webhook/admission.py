@@ -118,7 +118,7 @@ def _unowned(names: frozenset[str]) -> list[str]:
     text = (
         f"{fields}: kept, although the applied manifest has no such field. The pool has lost its "
         "metadata.managedFields, so nobody owns the fields that it had before. "
-        "Remove those that you do not want with kubectl edit"
+        "Use kubectl edit to remove those that you do not want"
     )
     return [text]
 

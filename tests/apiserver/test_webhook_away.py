@@ -248,7 +248,7 @@ def test_the_first_manifest_after_the_loss_is_told_what_it_leaves(tenant: tenant
     assert warning.startswith(
         "spec.gateway: kept, although the applied manifest has no such field."
     )
-    assert "remove it with kubectl edit" in warning
+    assert "Use kubectl edit to remove those" in warning
     assert warnings_of(tenant, listed) == []
 
 
