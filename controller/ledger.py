@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from kube.objects import Key, PoolKey
 
     from .line import Age
-    from .strays import Strays
+    from .unassigned import Unassigned
 
 NO_POOL = "does not exist; its claims get addresses when it is created"
 """Why a pool that is not there hands out nothing, as the rest of a sentence."""
@@ -68,11 +68,11 @@ class Book:
         one event loop nothing comes between choosing and marking.
     """
 
-    def __init__(self, pool: PoolKey, strays: Strays) -> None:
-        """Begin a book; `strays` are IPAddresses that may be of any pool, and what is wrong."""
+    def __init__(self, pool: PoolKey, unassigned: Unassigned) -> None:
+        """Begin an empty book; `unassigned` are IPAddresses that may belong to any pool."""
         self.pool = pool
         self._problem = NO_POOL  # of the pool itself
-        self._strays = strays
+        self._unassigned = unassigned
         self._closed_by: SortedDict[Key, str] = SortedDict()  # IPAddresses that cannot be read
         self.line = Line()
         self._layout = Layout(Offer())
@@ -448,8 +448,8 @@ class Book:
     def unknown_use(self) -> str:
         """Why nobody knows which addresses are in use; empty where that is known."""
         own = self._closed_by.peekitem(0) if self._closed_by else None
-        stray = self._strays.first(self.pool.namespace)
-        found = min((each for each in (own, stray) if each), default=None)
+        other = self._unassigned.first(self.pool.namespace)
+        found = min((each for each in (own, other) if each), default=None)
         if found is None:
             return ""
         key, problem = found

@@ -25,7 +25,7 @@ from kube.tasks import in_pieces
 
 from .changes import Changes
 from .ledger import NO_POOL, Book
-from .strays import Strays
+from .unassigned import Unassigned
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable
@@ -85,7 +85,7 @@ class State:
         """Changes of pool specs that are under way."""
         self.waiting: set[Key] = set()
         """Claims that are not bound, have no IPAddress, or are being deleted."""
-        self._strays = Strays()
+        self._unassigned = Unassigned()
         self._ages: dict[Key, Age] = {}
 
     @property
@@ -110,7 +110,7 @@ class State:
     def book(self, key: PoolKey) -> Book:
         """Return the book of a pool, which may be one that does not exist (yet)."""
         if key not in self.books:
-            self.books[key] = book = Book(key, self._strays)
+            self.books[key] = book = Book(key, self._unassigned)
             if key.kind not in self.caches.pools:
                 book.set_offer(book.offer, self.caches.global_pools_closed)
         return self.books[key]
@@ -194,12 +194,12 @@ class State:
         if old and new is None:
             self.forsaken.pop(old.metadata.key, None)
         if old:
-            self._strays.discard(old.metadata.key)
+            self._unassigned.discard(old.metadata.key)
         problem = new.problem if isinstance(new, capi.UnreadableAddress) else ""
         if new and new.pool:
             self.book(new.pool).set_object(new.metadata.key, held(new), problem)
         elif new and problem:
-            self._strays.set(new.metadata.key, problem)
+            self._unassigned.set(new.metadata.key, problem)
         if changed := new or old:
             self._look_at(changed.metadata.key)
 

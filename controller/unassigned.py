@@ -8,7 +8,7 @@ from sortedcontainers import SortedDict
 from kube.objects import Key
 
 
-class Strays:
+class Unassigned:
     """These IPAddresses, with the problem of each; a lookup costs O(log n)."""
 
     def __init__(self) -> None:
