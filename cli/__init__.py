@@ -14,5 +14,5 @@ in, documents out: YAML in `yamltext.py` and `scalars.py`, JSON in `jsontext.py`
 `conversions.py` says what becomes of a pool, `preflight.py` what gets lost.  `roundtrip.py` writes
 it into its document, by `trees.py` and `comments.py`.
 
-`cluster.py` asks a cluster for its API versions, `version_report.py` says what that means.
+`cluster.py` reads the API versions of a cluster, and `version_report.py` reports the next steps.
 """

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The one command that talks to a cluster: what `versions` reads, and what it may write."""
+"""Read the API versions of pools from a cluster, for the command `versions`."""
 
 from __future__ import annotations
 
@@ -42,10 +42,10 @@ _DECODER: msgspec.json.Decoder[object] = msgspec.json.Decoder()
 
 
 def kinds(kubeconfig: str | None, *, rewrite: bool) -> list[version_report.Kind]:
-    """Look at our kinds in a cluster; with `rewrite`, translate managedFields of old versions.
+    """Return what a cluster has of our kinds; `rewrite` first translates old managedFields.
 
     Raises:
-        CliError: there is no cluster, no right, or nothing of the provider in it.
+        CliError: the cluster cannot be reached, denies access, or does not have our CRDs.
     """
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     try:
@@ -55,13 +55,13 @@ def kinds(kubeconfig: str | None, *, rewrite: bool) -> list[version_report.Kind]
     if not any(kind.versions for kind in found):
         raise CliError(
             f"the cluster has no CustomResourceDefinition {found[0].crd}: install the provider, or "
-            "choose another cluster by --kubeconfig"
+            "choose another cluster with --kubeconfig"
         )
     return found
 
 
 def _default() -> str | None:
-    """Return the kubeconfig that kubectl uses where none is named, if it is there."""
+    """Return the path of kubectl's default kubeconfig; None if $KUBECONFIG or no file counts."""
     if os.environ.get("KUBECONFIG"):
         return None
     try:
@@ -132,11 +132,11 @@ async def _kind(api: Client, resource: GroupVersionResource) -> version_report.K
 async def _objects(
     api: Client, resource: GroupVersionResource, found: Definition
 ) -> list[JsonObject]:
-    """List all objects; of each, only the metadata is kept."""
+    """List all objects, and keep only their metadata."""
     if resource.version not in found.served:
         raise CliError(
             f"CustomResourceDefinition {found.metadata.name} does not serve {resource.version}: "
-            "use the program of the provider's release in the cluster"
+            "use ipam-in-cluster of the release that runs in the cluster"
         )
     objects: list[JsonObject] = []
     async for page in pages(api, resource, start_over=objects.clear):

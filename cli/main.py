@@ -50,8 +50,8 @@ def convert(names: inputs.Names, to: str, in_place: bool, annotation: bool | Non
     """Print manifests with all pools in another version; everything else stays as it is written.
 
     A pool keeps its comments, the order of its fields and their quotes.  Kinds that lack the
-    version pass with a warning.  Nothing is printed or written if a value makes no sense: the
-    command names each and ends with 1.
+    version pass with a warning.  If a value is not valid, nothing is printed or written: the
+    command names each such value and exits with 1.
     """
     if in_place and names.has_stdin:
         raise click.UsageError("--in-place changes files: name them")
@@ -79,10 +79,10 @@ def convert(names: inputs.Names, to: str, in_place: bool, annotation: bool | Non
     help="The present manifests, for the rules about changes.  May be repeated.",
 )
 def validate(names: inputs.Names, old_paths: Sequence[str]) -> None:
-    """Say in one line each what admission would say; ends with 1 if it would refuse any.
+    """Print one line for each error and warning of admission; exit with 1 if there is an error.
 
-    What is no object of Kubernetes, or no YAML at all, gets a warning, unless it is about pools:
-    repositories hold other files, too, such as templates.
+    A document that is not a Kubernetes object, or not YAML, gets a warning, unless it is about
+    pools.  Repositories hold other files, too, such as templates.
     """
     files, found = _read(names, lenient=True)
     old_files, old_found = _read(names.of(old_paths))
@@ -125,26 +125,27 @@ def webhook(host: str, port: int, cert_dir: Path, tls_min_version: str, ciphers:
     metavar="FILE",
     help="Default: $KUBECONFIG, else ~/.kube/config, else the pod's account.",
 )
-@click.option("--check", is_flag=True, help="End with 1 if the next step is not safe.")
+@click.option(
+    "--check", is_flag=True, help="Exit with 1 if the next step is not safe for each version."
+)
 @click.option(
     "-o",
     "--output",
     type=click.Choice(["table", "json"]),
     default="table",
     show_default=True,
-    help="Form of the output.",
+    help="Output format.",
 )
 @click.option(
     "--rewrite-managed-fields",
     "rewrite",
     is_flag=True,
-    help="First translate managedFields of old versions; each manager keeps its fields.",
+    help="First translate managedFields of old versions.  Each manager keeps its fields.",
 )
 def cluster_versions(*, kubeconfig: str | None, check: bool, output: str, rewrite: bool) -> None:
     """Show which API versions of the pools a cluster serves, stores and names in managedFields.
 
-    Below the table, a line for each old version says what is safe to do next, or what has to be
-    done before.
+    Below the table, a line for each old version says which step is safe next, or what blocks it.
     """
     from . import cluster, version_report  # noqa: PLC0415 - other commands need no client
 

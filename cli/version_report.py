@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What old API versions a cluster still holds, and what is safe to do next: no requests here."""
+"""Report which old API versions a cluster still uses, and which step is safe next.
+
+It makes no requests: `cluster.py` does.
+"""
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -21,7 +24,7 @@ class Entries(msgspec.Struct, frozen=True, rename="camel"):
     objects: int = 0
     managers: tuple[str, ...] = ()
     last: str = ""
-    """When the last of them was written, RFC 3339 in UTC."""
+    """The latest time of any entry, in RFC 3339 and UTC."""
 
 
 _NONE = Entries()
@@ -40,9 +43,9 @@ class Row(msgspec.Struct, frozen=True, rename="camel"):
     """Whether objects may be stored in it."""
     managed_fields: Entries
     ready: bool = True
-    """Whether the next step in taking it away is safe."""
+    """Whether the next step of its removal is safe."""
     next: str = ""
-    """That step, or what has to be done before; empty for the version that is stored."""
+    """The next step, or what blocks it; empty for the storage version."""
 
     @property
     def shown(self) -> tuple[str, ...]:
@@ -54,7 +57,7 @@ class Row(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class Kind(msgspec.Struct, frozen=True, rename="camel"):
-    """A kind and its versions; without any, it is not installed."""
+    """A kind and its versions.  It is not installed if it has none."""
 
     kind: str
     crd: str
@@ -63,7 +66,7 @@ class Kind(msgspec.Struct, frozen=True, rename="camel"):
 
 
 def report(kind: str, crd: str, found: Definition, objects: Sequence[values.JsonObject]) -> Kind:
-    """Return what is said about a kind, from its definition and all its objects."""
+    """Return the report on a kind, from its CRD and all its objects."""
     entries = _entries(objects)
     listed = {version.name: version for version in found.spec.versions}
     names = [*listed, *sorted(entries.keys() - listed.keys())]
@@ -72,12 +75,12 @@ def report(kind: str, crd: str, found: Definition, objects: Sequence[values.Json
 
 
 def as_json(kinds: Sequence[Kind]) -> str:
-    """Return all of it for programs."""
+    """Return the report as JSON, for programs."""
     return msgspec.json.format(msgspec.json.encode({"kinds": kinds}), indent=2).decode()
 
 
 def lines(kinds: Sequence[Kind]) -> Iterator[str]:
-    """Yield a table of versions, and below it what to do next."""
+    """Yield the lines of a table of versions, and below it the next steps."""
     table: list[list[str]] = [list(_HEAD)]
     for kind, row in _rows(kinds):
         *cells, count = row.shown
@@ -86,7 +89,7 @@ def lines(kinds: Sequence[Kind]) -> Iterator[str]:
     for cells in table:
         yield "  ".join(map(str.ljust, cells, widths)).rstrip()
     notes = [f"{kind.kind} {row.version}: {row.next}" for kind, row in _rows(kinds) if row.next]
-    notes += [f"{kind.kind}: is not installed." for kind in kinds if not kind.versions]
+    notes += [f"{kind.kind}: the CRD is not installed." for kind in kinds if not kind.versions]
     yield from ["", *notes] if notes else []
 
 
@@ -135,13 +138,13 @@ def _row(name: str, version: Version | None, found: Definition, entries: Entries
 
 
 def _problem(row: Row, hub: str) -> str:
-    """Return what stands against the next step; empty where nothing does."""
+    """Return what blocks the next step; empty if nothing does."""
     count = texts.counted(row.managed_fields.objects, "object")
     managers = ", ".join(row.managed_fields.managers)
     if row.stored:
         return (
-            "objects may be stored in it. Wait until the provider's manager has rewritten them; "
-            'where it does not, its log says why ("migration").'
+            "objects may be stored in it. Wait until the provider's manager has rewritten them. If "
+            'it does not, search its log for "migration".'
         )
     if not row.managed_fields.objects:
         return ""
@@ -154,11 +157,11 @@ def _problem(row: Row, hub: str) -> str:
     state = "is not served" if row.listed else "is removed, so server-side apply fails"
     return (
         f"it {state}, and managedFields of {count} name it. The provider's manager translates them "
-        f"within a minute; where it does not, run: ipam-in-cluster versions {REWRITE}"
+        f"within a minute. If it does not, run: ipam-in-cluster versions {REWRITE}"
     )
 
 
 def _step(row: Row) -> str:
     if row.served:
-        return "no object names it. If no client reads it, it is safe to set served to false."
+        return "no object names it. If no client uses it, it is safe to set served to false."
     return "it is not served, and no object names it. It is safe to remove it from spec.versions."

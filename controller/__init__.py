@@ -4,5 +4,5 @@
 May import `kube`, `api` and `ipam`.  Start reading at `claims.py`, the life of a claim, which ends
 in `release.py`; `claim_reports.py` says on it why it waits.  `ledger.py` knows who holds what, and
 `line.py` who waits; `pools.py` keeps the counts, `controller.py` wires events to both.
-`migration.py` takes away what old API versions leave behind.
+`migration.py` removes what old API versions leave behind.
 """

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Changes of what pools offer that take too long for one turn of the event loop."""
+"""Apply changes of pool specs that take too long for one turn of the event loop."""
 
 from __future__ import annotations
 
@@ -17,34 +17,34 @@ if TYPE_CHECKING:
     from .ledger import Book
 
 _FEW = 200
-"""Addresses with holders that are placed at once, in 2 ms."""
+"""Held addresses that are placed at once, which takes 2 ms."""
 
-_TOLD_PROBLEMS = 5  # of a spec; the API server refuses conditions over 32,768 characters
+_SHOWN_PROBLEMS = 5  # of a spec; the API server refuses conditions over 32,768 characters
 
 
 class Changes:
-    """Brings books to what their pools offer: small ones at once, others in turn, in pieces.
+    """Updates a pool's book to its spec: a small change at once, large ones in turn, in pieces.
 
     Guarantees:
-        The book answers by the former offer until the change is done.  A change that comes
-        meanwhile replaces it.
+        The book answers from the old offer until the change is done.  A later change replaces one
+        that is under way.
     """
 
     def __init__(self, offers: Offers, book: Callable[[PoolKey], Book]) -> None:
-        """Begin with none; `book` returns the book of a pool."""
+        """Begin without changes; `book` returns the book of a pool."""
         self._offers = offers
         self._book = book
         self._keys: asyncio.Queue[PoolKey] = asyncio.Queue()
         self._under_way: dict[PoolKey, pools.Pool] = {}
         self.on_done: Callable[[PoolKey], None] = _ignore
-        """Is told of a pool whose change was not done at once."""
+        """Called with each pool whose change was done in pieces."""
 
     def __contains__(self, key: object) -> bool:
-        """Whether the book of a pool does not answer by the pool's spec yet."""
+        """Whether a change of the pool is still under way."""
         return key in self._under_way
 
     def begin(self, pool: pools.Pool) -> None:
-        """Bring a book to what its pool offers."""
+        """Update the book of a pool to its spec, or queue that if it takes long."""
         self.cancel(pool.key)
         book, offer = self._book(pool.key), self._offers.now(pool)
         if offer is not None and (offer == book.offer or book.holders <= _FEW):
@@ -56,15 +56,15 @@ class Changes:
         self._keys.put_nowait(pool.key)
 
     def cancel(self, key: PoolKey) -> None:
-        """Give up the change of a pool: it is gone, or has changed again."""
+        """Drop the change of a pool that is deleted or has changed again."""
         self._under_way.pop(key, None)
 
     async def until_done(self) -> None:
-        """Wait until no change is under way; `run` has to be running."""
+        """Wait until no change is under way; `run` must be running."""
         await self._keys.join()
 
     async def run(self) -> NoReturn:
-        """Do what was not done at once, until cancelled."""
+        """Apply queued changes one by one, until cancelled."""
         while True:
             key = await self._keys.get()
             if pool := self._under_way.get(key):
@@ -74,7 +74,7 @@ class Changes:
     async def _change(self, pool: pools.Pool) -> None:
         offer = await self._offers.get(pool)
         if not self._is_current(pool):
-            self._offers.forget(pool.key)  # it is that of a former spec, or of a pool that is gone
+            self._offers.forget(pool.key)  # it belongs to an old spec, or to a deleted pool
             return
         book = self._book(pool.key)
         book.begin(offer, _not_ready(pool, offer))
@@ -91,16 +91,16 @@ class Changes:
 
 
 def _ignore(_pool: PoolKey) -> None:
-    """Stand in until somebody wants to know."""
+    """Do nothing: the default of `on_done`."""
 
 
 def _not_ready(pool: pools.Pool, offer: Offer) -> str:
-    """Return why a pool hands out nothing, as the rest of a sentence; empty when it may."""
+    """Return why a pool cannot allocate, as the rest of a sentence; empty if it can."""
     if pool.metadata.deleting:
         return "is being deleted"
     if not offer.problems:
         return f"offers nothing: {offer.nothing}" if offer.nothing else ""
-    few = [str(problem) for problem in offer.problems[:_TOLD_PROBLEMS]]
+    few = [str(problem) for problem in offer.problems[:_SHOWN_PROBLEMS]]
     if more := len(offer.problems) - len(few):
         few.append(f"and {more} more")
-    return f"has a spec that makes no sense: {'; '.join(few)}"
+    return f"has an invalid spec: {'; '.join(few)}"

@@ -43,7 +43,7 @@ _PAUSES_PER_SECOND = 50.0
 keep the API server busy, nor slow down the `clusterctl move` that paused it."""
 
 _FORMER_REASON = "Ready"
-"""Why bound claims are ready by earlier releases: an upgrade must not write 100,000 of them."""
+"""The reason that earlier releases wrote: an upgrade must not rewrite 100,000 bound claims."""
 
 _NOT_PAUSED = Verdict(ok=False, reason="NotPaused", message="")
 
@@ -67,7 +67,7 @@ class ClaimReports:
         """Bind a claim to the IPAddress of its name.
 
         Guarantees:
-            A claim that only has the reason of former releases is not written.
+            A claim whose status differs only by the reason of earlier releases is not written.
         """
         verdict = Verdict(ok=True, reason=ALLOCATED, message=f"address {address} is allocated")
         status = self._bound_status(claim, verdict)

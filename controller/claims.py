@@ -148,7 +148,7 @@ class Claims:
                 return await self._await_cluster(claim)
             if address is None and self._awaits_offer(claim):
                 self._keep_place(claim)
-                return Done()  # all in line are woken when the pool's change is taken over
+                return Done()  # it is queued again when the change of the pool is done
             return await self._bind(claim, address)
         except AllocationError as error:
             self._cancel(claim)
@@ -230,7 +230,7 @@ class Claims:
         return Done()
 
     def _awaits_offer(self, claim: capi.Claim) -> bool:
-        """Say whether it is not known yet what the pool of a claim offers."""
+        """Whether a claim has to wait until a change of its pool is done."""
         pool = claim.pool
         assert pool is not None
         pending = self._state.book(pool).pending

@@ -12,12 +12,12 @@ if TYPE_CHECKING:
     from kube.objects import Meta
 
 READY = "Ready"
-"""The type of condition, and the reason why a pool is ready."""
+"""The condition's type, and the reason of a pool that is ready."""
 PAUSED = "Paused"
 DELETING = "Deleting"
 
 ALLOCATED = "AddressAllocated"
-"""Why a claim is ready, in its condition and in its Event; the Go provider uses the same word."""
+"""The reason of a bound claim, in its condition and its Event; the Go provider uses the same."""
 
 
 class Verdict(NamedTuple):

@@ -56,11 +56,11 @@ _Crowd = Callable[[], Coroutine[Any, Any, None]]
 
 
 class Controller:
-    """The controller of at most one leadership, on copies that are kept up to date elsewhere.
+    """The controller of at most one leadership, on caches that others keep up to date.
 
     Flow:
-        A standby keeps the books (`State`) up to date.  When it comes to lead: a change of an
-        object -> the books -> the keys it concerns -> a worker.
+        A standby keeps the books (`State`) up to date.  Once it leads: a change of an object ->
+        the books -> the keys of affected objects -> a worker.
     """
 
     def __init__(
@@ -77,7 +77,7 @@ class Controller:
         self._references = References(self.state, self._news)
 
     async def run(self, election: Election) -> NoReturn:
-        """Keep the books up to date, and work from when this process is elected, until cancelled.
+        """Keep the books up to date, and reconcile once this process is elected, until cancelled.
 
         Raises:
             KubeError: alone or in a group: the copies could not be brought up to date, or
@@ -88,11 +88,11 @@ class Controller:
         raise AssertionError("jobs never end")  # pragma: no cover - they only end by an error
 
     async def _lead(self, election: Election) -> None:
-        """Work from when this process is elected.
+        """Wait for the election, then reconcile.
 
         Flow:
-            What any leader before has written is in the copies and in the books before anything is
-            written.  Claims that wait come first.
+            Before the first write, the caches and books have all writes of former leaders.  Claims
+            that wait come first.
         """
         await self.state.build()
         newest, caches = await election.won(), self.state.caches
@@ -130,13 +130,13 @@ class Controller:
             heard.enter_context(cache.telling(self._on_pool))
 
     async def _queue_waiting(self) -> None:
-        """Look at claims that wait for something, and at what is doubted."""
+        """Queue claims that wait, and those whose create may still be in flight."""
         for keys in (self.state.waiting, self.state.unsettled):
             async for key in in_pieces(tuple(keys)):
                 self._claim_queue.add(key, self._pool_of(key))
 
     async def _queue_rest(self) -> None:
-        """Look at everything else once, in turn with new claims: something may have been missed."""
+        """Queue all other objects once, in turn with new claims: a change may have been missed."""
         for cache in self.state.caches.pools.values():
             async for pool in in_pieces(tuple(cache)):
                 self._pool_queue.add(pool.key)
@@ -195,7 +195,7 @@ class Controller:
             self._wake(state.claims_of_pool.get(key, ()), _is_deleting)  # the grace period, perhaps
 
     def _on_offer(self, pool: PoolKey) -> None:
-        """Look at all claims in line: others can be served now, or for another reason not."""
+        """Queue all waiting claims of a pool: the change may serve them, or change the reason."""
         if book := self.state.books.get(pool):
             self._wake(book.line.ages)
         self._look_at(pool)
@@ -254,7 +254,7 @@ class Controller:
         while True:
             work = await self._crowds.get()
             await work()
-            await asyncio.sleep(0)  # crowds of few claims may be many
+            await asyncio.sleep(0)  # there may be many small crowds
 
 
 def _is_deleting(claim: capi.Claim) -> bool:

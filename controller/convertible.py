@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Writes of pools that wait while the conversion webhook is away.
+"""Delay writes of pools while the conversion webhook is unavailable.
 
-A write makes the API server compare the pool in each version in which somebody owns fields of it.
-If conversion fails meanwhile, Kubernetes before 1.37 writes the pool without any managedFields, and
-later releases do not record what the write owns.
+On a write, the API server converts the pool to each version in its managedFields.  If conversion
+fails, Kubernetes before 1.37 writes the pool without any managedFields, and later releases do not
+record which fields the write owns.
 
 Source: https://github.com/kubernetes/kubernetes/issues/136919
 """
@@ -26,11 +26,11 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 _AGAIN_SECONDS = 1.0  # an upgrade has no webhook for two or three
-"""Between two tries for all pools together, since a failed one takes about as long."""
+"""Between two attempts for all pools together: a failed one takes about as long."""
 
 
 class Convertible:
-    """Tells by `clock` whether a pool can be written without harm to its managedFields."""
+    """Decides when a pool can be written without loss of its managedFields."""
 
     def __init__(self, api: Api, clock: Callable[[], float]) -> None:
         self._api = api
@@ -38,10 +38,10 @@ class Convertible:
         self._not_before = 0.0
 
     async def seconds_left(self, pool: pools.Pool) -> float:
-        """Return how long a write of a pool has to wait; 0 is not at all.
+        """Return the seconds for which a write of a pool has to wait; 0 if it can be written.
 
         Guarantees:
-            A pool that only clients of the hub version write costs no request.
+            A pool whose managedFields name only the hub version costs no request.
         """
         hub = pools.KINDS[pool.kind]
         if not pool.metadata.spokes(hub):
@@ -58,14 +58,14 @@ class Convertible:
 
 
 async def check(api: Api, hub: GroupVersionResource, meta: pools.PoolMeta) -> None:
-    """Read a pool in each version but the hub in which somebody owns fields of it.
+    """Read a pool in each other version that its managedFields name.
 
     Flow:
-        A GET without a resourceVersion is converted anew; a list may come from the API server's
-        cache.  A refusal says nothing: the pool is gone, or the version, or nobody may look.
+        A GET without a resourceVersion is always converted; a LIST may come from the API server's
+        cache.  A 4xx is ignored: the pool is deleted, the version not served, or access denied.
 
     Raises:
-        UnreachableError: it cannot be read, so it should not be written now.
+        UnreachableError: the pool cannot be converted, so it should not be written now.
     """
     for resource in meta.spokes(hub):
         try:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""When this process comes to lead, and what its predecessor knew by then."""
+"""Whether this process leads, and how far the caches of the former leader were."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _DECODER = msgspec.json.Decoder(dict[str, int])
 
 
 class Election:
-    """Tells the controllers of one leadership, one after the other, that they may work."""
+    """Lets the controllers of one leadership, one after the other, wait for its begin."""
 
     def __init__(self) -> None:
         self._won = asyncio.Event()
@@ -28,7 +28,7 @@ class Election:
         return self._won.is_set()
 
     def win(self, left: str = "") -> None:
-        """Lead from now on; `left` is the text of what the predecessor's copies had."""
+        """Lead from now on; `left` is the note of the former leader, from `text`."""
         try:
             self._newest = _DECODER.decode(left) if left else None
         except msgspec.MsgspecError:
@@ -52,8 +52,8 @@ class Election:
         """Wait until this process leads.
 
         Returns:
-            How far the copies of the predecessor were.  None: that is not known, or there was
-            another controller in this leadership already.
+            How far the caches of the former leader were.  None if that is not known, or if an
+            earlier controller of this leadership has used it.
         """
         await self._won.wait()
         newest, self._newest = self._newest, None

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a pool offers, and what its holders leave free of it."""
+"""The offer of a pool, and which of its addresses are free."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ START = Address(-1, 0)
 
 
 class Layout:
-    """One offer of a pool, as far as the pool's holders are placed in it.
+    """One offer of a pool, with as many of the holders as are placed in it.
 
     Flow:
-        Holders are placed in the order of their addresses, in pieces.  `reached` is the last one
-        that is placed; None: all are.  A change of a holder beyond it changes nothing here.
+        Holders are placed in the order of their addresses, in pieces.  `reached` is the last
+        address that is placed, or None if all are.  Changes beyond it are left for later pieces.
     """
 
     __slots__ = ("allocator", "offer", "outside", "reached")
 
     def __init__(self, offer: Offer, outside: Iterable[Key] = ()) -> None:
-        """Begin without holders; `outside` are IPAddresses without an address."""
+        """Begin without holders; `outside` are IPAddresses whose address cannot be parsed."""
         self.offer = offer
         self.allocator = Allocator(offer.slots)
         self.outside = set(outside)
@@ -38,11 +38,11 @@ class Layout:
         self.reached: Address | None = START
 
     def has_reached(self, address: Address) -> bool:
-        """Say whether the holders of an address are placed."""
+        """Whether the holders of an address are placed."""
         return self.reached is None or address <= self.reached
 
     def move(self, before: Range | None, after: Range | None) -> None:
-        """Let a holder have another range than before."""
+        """Replace the range of a holder."""
         if before == after:
             return
         if after:
@@ -51,13 +51,13 @@ class Layout:
             self.allocator.give_back(*before)
 
     def take(self, ranges: Iterable[Range]) -> None:
-        """Place holders that have these ranges, which are in order."""
+        """Mark sorted ranges as taken."""
         for first, last in _joined(ranges):
             self.allocator.take(first, last)
 
 
 def _joined(ranges: Iterable[Range]) -> Iterator[Range]:
-    """Yield ranges as long ones, where one begins right after another: most pools fill up so."""
+    """Yield the ranges, with adjacent ones joined: most pools fill up from the start."""
     start, end = 0, -1
     for first, last in ranges:
         if start <= end and first == end + 1:

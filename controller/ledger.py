@@ -41,13 +41,13 @@ if TYPE_CHECKING:
     from kube.objects import Key, PoolKey
 
     from .line import Age
-    from .strays import Strays
+    from .unassigned import Unassigned
 
 NO_POOL = "does not exist; its claims get addresses when it is created"
 """Why a pool that is not there hands out nothing, as the rest of a sentence."""
 
 _PIECE = 500
-"""Addresses whose holders are placed at once, in 2 to 5 ms."""
+"""Addresses whose holders are placed in one piece, which takes 2 to 5 ms."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,11 +68,11 @@ class Book:
         one event loop nothing comes between choosing and marking.
     """
 
-    def __init__(self, pool: PoolKey, strays: Strays) -> None:
-        """Begin a book; `strays` are IPAddresses that may be of any pool, and what is wrong."""
+    def __init__(self, pool: PoolKey, unassigned: Unassigned) -> None:
+        """Begin an empty book; `unassigned` are IPAddresses that may belong to any pool."""
         self.pool = pool
         self._problem = NO_POOL  # of the pool itself
-        self._strays = strays
+        self._unassigned = unassigned
         self._closed_by: SortedDict[Key, str] = SortedDict()  # IPAddresses that cannot be read
         self.line = Line()
         self._layout = Layout(Offer())
@@ -97,12 +97,12 @@ class Book:
 
     @property
     def holders(self) -> int:
-        """How many addresses anybody has a title to."""
+        """How many addresses have a holder."""
         return len(self._holders)
 
     @property
     def idle(self) -> bool:
-        """Whether there is nothing in it that a new book would not know."""
+        """Whether it is empty and can be dropped."""
         return not (self._objects or self._reserved or self.awaits or self.line)
 
     @property
@@ -160,17 +160,16 @@ class Book:
         return Counts(self.offer.total, self.free, self.used, len(self._layout.outside))
 
     def set_offer(self, offer: Offer, problem: str) -> None:
-        """Take over what the pool offers now, and why it may hand out none of it."""
+        """Replace the offer of the pool, and the reason why it cannot allocate."""
         self.begin(offer, problem)
         while self.changing:
             self.go_on()
 
     def begin(self, offer: Offer, problem: str) -> None:
-        """Begin to take over an offer; `go_on` does that in pieces.
+        """Begin to replace the offer; `go_on` does that in pieces.
 
         Guarantees:
-            Until that is done, everything is answered by the former offer.  A problem counts at
-            once.
+            Until that is done, the book answers from the old offer.  A problem counts at once.
         """
         self._next = None
         if problem or offer == self.offer:
@@ -180,11 +179,11 @@ class Book:
 
     @property
     def changing(self) -> bool:
-        """Whether an offer is being taken over."""
+        """Whether the offer is being replaced."""
         return self._next is not None
 
     def go_on(self) -> None:
-        """Place some more holders in the offer to come, which counts after the last of them."""
+        """Place one piece of the holders in the new offer, which counts once all are placed."""
         layout = self._next
         assert layout is not None
         rest = self._holders.irange(layout.reached, inclusive=(False, True))
@@ -321,15 +320,15 @@ class Book:
         return address
 
     def call(self, most: int) -> list[Key]:
-        """Return the claims in line that can be served now and were not told so yet.
+        """Return waiting claims that can be served now and were not returned before.
 
-        The oldest come first, at most so many, then those that ask for an address that was given
-        back.  Whatever frees an address, calling afterwards is enough for no claim to be forgotten.
-        Where as many as that are returned, there may be more.
+        At most `most` of the oldest come first, then those that ask for an address that was
+        released.  If `most` or more are returned, there may be more.  Call it after each change
+        that frees addresses: then no claim is forgotten.
 
         Caveats:
-            Nobody is called while nothing can be allocated.  After that, all in line are to be
-            reconciled.
+            It returns none while the pool cannot allocate.  After that, all waiting claims have to
+            be reconciled.
         """
         freed, self._freed = self._freed, set()
         if self.not_ready:
@@ -381,7 +380,7 @@ class Book:
         return self.offer.slot(address)
 
     def _outside_at(self, offer: Offer, address: Address) -> Iterator[Key]:
-        """Yield the IPAddress objects with an address that have what an offer would not give."""
+        """Yield the IPAddress objects of an address whose network the offer does not hand out."""
         for key in self._holders[address]:
             network = self._objects.get(key)
             if network and network[:2] == address and not offer.hands_out(network):
@@ -409,7 +408,7 @@ class Book:
 
     @contextmanager
     def _changing(self, address: Address) -> Generator[None]:
-        """Let the layouts follow what the holders of an address have after the block."""
+        """Update the layouts after a block that changes the holders of an address."""
         layouts = [layout for layout in self._layouts if layout.has_reached(address)]
         before = [self._range(layout.offer, address) for layout in layouts]
         yield
@@ -426,10 +425,10 @@ class Book:
         return allocator.is_shared(slot) if held else not allocator.is_free(slot)
 
     def _overlapping(self, address: Address) -> str:
-        """Say which IPAddress overlaps an allocation: a larger one, else the first inside of it.
+        """Name the IPAddress that overlaps an allocation: a larger one, else the first inside it.
 
         Guarantees:
-            The same one after a restart.  O(log n) for each length of a prefix.
+            It is the same one after a restart.  It costs O(log n) for each prefix length.
         """
         family, value = address
         larger = (Address(family, value >> bits << bits) for bits in range(BITS[family], 0, -1))
@@ -460,14 +459,14 @@ class Book:
     def unknown_use(self) -> str:
         """Why nobody knows which addresses are in use; empty where that is known."""
         own = self._closed_by.peekitem(0) if self._closed_by else None
-        stray = self._strays.first(self.pool.namespace)
-        found = min((each for each in (own, stray) if each), default=None)
+        other = self._unassigned.first(self.pool.namespace)
+        found = min((each for each in (own, other) if each), default=None)
         if found is None:
             return ""
         key, problem = found
         return (
-            f"hands out nothing, since IPAddress {key} cannot be read, so the address that it has "
-            f"is not known: {problem}; correct or delete that IPAddress"
+            f"cannot allocate, because IPAddress {key} cannot be read and its address is not "
+            f"known: {problem}; correct or delete that IPAddress"
         )
 
     def _hold(self, key: Key, address: Address) -> None:

@@ -84,7 +84,7 @@ class Line:
         return sorted(found, key=self.ages.__getitem__)
 
     def call(self, free: int, most: int) -> list[Key]:
-        """Return the oldest claims that were not called yet, as far as free addresses go."""
+        """Return at most `most` of the oldest claims not called yet, and as many as are free."""
         found: list[Key] = []
         while self.waiting and len(self.called) < free and len(found) < most:
             age, key = self.waiting.popitem(0)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 MIGRATED_OBJECTS = Counter(
     "capi_ipam_in_cluster_migrated_objects_total",
-    "Objects written anew because an old version was stored, or named in managedFields.",
+    "Objects rewritten because an old version was stored, or named in managedFields.",
     ["kind"],
 )
 REFUSED_OBJECTS = Gauge(

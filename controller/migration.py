@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What old API versions leave behind, taken away before the versions go.
+"""Remove what old API versions leave behind, before the versions themselves are removed.
 
-Objects that are stored in an old version are rewritten in the new one; managedFields that name a
-version which is served no more are translated (`ownership.py`).  `kube.definitions` says what a
-definition remembers.
+Objects stored in an old version are rewritten in the storage version.  managedFields that name a
+version which is no longer served are translated (`ownership.py`).  `kube.definitions` reads the
+state of a definition.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
-_SETTLE_SECONDS = 10.0  # in which each API server hears of other versions
-_LOOK_SECONDS = 60.0  # between looks, four small reads each: people who edit a definition wait
+_SETTLE_SECONDS = 10.0  # until each API server knows the new versions
+_LOOK_SECONDS = 60.0  # between checks, four small reads each: people who edit a definition wait
 _AGAIN_SECONDS = 5.0  # after a failure; doubled after each further one
-_MOST_SECONDS = 600.0  # between tries of what fails for ever
+_MOST_SECONDS = 600.0  # between attempts that always fail
 _TRIM_TRIES = 5  # others who write a definition do so a few times after an upgrade, not for ever
 
 
@@ -57,7 +57,7 @@ class Migration:
         self._sleep = sleep
         self._kubernetes = StorageVersionMigrations(api, sleep)
         self._clean: dict[str, object] = {}
-        """Identities of definitions of which no object names a version that is not served."""
+        """Per kind, the identity of a definition for which all managedFields are translated."""
 
     async def keep(self) -> NoReturn:
         """Look for ever whether there is something to do, and do it.
@@ -84,7 +84,7 @@ class Migration:
         return refused is None
 
     async def migrate(self, resource: GroupVersionResource) -> Refused | None:
-        """Take away what old versions left at the objects of one kind, if anything.
+        """Remove what old versions left at the objects of one kind, if anything.
 
         Returns:
             What is left to do, and keeps the old version in the list; None where nothing is.
@@ -109,29 +109,29 @@ class Migration:
         return refused
 
     async def _definition(self, name: str) -> Definition:
-        """Read a definition, and mend what a failed StorageVersionMigration made of it.
+        """Read a definition, and repair it after a failed StorageVersionMigration.
 
         Flow:
-            Kubernetes takes the old versions out of the list though it did not rewrite all objects.
-            They come back, so that nobody can remove a version in which objects are stored.
+            Kubernetes removes the old versions from the list although it did not rewrite all
+            objects.  They are put back, so that nobody can remove a version with stored objects.
         """
         found = await definitions.read(self._api, name)
         names = [version.name for version in found.spec.versions]
         if not found.failed or found.old or names == [found.storage]:
             return found
-        log.warning("Kubernetes failed to migrate: old versions are put back", crd=name)
+        log.warning("StorageVersionMigration failed; old versions are put back", crd=name)
         await self._write_status(found, {"storedVersions": names})
         return await definitions.read(self._api, name)
 
     async def _store(self, resource: GroupVersionResource, found: Definition) -> Refused | None:
-        """Have all objects stored in the present version, and the definition say so."""
+        """Rewrite all objects in the storage version, and update `status.storedVersions`."""
         name, old = found.metadata.name, list(found.old)
         log.info("migration begins", crd=name, versions=old, storage=found.storage)
         await self._sleep(_SETTLE_SECONDS)
         problem = "it failed before" if found.failed else await self._kubernetes.run(resource)
         objects = "all objects"
         if problem:
-            log.info("Kubernetes does not migrate, so the manager does", crd=name, reason=problem)
+            log.info("Kubernetes does not migrate; the manager does", crd=name, reason=problem)
             writer = Writer(self._api, resource, self._sleep)
             changes = [Change(writer.decode(raw).metadata, {}) async for raw in writer.items()]
             if refused := await writer.write(changes):
@@ -144,10 +144,10 @@ class Migration:
         return None
 
     async def _translate(self, resource: GroupVersionResource, found: Definition) -> Refused | None:
-        """Leave no managedFields in a version that is served no more.
+        """Translate managedFields that name a version which is no longer served.
 
         Flow:
-            Nobody can write in such a version, so a definition is looked at once.
+            Nobody can write in such a version, so each state of a definition needs one check.
         """
         if self._clean.get(resource.kind) == found.identity:
             return None

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""managedFields that name a version which goes away, translated into the hub version.
+"""Translate managedFields that name an old version into the hub version.
 
-`conversion.managed_fields` says what for, and how an entry is translated.
+`conversion.managed_fields` says why, and how an entry is translated.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 _NONE = [dict[str, object]()]
 """What takes all entries away: the API server ignores an empty list."""
 
-_ROUNDS = 5  # others write some objects meanwhile; not all of them, time and again
+_ROUNDS = 5  # others may write some objects meanwhile, but not always
 _DECODER: msgspec.json.Decoder[object] = msgspec.json.Decoder()
 
 
@@ -36,13 +36,13 @@ async def translate(
     kept: Collection[str],
     sleep: Callable[[float], Awaitable[object]],
 ) -> int | Refused:
-    """Leave no entry in another version than those kept, which must include the hub.
+    """Translate all entries but those in the versions kept, which must include the hub.
 
     Flow:
         List, write what names other versions, and list again: others may write meanwhile.
 
     Returns:
-        How many objects were written; or which ones the API server refuses to write.
+        The number of objects written, or those that the API server refuses to write.
 
     Raises:
         ConflictError: others write the objects all the time.
@@ -55,9 +55,9 @@ async def translate(
         if not changes:
             return written
         if refused := await writer.write(changes):
-            return replace(refused, left="names an API version that goes away in managedFields")
+            return replace(refused, left="may still name an old version in managedFields")
         written += len(changes)
-    text = "others write managedFields of another version all the time"
+    text = "others write managedFields of an old version all the time"
     raise ConflictError(409, "Conflict", text, f"PATCH {resource.path()}")
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Claims that name a pool kind of ours with a wrong API group.
+"""Report claims that name a pool kind of ours with a wrong API group.
 
 Older releases of infrastructure providers write a version into `spec.poolRef.apiGroup`, or leave it
 empty.  No provider serves such a claim, so an Event on it says why.
@@ -20,18 +20,18 @@ if TYPE_CHECKING:
 
 
 class References:
-    """Leaves an Event at each claim whose reference means a pool of ours and does not name it."""
+    """Records an Event on each claim whose reference has a pool kind of ours and a wrong group."""
 
     def __init__(self, state: State, news: Recorder) -> None:
         self._state = state
         self._news = news
 
     def check(self, old: capi.Claim | None, new: capi.Claim | None) -> None:
-        """Leave the Event, unless the claim had the same reference before or needs no address.
+        """Record the Event, unless the claim had the same reference before or needs no address.
 
         Guarantees:
-            A restart repeats the Event only after the API server has dropped it, or after the claim
-            was changed: the Event's name is the same until then.
+            The Event's name stays the same until the claim changes.  So a restart repeats it only
+            after the API server has dropped it.
         """
         if new is None or new.bound or new.metadata.deleting or not self._selected(new):
             return
@@ -53,7 +53,7 @@ def _note(claim: capi.Claim) -> str:
     problem = f'is "{group}"' if group else "is empty"
     return (
         f'spec.poolRef.apiGroup {problem}, so no provider serves this claim. It must be "{GROUP}", '
-        "without a version. Correct it where the claim comes from, such as a machine template, or "
-        "upgrade the provider that creates the claim. Then delete the claim, to have it created "
+        "without a version. Correct the source of the claim, such as a machine template, or "
+        "upgrade the provider that creates the claim. Then delete the claim, so that it is created "
         "again."
     )

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Writes many objects of a kind one by one, so that a refusal of one holds up no other."""
+"""Write many objects of a kind one by one, so that a refused one does not block the others."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
-_PER_SECOND = 50  # rewrites: not to be felt by anybody else at the API server
+_PER_SECOND = 50  # rewrites: other clients of the API server should not notice them
 
 _REFUSALS = frozenset(
     {
@@ -37,19 +37,19 @@ _REFUSALS = frozenset(
         HTTPStatus.UNPROCESSABLE_ENTITY,
     }
 )
-"""Answers that may be about one object alone, so the others are still worth a request."""
+"""Statuses that may concern one object alone, so the run goes on with the others."""
 
 
 @prepared
 class _Stored(Object, frozen=True):
-    """What matters of an object for a write; its spec may be of any kind."""
+    """The part of an object that a write needs; its spec may be of any kind."""
 
     metadata: PoolMeta
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What is to be written to the metadata of an object; nothing stores it anew as it is."""
+    """A change of an object's metadata; an empty one rewrites the object as it is."""
 
     meta: PoolMeta
     metadata: Mapping[str, object]
@@ -57,24 +57,23 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """What a run left behind: objects that the API server refuses to write, as they are."""
+    """The objects that the API server refused to write in a run."""
 
     count: int
     first: Key
     problem: str
-    """The API server's words about the first."""
+    """The API server's message about the first."""
     left: str = "may still be stored in an old version"
 
     def __str__(self) -> str:
         return (
-            f"{texts.counted(self.count, 'object')} {self.left}:"
-            f" mend or delete what the API server refuses; the first is {self.first}:"
-            f" {self.problem}"
+            f"{texts.counted(self.count, 'object')} {self.left}, because the API server refuses the"
+            f" write; correct or delete each such object; the first is {self.first}: {self.problem}"
         )
 
 
 class Writer:
-    """Writes to objects of one kind, not too fast."""
+    """Writes to objects of one kind, at a limited rate."""
 
     def __init__(
         self,
@@ -87,7 +86,7 @@ class Writer:
         self._sleep = sleep
 
     async def items(self, namespace: str = "", name: str = "") -> AsyncIterator[bytes]:
-        """Yield objects as JSON, all or those of a name.
+        """Yield objects as JSON: all, or those with a name.
 
         Caveats:
             A page's token lasts 5 minutes: read all pages before writing.
@@ -97,17 +96,19 @@ class Writer:
                 yield bytes(raw)
 
     def decode(self, raw: bytes) -> _Stored:
-        """Read what matters of an object for a write."""
+        """Decode the part of an object that a write needs."""
         return decode(raw, _Stored, f"LIST {self._resource.path()}")
 
     async def write(self, changes: Sequence[Change]) -> Refused | None:
-        """Write to objects one by one; a refusal is told, and is no reason to stop.
+        """Write to objects one by one; a refused object is logged, and the run goes on.
 
         Returns:
-            What is refused.  What others wrote or deleted meanwhile is not looked at again.
+            The refused objects; None if there are none.  Objects that others wrote or deleted
+            meanwhile are skipped.
 
         Raises:
-            KubeError: the failure is not one object's, such as 401, 429, or a path not served.
+            KubeError: the failure does not concern one object, such as 401, 429, or a path that is
+                not served.
         """
         refused: list[tuple[Key, KubeError]] = []
         unreachable = 0
@@ -134,13 +135,13 @@ class Writer:
         return Refused(len(refused), first, str(problem))
 
     async def _write(self, change: Change) -> ApiError | None:
-        """Write to an object, which stores it in the present version.
+        """Write to an object, which stores it in the storage version.
 
         Returns:
-            Why the API server refuses that; None where the object is stored anew, or gone.
+            The refusal; None if the object was written, or is deleted.
 
         Raises:
-            UnreachableError: it cannot be converted now, so managedFields would be lost.
+            UnreachableError: the object cannot be converted now, so it would lose managedFields.
         """
         meta = change.meta
         await convertible.check(self._api, self._resource, meta)
@@ -161,10 +162,10 @@ class Writer:
         return None
 
     async def _is_as_it_was(self, meta: PoolMeta) -> bool:
-        """Ask whether an object is there still, and unwritten since it was listed.
+        """Ask the API server whether an object is unchanged since it was listed.
 
         Caveats:
-            A 404 or 409 alone does not tell: proxies, missing paths and admission answer so, too.
+            A 404 or 409 is no proof: proxies, missing paths and admission answer them, too.
         """
         async for raw in self.items(meta.namespace, meta.name):
             if self.decode(raw).metadata.resource_version == meta.resource_version:

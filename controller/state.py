@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the controller knows: copies of the objects, and the ledger that follows from them.
+"""The state of the controller: caches of the objects, and the allocations derived from them.
 
-Two parts have different lives.  What follows from the copies is kept up to date in each replica,
-whoever leads: books, indices, ages.  What belongs to one leadership (choices, creates under way,
-doubts) comes with it.  When that ends, its end is unsure, so the whole `State` ends as well, and
-the process makes another one.
+It has two parts.  Each replica keeps the derived part up to date: books, indices, ages.  The other
+part belongs to one leadership: choices, and creates that may be in flight.  When a leadership ends,
+the result of its pending writes is unknown.  So the process drops the whole `State`, and builds a
+new one.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from kube.tasks import in_pieces
 
 from .changes import Changes
 from .ledger import NO_POOL, Book
-from .strays import Strays
+from .unassigned import Unassigned
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable
@@ -62,8 +62,8 @@ class State:
     """The caches, and one book per pool.
 
     Flow:
-        `following` lets it hear of each change, and `build` takes over what the caches have.  From
-        then on it is up to date.  A new leader calls `doubt_records` before it changes anything.
+        `following` handles each change of the caches, and `build` reads what they have.  From then
+        on it is up to date.  A new leader calls `doubt_records` before its first write.
     """
 
     def __init__(self, caches: Caches, clock: Callable[[], float] = time.monotonic) -> None:
@@ -82,10 +82,10 @@ class State:
         """Uids of IPAddresses whose claim is gone, and that nobody brings back: `clusterctl` has
         moved it to another cluster, or it went while its IPAddress was created."""
         self.changes = Changes(caches.offers, self.book)
-        """Pools whose offer is being worked out or taken over."""
+        """Changes of pool specs that are under way."""
         self.waiting: set[Key] = set()
-        """Claims that have not all of their address yet, or are being deleted."""
-        self._strays = Strays()
+        """Claims that are not bound, have no IPAddress, or are being deleted."""
+        self._unassigned = Unassigned()
         self._ages: dict[Key, Age] = {}
 
     @property
@@ -110,7 +110,7 @@ class State:
     def book(self, key: PoolKey) -> Book:
         """Return the book of a pool, which may be one that does not exist (yet)."""
         if key not in self.books:
-            self.books[key] = book = Book(key, self._strays)
+            self.books[key] = book = Book(key, self._unassigned)
             if key.kind not in self.caches.pools:
                 book.set_offer(book.offer, self.caches.global_pools_closed)
         return self.books[key]
@@ -133,7 +133,7 @@ class State:
 
     @contextmanager
     def following(self) -> Generator[None]:
-        """Hear of each change of the caches while the block runs."""
+        """Handle each change of the caches while the block runs."""
         with ExitStack() as heard:
             heard.enter_context(self.claims.telling(self.set_claim))
             heard.enter_context(self.addresses.telling(self.set_address))
@@ -142,14 +142,14 @@ class State:
             yield
 
     async def build(self) -> None:
-        """Take over what the caches have, in pieces; they may change meanwhile.
+        """Read all objects in the caches, in pieces; the caches may change meanwhile.
 
         Flow:
-            Pools first, then IPAddress objects, which are the better title, then what claims say:
-            of records for one address, that of the oldest claim counts.
+            Pools first, then IPAddress objects, which have precedence over records, then claims.
+            If several claims record one address, the oldest of them has it.
 
         Caveats:
-            `changes.run` has to be running.
+            `changes.run` must be running.
         """
         for cache in self.caches.pools.values():
             await _take_over(cache, cache, self.set_pool)
@@ -165,7 +165,7 @@ class State:
         await self.changes.until_done()
 
     async def doubt_records(self) -> None:
-        """Doubt each record without an IPAddress: a former leader may have sent for that."""
+        """Hold the address of each record without an IPAddress: its create may be in flight."""
         async for key in in_pieces(tuple(self.waiting)):
             claim = self.claims.get(key)
             if claim and claim.pool and self.addresses.get(key) is None:
@@ -194,12 +194,12 @@ class State:
         if old and new is None:
             self.forsaken.pop(old.metadata.key, None)
         if old:
-            self._strays.discard(old.metadata.key)
+            self._unassigned.discard(old.metadata.key)
         problem = new.problem if isinstance(new, capi.UnreadableAddress) else ""
         if new and new.pool:
             self.book(new.pool).set_object(new.metadata.key, held(new), problem)
         elif new and problem:
-            self._strays.set(new.metadata.key, problem)
+            self._unassigned.set(new.metadata.key, problem)
         if changed := new or old:
             self._look_at(changed.metadata.key)
 
@@ -226,7 +226,7 @@ class State:
             self._look_at(changed.metadata.key)
 
     def _look_at(self, key: Key) -> None:
-        """Note whether a claim waits for anything."""
+        """Update whether a claim is in `waiting`."""
         claim = self.claims.get(key)
         if claim is None or claim.pool is None or (_is_served(claim) and self.addresses.get(key)):
             self.waiting.discard(key)
@@ -272,7 +272,7 @@ class State:
 async def _take_over(
     items: Iterable[T], cache: Cache[T], handle: Callable[[T | None, T | None], None]
 ) -> None:
-    """Handle objects as they are in the cache by then."""
+    """Call `handle` with each object as the cache has it at that moment."""
     async for item in in_pieces(tuple(items)):
         if found := cache.get(item.metadata.key):
             handle(None, found)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Kubernetes' own migration of stored objects, where it is served and its controller works.
+"""Have Kubernetes migrate stored objects, where it serves StorageVersionMigration.
 
 Kubernetes 1.37 and later serve `storagemigration.k8s.io/v1` by default.  The controller in
 kube-controller-manager rewrites all objects of a resource, then takes the old versions out of the
@@ -63,17 +63,17 @@ class _Migration(Object, frozen=True):
 
     @property
     def taken(self) -> bool:
-        """Whether somebody works on it, or did."""
+        """Whether a controller has started it."""
         return bool(self.status.conditions)
 
     @property
     def ended(self) -> bool:
-        """Whether it is over, and the definition's status written."""
+        """Whether it has ended, and its controller has written the CRD's status."""
         return not self._is("Running") and (self._is("Succeeded") or self._is("Failed"))
 
     @property
     def problem(self) -> str:
-        """Why it failed; empty where it did not."""
+        """Why it failed; empty if it did not."""
         failed = find(self.status.conditions, "Failed")
         return (failed.message or "it failed") if failed and self._is("Failed") else ""
 
@@ -83,22 +83,22 @@ class _Migration(Object, frozen=True):
 
 
 class StorageVersionMigrations:
-    """Lets Kubernetes rewrite the objects of a resource, and waits for that.
+    """Has Kubernetes rewrite the objects of a resource, and waits for the result.
 
-    Where nobody takes one up, no other one is made.
+    If no controller starts one, no other one is created.
     """
 
     def __init__(self, api: Api, sleep: Callable[[float], Awaitable[object]]) -> None:
         self._api = api
         self._sleep = sleep
         self._away = ""
-        """Why the next one is not even made: nobody took up the last."""
+        """Why no further one is created: no controller started the last; empty if one did."""
 
     async def run(self, resource: GroupVersionResource) -> str:
-        """Make a StorageVersionMigration named as the definition, wait for its end, delete it.
+        """Create a StorageVersionMigration named like the CRD, wait until it ends, and delete it.
 
         Returns:
-            Why not all objects were rewritten; empty where they were.
+            Why not all objects were rewritten; empty if they were.
 
         Raises:
             KubeError: the API server could not be reached.
@@ -115,7 +115,7 @@ class StorageVersionMigrations:
             return str(error)  # not served, not allowed, or deleted by somebody meanwhile
 
     async def _begin(self, resource: GroupVersionResource, name: str) -> None:
-        """Create it, unless another leader did; one that has ended says nothing about today."""
+        """Create it, unless another leader did; replace one that has ended."""
         try:
             await self._create(resource, name)
         except ConflictError:
@@ -125,7 +125,7 @@ class StorageVersionMigrations:
                 await self._create(resource, name)
 
     async def _end(self, name: str) -> str:
-        """Wait until it has ended, but not for ever; return its problem."""
+        """Wait until it has ended or the time is over, and delete it; return its problem."""
         found, look = await self._read(name), 0
         while not found.ended and look < (_MOST_LOOKS if found.taken else _TAKEN_LOOKS):
             await self._sleep(_LOOK_SECONDS)
@@ -134,7 +134,7 @@ class StorageVersionMigrations:
         return found.problem if found.ended else self._give_up(found, look * _LOOK_SECONDS)
 
     def _give_up(self, found: _Migration, seconds: float) -> str:
-        done = "has not ended" if found.taken else "was taken up by nobody"
+        done = "has not ended" if found.taken else "was not started by any controller"
         problem = f"StorageVersionMigration {found.metadata.name} {done} in {seconds:.0f} s"
         self._away = "" if found.taken else problem
         return problem

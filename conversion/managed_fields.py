@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Who owns which fields, said in the hub version instead of one that goes away.
+"""Translate entries of managedFields from an old version to the hub version.
 
 An entry of `metadata.managedFields` names the version in which its manager wrote, and fields of
-that version.  Once the version is out of the definition, the API server cannot read the entry, and
+that version.  Once the CRD no longer has the version, the API server cannot read the entry.  Then
 every server-side apply of the object fails (https://github.com/kubernetes/kubernetes/issues/111937).
-An entry that is dropped leaves its manager's fields to nobody: what the manager takes out of its
-manifest later would stay.  So an entry is translated, as the object itself is converted.
+If the entry were dropped, nobody would own its fields, and those that the manager later removes
+from its manifest would stay.  So an entry is translated, as the object itself is converted.
 """
 
 from collections.abc import Collection, Iterator
@@ -38,18 +38,18 @@ def version_of(entry: JsonObject) -> str:
 
 
 def in_hub(obj: JsonObject, kept: Collection[str]) -> list[JsonObject] | None:
-    """Return managedFields without entries in other versions than those kept.
+    """Return managedFields with entries in other versions than those kept translated to the hub.
 
     Guarantees:
-        Each manager owns the same fields as before, in the hub version's names.  Entries in the
-        versions kept, which must include the hub, stay as they are.
+        Each manager owns the same fields as before, under their names in the hub version.  Entries
+        in the versions kept, which must include the hub, stay as they are.
 
     Args:
         obj: An object in the hub version.
         kept: Names of versions.
 
     Returns:
-        All entries; None where none has to be changed.
+        All entries; None if none has to be changed.
     """
     if versions(obj) <= frozenset(kept):
         return None
@@ -60,7 +60,7 @@ def in_hub(obj: JsonObject, kept: Collection[str]) -> list[JsonObject] | None:
             entry.get(name) for name in ("manager", "operation", "subresource", "apiVersion")
         )
         known = joined.get(identity)
-        joined[identity] = _both(known, entry) if known else entry
+        joined[identity] = _merged(known, entry) if known else entry
     return [entry for entry in joined.values() if entry.get("fieldsV1")]
 
 
@@ -77,13 +77,13 @@ def _translated(entry: JsonObject, obj: JsonObject) -> JsonObject:
 
 def _spec_in_hub(owned: JsonObject, obj: JsonObject, version: str) -> JsonObject:
     names = frozenset(name.removeprefix(_FIELD) for name in owned if name.startswith(_FIELD))
-    said = {f"{_FIELD}{name}" for name in _said(obj, names, version)}
-    same = {n: tree for n, tree in owned.items() if n in said or not n.startswith(_FIELD)}
-    return same | dict.fromkeys(sorted(said - owned.keys()), JsonObject())
+    fields = {f"{_FIELD}{name}" for name in _determined(obj, names, version)}
+    same = {n: tree for n, tree in owned.items() if n in fields or not n.startswith(_FIELD)}
+    return same | dict.fromkeys(sorted(fields - owned.keys()), JsonObject())
 
 
-def _said(obj: JsonObject, names: frozenset[str], version: str) -> frozenset[str]:
-    """Return the fields of the hub's spec that would be others without some of the old version."""
+def _determined(obj: JsonObject, names: frozenset[str], version: str) -> frozenset[str]:
+    """Return the hub fields that the named fields of an old version determine."""
     hub = values.child(obj, "spec", "spec")
     pair = registry.KINDS[values.text(obj, "kind")].spokes.get(version)
     if pair is None:
@@ -99,15 +99,15 @@ def _said(obj: JsonObject, names: frozenset[str], version: str) -> frozenset[str
     return (names | changed) & hub.keys()
 
 
-def _both(one: JsonObject, other: JsonObject) -> JsonObject:
-    """Return what one manager owns by two entries."""
+def _merged(one: JsonObject, other: JsonObject) -> JsonObject:
+    """Merge two entries of one manager."""
     fields = [values.child(each, "fieldsV1", "fieldsV1") for each in (one, other)]
     time = max(values.text(each, "time") for each in (one, other))
     return {**one, "fieldsV1": _union(*fields), **({"time": time} if time else {})}
 
 
 def _union(one: JsonObject, other: JsonObject) -> JsonObject:
-    """Return all paths of two trees."""
+    """Return the union of the paths of two trees."""
     both = dict(one)
     for name, tree in other.items():
         known = both.get(name)

@@ -8,6 +8,6 @@ Start reading at `connect.py` (credentials, TLS and sockets; why: docs/design/00
 and `client.py` (one request), then `objects.py` (what is kept of an object),
 `cache.py` (a local copy, kept current), `queue.py` and `workers.py` (what calls reconcile
 functions), and `lease.py` (who may write).  `discovery.py` says what is served, `liveness.py`
-whether all jobs go on, `definitions.py` in which versions a kind is served and stored.  `rbac.py`
+whether all jobs run, `definitions.py` in which versions a kind is served and stored.  `rbac.py`
 and `pod.py` are what the generator takes the manager's roles, Deployment and Services from.
 """

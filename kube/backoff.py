@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How long work that failed waits: twice as long after each further failure."""
+"""Exponential back-off: how long a key waits after failures."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _LAST_SECONDS = 30.0  # an object that is refused for good costs two requests a 
 
 
 class Backoff(Generic[K]):
-    """The failures of each key in a row, and how long it is held back by `clock`."""
+    """Counts the failures of each key in a row, and holds it back for a time by `clock`."""
 
     def __init__(self, first_seconds: float, clock: Callable[[], float]) -> None:
         self._first = first_seconds
@@ -25,7 +25,7 @@ class Backoff(Generic[K]):
         self._not_before: dict[K, float] = {}
 
     def failed(self, key: K) -> float:
-        """Hold back a key; return for how many seconds."""
+        """Count a failure of a key, and return for how many seconds it is held back."""
         failures = self.failures.get(key, 0)
         self.failures[key] = failures + 1
         seconds = min(self._first * 2.0 ** min(failures, _DOUBLINGS), _LAST_SECONDS)
@@ -38,6 +38,6 @@ class Backoff(Generic[K]):
         self._not_before.pop(key, None)
 
     def seconds_left(self, key: K) -> float:
-        """Return how long a key is held back; 0 is not at all."""
+        """Return for how many seconds a key is still held back; 0 if it is not."""
         now = self._clock()
         return max(self._not_before.get(key, now) - now, 0.0)

@@ -145,7 +145,7 @@ class Cache(Generic[T]):
 
     @property
     def newest(self) -> int:
-        """The highest resourceVersion of an object that it ever had, by our own writes as well."""
+        """The highest resourceVersion of any object that it ever had, our own writes included."""
         return self._newest
 
     def __iter__(self) -> Iterator[T]:
@@ -198,11 +198,11 @@ class Cache(Generic[T]):
             self._proven = served
 
     async def catch_up_with(self, newest: int) -> None:
-        """Return when the copy has everything that another one had, of which this is the `newest`.
+        """Wait until the cache has everything up to `newest` of another cache.
 
         Flow:
-            The watch has told all that by now, as a rule.  A consistent LIST shows that revisions
-            did not go back.
+            As a rule, the watch has reported all that already.  A consistent LIST proves that
+            revisions did not go back.
 
         Raises:
             KubeError: the LIST failed.
@@ -445,7 +445,7 @@ class Cache(Generic[T]):
             self._cut_watch(0 if self._short else None)  # a short one would not soon help again
 
     def _overtakes(self, page: RawList) -> bool:
-        """Tell whether a list has more than the copy."""
+        """Whether a list is newer than the cache."""
         return self._lost_history or int(page.metadata.resource_version) > self._revision
 
     async def _read(self, page: RawList, listed: _Listed) -> bool:

@@ -37,7 +37,7 @@ _GLOBAL_KINDS = tuple(kind for kind, resource in pools.KINDS.items() if not reso
 
 
 Newest = Mapping[str, int]
-"""The highest resourceVersion that a process has seen of each resource, by its plural."""
+"""The highest resourceVersion that a process has seen of each resource, by its plural name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ class Caches:
             for kind, resource in pools.KINDS.items()
         }
         self.offers = Offers()
-        """What the pools offer."""
+        """The offers of all pools."""
         self.global_pools_closed = ""
         """Why no global pool can be served, as the rest of a sentence; empty when they can."""
         self._api = api
@@ -103,15 +103,15 @@ class Caches:
         raise AssertionError("watching never ends")  # pragma: no cover - it ends by an error
 
     async def catch_up(self, newest: Newest | None = None) -> None:
-        """Return when all copies have what was written before this call.
+        """Wait until all caches have what was written before this call.
 
         Flow:
-            A copy that does not catch up in time is listed: an API server whose etcd reports no
-            progress says nothing to a quiet watch, though it is well.
+            A cache that does not catch up in time is listed: without progress reports of etcd, the
+            API server sends nothing on a quiet watch.
 
         Args:
-            newest: Where all that counts is what the copies of another process had: how far they
-                were.  That takes milliseconds instead of seconds.
+            newest: How far the caches of another process were, if that is enough.  It takes
+                milliseconds instead of seconds.
 
         Raises:
             KubeError: alone or in a group: a request failed.
@@ -121,7 +121,7 @@ class Caches:
 
     @property
     def newest(self) -> Newest:
-        """How far the copies are, for another process to catch up with."""
+        """How far the caches are, for another process to catch up with."""
         return {cache.resource.plural: cache.newest for cache in self.all}
 
     def pool(self, key: PoolKey) -> pools.Pool | None:
@@ -195,7 +195,7 @@ class Copies:
 
     @property
     def newest(self) -> Newest:
-        """How far the last caches are, though they may be followed no more."""
+        """How far the last caches are, even if they are no longer followed."""
         return self._last.newest if self._last else {}
 
     async def until_replaced(self, caches: Caches) -> NoReturn:

@@ -246,9 +246,9 @@ def pool_of(reference: TypedReference, namespace: str) -> PoolKey | None:
 
 
 def intended_pool_of(reference: TypedReference, namespace: str) -> PoolKey | None:
-    """Return the pool of ours that a reference means, though its group has a version or is empty.
+    """Return the pool that a reference means whose group has a version or is empty.
 
-    None for all other references, correct ones included.
+    Return None for all other references, correct ones included.
     """
     if reference.api_group and not reference.api_group.startswith(f"{GROUP}/"):
         return None

@@ -450,7 +450,7 @@ def _check(response: aiohttp.ClientResponse, answer: bytes, request: _Request) -
 
 
 def _text(error: Exception) -> str:
-    """Return what went wrong; aiohttp's own words about a connection show a Python object."""
+    """Return the cause of an error; aiohttp's text about a connection contains a Python object."""
     if isinstance(error, aiohttp.ClientConnectorCertificateError):
         cause: Exception = error.certificate_error
     elif isinstance(error, aiohttp.ClientConnectorError):

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """CustomResourceDefinitions: in which versions a kind is served and stored.
 
-`status.storedVersions` lists the versions in which objects may still lie in etcd.  The API server
+`status.storedVersions` lists the versions in which etcd may still hold objects.  The API server
 refuses to take a version of that list out of `spec.versions`.
 Source: https://kubernetes.io/docs/tasks/extend-kubernetes/custom-resources/
 custom-resource-definition-versioning/#upgrade-existing-objects-to-a-new-stored-version
@@ -25,7 +25,7 @@ _FAILED = "MigrationFailed"
 
 
 class Version(Struct, frozen=True):
-    """What the API server does with one version."""
+    """One version of a definition."""
 
     name: str = ""
     served: bool = False
@@ -39,7 +39,7 @@ class _Spec(Struct, frozen=True):
 
 class _Status(Struct, frozen=True):
     stored_versions: tuple[str, ...] = ()
-    conditions: tuple[Condition, ...] | None = None  # null in a status that has only begun
+    conditions: tuple[Condition, ...] | None = None  # null in a new status
 
 
 _NO_SPEC, _NO_STATUS = _Spec(), _Status()
@@ -47,7 +47,7 @@ _NO_SPEC, _NO_STATUS = _Spec(), _Status()
 
 @prepared
 class Definition(Object, frozen=True):
-    """What matters here of a CustomResourceDefinition."""
+    """The fields of a CustomResourceDefinition that are used here."""
 
     spec: _Spec = _NO_SPEC
     status: _Status = _NO_STATUS
@@ -64,22 +64,22 @@ class Definition(Object, frozen=True):
 
     @property
     def old(self) -> tuple[str, ...]:
-        """The versions in which objects may still be stored, but for the present one."""
+        """The versions in which objects may still be stored, except the storage version."""
         return tuple(name for name in self.status.stored_versions if name != self.storage)
 
     @property
     def identity(self) -> tuple[str, int, _Spec]:
-        """What stays the same for as long as nobody replaces the definition or its spec."""
+        """A value that changes when somebody replaces the definition or its spec."""
         return self.metadata.uid, self.metadata.generation, self.spec
 
     @property
     def failed(self) -> bool:
-        """Whether the last StorageVersionMigration of Kubernetes failed, and nobody mended that."""
+        """Whether the last StorageVersionMigration failed, and nobody has repaired that."""
         return any((each.type, each.reason) == (MIGRATING, _FAILED) for each in self.conditions)
 
     @property
     def settled(self) -> bool:
-        """Whether nothing can be stored in any other version."""
+        """Whether all objects are stored in the storage version."""
         return not self.old and not self.failed
 
     @property

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Imports that happen while the process already serves: one after the other, in one thread.
+"""Import modules while the process already serves: one after the other, in one thread.
 
 Two threads that import at once may wait for each other's modules.  Python then hands out a module
-that is only half made.
+that is only partly initialized.
 """
 
 import asyncio
@@ -18,10 +18,10 @@ _THREAD = ThreadPoolExecutor(1, thread_name_prefix="import")
 
 
 async def run(function: Callable[[*Ts], R], *args: *Ts) -> R:
-    """Call a function that imports, after all others that were given here before.
+    """Call a function that imports, after all that were submitted before.
 
     Flow:
-        Modules stay for good, so the garbage collector leaves them out from then on.
+        Modules are never freed, so the garbage collector ignores them from then on.
     """
     result = await asyncio.get_running_loop().run_in_executor(_THREAD, function, *args)
     gc.freeze()

@@ -51,8 +51,8 @@ _LEAST_SECONDS = 1.0  # the API server counts a request's time-out in whole seco
 _RETRY_SECONDS = 1.0  # between attempts to reach the API server
 
 
-LEFT_ANNOTATION = "ipam.cluster.x-k8s.io/left"
-"""On a Lease that was released: what its last holder left for the next."""
+LEFT_ANNOTATION = "ipam.cluster.x-k8s.io/cache-revisions"
+"""On a released Lease: the note of its last holder for the next."""
 
 
 class _LeaseSpec(Struct, frozen=True, omit_defaults=False):
@@ -72,7 +72,7 @@ class _Meta(Meta, frozen=True):
 
 
 class _Left(Struct, frozen=True):
-    """The content of `LEFT_ANNOTATION`: it counts for the release of that time alone."""
+    """The content of `LEFT_ANNOTATION`: it is valid only while the Lease has this renewTime."""
 
     renew_time: str = ""
     note: str = ""
@@ -120,7 +120,7 @@ class Lease:
         self._held = Meta()
         self._seen: _Sight | None = None
         self.left = ""
-        """What the last holder left in its release, where this one followed it; else empty."""
+        """The note of the former holder, if the lease was taken after its release; else empty."""
         self._note = ""
         self._until = 0.0
         self._written = 0.0  # when the last write began, whatever became of it
@@ -170,10 +170,10 @@ class Lease:
         raise AssertionError("renewing never ends")  # pragma: no cover - it ends by an error
 
     async def release(self, note: str = "") -> None:
-        """Let others lead at once.  Failures are no harm: the lease ends by itself.
+        """Let others lead at once.  Failures are harmless: the lease expires by itself.
 
         Args:
-            note: For the candidate that follows this release (`left`), and for no other.
+            note: For the candidate that takes the lease after this release (its `left`).
         """
         self._until, self._note = 0.0, note
         self._leading.set(0)
@@ -395,7 +395,7 @@ def _released(spec: _LeaseSpec) -> bool:
 
 
 def _left(lease: _Lease | None) -> str:
-    """Return what the last holder left in the lease, if it still is as that released it."""
+    """Return the note of the last holder, if the lease is unchanged since its release."""
     text = lease.metadata.annotations.left if lease else None
     if lease is None or text is None or not _released(lease.spec):
         return ""

@@ -77,10 +77,10 @@ S = TypeVar("S")
 
 
 def prepared(kind: type[S]) -> type[S]:
-    """Have msgspec work out now how a struct is decoded, and the structs in it.
+    """Have msgspec prepare the decoding of a struct, and of the structs in it, now.
 
-    Else it does so when one is decoded first.  Two threads that do so at once crash the process
-    (SIGSEGV, msgspec 0.22); an import has one thread at a time.
+    Otherwise msgspec prepares it when it decodes one for the first time.  Two threads that do so at
+    once crash the process (SIGSEGV, msgspec 0.22).  An import runs in one thread at a time.
     """
     msgspec.json.Decoder(kind)
     return kind

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What pools offer, worked out once for each spec: for admission and for the controller."""
+"""The offers of pools, computed once for each spec, for admission and the controller."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ if TYPE_CHECKING:
     from .pools import Pool, PoolSpec
 
 _FEW = 500
-"""Entries in the lists of a spec, of which the offer takes at most 3 ms."""
+"""Entries in the lists of a spec whose offer is computed at once, in at most 3 ms."""
 
 
 class Offers:
-    """The offers of pools.
+    """Computes and keeps the offers of pools.
 
     Guarantees:
-        What takes long is worked out in a thread, for one pool at a time: 4,096 entries and as many
+        Large offers are computed in a thread, one pool at a time: 4,096 entries and as many
         exclusions take 30 to 60 ms.
     """
 
@@ -31,14 +31,14 @@ class Offers:
         self._one = asyncio.Lock()
 
     def now(self, pool: Pool) -> Offer | None:
-        """Return what a pool offers; None: working that out takes a thread."""
+        """Return the offer of a pool; None if it has to be computed in a thread (`get`)."""
         spec, known = self._known.get(pool.key, (None, None))
         if known is not None and spec == pool.spec:
             return known
         return self._remember(pool, pools.offer_of(pool)) if _is_small(pool.spec) else None
 
     async def get(self, pool: Pool) -> Offer:
-        """Return what a pool offers."""
+        """Return the offer of a pool."""
         if (known := self.now(pool)) is not None:
             return known
         async with self._one:
@@ -47,7 +47,7 @@ class Offers:
             return self._remember(pool, await asyncio.to_thread(pools.offer_of, pool))
 
     def forget(self, key: PoolKey) -> None:
-        """Forget a pool that is gone."""
+        """Drop the offer of a pool that is deleted."""
         self._known.pop(key, None)
 
     def _remember(self, pool: Pool, offer: Offer) -> Offer:

@@ -72,7 +72,7 @@ _NO_STATUS = PoolStatus()
 
 
 class ManagedFieldsEntry(Struct, frozen=True):
-    """What a manager owns; only the version in which it wrote is kept."""
+    """An entry of managedFields, of which only the version is kept."""
 
     api_version: str = ""
 
@@ -83,7 +83,7 @@ class PoolMeta(Meta, frozen=True):
     managed_fields: tuple[ManagedFieldsEntry, ...] = ()
 
     def spokes(self, hub: GroupVersionResource) -> tuple[GroupVersionResource, ...]:
-        """Return the resource in each version but the hub in which somebody owns fields."""
+        """Return the resource in each version but the hub that managedFields name."""
         names = {entry.api_version for entry in self.managed_fields} - {hub.api_version}
         versions = sorted(name.removeprefix(f"{hub.group}/") for name in names)
         return tuple(replace(hub, version=version) for version in versions)

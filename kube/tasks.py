@@ -17,7 +17,7 @@ log = structlog.get_logger(__name__)
 T = TypeVar("T")
 
 _PIECE_SECONDS = 0.005
-"""Work of one piece; a webhook's review may have to wait for one of each job that runs."""
+"""Time of one piece; a webhook review may have to wait for one piece of each running job."""
 
 
 async def together(*jobs: Coroutine[object, object, T]) -> list[T]:
@@ -65,7 +65,7 @@ def first_error(error: BaseException) -> BaseException:
 
 
 async def in_pieces(items: Iterable[T]) -> AsyncGenerator[T]:
-    """Yield items; after each few milliseconds of work on them, let all other tasks run."""
+    """Yield items, and let other tasks run after every few milliseconds of work on them."""
     until = time.perf_counter() + _PIECE_SECONDS
     for item in items:
         yield item

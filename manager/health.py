@@ -35,9 +35,9 @@ class Health:
     `/healthz` says that the event loop turns and that no job is lost (`kube.liveness`).  `/readyz`
     says that certificates are loaded and the webhooks answer, and nothing about caches or
     leadership: filling a cache may need our own conversion webhook, which gets no traffic before
-    the pod is ready.  A probe that comes while the process starts waits for that: the kubelet's
-    next one would come a second later.  While the process stops it says no, though they answer for
-    a while: traffic is to go elsewhere.
+    the pod is ready.  A probe that arrives during the start waits until the webhooks answer: the
+    kubelet's next one would come a second later.  During the stop it fails although the webhooks
+    still answer, so that traffic goes elsewhere.
     """
 
     def __init__(self) -> None:
@@ -46,12 +46,12 @@ class Health:
         self._webhooks: Target | None = None
 
     def set_ready(self, webhooks: Target | None) -> None:
-        """Be ready from now on; `webhooks` is where to dial, or None where there are none."""
+        """Become ready; `webhooks` is the address to dial, or None if webhooks are off."""
         self._webhooks = webhooks
         self._settled.set()
 
     def set_stopping(self) -> None:
-        """Be ready no more."""
+        """Stop being ready."""
         self._stopping = True
         self._settled.set()
 
@@ -95,10 +95,10 @@ def _silent(target: Target | None) -> str:
 
 
 async def _dial(target: Target) -> str:
-    """Shake hands with the webhooks as an API server does; return why that fails.
+    """Make a TLS handshake with the webhooks; return why that fails, or nothing.
 
     Raises:
-        TimeoutError: its caller has no more time.
+        TimeoutError: the caller's time is over.
     """
     try:
         host = target.host or _LOOPBACK

@@ -93,7 +93,7 @@ async def run(
 async def _serve(
     flags: Flags, copies: Copies, connection: Connection, for_lease: Connection
 ) -> None:
-    """Work whenever it is this process's turn, and be ready for that at all times."""
+    """Lead whenever this process is elected, and be a warm standby otherwise."""
     while flags.leader_elect:
         await _lead(flags, copies, connection, for_lease)
     api, election = Client(connection), Election()
@@ -117,11 +117,11 @@ def _diagnostics(flags: Flags, api: Client, certificates: Certificates | None) -
 async def _lead(
     flags: Flags, copies: Copies, connection: Connection, for_lease: Connection
 ) -> None:
-    """Wait for the lease, and work for as long as it is held.
+    """Wait for the lease, and reconcile while it is held.
 
     Flow:
-        The controller keeps its books up to date while it waits.  After a leadership it is gone,
-        with all that it had pending, and the next call begins with new books.
+        While the controller waits, it keeps its books up to date.  After a leadership, it is
+        dropped with all its pending writes, and the next call begins with new books.
     """
     lease, election = _lease(flags, for_lease), Election()
     fenced = Client(connection, lease.write_seconds)
@@ -140,7 +140,7 @@ async def _lead(
 
 
 async def _hold(lease: Lease, election: Election, fenced: Client, for_lease: Client) -> None:
-    """Wait for the lease, say so, and keep it; meanwhile migrate what is stored in old versions."""
+    """Acquire the lease, record an Event, and renew it; meanwhile migrate old versions."""
     await lease.acquire()
     election.win(lease.left)
     told = _tell(for_lease, lease.held, lease, "became leader")
@@ -171,9 +171,9 @@ def _lease(flags: Flags, connection: Connection) -> Lease:
 
 
 async def _control(api: Client, copies: Copies, election: Election) -> NoReturn:
-    """Run controllers one after the other: a new one where the copies are made anew.
+    """Run controllers one after the other: a new one whenever the caches are replaced.
 
-    Each is ready when this process is elected.
+    Each waits until this process is elected.
 
     Raises:
         NotLeaderError: it stopped because the lease is lost.

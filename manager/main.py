@@ -51,9 +51,16 @@ def _number(text: str) -> int:
     callback=_read(flags.lease_seconds),
     metavar="DURATION",
     show_default=True,
+    help="Time without renewal after which another replica takes the lease.",
 )
-@click.option("--namespace", default="", help="Act only on this namespace (and global pools).")
-@click.option("--watch-filter", default="", help="Act only on objects with this label value.")
+@click.option(
+    "--namespace", default="", help="Serve only this namespace and global pools.  Default: all."
+)
+@click.option(
+    "--watch-filter",
+    default="",
+    help="Serve only objects with this value of the label cluster.x-k8s.io/watch-filter.",
+)
 @click.option(
     "--health-probe-bind-address",
     "health",
@@ -61,6 +68,7 @@ def _number(text: str) -> int:
     callback=_read(flags.address),
     metavar="ADDRESS",
     show_default=True,
+    help="Address of /healthz and /readyz.  0: off.",
 )
 @click.option(
     "--diagnostics-address",
@@ -69,7 +77,7 @@ def _number(text: str) -> int:
     callback=_read(flags.address),
     metavar="ADDRESS",
     show_default=True,
-    help="Metrics and /debug, with the webhook's certificate, for those who may get them.  0: off.",
+    help="Address of metrics and /debug: TLS, for users whom the API server authorizes.  0: off.",
 )
 @click.option(
     "--insecure-diagnostics",
@@ -78,7 +86,7 @@ def _number(text: str) -> int:
     default="false",
     callback=_read(flags.boolean),
     metavar="BOOL",
-    help="Serve them to everybody, without TLS.",
+    help="Serve metrics and /debug to everybody, without TLS.",
 )
 @click.option("--webhook-host", default="", help="Default: all interfaces.")
 @click.option(
@@ -86,13 +94,14 @@ def _number(text: str) -> int:
     default=pod.WEBHOOK.number,
     type=click.IntRange(0, 65535),
     show_default=True,
-    help="0: off.",
+    help="Port of the webhooks.  0: off.",
 )
 @click.option(
     "--webhook-cert-dir",
     default=pod.CERTIFICATES,
     type=click.Path(path_type=Path),
     show_default=True,
+    help="Folder of the webhook certificate and its key.",
 )
 @click.option(
     "--webhook-self-signed",
@@ -102,13 +111,13 @@ def _number(text: str) -> int:
     default="false",
     callback=_read(flags.boolean),
     metavar="BOOL",
-    help="Make, share and renew the certificate here: for clusters without cert-manager.",
+    help="Issue and renew the webhook certificate in the manager, without cert-manager.",
 )
 @click.option(
     "--webhook-service",
     default="capi-ipam-in-cluster-webhook-service",
     show_default=True,
-    help="In its names.",
+    help="Webhook Service name, used in the certificate's DNS names.",
 )
 @click.option("--webhook-cert-name", default="tls.crt", show_default=True)
 @click.option("--webhook-key-name", default="tls.key", show_default=True)
@@ -120,9 +129,11 @@ def _number(text: str) -> int:
     callback=_read(flags.delay),
     metavar="DURATION",
     show_default=True,
-    help="For so long the webhooks answer after a stop, while traffic still comes.",
+    help="Keep serving webhooks this long after SIGTERM.",
 )
-@click.option("-v", "--v", "verbosity", default="0", callback=_read(_number), help="4: debug.")
+@click.option(
+    "-v", "--v", "verbosity", default="0", callback=_read(_number), help="Log verbosity.  4: debug."
+)
 @options.version_option(flags.PROGRAM)
 @click.pass_context
 def main(  # noqa: PLR0913 - one for each flag

@@ -50,7 +50,7 @@ async def _main(flags: Flags) -> int:
     tasks = [asyncio.create_task(job) for job in jobs]
     waiting = asyncio.create_task(stop.wait())
     done, _ = await asyncio.wait([*tasks, waiting], return_when=asyncio.FIRST_COMPLETED)
-    health.set_stopping()  # before anything is taken down: traffic goes elsewhere meanwhile
+    health.set_stopping()  # first of all, so that traffic goes elsewhere
     for task in (*tasks, waiting):
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
@@ -81,8 +81,8 @@ async def _work(flags: Flags, health: Health) -> NoReturn:
     """Serve webhooks, then lead; everything is taken down again, in reverse, when cancelled.
 
     Flow:
-        Small conversion reviews are answered first.  What the other reviews need is imported after
-        that, and the controller last.
+        The process answers conversion reviews first.  Then it imports what admission reviews need,
+        and the controller last.
 
     Flow of the end:
         The lease; the webhooks, which answer for the delay and finish what is under way; then what
@@ -104,7 +104,9 @@ async def _work(flags: Flags, health: Health) -> NoReturn:
             await leader.run(flags, in_use, certificates, last)
         except asyncio.CancelledError:
             if webhooks:
-                await asyncio.sleep(flags.shutdown_delay / 2)  # the Service learns of the stop
+                await asyncio.sleep(
+                    flags.shutdown_delay / 2
+                )  # the Service drops this pod meanwhile
                 webhooks.retire()
                 await asyncio.sleep(flags.shutdown_delay / 2)
             raise

@@ -111,14 +111,14 @@ def complete(write: PoolReview) -> Verdict:
 
 
 def _unowned(names: frozenset[str]) -> list[str]:
-    """Warn of fields that stay though the applied manifest does not have them."""
+    """Return a warning about fields that stay although the applied manifest does not have them."""
     if not names:
         return []
     fields = ", ".join(f"spec.{name}" for name in sorted(names))
     text = (
-        f"{fields}: kept, though the applied manifest has no such field. The pool had lost its "
-        "metadata.managedFields, so nobody is known to have applied it. "
-        "If it is not wanted, remove it with kubectl edit"
+        f"{fields}: kept, although the applied manifest has no such field. The pool has lost its "
+        "metadata.managedFields, so nobody owns the fields that it had before. "
+        "Use kubectl edit to remove those that you do not want"
     )
     return [text]
 

@@ -19,20 +19,20 @@ _Answer = Callable[[bytes], Awaitable[bytes]]
 
 
 def create_app(convert: Endpoint, in_use: InUse | None, bodies: Bodies, worker: Worker) -> FastAPI:
-    """Build the application, and load what its reviews need.
+    """Build the application, and load the models that its reviews need.
 
     Args:
         convert: Answers conversion reviews.
         in_use: Whom admission asks; None leaves out admission, for conversion without a cluster.
         bodies: The limits of requests.
-        worker: Does what is large.
+        worker: Runs large reviews in a thread.
 
     Guarantees:
         Every answer is a review or a 4xx with a line of text.
     """
     # The paths are Kubernetes' contract: not an API of its own, and no others are close enough.
     app = FastAPI(openapi_url=None, redirect_slashes=False)
-    _post(app, conversion_review.PATH, convert)  # other methods than POST are told so
+    _post(app, conversion_review.PATH, convert)  # answers 405 to other methods than POST
     if in_use is None:
         return app
     shape.load()

@@ -7,7 +7,7 @@ hub version are the same thing at two paths.  So it takes away what the new mani
 words, or leaves what nobody says any more; managedFields tell which.
 
 An object may have lost its managedFields: Kubernetes before 1.37 writes it without any while the
-conversion webhook is away.  The next apply then makes a manager up, who owns all that is there.
+conversion webhook is unavailable.  The next apply adds a manager that owns all present fields.
 
 Source: sigs.k8s.io/structured-merge-diff, merge/update.go;
 k8s.io/apimachinery, pkg/util/managedfields/internal/skipnonapplied.go;
@@ -26,8 +26,8 @@ from .pool import Pool, adding
 
 _APPLY = "Apply"
 _FIELD = "f:"
-_NOBODY = "before-first-apply"
-"""The made-up manager: it never gives anything up, so nothing that it owns would ever go."""
+_BEFORE_FIRST_APPLY = "before-first-apply"
+"""The manager that the API server adds: it never gives a field up, so its fields would stay."""
 
 
 @prepared
@@ -71,7 +71,7 @@ def mended(new: Pool, old: Pool, version: str, manager: str) -> values.JsonObjec
     given_up = _given_up(entries, old, version, manager)
     if version == pools.HUB:
         obj = adding(new.obj, _lost(entries, new, old))
-        return _without(obj, given_up & (_only_hub(new) | _nobodys(new)))
+        return _without(obj, given_up & (_only_hub(new) | _unattributed(new)))
     if not given_up or _addressed_in_the_hub(entries):
         return new.obj
     written = registry.convert(new.obj, f"{resources.GROUP}/{version}")
@@ -82,13 +82,13 @@ def mended(new: Pool, old: Pool, version: str, manager: str) -> values.JsonObjec
 
 
 def unowned(new: Pool, old: Pool) -> frozenset[str]:
-    """Return the fields that the first apply after a loss of managedFields leaves as they were.
+    """Return the fields that the first apply after a loss of managedFields keeps.
 
-    Nobody is known to have applied them, so they stay though the manifest does not have them.
+    Their owner is not known, so they stay although the manifest does not have them.
     """
     if _entries(old):
         return frozenset()
-    return _nobodys(new).difference(*(e.fields for e in _managers(new)))
+    return _unattributed(new).difference(*(e.fields for e in _managers(new)))
 
 
 def _lost(entries: list[_Entry], new: Pool, old: Pool) -> values.JsonObject:
@@ -126,13 +126,13 @@ def _without(obj: values.JsonObject, names: frozenset[str]) -> values.JsonObject
 
 
 def _managers(pool: Pool) -> list[_Entry]:
-    """Return the entries of managers that exist."""
-    return [entry for entry in _entries(pool) if entry.manager != _NOBODY]
+    """Return the entries of real managers."""
+    return [entry for entry in _entries(pool) if entry.manager != _BEFORE_FIRST_APPLY]
 
 
-def _nobodys(pool: Pool) -> frozenset[str]:
-    """Return the fields of the made-up manager."""
-    lapsed = (entry.fields for entry in _entries(pool) if entry.manager == _NOBODY)
+def _unattributed(pool: Pool) -> frozenset[str]:
+    """Return the fields of `before-first-apply`."""
+    lapsed = (entry.fields for entry in _entries(pool) if entry.manager == _BEFORE_FIRST_APPLY)
     return frozenset[str]().union(*lapsed)
 
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The application of the webhooks' port, whose larger part is imported after the port answers.
+"""The application on the webhook port, most of which is imported after the port answers.
 
-Old clients cannot read while a process starts, and FastAPI and the pydantic models take two thirds
-of that time.  Conversion needs neither.
+Clients of old versions cannot read while a process starts.  FastAPI and the pydantic models take
+two thirds of that time, and conversion needs neither.
 """
 
 from __future__ import annotations
@@ -28,22 +28,22 @@ if TYPE_CHECKING:
 
 
 class DeferredApp:
-    """An ASGI application that converts at once, and answers all else when `app.py` is imported.
+    """An ASGI application that converts at once, and answers the rest once `app.py` is imported.
 
     Guarantees:
-        What answers directly shares its limits.
+        Reviews that are answered directly count against the same limits.
     """
 
     def __init__(self, in_use: InUse | None = None, bodies: Bodies | None = None) -> None:
-        """Prepare it; nothing is imported or connected here that conversion does not need.
+        """Prepare conversion; nothing else is imported, and nothing is connected.
 
         Args:
-            in_use: Whom admission asks; None leaves out admission, for conversion without a
+            in_use: Tells admission which addresses are in use.  None: conversion alone, without a
                 cluster.
             bodies: The limits of requests.
 
         Raises:
-            MissingPairError: a version is served that cannot be converted.
+            MissingPairError: a served version has no conversion.
         """
         pools = resources.POOLS
         registry.check((pool.kind, version) for pool in pools for version in pool.versions)
@@ -56,7 +56,7 @@ class DeferredApp:
         self.direct = Direct(conversion_review.PATH, conversion_review.convert, self._bodies)
 
     async def load(self) -> FastAPI:
-        """Import the application, unless that is done, and return it."""
+        """Import the application once, and return it."""
         if self._loading is None:
             self._loading = asyncio.create_task(imports.run(self._create))
         return await asyncio.shield(self._loading)

@@ -2,8 +2,8 @@
 """Which requests are answered in the protocol, without ASGI: small conversion reviews.
 
 The API server sends one object per review, so the way through ASGI would cost three times what the
-conversion does.  Here is the one place that decides.  All else goes through ASGI, errors of
-conversion reviews included, so each refusal has one author.
+conversion does.  This module alone decides.  All other requests go through ASGI, errors of
+conversion reviews included, so each refusal is written in one place.
 """
 
 from collections.abc import Callable, Sequence
@@ -47,10 +47,10 @@ class Direct:
         return len(fields) == len(headers) and fields.get(b"content-type") == _TYPE
 
     def answer(self, body: bytes) -> bytes | None:
-        """Return the answer to a review; None where the application has to give it.
+        """Return the answer to a review; None if the application has to answer.
 
         Flow:
-            The application does again what fails here: it words the refusal, or logs the fault.
+            The application repeats what fails here, and answers with the refusal or logs the error.
         """
         if size_of(body) > SMALL_BYTES or not self._bodies.fits(len(body)):
             return None

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Reviews in, reviews out, at one path."""
+"""Receive a review and send the answer, at one path."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ _JSON = b"application/json"
 class Endpoint:
     """An ASGI application that answers reviews.
 
-    No function of FastAPI's, because the answer counts against the limits until its client has
-    read it, and FastAPI's functions are over before.
+    It is not a FastAPI function: those return before the client has read the answer, and the answer
+    counts against the limits until then.
     """
 
     def __init__(self, answer: Callable[[bytes], Awaitable[bytes]], bodies: Bodies) -> None:
@@ -37,7 +37,7 @@ class Endpoint:
             await self._review(scope, receive, send)
         except RequestError as error:
             await _send(send, error.status, _TEXT, f"{error}\n".encode())
-        except DisconnectedError:  # nobody is there to read an answer
+        except DisconnectedError:  # nobody reads an answer
             return
 
     async def _review(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -51,7 +51,7 @@ async def _send(send: Send, status: HTTPStatus, content_type: bytes, body: bytes
     """Send an answer, and return when all but the last piece is on its way.
 
     Flow:
-        In pieces, because TLS takes whatever is written at once, whether the client reads or not.
+        It is sent in pieces: TLS buffers whatever is written, even if the client does not read.
     """
     headers = [(b"content-type", content_type), (b"content-length", str(len(body)).encode())]
     await send({"type": "http.response.start", "status": status, "headers": headers})

@@ -3,7 +3,7 @@
 
 * WebhookError
   * RequestError: the request itself is no review; answered with its 4xx status
-  * DisconnectedError: the client went before its request was complete
+  * DisconnectedError: the client disconnected before its request was complete
   * CertificateError: no usable certificate at start
 """
 
@@ -24,7 +24,7 @@ class RequestError(WebhookError):
 
 
 class DisconnectedError(WebhookError):
-    """The client went before its request was complete."""
+    """The client disconnected before its request was complete."""
 
 
 class CertificateError(WebhookError):

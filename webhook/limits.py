@@ -47,11 +47,11 @@ class Bodies:
 
     @asynccontextmanager
     async def read(self, scope: Scope, receive: Receive) -> AsyncGenerator[bytes]:
-        """Hold the body of a request, which counts against the common limit until it is let go.
+        """Hold the body of a request, which counts against the common limit until it is released.
 
         Raises:
             RequestError: too large, too slow, too many at once, or not JSON by its header.
-            DisconnectedError: the client is gone.
+            DisconnectedError: the client has disconnected.
         """
         _check_type(_header(scope, b"content-type"))
         self._check_length(_header(scope, b"content-length"))
@@ -112,7 +112,7 @@ class Bodies:
 
 
 async def _pieces(receive: Receive) -> AsyncGenerator[bytes]:
-    """Yield the pieces of a body as they come."""
+    """Yield the pieces of a body as they arrive."""
     more = True
     while more:
         message = await receive()
@@ -123,7 +123,7 @@ async def _pieces(receive: Receive) -> AsyncGenerator[bytes]:
 
 
 def _header(scope: Scope, name: bytes) -> str:
-    """Return a header of the request; empty where it is missing."""
+    """Return a header of the request; empty if it is missing."""
     found: Iterable[tuple[bytes, bytes]] = scope["headers"]
     return next((value.decode("latin-1") for header, value in found if header == name), "")
 

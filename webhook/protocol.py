@@ -48,7 +48,7 @@ _TOO_LARGE = (
 
 
 CLOSE = (b"connection", b"close")
-"""The header of an answer after which its connection ends."""
+"""The header of the last answer on a connection."""
 
 _OK = b"HTTP/1.1 200 OK\r\n"
 _LENGTH = b"content-type: application/json\r\ncontent-length: %d\r\n\r\n"

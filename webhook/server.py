@@ -91,10 +91,12 @@ class Server:
         """Have clients send their next requests on new connections, which may lead elsewhere.
 
         Flow:
-            Each answer says `connection: close` from now on.  Who closes a connection without that
-            word may meet the next request on its way, and Go does not repeat a POST then.
+            From now on, each answer has the header `connection: close`.  Without it, a request may
+            be on its way when the connection is closed, and Go does not repeat a POST.
         """
-        self._config.encoded_headers.append(CLOSE)  # from which uvicorn renews the others
+        self._config.encoded_headers.append(
+            CLOSE
+        )  # uvicorn rebuilds its default headers from these
         state = self._server.server_state
         state.default_headers = [*state.default_headers, CLOSE]
 

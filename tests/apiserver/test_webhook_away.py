@@ -245,8 +245,10 @@ def test_the_first_manifest_after_the_loss_is_told_what_it_leaves(tenant: tenant
 
     assert tenant.pools().get("blue")["spec"] == listed | {"gateway": "10.0.0.1"}
     [warning] = told
-    assert warning.startswith("spec.gateway: kept, though the applied manifest has no such field.")
-    assert "remove it with kubectl edit" in warning
+    assert warning.startswith(
+        "spec.gateway: kept, although the applied manifest has no such field."
+    )
+    assert "Use kubectl edit to remove those" in warning
     assert warnings_of(tenant, listed) == []
 
 

@@ -61,8 +61,8 @@ def test_a_version_in_which_objects_may_be_stored_has_to_stay() -> None:
 
     assert not row.ready
     assert row.next == (
-        "objects may be stored in it. Wait until the provider's manager has rewritten them; where"
-        ' it does not, its log says why ("migration").'
+        "objects may be stored in it. Wait until the provider's manager has rewritten them. If"
+        ' it does not, search its log for "migration".'
     )
 
 
@@ -91,7 +91,7 @@ def test_a_served_version_that_no_object_names_may_go_if_nobody_reads_it() -> No
 
     assert row.ready
     assert row.next == (
-        "no object names it. If no client reads it, it is safe to set served to false."
+        "no object names it. If no client uses it, it is safe to set served to false."
     )
 
 
@@ -101,7 +101,7 @@ def test_entries_of_a_version_not_served_are_waited_for() -> None:
     assert not row.ready
     assert row.next == (
         "it is not served, and managedFields of 1 object name it. The provider's manager translates"
-        " them within a minute; where it does not, run: ipam-in-cluster versions"
+        " them within a minute. If it does not, run: ipam-in-cluster versions"
         " --rewrite-managed-fields"
     )
 
@@ -153,7 +153,7 @@ def test_a_table_shows_each_version_of_each_kind(old: dict[str, Any] | None, ser
 def test_a_kind_that_is_not_installed_is_told_and_is_no_problem() -> None:
     kinds = [report(), version_report.Kind("InClusterPrefixPool", "x")]
 
-    assert list(version_report.lines(kinds))[-1] == "InClusterPrefixPool: is not installed."
+    assert list(version_report.lines(kinds))[-1] == "InClusterPrefixPool: the CRD is not installed."
     assert version_report.ready(kinds)
 
 

@@ -10,7 +10,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from controller import ledger
 from controller.errors import AllocationError, PoolExhaustedError, PoolNotReadyError
 from controller.ledger import Book
-from controller.strays import Strays
+from controller.unassigned import Unassigned
 from ipam import offer
 from ipam.notation import Address, Network, parse_address, parse_network
 from kube.objects import Key, PoolKey
@@ -19,7 +19,7 @@ POOL = PoolKey("InClusterIPPool", "default", "blue")
 
 
 def book(*addresses: str) -> Book:
-    made = Book(POOL, Strays())
+    made = Book(POOL, Unassigned())
     made.set_offer(offer.ip_pool(addresses, 24, "", (), allocate_reserved=False), "")
     return made
 
@@ -175,7 +175,7 @@ def test_a_reservation_counts_as_taken_before_its_object_exists() -> None:
 
 def test_a_pool_that_is_not_ready_gives_nothing() -> None:
     with pytest.raises(PoolNotReadyError, match="InClusterIPPool default/blue does not exist"):
-        choose(Book(POOL, Strays()), "a")
+        choose(Book(POOL, Unassigned()), "a")
 
 
 def test_counts_follow_objects_and_the_offer() -> None:
@@ -250,25 +250,25 @@ def test_a_pool_with_an_ipaddress_that_cannot_be_read_names_it_and_gives_nothing
 def test_an_ipaddress_of_which_not_even_the_pool_can_be_read_closes_all_that_it_may_be_of(
     namespace: str, *, closed: bool
 ) -> None:
-    strays = Strays()
-    strays.set(Key(namespace, "broken"), "spec.poolRef: Expected `object`")
-    blue = Book(POOL, strays)
+    unassigned = Unassigned()
+    unassigned.set(Key(namespace, "broken"), "spec.poolRef: Expected `object`")
+    blue = Book(POOL, unassigned)
     blue.set_offer(book("10.0.0.5").offer, "")
 
     assert bool(blue.not_ready) == closed
 
 
 def test_the_first_ipaddress_that_may_be_of_a_pool_is_found_by_namespace() -> None:
-    strays = Strays()
+    unassigned = Unassigned()
     for namespace, name in (("b", "y"), ("b", "x"), ("d", "z")):
-        strays.set(Key(namespace, name), f"what is wrong with {name}")
+        unassigned.set(Key(namespace, name), f"what is wrong with {name}")
 
-    first = {each: strays.first(each) for each in ("", "a", "b", "c", "d", "e")}
-    strays.discard(Key("b", "x"))
+    first = {each: unassigned.first(each) for each in ("", "a", "b", "c", "d", "e")}
+    unassigned.discard(Key("b", "x"))
 
     x, z = (Key("b", "x"), "what is wrong with x"), (Key("d", "z"), "what is wrong with z")
     assert first == {"": x, "a": None, "b": x, "c": None, "d": z, "e": None}
-    assert strays.first("b") == strays.first("") == (Key("b", "y"), "what is wrong with y")
+    assert unassigned.first("b") == unassigned.first("") == (Key("b", "y"), "what is wrong with y")
 
 
 # ---- sub-prefixes ----
@@ -276,7 +276,7 @@ def test_the_first_ipaddress_that_may_be_of_a_pool_is_found_by_namespace() -> No
 
 def prefixes(of: str, *taken: str, length: int = 64) -> Book:
     """Return the book of a prefix pool, with IPAddresses that somebody made."""
-    made = Book(PoolKey("InClusterPrefixPool", "default", "green"), Strays())
+    made = Book(PoolKey("InClusterPrefixPool", "default", "green"), Unassigned())
     made.set_offer(offer.prefix_pool([of], length, "", ()), "")
     for number, text in enumerate(taken):
         made.set_object(key(f"by-hand-{number}"), parse_network(text))

@@ -226,8 +226,8 @@ async def test_an_object_that_is_refused_holds_up_no_other_one(status: int) -> N
     assert rewritten(api) == ["b", "d"]
     assert stored_versions(api) == ["v1alpha1", "v1alpha2"]
     assert str(refused) == (
-        "2 objects may still be stored in an old version: mend or delete what the API server"
-        f" refuses; the first is default/a: {refusal}"
+        "2 objects may still be stored in an old version, because the API server refuses the write;"
+        f" correct or delete each such object; the first is default/a: {refusal}"
     )
 
 

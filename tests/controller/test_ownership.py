@@ -158,8 +158,9 @@ async def test_an_object_that_is_refused_is_named_and_tried_again() -> None:
     refused = await keeper.migrate(POOLS)
 
     assert str(refused) == (
-        "1 object names an API version that goes away in managedFields: mend or delete what the"
-        " API server refuses; the first is default/a: PATCH a: 422 Invalid: by policy"
+        "1 object may still name an old version in managedFields, because the API server refuses"
+        " the write; correct or delete each such object; the first is default/a: PATCH a: 422"
+        " Invalid: by policy"
     )
     api.refusals = {}
     assert value("migration_refused_objects") == 1

@@ -131,7 +131,10 @@ async def test_what_nobody_takes_up_in_30_seconds_the_manager_does_and_says_so()
     assert api.status["storedVersions"] == ["v1alpha2"]
     assert api.migration is None
     [line] = [log for log in logs if log["event"].startswith("Kubernetes does not migrate")]
-    assert line["reason"] == f"StorageVersionMigration {NAME} was taken up by nobody in 30 s"
+    assert (
+        line["reason"]
+        == f"StorageVersionMigration {NAME} was not started by any controller in 30 s"
+    )
 
 
 async def test_where_nobody_takes_one_up_no_other_one_is_made() -> None:

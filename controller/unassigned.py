@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""IPAddresses that may be of any pool, because it cannot be read of which they are."""
+"""IPAddresses that may belong to any pool, because their `spec.poolRef` cannot be read."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ from sortedcontainers import SortedDict
 from kube.objects import Key
 
 
-class Strays:
-    """Such IPAddresses, and what is wrong with each; a question costs O(log n)."""
+class Unassigned:
+    """These IPAddresses, with the problem of each; a lookup costs O(log n)."""
 
     def __init__(self) -> None:
         self._problems: SortedDict[Key, str] = SortedDict()
 
     def set(self, key: Key, problem: str) -> None:
-        """Remember one."""
+        """Add an IPAddress and its problem."""
         self._problems[key] = problem
 
     def discard(self, key: Key) -> None:
-        """Forget one that is gone, or can be read by now."""
+        """Drop an IPAddress that is deleted, or can be read now."""
         self._problems.pop(key, None)
 
     def first(self, namespace: str) -> tuple[Key, str] | None:
-        """Return the first that may be of a pool in a namespace; empty: of a global pool."""
+        """Return the first that may belong to a pool of a namespace; empty is a global pool."""
         key = next(self._problems.irange(Key(namespace, "")), None)
         if key is None or namespace not in ("", key.namespace):
             return None
