@@ -108,43 +108,47 @@ class Writer:
 
         Raises:
             KubeError: the failure does not concern one object, such as 401, 429, or a path that is
-                not served.
+                not served; or no object can be converted now.
         """
         refused: list[tuple[Key, KubeError]] = []
-        unreachable = 0
+        unconvertible: UnreachableError | None = None
         kind = self._resource.kind
         for change in changes:
             key = change.meta.key
-            try:
-                error: KubeError | None = await self._write(change)
-            except UnreachableError as failure:
-                unreachable += 1
-                if unreachable > 1:  # one may be an object that cannot be converted at all
-                    raise
-                error = failure
+            error = await self._unconvertible(change.meta) or await self._write(change)
+            if isinstance(error, UnreachableError):
+                if unconvertible:
+                    raise error
+                unconvertible = error  # one of several may be an object that nobody can convert
             if error:
                 refused.append((key, error))
                 log.warning("object refused", kind=kind, object=str(key), error=str(error))
             else:
                 metrics.MIGRATED_OBJECTS.labels(kind).inc()
             await self._sleep(1 / _PER_SECOND)
+        if unconvertible and sum(bool(each.meta.spokes(self._resource)) for each in changes) == 1:
+            raise unconvertible
         metrics.REFUSED_OBJECTS.labels(kind).set(len(refused))
         if not refused:
             return None
         first, problem = refused[0]
         return Refused(len(refused), first, str(problem))
 
+    async def _unconvertible(self, meta: PoolMeta) -> UnreachableError | None:
+        """Return why an object cannot be converted now, so that it would lose managedFields."""
+        try:
+            await convertible.check(self._api, self._resource, meta)
+        except UnreachableError as error:
+            return error
+        return None
+
     async def _write(self, change: Change) -> ApiError | None:
         """Write to an object, which stores it in the storage version.
 
         Returns:
             The refusal; None if the object was written, or is deleted.
-
-        Raises:
-            UnreachableError: the object cannot be converted now, so it would lose managedFields.
         """
         meta = change.meta
-        await convertible.check(self._api, self._resource, meta)
         metadata = {"resourceVersion": meta.resource_version, **change.metadata}
         body = msgspec.json.encode({"metadata": metadata})
         try:

@@ -93,3 +93,20 @@ def test_credentials_that_are_not_there_are_told_in_one_line(tmp_path: Path) -> 
     assert result.exit_code == 1
     [line] = result.stderr.splitlines()
     assert str(tmp_path / "token") in line
+
+
+def test_a_home_that_cannot_be_searched_has_no_kubeconfig(monkeypatch: pytest.MonkeyPatch) -> None:
+    def closed(_: Path) -> bool:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "is_file", closed)
+
+    assert run().stderr.endswith("pass --kubeconfig FILE, set KUBECONFIG, or run in a pod\n")
+
+
+def test_a_server_whose_name_is_none_is_told_in_one_line(tmp_path: Path) -> None:
+    path = kubeconfig(tmp_path, server="http://a..b")
+
+    [line] = run("--kubeconfig", str(path)).stderr.splitlines()
+
+    assert line.startswith("the API server cannot be reached: ")

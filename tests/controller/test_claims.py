@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from claim_world import CONTRACT, POOLS, WEB, Clock, World
 
+from ipam.notation import Address
 from kube import capi
 from kube.caches import Scope
 from kube.errors import ConflictError, RevisionError, UnreachableError
@@ -673,3 +674,17 @@ async def test_a_claim_keeps_its_place_in_line_when_its_cluster_is_named_later(
 
     assert state.age(state.claims.get(WEB) or capi.Claim(metadata=Meta())) == before
     assert state.claims_of_cluster[Key("default", "c1")] == {WEB}
+
+
+async def test_a_doubt_about_another_pool_ends_when_the_claim_of_that_name_is_served() -> None:
+    """A claim is replaced by one of its name on another pool while its create is in flight."""
+    world, red = World(), PoolKey(POOLS.kind, "default", "red")
+    world.pool("10.0.0.10")
+    world.claim()
+    claims = await world.claims()
+    claims._state.unsettle(WEB, red, Address(4, 167772165))
+
+    assert await claims.reconcile(WEB) == Done()
+
+    assert claims._state.unsettled == {}
+    assert red not in claims._state.books  # which nobody needs, since nothing is doubted in it

@@ -5,7 +5,7 @@ import asyncio
 
 import pytest
 
-from controller.election import Election, text
+from controller.election import Election
 
 
 async def test_controllers_wait_until_their_process_leads() -> None:
@@ -20,11 +20,17 @@ async def test_controllers_wait_until_their_process_leads() -> None:
 
 
 async def test_only_the_first_controller_relies_on_what_the_predecessor_had() -> None:
-    election = Election()
-    election.win(text({"ipaddresses": 7}))
+    former, election = Election(), Election()
+    former.catch_up()
+    election.win(former.left({"ipaddresses": 7}))
 
     assert await election.won() == {"ipaddresses": 7}
     assert await election.won() is None
+
+
+async def test_a_leader_that_never_caught_up_leaves_nothing() -> None:
+    """What the leader before it has written may be missing in its caches, and in no other way."""
+    assert Election().left({"ipaddresses": 7}) == ""
 
 
 @pytest.mark.parametrize("left", ["", "no JSON", "[7]", '{"ipaddresses": "7"}'])

@@ -336,6 +336,27 @@ def test_a_prefix_that_is_asked_for_is_refused_with_the_ipaddress_that_overlaps_
     assert green.call(10) == [key("a")]
 
 
+def test_a_prefix_that_is_asked_for_is_refused_where_an_ipaddress_with_host_bits_overlaps_it() -> (
+    None
+):
+    green = prefixes("fd00::/48", "fd00::5/60")
+
+    with pytest.raises(
+        AllocationError, match=r"overlaps IPAddress default/by-hand-0.* fd00::5/60;"
+    ):
+        choose(green, "a", wanted="fd00:0:0:1::")
+
+
+def test_a_book_to_which_nobody_puts_questions_does_not_grow() -> None:
+    """That of a standby: addresses come and go, and no claim is in line."""
+    blue = book("10.0.0.0/24")
+    for number in range(1, 200):
+        blue.set_object(key("a"), alone(parse_address(f"10.0.0.{number}")))
+        blue.remove_object(key("a"))
+
+    assert blue._freed == set()
+
+
 @pytest.mark.parametrize(
     ("other", "named"),
     [("fd00::/60", "fd00::/60"), ("fd00:0:0:8::9/128", "fd00:0:0:8::9/128"), ("::/0", "::/0")],

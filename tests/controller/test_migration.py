@@ -494,3 +494,18 @@ async def test_no_object_is_rewritten_while_that_would_cost_its_managed_fields()
     assert rewritten(api)[-1] == "b"
     assert api.read_as == ["v1alpha1 b"] * 3
     assert stored_versions(api) == ["v1alpha2"]
+
+
+async def test_an_object_that_can_never_be_converted_holds_up_no_other_one() -> None:
+    api = Away(times=1)
+    api.refusals[MIGRATIONS.plural] = UNSERVED
+    define(api, ["v1alpha1", "v1alpha2"])
+    entry = {"manager": "argo", "apiVersion": f"{POOLS.group}/v1alpha1"}
+    for name in ("a", "b"):
+        metadata: Any = {"name": name, "namespace": "default", "managedFields": [entry]}
+        api.put(POOLS, {"metadata": metadata, "spec": {}})
+
+    assert "default/a: GET: conversion webhook failed" in str(await migrate(api))
+
+    assert rewritten(api) == ["b"]
+    assert stored_versions(api) == ["v1alpha1", "v1alpha2"]

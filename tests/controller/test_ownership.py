@@ -169,6 +169,26 @@ async def test_an_object_that_is_refused_is_named_and_tried_again() -> None:
     assert api.versions("a") == [f"{POOLS.group}/v1alpha2"]
 
 
+async def test_entries_of_which_nothing_stays_are_taken_away_as_the_api_server_wants_it() -> None:
+    """It ignores an empty list; a list with an empty entry empties managedFields."""
+    api = Cluster(served=False)
+    found: Any = api.read(POOLS, "default", "a")
+    found["metadata"]["managedFields"][0]["fieldsV1"] = {"f:spec": {"f:start": {}}}
+    api.put(POOLS, found)
+    bodies: list[bytes] = []
+
+    class Recorded(Cluster):
+        async def patch(self, resource: Any, *args: Any, **kwargs: Any) -> bytes:
+            bodies.extend(each for each in args if isinstance(each, bytes))
+            return await super().patch(resource, *args, **kwargs)
+
+    api.__class__ = Recorded
+    with pytest.raises(errors.ConflictError):  # the fake takes it as it is
+        await migrate(api)
+
+    assert b'"managedFields":[{}]' in bodies[0]
+
+
 async def test_an_event_at_the_definition_says_that_it_is_done() -> None:
     api = Cluster(served=False)
 

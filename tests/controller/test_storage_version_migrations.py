@@ -164,6 +164,7 @@ async def test_what_runs_for_ten_minutes_without_an_end_the_manager_does() -> No
     [
         errors.from_response(404, b"404 page not found\n", "POST storageversionmigrations"),
         errors.from_response(403, b'{"message": "no right"}', "POST storageversionmigrations"),
+        errors.from_response(422, b'{"message": "by policy"}', "POST storageversionmigrations"),
     ],
 )
 async def test_where_it_is_not_served_or_not_allowed_the_manager_migrates(

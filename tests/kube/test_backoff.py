@@ -14,6 +14,8 @@ def test_a_key_that_failed_is_held_back_longer_each_time_up_to_half_a_minute() -
         held.append(backoff.failed("a"))
         assert backoff.seconds_left("a") == held[-1]
 
+    for _ in range(2000):  # a day of failures
+        assert backoff.failed("a") == 30
     assert held[:3] == [0.1, 0.2, 0.4]
     assert held[-1] == 30
     assert backoff.seconds_left("b") == 0

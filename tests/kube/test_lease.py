@@ -184,6 +184,7 @@ async def test_who_leads_stops_at_once_when_the_watch_shows_that_its_lease_is_lo
     change(api)
 
     assert await stopping
+    assert first.held.name == "leader"  # whoever tells of the end knows of which Lease
     with pytest.raises(NotLeaderError):
         first.write_seconds()
 
