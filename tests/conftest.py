@@ -5,9 +5,11 @@ A clean clone has no tables of unicode yet; making them takes Hypothesis seconds
 """
 
 import os
+from collections.abc import Generator
 
 import hypothesis
 import pytest
+import structlog
 
 pytest.register_assert_rewrite("interleaving")  # in tests/lib: its asserts show their values, too
 
@@ -20,3 +22,11 @@ hypothesis.settings.register_profile(  # make fuzz
     "fuzz", hypothesis.settings.get_profile("clockless"), max_examples=FUZZ_EXAMPLES
 )
 hypothesis.settings.load_profile("clockless")
+
+
+@pytest.fixture(autouse=True)
+def _logs_as_before() -> Generator[None]:
+    """Undo what a command says about logs: other tests of this process look at theirs."""
+    before = structlog.get_config()
+    yield
+    structlog.configure(**before)

@@ -1,21 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 import datetime as dt
-from collections.abc import Generator
 from pathlib import Path
 
 import pytest
-import structlog
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-
-
-@pytest.fixture(autouse=True)
-def _logs_as_before() -> Generator[None]:
-    """Undo what a command says about logs: other tests of this process look at theirs."""
-    before = structlog.get_config()
-    yield
-    structlog.configure(**before)
 
 
 @pytest.fixture
