@@ -9,6 +9,8 @@ a namespace of its own.  A failed test shows what the processes wrote during it.
 from __future__ import annotations
 
 import itertools
+import os
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,6 +24,9 @@ if TYPE_CHECKING:
     from .tenants import Tenant
 
 _LOG_LINES = 40  # of each log, below a failed test: about one screen
+_CONTAINER = "container"
+"""In a pod's folder: the files that the container sees, of which none is a log of ours."""
+
 _STASH = pytest.StashKey["dict[Path, int]"]()
 _FOLDERS: list[Path] = []
 _NUMBERS = itertools.count(1)
@@ -78,7 +83,7 @@ def show_logs_of(folder: Path) -> None:
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Remember where each log ends before the test."""
-    item.stash[_STASH] = {log: log.stat().st_size for log in _logs()}
+    item.stash[_STASH] = _sizes()
 
 
 @pytest.hookimpl(wrapper=True)
@@ -91,13 +96,20 @@ def pytest_runtest_makereport(
         from .processes import tail  # noqa: PLC0415 - see the module's docstring
 
         before: dict[Path, int] = item.stash.get(_STASH, dict[Path, int]())
-        for log in _logs():
+        for log, size in _sizes().items():
             start = before.get(log, 0)
-            if log.stat().st_size > start:
+            if size > start:
                 text = tail(log, _LOG_LINES, start)
                 report.sections.append((f"end of {log.name}", text))
     return report
 
 
-def _logs() -> list[Path]:
-    return [log for folder in _FOLDERS for log in sorted(folder.rglob("*.log"))]
+def _sizes() -> dict[Path, int]:
+    """Return the size of each log; pods come and go meanwhile, with their folders."""
+    sizes: dict[Path, int] = {}
+    for parent, folders, files in itertools.chain.from_iterable(map(os.walk, _FOLDERS)):
+        folders[:] = sorted(each for each in folders if each != _CONTAINER)
+        for log in (Path(parent, name) for name in sorted(files) if name.endswith(".log")):
+            with suppress(FileNotFoundError):
+                sizes[log] = log.stat().st_size
+    return sizes
