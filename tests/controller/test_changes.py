@@ -14,7 +14,6 @@ import running
 
 from controller.controller import Controller
 from kube import capi, pools
-from kube.caches import Caches, Scope
 from kube.fake import FakeApi, Json
 from kube.objects import PoolKey
 
@@ -68,15 +67,9 @@ class Cluster(FakeApi):
 
 @contextlib.asynccontextmanager
 async def at_work(api: Cluster) -> AsyncGenerator[Controller]:
-    controller = Controller(api, Caches(api, CONTRACT, Scope()))
-    task = asyncio.create_task(running.run(controller))
-    await until(lambda: len(controller.state.claims._handlers) > 1)  # it leads
-    try:
+    async with running.at_work(api) as controller:
+        await until(lambda: len(controller.state.claims._handlers) > 1)  # it leads
         yield controller
-    finally:
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
 
 
 async def until(what: Callable[[], object]) -> None:

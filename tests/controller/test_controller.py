@@ -5,7 +5,7 @@ import asyncio
 import contextlib
 import ipaddress
 import itertools
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import Any
 
 import msgspec
@@ -102,20 +102,8 @@ class Cluster(FakeApi):
 async def cluster() -> AsyncIterator[Cluster]:
     api = Cluster()
     api.pool("10.0.0.5")
-    async with at_work(api):
+    async with running.at_work(api):
         yield api
-
-
-@contextlib.asynccontextmanager
-async def at_work(api: Cluster, scope: Scope | None = None) -> AsyncGenerator[None]:
-    controller = Controller(api, Caches(api, CONTRACT, scope or Scope()))
-    task = asyncio.create_task(running.run(controller))
-    try:
-        yield
-    finally:
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
 
 
 async def until(what: Callable[[], object]) -> None:
@@ -377,7 +365,7 @@ async def test_an_ipaddress_that_cannot_be_read_closes_its_pool_until_it_is_corr
     broken: Json = {"metadata": meta, "spec": UNREADABLE[what] | {"address": 5}}
     if before:
         api.put(CONTRACT.addresses, broken)
-    async with at_work(api):
+    async with running.at_work(api):
         if not before:
             api.claim("first")
             await until(lambda: api.reason("first") == "AddressAllocated")

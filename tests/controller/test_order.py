@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 import itertools
 import random
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import Callable
 
 import pytest
 import running
@@ -82,18 +82,6 @@ class Busy(FakeApi):
         self.put(CONTRACT.claims, {**claim, "metadata": meta})
 
 
-@contextlib.asynccontextmanager
-async def at_work(api: Busy) -> AsyncGenerator[Controller]:
-    controller = Controller(api, Caches(api, CONTRACT, Scope()))
-    task = asyncio.create_task(running.run(controller))
-    try:
-        yield controller
-    finally:
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
-
-
 async def until(what: Callable[[], object]) -> None:
     """Let the loop turn until something is so; the limit is only for what never will be."""
     for _ in range(200_000):
@@ -126,7 +114,7 @@ def storm(api: Busy, *, per_second: int) -> None:
 async def test_claims_are_served_in_the_order_of_their_creation(per_second: int) -> None:
     api = Busy()
     api.pool(BLUE, "10.0.0.0/16")
-    async with at_work(api):
+    async with running.at_work(api):
         storm(api, per_second=per_second)
         await until(lambda: len(api.by_address()) == len(NAMES))
 
@@ -138,7 +126,7 @@ async def test_claims_that_came_before_the_controller_are_served_in_order(per_se
     api = Busy()
     api.pool(BLUE, "10.0.0.0/16")
     storm(api, per_second=per_second)
-    async with at_work(api):
+    async with running.at_work(api):
         await until(lambda: len(api.by_address()) == len(NAMES))
 
     assert api.by_address() == NAMES
@@ -147,7 +135,7 @@ async def test_claims_that_came_before_the_controller_are_served_in_order(per_se
 @pytest.mark.parametrize("per_second", [1, 100])
 async def test_claims_that_waited_for_their_pool_are_served_in_order(per_second: int) -> None:
     api = Busy()
-    async with at_work(api) as controller:
+    async with running.at_work(api) as controller:
         storm(api, per_second=per_second)
         await until(lambda: all(api.reason(name) == "PoolNotReady" for name in NAMES))
         await at_rest(api, controller)
@@ -163,7 +151,7 @@ async def test_more_claims_than_are_queued_at_once_are_served_in_order(
     monkeypatch.setattr(tasks, "_PIECE_SECONDS", 0.0)  # a busy machine gets no further
     names = [f"c-{number:03}" for number in range(450)]
     api = Busy()
-    async with at_work(api) as controller:
+    async with running.at_work(api) as controller:
         for name in names:
             api.claim(name)
         await until(lambda: all(api.reason(name) == "PoolNotReady" for name in names))
@@ -179,7 +167,7 @@ async def test_the_oldest_get_the_addresses_of_a_small_pool_that_comes_in_the_mi
     told: int,
 ) -> None:
     api = Busy()
-    async with at_work(api) as controller:
+    async with running.at_work(api) as controller:
         storm(api, per_second=100)
         await until(lambda: sum(bool(api.reason(name)) for name in NAMES) >= told)
         api.pool(BLUE, "10.0.0.1-10.0.0.50")
@@ -199,7 +187,7 @@ def status_writes(api: Busy) -> int:
 async def test_a_full_pool_that_grows_writes_only_the_claims_that_it_can_serve(more: int) -> None:
     api = Busy()
     api.pool(BLUE, "10.0.0.1-10.0.0.10")
-    async with at_work(api) as controller:
+    async with running.at_work(api) as controller:
         storm(api, per_second=100)
         await until(lambda: all(api.reason(name) for name in NAMES))
         await at_rest(api, controller)
@@ -215,7 +203,7 @@ async def test_a_full_pool_that_grows_writes_only_the_claims_that_it_can_serve(m
 async def test_a_release_writes_no_claim_but_the_one_that_gets_the_address() -> None:
     api = Busy()
     api.pool(BLUE, "10.0.0.1-10.0.0.10")
-    async with at_work(api) as controller:
+    async with running.at_work(api) as controller:
         storm(api, per_second=100)
         await until(lambda: all(api.reason(name) for name in NAMES))
         await at_rest(api, controller)
@@ -230,11 +218,11 @@ async def test_a_release_writes_no_claim_but_the_one_that_gets_the_address() -> 
 
 async def test_a_restart_keeps_the_order_of_seconds() -> None:
     api = Busy()
-    async with at_work(api) as controller:
+    async with running.at_work(api) as controller:
         storm(api, per_second=1)
         await until(lambda: all(api.reason(name) == "PoolNotReady" for name in NAMES))
         await at_rest(api, controller)
-    async with at_work(api) as controller:
+    async with running.at_work(api) as controller:
         await at_rest(api, controller)
         api.pool(BLUE, "10.0.0.0/16")
         await until(lambda: len(api.by_address()) == len(NAMES))
@@ -247,7 +235,7 @@ async def test_claims_of_all_namespaces_stand_in_one_line_for_a_global_pool() ->
     api.pool(GLOBE, "10.0.0.0/16")
     for number, name in reversed(tuple(enumerate(NAMES))):  # so arrival says the contrary
         api.claim(name, "globe", namespace=f"tenant-{number % 3}", second=number)
-    async with at_work(api):
+    async with running.at_work(api):
         await until(lambda: len(api.by_address()) == len(NAMES))
 
     assert api.by_address() == NAMES
@@ -256,7 +244,7 @@ async def test_claims_of_all_namespaces_stand_in_one_line_for_a_global_pool() ->
 async def test_a_released_address_goes_to_who_has_waited_longest() -> None:
     api = Busy()
     api.pool(BLUE, "10.0.0.1")
-    async with at_work(api):
+    async with running.at_work(api):
         storm(api, per_second=10)
         await until(lambda: all(api.reason(name) for name in NAMES))
         for holder, heir in itertools.pairwise(NAMES[:6]):
@@ -268,7 +256,7 @@ async def test_a_released_address_goes_to_who_has_waited_longest() -> None:
 async def test_addresses_that_are_added_go_to_who_has_waited_longest() -> None:
     api = Busy()
     api.pool(BLUE, "10.0.0.1-10.0.0.10")
-    async with at_work(api) as controller:
+    async with running.at_work(api) as controller:
         storm(api, per_second=10)
         await until(lambda: all(api.reason(name) for name in NAMES))
         api.pool(BLUE, "10.0.0.1-10.0.0.40")
@@ -281,7 +269,7 @@ async def test_addresses_that_are_added_go_to_who_has_waited_longest() -> None:
 async def test_claims_that_came_while_their_pool_was_paused_are_served_oldest_first() -> None:
     api = Busy()
     api.pool(BLUE, "10.0.0.1-10.0.0.40", annotations={PAUSED_ANNOTATION: ""})
-    async with at_work(api) as controller:
+    async with running.at_work(api) as controller:
         for number, name in reversed(tuple(enumerate(NAMES))):
             api.claim(name, second=number)
         await at_rest(api, controller)
@@ -297,7 +285,7 @@ async def test_claims_that_came_while_their_pool_was_paused_are_served_oldest_fi
 async def test_who_comes_last_does_not_overtake_whom_an_address_was_just_promised() -> None:
     api = Busy()
     api.pool(BLUE, "10.0.0.1")
-    async with at_work(api) as controller:
+    async with running.at_work(api) as controller:
         for number, name in enumerate(NAMES[:3]):
             api.claim(name, second=number)
         await until(lambda: all(api.reason(name) for name in NAMES[:3]))
@@ -370,7 +358,7 @@ async def test_a_claim_that_comes_in_the_middle_of_a_storm_is_written_almost_at_
     api = Busy()
     api.pool(BLUE, "10.0.0.0/16")
     api.pool(GLOBE, "10.0.0.0/16")
-    async with at_work(api):
+    async with running.at_work(api):
         for number in range(500):
             api.claim(f"storm-{number}", second=number // 100)
         await until(lambda: len(api.by_address()) > 50)
@@ -385,7 +373,7 @@ async def test_a_claim_that_comes_in_the_middle_of_a_storm_is_written_almost_at_
 @pytest.mark.parametrize("told", [70, 100])  # the others are with a worker just then
 async def test_a_pool_that_comes_while_claims_are_told_that_it_is_missing(told: int) -> None:
     api = Busy()
-    async with at_work(api):
+    async with running.at_work(api):
         storm(api, per_second=1)
         await until(lambda: sum(bool(api.reason(name)) for name in NAMES) >= told)
         api.pool(BLUE, "10.0.0.0/16")

@@ -38,16 +38,9 @@ def named(group: str, kind: str = POOLS.kind) -> Json:
 
 @contextlib.asynccontextmanager
 async def at_work(api: FakeApi, scope: Scope | None = None) -> AsyncGenerator[None]:
-    task = asyncio.create_task(
-        running.run(Controller(api, Caches(api, CONTRACT, scope or Scope())))
-    )
-    try:
+    async with running.at_work(api, scope):
         yield
         await settled(api, "last")
-    finally:
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
 
 
 def add_pool(api: FakeApi) -> None:

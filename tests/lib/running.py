@@ -2,13 +2,32 @@
 """A controller with caches of its own, as the process has them."""
 
 import asyncio
-from contextlib import suppress
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager, suppress
 from typing import NoReturn
 
 from controller.controller import Controller
 from controller.election import Election
 from controller.state import State
+from kube import capi
+from kube.caches import Caches, Scope
+from kube.client import Api
 from kube.tasks import together
+
+CONTRACT = capi.V1Beta2("v1beta2")
+
+
+@asynccontextmanager
+async def at_work(api: Api, scope: Scope | None = None) -> AsyncGenerator[Controller]:
+    """Let a controller with new caches work while the block runs."""
+    controller = Controller(api, Caches(api, CONTRACT, scope or Scope()))
+    task = asyncio.create_task(run(controller))
+    try:
+        yield controller
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
 
 
 async def run(controller: Controller) -> NoReturn:
