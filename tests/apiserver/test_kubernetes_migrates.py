@@ -12,10 +12,11 @@ from contextlib import contextmanager
 
 import ancient
 import pytest
+import strict
 
 from controller import migration, rewriting
-from envtest import contract, controllers, errors, leases, manifests, plugin, provider, waiting
-from envtest.client import MERGE, Json, Resource
+from envtest import controllers, leases, manifests, plugin, provider, waiting
+from envtest.client import Json
 from kube import client as kube
 from kube import connect
 from kube import pools as kinds
@@ -115,28 +116,5 @@ def refusing(cluster: provider.Provider, namespace: str, name: str) -> Generator
     """Let the API server refuse each write of one pool, as a policy of the cluster may."""
     pools = cluster.pools(ancient.PLURAL, namespace)
     pools.create(manifests.pool(name, SPEC))
-    admission = "admissionregistration.k8s.io/v1"
-    policies = cluster.admin.resource(admission, "validatingadmissionpolicies")
-    bindings = cluster.admin.resource(admission, "validatingadmissionpolicybindings")
-    rule = {"apiGroups": [contract.GROUP], "apiVersions": ["*"]}
-    rule |= {"operations": ["UPDATE"], "resources": [ancient.PLURAL]}
-    validation = {"expression": f"object.metadata.name != '{name}'", "message": "not this one"}
-    policy: Json = {"matchConstraints": {"resourceRules": [rule]}, "validations": [validation]}
-    policies.create({"metadata": {"name": "strict"}, "spec": policy})
-    binding = {"policyName": "strict", "validationActions": ["Deny"]}
-    bindings.create({"metadata": {"name": "strict"}, "spec": binding})
-    waiting.until("it is refused", lambda: is_refused(pools, name), bool)
-    yield
-    bindings.delete("strict")
-    policies.delete("strict")
-    waiting.until("it is not refused", lambda: is_refused(pools, name), lambda found: not found)
-
-
-def is_refused(pools: Resource, name: str) -> bool:
-    """Ask without a write, which would store the pool anew."""
-    path, query = f"{pools.path}/{name}", {"dryRun": "All"}
-    try:
-        pools.client.request("PATCH", path, {}, content_type=MERGE, query=query)
-    except errors.RefusedError:
-        return True
-    return False
+    with strict.refusing(cluster, pools, name):
+        yield

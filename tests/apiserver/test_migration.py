@@ -4,15 +4,14 @@
 import asyncio
 import time
 from collections.abc import Callable, Generator
-from contextlib import contextmanager
 from functools import partial
-from http import HTTPStatus
 from typing import TypeVar
 
 import pytest
+import strict
 
 from controller import migration, rewriting
-from envtest import client, contract, errors, install, manifests, plugin, provider, waiting
+from envtest import client, errors, install, manifests, plugin, provider, waiting
 from envtest.client import Json
 from kube import client as kube
 from kube import connect
@@ -152,7 +151,7 @@ def test_a_pool_that_the_api_server_refuses_holds_up_no_other_one(
         pools.create(manifests.pool(name, SPEC))
     waiting.until("nothing is left to write", pools.list, all_have_status)
     remember_both(cluster)
-    with refused(cluster, pools, "a-refused"):
+    with strict.refusing(cluster, pools, "a-refused"):
 
         def meanwhile() -> None:
             if pools.find("c-deleted"):
@@ -197,36 +196,6 @@ def migrate(
             await connection.close()
 
     return asyncio.run(run())
-
-
-@contextmanager
-def refused(cluster: provider.Provider, pools: client.Resource, name: str) -> Generator[None]:
-    """Let the API server refuse each write of one pool, as a policy of the cluster may."""
-    admission = "admissionregistration.k8s.io/v1"
-    policies = cluster.admin.resource(admission, "validatingadmissionpolicies")
-    bindings = cluster.admin.resource(admission, "validatingadmissionpolicybindings")
-    rule = {"apiGroups": [contract.GROUP], "apiVersions": ["*"]}
-    rule |= {"operations": ["UPDATE"], "resources": [pools.path.rsplit("/")[-1]]}
-    validation = {"expression": f"object.metadata.name != '{name}'", "message": "not this one"}
-    policy: Json = {"matchConstraints": {"resourceRules": [rule]}, "validations": [validation]}
-    policies.create({"metadata": {"name": "strict"}, "spec": policy})
-    binding = {"policyName": "strict", "validationActions": ["Deny"]}
-    bindings.create({"metadata": {"name": "strict"}, "spec": binding})
-    waiting.until("it is refused", lambda: is_refused(pools, name), bool)
-    yield
-    bindings.delete("strict")
-    policies.delete("strict")
-    waiting.until("it is not refused", lambda: is_refused(pools, name), lambda found: not found)
-
-
-def is_refused(pools: client.Resource, name: str) -> bool:
-    try:
-        pools.merge(name, {})
-    except errors.RefusedError as error:
-        if error.code != HTTPStatus.UNPROCESSABLE_ENTITY:
-            raise
-        return True
-    return False
 
 
 def test_the_shipped_definitions_store_one_version() -> None:
