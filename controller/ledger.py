@@ -199,7 +199,7 @@ class Book:
         self._layout, self._next, self._problem = layout, None, self._next_problem
 
     def set_object(self, key: Key, network: Network | None, problem: str = "") -> None:
-        """Remember an IPAddress object, with its address and size; None: its address is none.
+        """Remember an IPAddress object, with its address and size; None: it cannot be read.
 
         A `problem` says why nobody knows what the object holds; until that ends, the pool hands
         out nothing.

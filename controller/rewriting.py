@@ -103,8 +103,8 @@ class Writer:
         """Write to objects one by one; a refused object is logged, and the run goes on.
 
         Returns:
-            The refused objects; None if there are none.  Objects that others wrote or deleted
-            meanwhile are skipped.
+            The refused objects; None if the API server refused nothing.  Objects that others wrote
+            or deleted meanwhile are skipped.
 
         Raises:
             KubeError: the failure does not concern one object, such as 401, 429, or a path that is
