@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # `make help` lists the targets.  All need only Python 3.11 or later and make; what needs the
-# control plane also needs Go, once, to build it.
+# control plane also needs Go, once, to fetch or build it (SETUP_ENVTEST_INDEX=none: to build it).
 
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
@@ -36,7 +36,7 @@ $(DOCS): requirements-docs.lock $(STAMP)
 	touch $@
 
 .PHONY: tools
-tools: $(STAMP) ## Find or build etcd, kube-apiserver and kubectl (about 10 minutes, once)
+tools: $(STAMP) ## Find, fetch or build etcd, kube-apiserver and kubectl (a minute, or about 10 to build, once)
 	@$(BIN)/python -m envtest build
 
 .PHONY: lock

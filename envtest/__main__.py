@@ -7,7 +7,7 @@ from typing import NoReturn
 
 import click
 
-from . import binaries, dev
+from . import binaries, dev, released
 from .errors import EnvtestError
 
 DEFAULT_FOLDER = Path(".dev")
@@ -33,10 +33,18 @@ def main() -> None:
 
 
 @main.command()
-@click.option("--e2e", is_flag=True, help="What the end-to-end tests run, too.")
-def build(*, e2e: bool) -> None:
-    """Find or build etcd, kube-apiserver and kubectl, and print where they are."""
-    tools = binaries.END_TO_END if e2e else (*binaries.CONTROL_PLANE, binaries.KUBECTL)
+@click.option("--e2e", is_flag=True, help="Also the programs that the end-to-end tests run.")
+@click.option(
+    "--index",
+    envvar=released.INDEX,
+    show_envvar=True,
+    default="",
+    help="URL of setup-envtest's index of released programs, or `none` to build them.",
+)
+def build(*, e2e: bool, index: str) -> None:
+    """Find, fetch or build etcd, kube-apiserver and kubectl, and print where they are."""
+    released.fetch(index)
+    tools = binaries.END_TO_END if e2e else binaries.RELEASED
     for tool in tools:
         click.echo(f"{tool.name} {tool.version}: {binaries.find(tool)}")
 

@@ -2,33 +2,26 @@
 """Finds the programs of the control plane, or builds them once with Go.
 
 Flow of `find`, for each tool: `$KUBEBUILDER_ASSETS`, this project's cache folder, `$PATH` where the
-program there has the pinned version, and at last a build from the pinned modules of `hack/tools`.
+program there has the pinned version, what `released` has fetched, and at last a build from the
+pinned modules of `hack/tools`.
 A cache entry's name is a digest of everything that decides what comes out of the build, so a new
 pin means a new entry and an old checkout keeps its own.
 """
 
-import fcntl
 import hashlib
 import os
 import platform
 import re
 import shutil
 import subprocess
-import sys
-import tempfile
-import threading
-import time
-from collections.abc import Generator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from . import capi
-from .errors import BuildError, MissingToolError
+from .building import build, locked, say
+from .errors import MissingToolError
 from .golang import TOOLS, require_go
-from .processes import Process, tail
 
-PROGRESS_SECONDS = 15.0  # between two lines of progress: often enough to show that it lives
 _VERSION_PACKAGES: dict[str, tuple[str, dict[str, str]]] = {
     "k8s.io/kubernetes": ("k8s.io/component-base/version", {}),
     capi.MODULE: (
@@ -76,6 +69,11 @@ class Tool:
         return found[1]
 
     @property
+    def minor(self) -> str:
+        """The minor version, such as 1.37."""
+        return self.version.removeprefix("v").rpartition(".")[0]
+
+    @property
     def linker_flags(self) -> str:
         """`-ldflags`: without a version linked in, clusterctl refuses an API server, and itself."""
         flags = ["-s", "-w"]
@@ -85,6 +83,11 @@ class Tool:
             stamps = {"gitVersion": self.version, "gitMajor": major, "gitMinor": minor, **more}
             flags += [f"-X {package}.{key}={value}" for key, value in stamps.items()]
         return " ".join(flags)
+
+    def build_command(self, go: str, output: Path) -> list[str]:
+        """Return the command by which Go writes the program to a path."""
+        flags = [*_BUILD_FLAGS, f"-ldflags={self.linker_flags}", "-o", str(output)]
+        return [go, "-C", str(self.folder), "build", "-v", *flags, self.package]
 
 
 ETCD = Tool(
@@ -128,6 +131,8 @@ CERT_MANAGER = Tool(
     minutes=4,
 )
 CONTROL_PLANE = (ETCD, KUBE_APISERVER)
+RELEASED = (*CONTROL_PLANE, KUBECTL)
+"""What each release of Kubernetes for envtest holds."""
 
 
 def _clusterctl(series: str) -> Tool:
@@ -167,6 +172,14 @@ END_TO_END = (
 )
 """What `make e2e` runs, in the order of building: about half an hour in all."""
 
+SETUP_ENVTEST = Tool(
+    name="setup-envtest",
+    module="setupenvtest",
+    package="sigs.k8s.io/controller-runtime/tools/setup-envtest",
+    requirement="sigs.k8s.io/controller-runtime/tools/setup-envtest",
+    version_arguments=("version",),
+    minutes=1,
+)
 CONTROLLER_GEN = Tool(  # in no list: built by the one test that compares our CRDs with its own
     name="controller-gen",
     module="controllertools",
@@ -188,19 +201,38 @@ def find(tool: Tool, *, cache: Path | None = None) -> Path:
         BuildError: Go could not build it.
     """
     cache = cache or cache_folder()
-    target = cache / _digest(tool) / tool.name
-    found = _in_assets(tool) or _existing(target) or _on_path(tool)
+    found = installed(tool, cache=cache)
     if found is not None:
         return found
-    go = require_go(tool.name)
-    with _locked(target.parent, tool.name):
+    go, target = require_go(tool.name), _target(tool, cache)
+    with locked(target.parent, tool.name):
         return _existing(target) or _build(tool, go, target)
+
+
+def installed(tool: Tool, *, cache: Path | None = None) -> Path | None:
+    """Return the path of the program if it is on this machine."""
+    cache = cache or cache_folder()
+    return (
+        _in_assets(tool)
+        or _existing(_target(tool, cache))
+        or _on_path(tool)
+        or _released(tool, cache)
+    )
 
 
 def cache_folder() -> Path:
     """Return where built programs are kept; `make clean-tools` removes it."""
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(base) / "ipam-in-cluster" / "tools"
+
+
+def released_folder(cache: Path) -> Path:
+    """Return where `released` puts the programs of the pinned minor version of Kubernetes."""
+    return cache / f"released-{KUBE_APISERVER.minor}"
+
+
+def _target(tool: Tool, cache: Path) -> Path:
+    return cache / _digest(tool) / tool.name
 
 
 def _digest(tool: Tool) -> str:
@@ -222,6 +254,10 @@ def _in_assets(tool: Tool) -> Path | None:
     return _existing(Path(assets) / tool.name) if assets else None
 
 
+def _released(tool: Tool, cache: Path) -> Path | None:
+    return _existing(released_folder(cache) / tool.name) if tool in RELEASED else None
+
+
 def _on_path(tool: Tool) -> Path | None:
     """Return the program on `$PATH`, but only in the pinned version: others behave differently."""
     path = shutil.which(tool.path_name or tool.name)
@@ -235,62 +271,6 @@ def _on_path(tool: Tool) -> Path | None:
     return Path(path) if same else None
 
 
-@contextmanager
-def _locked(folder: Path, name: str) -> Generator[None]:
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / f"{name}.lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            _say(f"another run is building {name}: waiting for it")
-            fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
-
-
 def _build(tool: Tool, go: str, target: Path) -> Path:
-    """Build beside the target and move the result there at once."""
-    _say(f"building {tool.name} {tool.version} (once; about {tool.minutes} min on two idle cores)")
-    began = time.monotonic()
-    with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{tool.name}-") as scratch:
-        fresh, log = Path(scratch) / tool.name, Path(scratch) / "log"
-        link = f"-ldflags={tool.linker_flags}"
-        command = [go, "-C", str(tool.folder), "build", "-v", *_BUILD_FLAGS, link]
-        command += ["-o", str(fresh), tool.package]
-        environment = {"CGO_ENABLED": "0"}
-        with (
-            Process(f"go build {tool.name}", command, log, environment=environment) as process,
-            _progress(tool.name, log, began),
-        ):
-            status = process.wait(seconds=threading.TIMEOUT_MAX)
-        if status != 0:
-            raise BuildError(f"go build {tool.package}", status, tail(log))
-        fresh.replace(target)
-    _say(f"built {tool.name} in {time.monotonic() - began:.0f} s")
-    return target
-
-
-@contextmanager
-def _progress(name: str, log: Path, began: float) -> Generator[None]:
-    """Print a line now and then from a thread, as long as the block runs."""
-    over = threading.Event()
-
-    def report() -> None:
-        while not over.wait(PROGRESS_SECONDS):
-            lines = log.read_text(errors="replace").splitlines()
-            fetched = sum(line.startswith("go: downloading") for line in lines)
-            compiled = sum(not line.startswith("go: ") for line in lines)
-            seconds = time.monotonic() - began
-            _say(f"{name}: {seconds:.0f} s, {fetched} modules fetched, {compiled} packages built")
-
-    thread = threading.Thread(target=report)
-    thread.start()
-    try:
-        yield
-    finally:
-        over.set()
-        thread.join()
-
-
-def _say(line: str) -> None:
-    sys.stderr.write(f"envtest: {line}\n")
-    sys.stderr.flush()
+    say(f"building {tool.name} {tool.version} (once; about {tool.minutes} min on two idle cores)")
+    return build(tool.name, lambda output: tool.build_command(go, output), target)

@@ -8,10 +8,10 @@ import pytest
 from click.testing import CliRunner
 
 from envtest import __main__ as command_line
-from envtest import binaries, capi, errors
+from envtest import binaries, building, capi, errors
 
 TOOL = binaries.ETCD
-ALL = (*binaries.END_TO_END, binaries.CONTROLLER_GEN)
+ALL = (*binaries.END_TO_END, binaries.CONTROLLER_GEN, binaries.SETUP_ENVTEST)
 SERIES = tuple(capi.SERIES)
 GO = """#!/bin/sh
 echo "go: downloading example.com/a v1" >&2
@@ -114,7 +114,7 @@ def test_a_long_build_shows_that_it_lives(
     cache: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(binaries, "PROGRESS_SECONDS", 0.01)
+    monkeypatch.setattr(building, "PROGRESS_SECONDS", 0.01)
     ready = cache / "go-on"
     install(path, "go", GO + f"while [ ! -e {ready} ]; do /bin/sleep 0.01; done\n")
     shown = "1 modules fetched, 1 packages built"
@@ -125,7 +125,7 @@ def test_a_long_build_shows_that_it_lives(
         if shown in line:
             ready.touch()
 
-    monkeypatch.setattr(binaries, "_say", say)
+    monkeypatch.setattr(building, "say", say)
 
     binaries.find(TOOL, cache=cache)
 
