@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Every kind in every version of it."""
 
+from crdkit.models.model import Object
+
 from . import v1alpha1, v1alpha2
-from .model import Object
 
 KINDS: tuple[type[Object], ...] = (
     v1alpha1.InClusterIPPool,

@@ -5,9 +5,9 @@ from typing import Annotated
 
 from pydantic import Strict
 
-from .markers import Format, ListType
-from .meta import Condition
-from .model import Model
+from crdkit.models.markers import Format, ListType
+from crdkit.models.meta import Condition
+from crdkit.models.model import Model
 
 
 class AddressCounts(Model):

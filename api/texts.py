@@ -10,7 +10,7 @@ from typing import Annotated
 
 from pydantic import Field, Strict
 
-from .markers import CEL, ListType
+from crdkit.models.markers import CEL, ListType
 
 MAX_ITEMS = 4096
 """Entries of a list: keeps the estimated cost of the CEL rules inside the API server's budget, and

@@ -5,8 +5,9 @@ import difflib
 import typing
 from collections.abc import Collection, Iterator
 
-from api import kinds, meta, model, resources
+from api import kinds, resources
 from conversion import values
+from crdkit.models import meta, model
 
 
 def unknown_fields(obj: values.JsonObject) -> Iterator[str]:

@@ -9,8 +9,9 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, cast
 
-from api import meta, resources
+from api import resources
 from conversion import errors, stash, values
+from crdkit.models import meta
 from ipam.texts import quoted
 
 from . import names

@@ -3,7 +3,8 @@
 
 import json
 
-from api.resources import GROUP, Resource
+from api.resources import GROUP
+from crdkit.models.resources import Resource
 
 from .client import Json
 

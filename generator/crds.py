@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Any
 
-from api import markers, model, resources
+from crdkit.models import markers, model, resources
 
 from . import pointers, spelling
 from .errors import VersionsError

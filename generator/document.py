@@ -24,7 +24,7 @@ from pydantic.json_schema import (
 from pydantic_core import core_schema
 from typing_extensions import override
 
-from api import model
+from crdkit.models import model
 
 from . import fields
 from .errors import SchemaError

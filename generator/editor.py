@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from api import resources
+from crdkit.models import resources
 
 from .crds import Definition, VersionSchema
 

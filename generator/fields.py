@@ -32,7 +32,7 @@ def problem(attribute: str, name: str, field: Field, owner: str) -> str:
         )
     if owner and "validation_alias" not in field and "_" in attribute.strip("_"):
         return (
-            f"{owner} writes it in snake_case: derive it from api.model.Model, as in "
+            f"{owner} writes it in snake_case: derive it from crdkit.models.model.Model, as in "
             f"`class {owner}(model.Model):`, or give the field an alias"
         )
     return ""

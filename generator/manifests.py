@@ -6,7 +6,8 @@ from pathlib import Path
 
 import jinja2
 
-from api import model, resources
+from api import resources
+from crdkit.models import model
 from kube import pod
 
 from . import crds, editor, programs, rbac, reference, yaml_text

@@ -5,7 +5,7 @@ import pkgutil
 import sys
 from collections.abc import Iterator
 
-from api import model
+from crdkit.models import model
 
 from . import imports
 from .errors import ModelsError
@@ -14,7 +14,7 @@ from .errors import ModelsError
 def kinds(name: str) -> tuple[type[model.Object], ...]:
     """Import a module, or a package with everything in it, and return the kinds defined there.
 
-    A kind is a subclass of `api.model.Object` with a `resource` and a `version`.
+    A kind is a subclass of `crdkit.models.model.Object` with a `resource` and a `version`.
 
     Raises:
         ModelsError: it can't be imported, has no kind in it, or one without its version.
@@ -24,7 +24,9 @@ def kinds(name: str) -> tuple[type[model.Object], ...]:
     found = tuple(kind for kind in _models(name) if _is_kind(kind))
     if not found:
         raise ModelsError(
-            name, "has no kind: derive one from api.model.Object, with a resource and a version"
+            name,
+            "has no kind: derive one from crdkit.models.model.Object, with a resource and a "
+            "version",
         )
     return found
 

@@ -4,7 +4,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from api import markers, meta
+from crdkit.models import markers, meta
 
 from . import paths
 from .errors import PathError

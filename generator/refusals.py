@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from api import cel
+from crdkit.models import cel
 
 from . import fit, formats, paths, patterns
 from .errors import SchemaError

@@ -7,7 +7,7 @@ Source: k8s.io/apiextensions-apiserver v0.37, pkg/apis/apiextensions/validation/
 import re
 from collections.abc import Iterable, Iterator
 
-from api import markers, resources
+from crdkit.models import markers, resources
 
 from .errors import NamesError
 

@@ -18,7 +18,7 @@ from typing import Any
 
 from pydantic import JsonValue
 
-from api import markers, model
+from crdkit.models import markers, model
 
 from . import cel_cost, constraints, document, refusals, roundtrip, unions
 from .errors import SchemaError

@@ -68,7 +68,8 @@ NOT_NEEDED = (
 )
 MOUNT_POINTS = ("dev", "etc", "proc", "sys", "tmp")
 SOURCES = (
-    *("api", "cli", "controller", "conversion", "generator", "ipam", "kube", "manager", "webhook"),
+    *("api", "cli", "controller", "conversion", "crdkit", "generator", "ipam", "kube"),
+    *("manager", "webhook"),
     *("pyproject.toml", "Dockerfile", "requirements.lock", "hack/build_info.py", "hack/image.py"),
 )
 """What goes into the image, or decides what does."""

@@ -5,9 +5,10 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
+from crdkit.models.markers import CEL, Column, Format, Version
+from crdkit.models.model import Model, Object
+
 from .. import resources
-from ..markers import CEL, Column, Format, Version
-from ..model import Model, Object
 from ..status import PoolStatus
 from ..texts import Entries, OptionalAddress
 

@@ -5,9 +5,10 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
+from crdkit.models.markers import CEL, IMMUTABLE, Column, Format, Version
+from crdkit.models.model import Model, Object
+
 from .. import resources
-from ..markers import CEL, IMMUTABLE, Column, Format, Version
-from ..model import Model, Object
 from ..status import PoolStatus
 from ..texts import IS_IPV6, Entries6, OptionalAddress, Prefixes
 

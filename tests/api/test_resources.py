@@ -3,7 +3,9 @@
 
 import pytest
 
-from api import kinds, model, resources
+from api import kinds, resources
+from crdkit.models import model
+from crdkit.models.resources import Resource
 
 NAMES = [
     (resources.IN_CLUSTER_IP_POOL, "inclusterippool", "Namespaced"),
@@ -14,7 +16,7 @@ NAMES = [
 
 
 @pytest.mark.parametrize(("resource", "singular", "scope"), NAMES)
-def test_every_kind_has_its_names(resource: resources.Resource, singular: str, scope: str) -> None:
+def test_every_kind_has_its_names(resource: Resource, singular: str, scope: str) -> None:
     path = f"ipam-cluster-x-k8s-io-v1alpha2-{singular}"
 
     assert resource.singular == singular

@@ -8,8 +8,10 @@ from typing import Any, ClassVar
 
 import pytest
 
-from api import kinds, markers, model, resources
+from api import kinds, resources
 from conversion import errors, pools, registry, values
+from crdkit.models import markers, model
+from crdkit.models.resources import Resource
 from generator import crds
 from webhook import conversion_review, deferred, worker
 
@@ -36,7 +38,7 @@ class Spec(model.Model):
 class InClusterIPPool(model.Object):
     """The kind in v1beta1."""
 
-    resource: ClassVar[resources.Resource] = POOL
+    resource: ClassVar[Resource] = POOL
     version: ClassVar[markers.Version] = markers.Version("v1beta1")
 
     spec: Spec | None = None

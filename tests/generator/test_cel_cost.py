@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import Field
 
-from api import kinds, markers, model, resources
+from api import kinds
+from crdkit.models import markers, model, resources
 from envtest import errors as envtest_errors
 from envtest.provider import Provider
 from generator import cel_cost, errors, manifests, structural

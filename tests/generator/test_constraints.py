@@ -23,7 +23,7 @@ from pydantic import (
     WrapValidator,
 )
 
-from api import markers, model, values
+from crdkit.models import markers, model, values
 from generator import errors, fit, structural
 
 

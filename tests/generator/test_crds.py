@@ -8,7 +8,8 @@ import pytest
 import yaml
 from pydantic import Field
 
-from api import kinds, markers, model, resources
+from api import kinds
+from crdkit.models import markers, model, resources
 from generator import crds, errors, manifests
 
 THING = resources.Resource("example.com", "Thing", "things", "Namespaced", ("v1", "v2"))

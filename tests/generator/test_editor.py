@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from jsonschema import Draft7Validator
 from pydantic import Field
 
-from api import kinds, markers, model, resources
+from api import kinds
+from crdkit.models import markers, model, resources
 from generator import crds, editor, structural
 
 DOCUMENTED = Path(__file__).parent.parent.parent / "docs" / "reference" / "editors.md"

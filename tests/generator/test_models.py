@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api import kinds, model
+from api import kinds
+from crdkit.models import model
 from generator import structural
 
 Schema = dict[str, Any]

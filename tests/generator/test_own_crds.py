@@ -133,7 +133,10 @@ def test_everything_that_can_be_said_is_said(run: Any, tmp_path: Path) -> None:
         ("nowhere", "nowhere: can't be imported: No module named 'nowhere'"),
         (
             "json",
-            "json: has no kind: derive one from api.model.Object, with a resource and a version",
+            (
+                "json: has no kind: derive one from crdkit.models.model.Object, with a resource "
+                "and a version"
+            ),
         ),
     ],
 )

@@ -9,7 +9,8 @@ from typing import Annotated, Any
 import pytest
 from pydantic import Field
 
-from api import kinds, model
+from api import kinds
+from crdkit.models import model
 from envtest import errors
 from envtest.provider import Provider
 from generator import errors as refusals

@@ -9,7 +9,8 @@ from typing import Annotated, Any, ClassVar, Literal
 import pytest
 from pydantic import Field, Strict
 
-from api import kinds, markers, model, resources
+from api import kinds
+from crdkit.models import markers, model, resources
 from generator import manifests, reference, structural
 
 Tables = dict[str, dict[str, str]]

@@ -9,7 +9,7 @@ import pytest
 import yaml
 from pydantic import Field, JsonValue
 
-from api import markers, model, resources, values
+from crdkit.models import markers, model, resources, values
 from envtest import errors as envtest_errors
 from envtest.provider import Provider
 from generator import cel_cost, errors, manifests, refusals, structural

@@ -13,8 +13,9 @@ import msgspec
 import pytest
 import yaml
 
-from api import kinds, model
+from api import kinds
 from conversion import registry
+from crdkit.models import model
 from envtest import binaries, contract, control_plane, manifests, tenants, waiting
 from envtest.client import Json, Resource
 from generator import crds, editor

@@ -7,7 +7,7 @@ from typing import Annotated, Any, ClassVar, Literal
 import pytest
 from pydantic import ConfigDict, Field, ValidationError
 
-from api import markers, model, values
+from crdkit.models import markers, model, values
 from generator import errors, structural
 
 

@@ -46,7 +46,7 @@ from pydantic import (
 )
 from typing_extensions import TypedDict
 
-from api import markers, model, resources, values
+from crdkit.models import markers, model, resources, values
 from envtest import errors as envtest_errors
 from envtest import install
 from envtest.client import Resource
@@ -600,22 +600,25 @@ def test_what_a_crd_cannot_say_is_refused_with_what_to_write_instead(name: str) 
         (
             spec_of(Snake),
             (
-                "Spec.x.snake_case: Snake writes it in snake_case: derive it from api.model.Model, "
-                "as in `class Snake(model.Model):`, or give the field an alias"
+                "Spec.x.snake_case: Snake writes it in snake_case: derive it from "
+                "crdkit.models.model.Model, as in `class Snake(model.Model):`, or give the field "
+                "an alias"
             ),
         ),
         (
             spec_of(SnakeData),
             (
                 "Spec.x.snake_case: SnakeData writes it in snake_case: derive it from "
-                "api.model.Model, as in `class SnakeData(model.Model):`, or give the field an alias"
+                "crdkit.models.model.Model, as in `class SnakeData(model.Model):`, or give the "
+                "field an alias"
             ),
         ),
         (
             spec_of(tuple[Snake, ...]),
             (
                 "Spec.x[].snake_case: Snake writes it in snake_case: derive it from "
-                "api.model.Model, as in `class Snake(model.Model):`, or give the field an alias"
+                "crdkit.models.model.Model, as in `class Snake(model.Model):`, or give the field "
+                "an alias"
             ),
         ),
     ],

@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from api import resources
+from crdkit.models.resources import Resource
 from envtest import sizes
 from webhook import admission_review, shape
 
@@ -67,7 +68,7 @@ def spec(kind: str, first: tuple[int, str, int], second: tuple[int, str, int]) -
 @given(every, lists, lists, lists)
 @settings(max_examples=EXAMPLES)
 def test_no_review_takes_more_cpu_than_its_bound(
-    one: tuple[resources.Resource, str],
+    one: tuple[Resource, str],
     first: tuple[int, str, int],
     second: tuple[int, str, int],
     third: tuple[int, str, int],

@@ -13,6 +13,7 @@ from typing_extensions import override
 
 from api import resources
 from conversion import registry
+from crdkit.models.resources import Resource
 from envtest import sizes
 from ipam import offer
 from kube import pools
@@ -57,7 +58,7 @@ SPECS = {
 }
 
 
-def cpu_of(resource: resources.Resource, version: str, new: Any, old: Any) -> float:
+def cpu_of(resource: Resource, version: str, new: Any, old: Any) -> float:
     """Return the seconds of CPU that both reviews of an update take."""
     request = admission_review._decode(sizes.update(resource, version, old, new))
     began = time.thread_time()
@@ -69,7 +70,7 @@ def cpu_of(resource: resources.Resource, version: str, new: Any, old: Any) -> fl
 @pytest.mark.parametrize("hard", SPECS)
 @pytest.mark.parametrize(("resource", "version"), EVERY)
 def test_a_review_of_the_largest_pool_costs_little(
-    resource: resources.Resource, version: str, hard: str
+    resource: Resource, version: str, hard: str
 ) -> None:
     new = SPECS[hard](resource.kind)
 
@@ -78,7 +79,7 @@ def test_a_review_of_the_largest_pool_costs_little(
 
 @pytest.mark.parametrize(("resource", "version"), EVERY)
 def test_a_review_works_out_each_offer_once(
-    resource: resources.Resource, version: str, monkeypatch: pytest.MonkeyPatch
+    resource: Resource, version: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     worked_out = Counter[str]()
 
@@ -106,7 +107,7 @@ def test_a_review_works_out_each_offer_once(
 
 @pytest.mark.parametrize(("resource", "version"), EVERY)
 async def test_a_large_review_is_worked_out_in_a_thread(
-    resource: resources.Resource, version: str, monkeypatch: pytest.MonkeyPatch
+    resource: Resource, version: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     threads = set[str]()
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import ConfigDict, Field, JsonValue
 
-from api import markers, model, resources, values
+from crdkit.models import markers, model, resources, values
 
 EVERYTHING = resources.Resource(
     group="everything.example.com",

@@ -5,7 +5,7 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from api import markers, meta, model, resources, values
+from crdkit.models import markers, meta, model, resources, values
 
 WORKER_POOL = resources.Resource(
     group="batch.example.com",

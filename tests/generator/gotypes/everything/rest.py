@@ -6,7 +6,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import ConfigDict, Field
 
-from api import markers, model, resources, values
+from crdkit.models import markers, model, resources, values
 
 Percent = Annotated[int, Field(ge=0, le=100, description="A share of something.")]
 Word = Annotated[str, Field(min_length=1, max_length=9)]

@@ -5,7 +5,7 @@ from typing import Annotated, Any, ClassVar
 
 import pytest
 
-from api import markers, model
+from crdkit.models import markers, model
 
 
 class Marked(model.Model):

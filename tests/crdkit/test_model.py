@@ -6,7 +6,8 @@ import json
 import pydantic
 import pytest
 
-from api import markers, model, v1alpha1, v1alpha2
+from api import v1alpha1, v1alpha2
+from crdkit.models import markers, model
 
 SPEC = {
     "addresses": ["10.0.0.1-10.0.0.9"],
