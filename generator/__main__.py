@@ -8,8 +8,11 @@ from pathlib import Path
 import click
 
 from api import kinds
+from crdkit.errors import GenerationError
+from crdkit.render import files, output
+from crdkit.schema import loader
 
-from . import errors, manifests, output, packages, rbac
+from . import errors, manifests, rbac
 
 CONFIG = Path("config")
 REFERENCE = Path("docs", "reference", "api.md")
@@ -70,15 +73,15 @@ def main(  # noqa: PLR0913 - one for each option
         reference = reference or (REFERENCE if out is None else None)
         schemas = schemas or (out or CONFIG) / "schemas"
     try:
-        imported, files = _rendered(models, rules, out or CONFIG, reference, schemas)
+        imported, rendered = _rendered(models, rules, out or CONFIG, reference, schemas)
         if check:
-            sys.exit(_check(files))
-        changed = output.write(files)
-    except errors.GenerationError as error:
+            sys.exit(output.check(rendered))
+        changed = output.write(rendered)
+    except GenerationError as error:
         raise click.ClickException(str(error)) from error
     seconds = time.process_time() - imported
     click.echo(
-        f"generated {len(files)} files, {changed} of them changed, in {seconds:.2f} s after "
+        f"generated {len(rendered)} files, {changed} of them changed, in {seconds:.2f} s after "
         f"{imported:.2f} s of imports",
         err=True,
     )
@@ -92,26 +95,21 @@ def _rendered(
     schemas: Path | None,
 ) -> tuple[float, dict[Path, str]]:
     """Return the process time in seconds when all was imported, and the files."""
-    if models is None:
-        _check_place()
-        found, command = kinds.KINDS, manifests.COMMAND
-        access, self_signed = rbac.load(rules), rbac.load(rbac.SELF_SIGNED_MODULES)
+    if models is not None:
+        found, command = loader.kinds(models), f"python -m generator --models {models}"
         imported = time.process_time()
-        rendered = manifests.render(found, access, self_signed)
-        files = {out / path: text for path, text in rendered.items()}
-        if reference is not None:
-            files[reference.with_name(PROGRAMS)] = manifests.programs_page()
-    else:
-        found, command = packages.kinds(models), f"python -m generator --models {models}"
-        imported = time.process_time()
-        rendered = manifests.crd_files(found, command)
-        files = {out / path.name: text for path, text in rendered.items()}
-    if schemas is not None:
-        rendered = manifests.schema_files(found, command)
-        files |= {schemas / path: text for path, text in rendered.items()}
+        return imported, files.of_models(found, command, out, reference, schemas)
+    _check_place()
+    access, self_signed = rbac.load(rules), rbac.load(rbac.SELF_SIGNED_MODULES)
+    imported = time.process_time()
+    rendered = {
+        out / path: text
+        for path, text in manifests.render(kinds.KINDS, access, self_signed).items()
+    }
     if reference is not None:
-        files[reference] = manifests.reference_page(found, command)
-    return imported, files
+        rendered[reference.with_name(PROGRAMS)] = manifests.programs_page()
+    documents = files.documents(kinds.KINDS, manifests.COMMAND, reference, schemas)
+    return imported, rendered | documents
 
 
 def _check_place() -> None:
@@ -126,14 +124,6 @@ def _check_place() -> None:
             "this would write the manifests of this project's own kinds, but the current folder is "
             "not the root of its repository: for other kinds, write --models PACKAGE"
         )
-
-
-def _check(files: dict[Path, str]) -> int:
-    """Print how the files differ from what would be written; return the exit status."""
-    found = list(output.differences(files))
-    for difference in found:
-        click.echo(difference)
-    return 1 if found else 0
 
 
 if __name__ == "__main__":

@@ -5,9 +5,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from crdkit.schema import imports
 from kube import rbac
 
-from . import imports
 from .errors import RulesError
 
 MODULES = ("controller.rbac", "kube.access", "webhook.rbac")

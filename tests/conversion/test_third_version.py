@@ -12,7 +12,7 @@ from api import kinds, resources
 from conversion import errors, pools, registry, values
 from crdkit.models import markers, model
 from crdkit.models.resources import Resource
-from generator import crds
+from crdkit.schema import crds
 from webhook import conversion_review, deferred, worker
 
 GROUP = resources.GROUP

@@ -16,9 +16,10 @@ import yaml
 from api import kinds
 from conversion import registry
 from crdkit.models import model
+from crdkit.render import editor
+from crdkit.schema import crds
 from envtest import binaries, contract, control_plane, manifests, tenants, waiting
 from envtest.client import Json, Resource
-from generator import crds, editor
 from kube import pools
 
 FOLDER = Path(__file__).parent.parent.parent / "config" / "samples"

@@ -1,5 +1,0 @@
-// SPDX-License-Identifier: Apache-2.0
-
-// Package v1beta1 is the counterpart of tests/generator/example/everything.py.
-// +groupName=everything.example.com
-package v1beta1
