@@ -31,7 +31,7 @@ from . import version_report
 from .errors import CliError
 
 if TYPE_CHECKING:
-    from conversion.values import JsonObject
+    from crdkit.conversion.values import JsonObject
     from kube.connect import Connection
     from kube.definitions import Definition
     from kube.resources import GroupVersionResource

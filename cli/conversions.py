@@ -5,7 +5,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from api import resources
-from conversion import registry, stash, values
+from conversion import registry
+from crdkit.conversion import annotation, values
+from crdkit.conversion.registry import Pair
 
 from . import pools
 
@@ -43,7 +45,7 @@ class Target:
         """
         if not pools.has_version(values.text(obj, "kind"), self.version):
             return obj
-        converted = registry.convert(obj, self.api_version)
+        converted = registry.REGISTRY.convert(obj, self.api_version)
         return converted if self._keeps(obj) else _without_annotation(converted)
 
     def losses(self, obj: values.JsonObject) -> Iterator[str]:
@@ -57,7 +59,7 @@ class Target:
         pair = self._pair(obj)
         if pair is None:
             return
-        kept = stash.read(registry.convert(obj, self.api_version)).get("spec")
+        kept = annotation.read(registry.REGISTRY.convert(obj, self.api_version)).get("spec")
         spec = values.child(obj, "spec", "spec")
         if self._is_up(obj):
             yield from _meaningless(pair, spec)
@@ -70,30 +72,31 @@ class Target:
 
     def _is_up(self, obj: values.JsonObject) -> bool:
         """Whether a pool comes to the hub version from another one."""
-        hub = registry.KINDS[values.text(obj, "kind")].hub
+        hub = registry.REGISTRY.kinds[values.text(obj, "kind")].hub
         return self.version == hub != pools.version_of(obj)
 
-    def _pair(self, obj: values.JsonObject) -> registry.Pair | None:
+    def _pair(self, obj: values.JsonObject) -> Pair | None:
         """Return how the pool's version and this one differ; None if they are the same."""
-        kind = registry.KINDS[values.text(obj, "kind")]
+        kind = registry.REGISTRY.kinds[values.text(obj, "kind")]
         if self.version == pools.version_of(obj):
             return None
         return kind.spokes.get(self.version) or kind.spokes.get(pools.version_of(obj))
 
 
-def _meaningless(pair: registry.Pair, spec: values.JsonObject) -> Iterator[str]:
+def _meaningless(pair: Pair, spec: values.JsonObject) -> Iterator[str]:
     """Yield the fields of an old version if they say nothing in the hub version.
 
     An example is a `start` whose `end` and `subnet` are in another file.
     """
-    own = [name for name in spec if name not in pair.HUB and name in pair.SPOKE and spec[name]]
+    spoke_only = pair.SPOKE_FIELDS.keys() - pair.HUB_FIELDS.keys()
+    own = [name for name in spec if name in spoke_only and spec[name]]
     rest = {name: value for name, value in spec.items() if name not in own}
     if pair.to_hub(spec) == pair.to_hub(rest):
         yield from own
 
 
 def _without_annotation(obj: values.JsonObject) -> values.JsonObject:
-    metadata = stash.write(obj, {})
+    metadata = annotation.write(obj, {})
     if metadata == obj.get("metadata", {}):
         return obj
     if metadata:

@@ -6,7 +6,7 @@ import typing
 from collections.abc import Collection, Iterator
 
 from api import kinds, resources
-from conversion import values
+from crdkit.conversion import values
 from crdkit.models import meta, model
 
 

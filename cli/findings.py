@@ -5,7 +5,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from api import resources
-from conversion import registry, values
+from conversion import registry
+from crdkit.conversion import values
 from ipam import offer
 from ipam.texts import quoted
 from webhook import statuses
@@ -51,7 +52,7 @@ def other_group(document: Document) -> Iterator[Finding]:
     obj = object_of(document)
     kind, api_version = values.text(obj, "kind"), values.text(obj, "apiVersion")
     if kind in pools.KINDS and api_version and pools.group_of(obj) != resources.GROUP:
-        right = f"{resources.GROUP}/{registry.KINDS[kind].hub}"
+        right = f"{resources.GROUP}/{registry.REGISTRY.kinds[kind].hub}"
         text = f"apiVersion: {quoted(api_version)}: is not looked into: a pool has {right}"
         yield Finding(document, text, warning=True)
 

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from typing import cast
 
-from conversion import values
+from crdkit.conversion import values
 
 from . import scalars
 from .errors import MeaningError

@@ -8,7 +8,8 @@ from typing import NoReturn
 
 import click
 
-from conversion import registry, stash
+from conversion import registry
+from crdkit.conversion import annotation
 from kube import pod
 from webhook import options
 
@@ -27,7 +28,7 @@ def main() -> None:
 
 def versions() -> list[str]:
     """Return all versions of all kinds, older ones first."""
-    each = ((*kind.spokes, kind.hub) for kind in registry.KINDS.values())
+    each = ((*kind.spokes, kind.hub) for kind in registry.REGISTRY.kinds.values())
     return list(dict.fromkeys(version for several in each for version in several))
 
 
@@ -41,7 +42,7 @@ def versions() -> list[str]:
     "annotation",
     default=None,
     help=(
-        f"Keep or drop the annotation {stash.ANNOTATION}, which holds what the version has no "
+        f"Keep or drop the annotation {annotation.NAME}, which holds what the version has no "
         "field for.  Default: drop it from pools that come to the hub version, keep it otherwise."
     ),
 )

@@ -13,7 +13,7 @@ from pathlib import Path
 import yaml
 
 from api import resources
-from conversion import registry
+from crdkit.conversion import values
 
 from . import comments, jsontext, pools, roundtrip, yamltext
 from .conversions import Target
@@ -54,7 +54,7 @@ class Document:
         return f"{shown(self.path)}: document {self.number}{item}"
 
     def __str__(self) -> str:
-        return f"{self.place}: {registry.name_of(self.obj)}"
+        return f"{self.place}: {values.name_of(self.obj)}"
 
 
 def shown(path: str) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, cast
 
 from api import resources
-from conversion import errors, stash, values
+from crdkit.conversion import annotation, errors, values
 from crdkit.models import meta
 from ipam.texts import quoted
 
@@ -90,7 +90,7 @@ def _misfit(value: object, schema: Mapping[str, Any], path: str) -> Iterator[str
         return
     needed = _TYPES[schema.get("format") or schema.get("type", "object")]
     if not needed.fits(value):
-        yield f"{errors.FieldError(path, value, needed.name)}{_remedy(value, needed)}"
+        yield f"{errors.FieldTypeError(path, value, needed.name)}{_remedy(value, needed)}"
     elif isinstance(value, list):
         for number, item in enumerate(cast("list[object]", value)):
             yield from _misfit(item, schema["items"], f"{path}[{number}]")
@@ -127,7 +127,7 @@ def _of_annotations(given: values.JsonObject) -> Iterator[str]:
     annotations = values.child(given, "annotations", "metadata.annotations")
     for key in annotations:
         yield from _told("metadata.annotations", key, names.annotation)
-    own = {key: value for key, value in annotations.items() if key != stash.ANNOTATION}
+    own = {key: value for key, value in annotations.items() if key != annotation.NAME}
     size = sum(len(key.encode()) + len(str(value or "").encode()) for key, value in own.items())
     if size > _ANNOTATIONS_BYTES:
         yield f"metadata.annotations: have {size} bytes; {_ANNOTATIONS_BYTES} are allowed"

@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator
 from typing import cast
 
 from api import resources
-from conversion import registry, values
+from conversion import registry
+from crdkit.conversion import values
 
 KINDS = tuple(pool.kind for pool in resources.POOLS)
 
@@ -30,7 +31,10 @@ def version_of(obj: values.JsonObject) -> str:
 
 def has_version(kind: str, version: str) -> bool:
     """Whether one of our kinds has a version; a kind that is not ours has none."""
-    return kind in registry.KINDS and version in registry.KINDS[kind].versions.values()
+    return (
+        kind in registry.REGISTRY.kinds
+        and version in registry.REGISTRY.kinds[kind].versions.values()
+    )
 
 
 def meant_kind(obj: object) -> str | None:

@@ -3,8 +3,9 @@
 
 from collections.abc import Iterator
 
-from conversion import errors as conversion_errors
-from conversion import registry, values
+from conversion import registry
+from crdkit.conversion import errors as conversion_errors
+from crdkit.conversion import values
 from webhook.pool import Pool
 
 from . import fields, findings, pools
@@ -49,7 +50,7 @@ def _on_conversion(document: Document, target: Target) -> Iterator[findings.Find
     for text in fields.unknown_fields(obj):
         yield findings.Finding(document, text, warning=True)
     try:
-        registry.convert(obj, target.api_version)
+        registry.REGISTRY.convert(obj, target.api_version)
         problems = Pool.read(obj).problems(version, None)
         lost = list(target.losses(obj))
     except conversion_errors.ConversionError as error:

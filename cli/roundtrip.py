@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import yaml
 
-from conversion import values
+from crdkit.conversion import values
 
 from . import trees, yamltext
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 import uvloop
 
-from conversion import errors as conversion_errors
+from crdkit.conversion import errors as conversion_errors
 from webhook import deferred, errors, server, tls, worker
 
 from .errors import CliError

@@ -15,7 +15,7 @@ from ruamel.yaml.scalarstring import DoubleQuotedScalarString, PlainScalarString
 from ruamel.yaml.tag import Tag
 from typing_extensions import override
 
-from conversion import values
+from crdkit.conversion import values
 
 from . import comments, scalars
 

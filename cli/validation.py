@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import chain, islice
 
-from conversion import errors as conversion_errors
-from conversion import values
+from crdkit.conversion import errors as conversion_errors
+from crdkit.conversion import values
 from ipam import offer
 from kube import objects
 from webhook import admission, neighbours, statuses

@@ -9,7 +9,8 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 
-from conversion import managed_fields, values
+from conversion import managed_fields
+from crdkit.conversion import values
 from ipam import texts
 from kube.definitions import Definition, Version
 

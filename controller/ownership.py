@@ -19,7 +19,7 @@ from .rewriting import Change, Refused, Writer
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection
 
-    from conversion.values import JsonObject
+    from crdkit.conversion.values import JsonObject
     from kube.client import Api
     from kube.resources import GroupVersionResource
 

@@ -1,11 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Objects of our API group from one version to another, losing nothing.
+"""The conversion of our kinds: what each field of an old version becomes.
 
-Pure functions on JSON values: no HTTP, no clock, no cluster, and no pydantic, because this runs for
-every object of every read in an old version.  May import `api` and `ipam`.
+Pure functions on JSON values: no HTTP, no clock, no cluster, and no pydantic.  May import `api`,
+`crdkit` and `ipam`.
 
-Start reading at `pools.py`, which says what each field of v1alpha1 becomes.  `stash.py` is the
-annotation that keeps what the other version has no field for, `registry.py` puts both together,
-`fields.py` tells a v1alpha1 user about problems in v1alpha1's words.  `managed_fields.py`
-translates the entries of metadata.managedFields.
+Start reading at `v1alpha1.py`, which says what each field of v1alpha1 becomes.  `registry.py` names
+the rules of each kind; `crdkit.conversion` applies them.  `fields.py` tells a v1alpha1 user about
+problems in v1alpha1's words.  `managed_fields.py` translates the entries of metadata.managedFields.
 """

@@ -8,15 +8,16 @@ fields that stand in the manifest: `spec.subnet`, not `spec.addresses[2]`.
 from collections.abc import Iterable, Iterator
 from typing import cast
 
+from crdkit.conversion import values
+from crdkit.conversion.values import JsonObject
 from ipam import errors as ipam_errors
 from ipam import notation, offer
 
-from . import pools, values
-from .values import JsonObject
+from . import v1alpha1
 
 _COMPUTED = frozenset(("addresses", "prefix"))  # that subnet, start and end may have given
 _BY_PREFIX, _BY_SUBNET = "(its lowest address / prefix)", "(its lowest address / length of subnet)"
-_HUB_ONLY = tuple(name for name in pools.HUB if name not in pools.SPOKE)
+_HUB_ONLY = tuple(name for name in v1alpha1.HUB_FIELDS if name not in v1alpha1.SPOKE_FIELDS)
 
 
 def problems_of(old: JsonObject) -> Iterator[offer.Problem]:
@@ -33,7 +34,7 @@ def problems_of(old: JsonObject) -> Iterator[offer.Problem]:
         *_unparsed_address("end", end),
     ]
     yield from bad
-    bounds = pools.read_bounds(old)
+    bounds = v1alpha1.read_bounds(old)
     if bad or bounds.entry:
         return
     if not bounds.start and bounds.end:
@@ -63,7 +64,7 @@ class AsWritten:
         self._old = old
         self._computed = f"addresses[{given}]"
         """The path of the entry that subnet, start and end give: after the last written one."""
-        entry = pools.read_bounds(old).entry
+        entry = v1alpha1.read_bounds(old).entry
         self._another = f"another entry of addresses: {entry}" if entry else ""
 
     def __call__(self, problem: offer.Problem) -> offer.Problem:
@@ -96,15 +97,15 @@ class AsWritten:
         return text if self._old.get("prefix") else text.replace(_BY_PREFIX, _BY_SUBNET)
 
 
-def counted(old: JsonObject, problem: offer.Problem) -> offer.Problem:
-    """Add to a problem of the whole list that subnet, start and end are an entry of it, too."""
+def hint_computed_entry(old: JsonObject, problem: offer.Problem) -> offer.Problem:
+    """Explain that subnet, start and end add one entry to a list that is too long."""
     text = _with_version(problem)
-    if problem.path == "addresses" and pools.read_bounds(old).entry:
+    if problem.path == "addresses" and v1alpha1.read_bounds(old).entry:
         text = f"{text}; subnet, start and end together are one more"
     return offer.Problem(problem.path, problem.value, text)
 
 
-def told(old: JsonObject, problems: tuple[offer.Problem, ...]) -> list[offer.Problem]:
+def as_v1alpha1_errors(old: JsonObject, problems: tuple[offer.Problem, ...]) -> list[offer.Problem]:
     """Return all problems of a v1alpha1 spec, given those of the hub spec that it becomes.
 
     Guarantees:
@@ -160,7 +161,7 @@ def _unparsed_address(name: str, text: str) -> Iterator[offer.Problem]:
         yield offer.Problem(name, text, error.problem)
 
 
-def _bad_range(old: JsonObject, bounds: pools.Bounds) -> offer.Problem:
+def _bad_range(old: JsonObject, bounds: v1alpha1.Bounds) -> offer.Problem:
     """Return why start and end, each an address, are no range together.
 
     One that was not written is the subnet's own.

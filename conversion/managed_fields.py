@@ -12,10 +12,11 @@ from collections.abc import Collection, Iterator
 from typing import cast
 
 from api import resources
+from crdkit.conversion import values
+from crdkit.conversion.errors import ConversionError
+from crdkit.conversion.values import MISSING, JsonObject
 
-from . import registry, values
-from .errors import ConversionError
-from .values import MISSING, JsonObject
+from . import registry
 
 _FIELD = "f:"
 _SPEC = f"{_FIELD}spec"
@@ -85,11 +86,11 @@ def _spec_in_hub(owned: JsonObject, obj: JsonObject, version: str) -> JsonObject
 def _determined(obj: JsonObject, names: frozenset[str], version: str) -> frozenset[str]:
     """Return the hub fields that the named fields of an old version determine."""
     hub = values.child(obj, "spec", "spec")
-    pair = registry.KINDS[values.text(obj, "kind")].spokes.get(version)
+    pair = registry.REGISTRY.kinds[values.text(obj, "kind")].spokes.get(version)
     if pair is None:
         return names & hub.keys()
     try:
-        converted = registry.convert(obj, f"{resources.GROUP}/{version}")
+        converted = registry.REGISTRY.convert(obj, f"{resources.GROUP}/{version}")
         old = values.child(converted, "spec", "spec")
         whole = pair.to_hub(old)
         rest = pair.to_hub({name: value for name, value in old.items() if name not in names})

@@ -16,11 +16,11 @@ from ipam import offer
 from .objects import Condition, Meta, Object, PoolKey, Struct, prepared
 from .resources import GroupVersionResource
 
-HUB = "v1alpha2"
+HUB = names.IN_CLUSTER_IP_POOL.hub
 
 KINDS = {
     kind.kind: GroupVersionResource(
-        kind.group, HUB, kind.kind, kind.plural, namespaced=kind.scope == "Namespaced"
+        kind.group, kind.hub, kind.kind, kind.plural, namespaced=kind.scope == "Namespaced"
     )
     for kind in names.POOLS
 }

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NoReturn
 import structlog
 import uvloop
 
-from conversion.errors import MissingPairError
+from crdkit.conversion.errors import MissingPairError
 from kube import imports
 from kube.errors import ConfigError
 from kube.tasks import first_error

@@ -9,7 +9,8 @@ import asyncio
 import contextlib
 from dataclasses import dataclass, field
 
-from conversion import registry, values
+from conversion import registry
+from crdkit.conversion import values
 from ipam import offer
 from ipam.texts import counted
 from kube import objects, pools
@@ -104,7 +105,7 @@ def complete(write: PoolReview) -> Verdict:
     if write.old is not None:
         warnings = _unowned(applied.unowned(write.new, write.old))
         obj = applied.mended(write.new, write.old, write.version, write.manager)
-        obj = adding(obj, registry.unsaid(obj, write.old.obj, write.version))
+        obj = adding(obj, registry.REGISTRY.dropped_hub_fields(obj, write.old.obj, write.version))
     if write.pool.key.kind in pools.PREFIX_KINDS and _length(obj) is None:
         obj = adding(obj, {"allocationPrefixLength": pools.DEFAULT_PREFIX_LENGTH})
     return Verdict(warnings=warnings, mended=None if obj is write.new.obj else obj)

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 
 import msgspec
 
-from conversion import errors as conversion_errors
-from conversion import values
+from crdkit.conversion import errors as conversion_errors
+from crdkit.conversion import values
 from kube import pools
 from kube.objects import PoolKey
 
@@ -152,9 +152,9 @@ def _pool(raw: msgspec.Raw, kind: str) -> Pool | None:
     if obj is None:
         return None
     if not values.is_object(obj):
-        raise conversion_errors.FieldError("object", obj, "an object")
+        raise conversion_errors.FieldTypeError("object", obj, "an object")
     if obj.get("kind") != kind:
-        raise conversion_errors.FieldError("kind", obj.get("kind"), f"{kind} at this path")
+        raise conversion_errors.FieldTypeError("kind", obj.get("kind"), f"{kind} at this path")
     return Pool.read(obj)
 
 

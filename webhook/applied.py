@@ -17,8 +17,8 @@ https://github.com/kubernetes/kubernetes/issues/136919
 import msgspec
 
 from api import resources
-from conversion import pools as conversions
-from conversion import registry, values
+from conversion import registry, v1alpha1
+from crdkit.conversion import values
 from kube import pools
 from kube.objects import prepared
 
@@ -74,11 +74,11 @@ def mended(new: Pool, old: Pool, version: str, manager: str) -> values.JsonObjec
         return _without(obj, given_up & (_only_hub(new) | _unattributed(new)))
     if not given_up or _addressed_in_the_hub(entries):
         return new.obj
-    written = registry.convert(new.obj, f"{resources.GROUP}/{version}")
+    written = registry.REGISTRY.convert(new.obj, f"{resources.GROUP}/{version}")
     kept = _without(written, given_up)
     if kept is written:
         return new.obj
-    return registry.convert(kept, f"{resources.GROUP}/{pools.HUB}")
+    return registry.REGISTRY.convert(kept, f"{resources.GROUP}/{pools.HUB}")
 
 
 def unowned(new: Pool, old: Pool) -> frozenset[str]:
@@ -108,13 +108,13 @@ def _given_up(entries: list[_Entry], old: Pool, version: str, manager: str) -> f
 
 def _addressed_in_the_hub(entries: list[_Entry]) -> bool:
     """Tell whether somebody owns in the hub version what several fields of the spoke may give."""
-    return any(e.version == pools.HUB and e.fields & conversions.ADDRESSING for e in entries)
+    return any(e.version == pools.HUB and e.fields & v1alpha1.ADDRESSING for e in entries)
 
 
 def _only_hub(pool: Pool) -> frozenset[str]:
     """Return the fields that are together in one annotation in other versions."""
-    pairs = registry.KINDS[pool.key.kind].spokes.values()
-    return frozenset[str]().union(*map(registry.only_hub, pairs))
+    kind = registry.REGISTRY.kinds[pool.key.kind]
+    return frozenset[str]().union(*map(kind.hub_only, kind.spokes))
 
 
 def _without(obj: values.JsonObject, names: frozenset[str]) -> values.JsonObject:

@@ -7,7 +7,8 @@ custom-resource-definition-versioning/#webhook-request-and-response
 
 import msgspec
 
-from conversion import errors, registry, values
+from conversion import registry
+from crdkit.conversion import errors, values
 from kube.objects import prepared
 
 from . import objects
@@ -105,7 +106,7 @@ def _convert_all(request: _Request) -> list[msgspec.Raw] | str:
         if not values.is_object(obj):
             return f"objects[{index}] is not an object"
         try:
-            text = _ENCODER.encode(registry.convert(obj, request.desired))
+            text = _ENCODER.encode(registry.REGISTRY.convert(obj, request.desired))
         except errors.ConversionError as error:
             return f"{_name_of(raw)}: {error}"
         converted.append(msgspec.Raw(text))
@@ -117,7 +118,7 @@ def _convert_all(request: _Request) -> list[msgspec.Raw] | str:
 
 
 def _name_of(raw: msgspec.Raw) -> str:
-    return registry.name_of(objects.decode(raw))
+    return values.name_of(objects.decode(raw))
 
 
 def _answer(uid: str, converted: list[msgspec.Raw] | str) -> bytes:

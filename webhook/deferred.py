@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from api import resources
 from conversion import registry
 from kube import imports
 
@@ -45,8 +44,7 @@ class DeferredApp:
         Raises:
             MissingPairError: a served version has no conversion.
         """
-        pools = resources.POOLS
-        registry.check((pool.kind, version) for pool in pools for version in pool.versions)
+        registry.REGISTRY.check()
         self._in_use = in_use
         self._bodies = bodies or Bodies()
         self._worker = Worker()

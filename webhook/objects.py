@@ -6,7 +6,7 @@ from typing import Any, Final, NoReturn, cast
 
 import msgspec
 
-from conversion import values
+from crdkit.conversion import values
 
 from .errors import RequestError
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 import msgspec
 
 from api import resources
-from conversion import fields, registry, stash, values
+from conversion import fields, registry
+from crdkit.conversion import annotation, values
 from ipam import offer
 from kube import objects, pools
 
@@ -53,7 +54,7 @@ class Pool:
         Raises:
             ConversionError: its kind, version or a JSON type is wrong.
         """
-        return cls(registry.convert(obj, f"{resources.GROUP}/{pools.HUB}"))
+        return cls(registry.REGISTRY.convert(obj, f"{resources.GROUP}/{pools.HUB}"))
 
     @property
     def spec(self) -> values.JsonObject:
@@ -114,7 +115,7 @@ class Pool:
 
     def overlong(self) -> "Overlong | None":
         """Return in which version the annotations would be too long to be read, if in any."""
-        for version in (pools.HUB, *registry.KINDS[self.key.kind].spokes):
+        for version in (pools.HUB, *registry.REGISTRY.kinds[self.key.kind].spokes):
             size = sum(_sizes(self.said_in(version).annotations).values())
             if size > _ANNOTATIONS_BYTES:
                 return Overlong(version, size)
@@ -129,7 +130,7 @@ class Pool:
         if (found := self.overlong()) is None:
             return
         sizes = _sizes(self.annotations)
-        sizes.pop(stash.ANNOTATION, None)
+        sizes.pop(annotation.NAME, None)
         if 2 * sum(sizes.values()) > found.size:
             largest = max(sizes, key=sizes.__getitem__)
             text = f"has {sizes[largest]} bytes: {found}; keep less in it"
@@ -142,11 +143,11 @@ class Pool:
     def _said(self, version: str, problems: tuple[offer.Problem, ...]) -> list[offer.Problem]:
         if version == pools.HUB:
             return list(problems)
-        return fields.told(self.written(version), problems)
+        return fields.as_v1alpha1_errors(self.written(version), problems)
 
     def _counted(self, version: str, misfits: list[offer.Problem]) -> list[offer.Problem]:
         """Say of a list that is too long what else than its own entries counts."""
-        return [fields.counted(self.written(version), misfit) for misfit in misfits]
+        return [fields.hint_computed_entry(self.written(version), misfit) for misfit in misfits]
 
     def written(self, version: str) -> values.JsonObject:
         """Return the spec as its user wrote it in an old version."""
@@ -157,7 +158,7 @@ class Pool:
         if version == pools.HUB:
             return self
         if version not in self._versions:
-            obj = registry.convert(self.obj, f"{resources.GROUP}/{version}")
+            obj = registry.REGISTRY.convert(self.obj, f"{resources.GROUP}/{version}")
             self._versions[version] = Pool(obj)
         return self._versions[version]
 

@@ -16,7 +16,7 @@ import msgspec
 import structlog
 
 from api import resources
-from conversion import values
+from crdkit.conversion import values
 from kube.client import decode
 from kube.errors import KubeError, NotFoundError
 from kube.objects import Meta, Struct, prepared

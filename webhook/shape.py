@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 import pydantic
 from pydantic_core import ErrorDetails
 
-from conversion import values
+from crdkit.conversion import values
 from ipam import offer
 from kube import pools
 

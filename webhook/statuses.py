@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from http import HTTPStatus
 
 from api import resources
-from conversion import values
+from crdkit.conversion import values
 from ipam import offer
 
 ANNOTATIONS = "metadata.annotations"

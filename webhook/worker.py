@@ -15,7 +15,7 @@ from .errors import RequestError
 SMALL_BYTES = 12 * 1024
 """Of a review that is answered at once: in less than 5 ms (measured, for each kind)."""
 
-_PACKED = b"zlib"  # the key of a compressed annotation, see `conversion.stash`
+_PACKED = b"zlib"  # the key of a compressed annotation, see `crdkit.conversion.annotation`
 
 _THREADS = 1  # with two, which share one interpreter, small reviews wait six times as long
 

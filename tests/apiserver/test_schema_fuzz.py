@@ -18,8 +18,8 @@ import yaml
 from hypothesis import strategies as st
 
 from api import kinds, resources, v1alpha1, v1alpha2
-from conversion import errors as conversion_errors
-from conversion import values
+from crdkit.conversion import errors as conversion_errors
+from crdkit.conversion import values
 from crdkit.models import model
 from envtest import errors, install
 from envtest.client import Client, Json, Resource

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The command line, as its users type it."""
 
+import dataclasses
 import json
 import signal
 import subprocess
@@ -13,8 +14,10 @@ import pytest
 import yaml
 from click import testing
 
+from api import resources
 from cli import main
-from conversion import pools, registry
+from conversion import registry, v1alpha1
+from crdkit.conversion.registry import Kind, Registry
 
 GROUP = "ipam.cluster.x-k8s.io"
 
@@ -309,7 +312,7 @@ def test_no_more_is_printed_about_a_pool_than_admission_answers() -> None:
 def test_thousands_of_pools_in_a_file_are_validated_in_bounded_time(
     tmp_path: Path, *, old: bool, alike: bool
 ) -> None:
-    path = tmp_path / "pools.json"
+    path = tmp_path / "v1alpha1.json"
     path.write_text("".join(json.dumps(numbered(n, alike=alike)) for n in range(3000)))
     present = ["--old", str(path)] if old else []
 
@@ -480,8 +483,9 @@ def test_a_new_version_can_be_converted_to(monkeypatch: pytest.MonkeyPatch) -> N
     assert isinstance(to.type, click.Choice)
     assert list(to.type.choices) == main.versions() == ["v1alpha1", "v1alpha2"]
 
-    newer = registry.Kind("v1beta1", {"v1alpha2": pools})
-    monkeypatch.setattr(registry, "KINDS", {**registry.KINDS, "InClusterIPPool": newer})
+    resource = dataclasses.replace(resources.IN_CLUSTER_IP_POOL, hub="v1beta1")
+    kinds = {**registry.REGISTRY.kinds, "InClusterIPPool": Kind(resource, {"v1alpha2": v1alpha1})}
+    monkeypatch.setattr(registry, "REGISTRY", Registry(kinds.values()))
 
     assert main.versions() == ["v1alpha1", "v1alpha2", "v1beta1"]
 
@@ -489,7 +493,8 @@ def test_a_new_version_can_be_converted_to(monkeypatch: pytest.MonkeyPatch) -> N
 def test_the_webhook_does_not_start_with_a_version_that_it_cannot_convert(
     certificate: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(registry, "KINDS", {})
+    bare = Registry([Kind(resources.IN_CLUSTER_IP_POOL)])
+    monkeypatch.setattr(registry, "REGISTRY", bare)
 
     result = run("webhook", "--port", "0", "--cert-dir", str(certificate))
 

@@ -11,11 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from api import resources
-from conversion import registry, stash, values
+from conversion import registry
+from crdkit.conversion import annotation, values
 
 SPOKES = [
     pytest.param(kind, kinds.hub, version, id=f"{kind}-{version}")
-    for kind, kinds in registry.KINDS.items()
+    for kind, kinds in registry.REGISTRY.kinds.items()
     for version in kinds.spokes
 ]
 texts = (
@@ -44,7 +45,7 @@ def objects(kind: str, version: str, fields: values.Fields) -> st.SearchStrategy
 
 
 def bare(obj: values.JsonObject) -> values.JsonObject:
-    return obj | {"metadata": stash.write(obj, {})}
+    return obj | {"metadata": annotation.write(obj, {})}
 
 
 @pytest.mark.parametrize(("kind", "hub", "version"), SPOKES)
@@ -52,12 +53,12 @@ def bare(obj: values.JsonObject) -> values.JsonObject:
 def test_it_comes_back_from_the_hub_as_it_was_written(
     kind: str, hub: str, version: str, data: st.DataObject
 ) -> None:
-    pair = registry.KINDS[kind].spokes[version]
-    obj = data.draw(objects(kind, version, pair.SPOKE))
+    pair = registry.REGISTRY.kinds[kind].spokes[version]
+    obj = data.draw(objects(kind, version, pair.SPOKE_FIELDS))
 
-    there = registry.convert(obj, f"{resources.GROUP}/{hub}")
+    there = registry.REGISTRY.convert(obj, f"{resources.GROUP}/{hub}")
 
-    assert bare(registry.convert(there, f"{resources.GROUP}/{version}")) == obj
+    assert bare(registry.REGISTRY.convert(there, f"{resources.GROUP}/{version}")) == obj
 
 
 @pytest.mark.parametrize(("kind", "hub", "version"), SPOKES)
@@ -65,9 +66,9 @@ def test_it_comes_back_from_the_hub_as_it_was_written(
 def test_the_hub_comes_back_from_it_as_it_was_written(
     kind: str, hub: str, version: str, data: st.DataObject
 ) -> None:
-    pair = registry.KINDS[kind].spokes[version]
-    obj = data.draw(objects(kind, hub, pair.HUB))
+    pair = registry.REGISTRY.kinds[kind].spokes[version]
+    obj = data.draw(objects(kind, hub, pair.HUB_FIELDS))
 
-    there = registry.convert(obj, f"{resources.GROUP}/{version}")
+    there = registry.REGISTRY.convert(obj, f"{resources.GROUP}/{version}")
 
-    assert bare(registry.convert(there, f"{resources.GROUP}/{hub}")) == obj
+    assert bare(registry.REGISTRY.convert(there, f"{resources.GROUP}/{hub}")) == obj

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from conversion import fields, pools, values
+from conversion import fields, v1alpha1
+from crdkit.conversion import values
 from ipam import offer
 
 lengths = st.integers(24, 32)
@@ -21,7 +22,7 @@ def test_whatever_gives_no_addresses_is_a_problem_of_a_field_that_is_there_to_me
 ) -> None:
     said = list(fields.problems_of(old))
 
-    if any(old.values()) and "addresses" not in pools.to_hub(old):
+    if any(old.values()) and "addresses" not in v1alpha1.to_hub(old):
         assert said
     assert all(problem.path in {"subnet", "start", "end"} for problem in said)
 
@@ -30,7 +31,7 @@ Spec = dict[str, Any]
 
 
 def offered(old: Spec) -> offer.Offer:
-    hub = pools.to_hub(old)
+    hub = v1alpha1.to_hub(old)
     return offer.ip_pool(
         values.strings(hub, "addresses"),
         cast("int | None", hub.get("prefix")),
@@ -43,7 +44,7 @@ def offered(old: Spec) -> offer.Offer:
 def told(old: Spec) -> list[offer.Problem]:
     """Return all errors of a v1alpha1 spec, or else all warnings."""
     found = offered(old)
-    return fields.told(old, found.problems) or list(fields.notes(old, found.notes))
+    return fields.as_v1alpha1_errors(old, found.problems) or list(fields.notes(old, found.notes))
 
 
 near = st.integers(0, 7).map("10.0.0.{}".format)
@@ -65,7 +66,7 @@ written = st.fixed_dictionaries(
 def test_what_is_told_names_a_field_and_a_value_that_were_written(old: Spec) -> None:
     for problem in told(old):
         name, _, index = problem.path.partition("[")
-        assert name in pools.SPOKE
+        assert name in v1alpha1.SPOKE_FIELDS
         assert problem.value == (
             old[name][int(index.rstrip("]"))] if index else old.get(name, problem.value)
         )
@@ -76,7 +77,7 @@ def test_what_is_told_names_a_field_and_a_value_that_were_written(old: Spec) -> 
 
 @given(written)
 def test_no_text_tells_of_an_entry_that_only_conversion_wrote(old: Spec) -> None:
-    entry = pools.read_bounds(old).entry
+    entry = v1alpha1.read_bounds(old).entry
     if entry and entry not in old.get("addresses", ()):
         pattern = re.compile(rf"(?<![\d.]){re.escape(entry)}(?!\d)")
         assert not any(pattern.search(str(problem)) for problem in told(old))
@@ -192,6 +193,6 @@ def test_fields_that_both_versions_have_keep_their_name() -> None:
 def test_what_an_unreadable_field_leaves_missing_is_not_told_twice() -> None:
     missing = (offer.Problem("addresses", [], "at least one"), offer.Problem("prefix", None, "is"))
 
-    said = fields.told({"subnet": "x"}, missing)
+    said = fields.as_v1alpha1_errors({"subnet": "x"}, missing)
 
     assert [problem.path for problem in said] == ["subnet"]

@@ -12,7 +12,8 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from conversion import errors, registry, stash, values
+from conversion import registry
+from crdkit.conversion import annotation, errors, values
 
 V1ALPHA1 = "ipam.cluster.x-k8s.io/v1alpha1"
 V1ALPHA2 = "ipam.cluster.x-k8s.io/v1alpha2"
@@ -95,7 +96,7 @@ def objects(
     if kept is not None:
         metadata["annotations"] = dict(kept)
     if annotation is not None and draw(st.booleans()):
-        own = {stash.ANNOTATION: draw(annotation)}
+        own = {annotation.NAME: draw(annotation)}
         metadata["annotations"] = {**(kept or {}), **own}
     if draw(st.booleans()):
         metadata["labels"] = draw(st.dictionaries(st.text(), st.text(), max_size=2))
@@ -112,7 +113,7 @@ def bare(obj: values.JsonObject) -> values.JsonObject:
     """Return the object without the one annotation, and without what held nothing else."""
     metadata = dict(cast("Mapping[str, object]", obj.get("metadata", {})))
     kept = dict(cast("Mapping[str, object]", metadata.pop("annotations", {})))
-    kept.pop(stash.ANNOTATION, None)
+    kept.pop(annotation.NAME, None)
     metadata |= {"annotations": kept} if kept else {}
     return {k: v for k, v in obj.items() if k != "metadata"} | (
         {"metadata": metadata} if metadata else {}
@@ -122,7 +123,7 @@ def bare(obj: values.JsonObject) -> values.JsonObject:
 def own(obj: values.JsonObject) -> str | None:
     """Return the one annotation."""
     metadata = cast("dict[str, dict[str, str]]", obj.get("metadata", {}))
-    return metadata.get("annotations", {}).get(stash.ANNOTATION)
+    return metadata.get("annotations", {}).get(annotation.NAME)
 
 
 def spec_of(obj: values.JsonObject) -> dict[str, object]:
@@ -130,11 +131,11 @@ def spec_of(obj: values.JsonObject) -> dict[str, object]:
 
 
 def up(obj: values.JsonObject) -> values.JsonObject:
-    return registry.convert(obj, V1ALPHA2)
+    return registry.REGISTRY.convert(obj, V1ALPHA2)
 
 
 def down(obj: values.JsonObject) -> values.JsonObject:
-    return registry.convert(obj, V1ALPHA1)
+    return registry.REGISTRY.convert(obj, V1ALPHA1)
 
 
 @given(objects(V1ALPHA1, spokes, annotations))
@@ -261,14 +262,14 @@ def test_nothing_but_version_spec_and_the_annotation_changes(obj: values.JsonObj
 @given(objects(V1ALPHA1, spokes, annotations))
 def test_the_annotations_are_never_nested(old: values.JsonObject) -> None:
     for obj in (up(old), down(up(old))):
-        assert stash.ANNOTATION not in json.dumps(stash.read(obj))
+        assert annotation.NAME not in json.dumps(annotation.read(obj))
 
 
 def pool(api_version: str, spec: Mapping[str, object], annotation: str = "") -> values.JsonObject:
     obj: values.JsonObject = {"apiVersion": api_version, "kind": "InClusterIPPool", "spec": spec}
     metadata: dict[str, object] = {"name": "blue"}
     if annotation:
-        metadata["annotations"] = {stash.ANNOTATION: annotation}
+        metadata["annotations"] = {annotation.NAME: annotation}
     return obj | {"metadata": metadata}
 
 
@@ -284,7 +285,7 @@ def test_no_annotation_where_nothing_would_be_lost(
 ) -> None:
     other = V1ALPHA2 if api_version == V1ALPHA1 else V1ALPHA1
 
-    assert registry.convert(pool(api_version, spec), other) == pool(other, spec)
+    assert registry.REGISTRY.convert(pool(api_version, spec), other) == pool(other, spec)
 
 
 def test_the_hub_keeps_the_go_providers_form() -> None:

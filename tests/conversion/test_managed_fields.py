@@ -20,7 +20,7 @@ def pool(spec: dict[str, Any], *entries: dict[str, Any]) -> dict[str, Any]:
         "metadata": {"name": "blue", "managedFields": list(entries)},
         "spec": spec,
     }
-    return registry.convert(obj, f"{GROUP}/v1alpha2")
+    return registry.REGISTRY.convert(obj, f"{GROUP}/v1alpha2")
 
 
 def entry(manager: str, *spec: str, version: str = "v1alpha1", **more: Any) -> dict[str, Any]:

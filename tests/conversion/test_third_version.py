@@ -9,7 +9,9 @@ from typing import Any, ClassVar
 import pytest
 
 from api import kinds, resources
-from conversion import errors, pools, registry, values
+from conversion import registry, v1alpha1
+from crdkit.conversion import errors, values
+from crdkit.conversion.registry import Kind, Registry
 from crdkit.models import markers, model
 from crdkit.models.resources import Resource
 from crdkit.schema import crds
@@ -50,8 +52,8 @@ class V1Beta1:
 
     def __init__(self) -> None:
         strings, integer, string = values.STRINGS, values.INTEGER, values.STRING
-        self.SPOKE: values.Fields = {"ranges": strings, "prefix": integer, "note": string}
-        self.HUB: values.Fields = pools.HUB
+        self.SPOKE_FIELDS: values.Fields = {"ranges": strings, "prefix": integer, "note": string}
+        self.HUB_FIELDS: values.Fields = v1alpha1.HUB_FIELDS
 
     def to_hub(self, old: values.JsonObject, /) -> values.JsonObject:
         hub = {name: value for name, value in old.items() if name == "prefix"}
@@ -65,17 +67,19 @@ class V1Beta1:
         notes = {"note": saved["note"]} if "note" in saved else {}
         return self.from_hub(hub) | notes
 
-    def extras(self, saved: values.JsonObject, /) -> values.JsonObject:
+    def hub_only(self, saved: values.JsonObject, /) -> values.JsonObject:
         return {name: value for name, value in saved.items() if name not in ("addresses", "prefix")}
 
-    def strays(self, saved: values.JsonObject, /) -> values.JsonObject:
+    def spoke_only(self, saved: values.JsonObject, /) -> values.JsonObject:
         return {name: value for name, value in saved.items() if name in ("ranges", "note")}
 
 
-TABLE = {
-    **registry.KINDS,
-    "InClusterIPPool": registry.Kind("v1alpha2", {"v1alpha1": pools, "v1beta1": V1Beta1()}),
-}
+TABLE = Registry(
+    [
+        *registry.REGISTRY.kinds.values(),
+        Kind(POOL, {"v1alpha1": v1alpha1, "v1beta1": V1Beta1()}, "v1alpha1"),
+    ]
+)
 
 
 def pool(api_version: str, spec: values.JsonObject) -> values.JsonObject:
@@ -86,7 +90,7 @@ def pool(api_version: str, spec: values.JsonObject) -> values.JsonObject:
 
 def converted(obj: values.JsonObject, *versions: str) -> values.JsonObject:
     for version in versions:
-        obj = registry.convert(obj, version, TABLE)
+        obj = TABLE.convert(obj, version)
     return obj
 
 
@@ -100,12 +104,12 @@ def test_its_definition_is_generated_beside_the_others() -> None:
 
 
 def test_without_its_pair_the_service_does_not_start(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(resources, "POOLS", (POOL,))
+    monkeypatch.setattr(registry, "REGISTRY", Registry([Kind(POOL, {"v1alpha1": v1alpha1})]))
 
     with pytest.raises(errors.MissingPairError, match="InClusterIPPool v1beta1 is served"):
         deferred.DeferredApp()
 
-    monkeypatch.setattr(registry, "KINDS", TABLE)
+    monkeypatch.setattr(registry, "REGISTRY", TABLE)
     deferred.DeferredApp()
 
 
@@ -139,7 +143,7 @@ def test_what_one_old_version_wrote_means_the_same_in_the_other() -> None:
 
 
 async def test_the_service_speaks_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(registry, "KINDS", TABLE)
+    monkeypatch.setattr(registry, "REGISTRY", TABLE)
     objects = [pool(OLD, {"subnet": "10.0.0.0/30"})]
     request = {"uid": "u", "desiredAPIVersion": NEW, "objects": objects}
     review = {"kind": "ConversionReview", "apiVersion": "apiextensions.k8s.io/v1"}

@@ -131,7 +131,7 @@ def test_a_claim_names_a_pool_among_the_samples(claim: Json) -> None:
 
 @every_pool
 def test_a_pool_offers_addresses_and_leaves_nothing_to_remark(pool: Json) -> None:
-    hub = msgspec.convert(registry.convert(pool, HUB), pools.Pool)
+    hub = msgspec.convert(registry.REGISTRY.convert(pool, HUB), pools.Pool)
 
     offered = pools.offer_of(hub)
 

@@ -71,7 +71,7 @@ def pool(spec: object, kind: str = KIND, **metadata: object) -> dict[str, Any]:
 def from_v1alpha1(spec: object, **metadata: object) -> dict[str, Any]:
     """Return what the API server makes of a v1alpha1 object before it asks admission."""
     old: dict[str, Any] = pool(spec, KIND, **metadata) | {"apiVersion": f"{GROUP}/v1alpha1"}
-    return registry.convert(old, f"{GROUP}/v1alpha2")
+    return registry.REGISTRY.convert(old, f"{GROUP}/v1alpha2")
 
 
 def review(operation: str, new: object, old: object, version: str) -> bytes:

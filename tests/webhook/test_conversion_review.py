@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from conversion import stash
+from crdkit.conversion import annotation
 from webhook import conversion_review, errors, worker
 
 GROUP = "ipam.cluster.x-k8s.io"
@@ -132,7 +132,7 @@ def packed(size: int) -> dict[str, object]:
     obj = pool("packed", {})
     obj["metadata"] = {
         "name": "packed",
-        "annotations": {stash.ANNOTATION: json.dumps({"zlib": text})},
+        "annotations": {annotation.NAME: json.dumps({"zlib": text})},
     }
     return obj
 

@@ -14,7 +14,7 @@ from starlette.types import Receive, Scope, Send
 from typing_extensions import override
 from webhook_client import REVIEW, connect, review_with_status, send, until
 
-from conversion import stash
+from crdkit.conversion import annotation
 from webhook import connections, conversion_review, deferred, direct, limits, protocol, server, tls
 
 WHOLE = json.dumps(REVIEW).encode()
@@ -74,7 +74,7 @@ async def answer(reader: asyncio.StreamReader) -> tuple[list[bytes], bytes]:
 def packed() -> bytes:
     """Return a review whose annotation is compressed."""
     kept = base64.b64encode(zlib.compress(json.dumps({"spec": {}}).encode())).decode()
-    annotations = {stash.ANNOTATION: json.dumps({"zlib": kept})}
+    annotations = {annotation.NAME: json.dumps({"zlib": kept})}
     return WHOLE.replace(
         b'{"name": "blue"}', json.dumps({"name": "blue", "annotations": annotations}).encode()
     )

@@ -7,7 +7,7 @@ import json
 from hypothesis import given
 from hypothesis import strategies as st
 
-from conversion import stash
+from crdkit.conversion import annotation
 from webhook import admission_review, conversion_review, errors, inuse, worker
 
 GROUP = "ipam.cluster.x-k8s.io"
@@ -30,7 +30,7 @@ anything = st.recursive(
 )
 annotations = anything.map(json.dumps) | anything
 metadata = st.fixed_dictionaries(
-    {"annotations": st.dictionaries(st.just(stash.ANNOTATION), annotations)}
+    {"annotations": st.dictionaries(st.just(annotation.NAME), annotations)}
 )
 objects = anything | st.fixed_dictionaries(
     {"apiVersion": versions | anything, "kind": st.just(KIND) | anything},

@@ -17,8 +17,10 @@ import pytest
 from cryptography import x509
 from webhook_client import GROUP, REVIEW, connect, review_with_status, send, trusting, until
 
-from conversion import errors as conversion_errors
+from api import resources
 from conversion import registry
+from crdkit.conversion import errors as conversion_errors
+from crdkit.conversion.registry import Kind, Registry
 from webhook import acceptor, connections, deferred, errors, inuse, limits, protocol, server, tls
 
 Post = Callable[..., Awaitable[tuple[int, Any]]]
@@ -767,8 +769,8 @@ async def test_only_the_given_cipher_suites_are_spoken(serve: Serve, files: tls.
 def test_no_service_starts_with_a_version_that_it_cannot_convert(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    kinds = {**registry.KINDS, "InClusterIPPool": registry.Kind("v1alpha2")}
-    monkeypatch.setattr(registry, "KINDS", kinds)
+    bare = Registry([Kind(resources.IN_CLUSTER_IP_POOL)])
+    monkeypatch.setattr(registry, "REGISTRY", bare)
 
     with pytest.raises(conversion_errors.MissingPairError, match="InClusterIPPool v1alpha1"):
         deferred.DeferredApp()

@@ -91,9 +91,9 @@ def test_a_review_works_out_each_offer_once(
         worked_out["conversion"] += args[0]["apiVersion"] != args[1]
         return convert(*args)
 
-    offer_of, convert = pools.offer_of, registry.convert
+    offer_of, convert = pools.offer_of, registry.REGISTRY.convert
     monkeypatch.setattr(pools, "offer_of", counted)
-    monkeypatch.setattr(registry, "convert", converted)
+    monkeypatch.setattr(registry.REGISTRY, "convert", converted)
     few = sizes.spec(resource.kind, 3)
     review = sizes.update(resource, version, few, sizes.spec(resource.kind, 4, changed=True))
 

@@ -2,7 +2,7 @@
 """What can go wrong while an object changes version.
 
 * ConversionError
-  * FieldError
+  * FieldTypeError
   * UnknownKindError
   * MissingPairError
 
@@ -10,17 +10,17 @@ A value that merely makes no sense (a subnet that isn't one) is not here: conver
 admission refuses such values when they are written.
 """
 
-from ipam.texts import quoted
+_QUOTED_CHARACTERS = 100  # enough to recognise a value, short enough for one line
 
 
 class ConversionError(ValueError):
-    """An object cannot be said in the other version.
+    """An object cannot be converted to the other version.
 
     The text goes into `response.result.message`, where the user of kubectl reads it.
     """
 
 
-class FieldError(ConversionError):
+class FieldTypeError(ConversionError):
     """A field's JSON type is not the one that its schema has; `field` is such as `spec.prefix`."""
 
     def __init__(self, field: str, value: object, needed: str) -> None:
@@ -46,3 +46,9 @@ class MissingPairError(ConversionError):
         super().__init__(f"{kind} {version} is served, but conversion has no pair for it")
         self.kind = kind
         self.version = version
+
+
+def quoted(value: object) -> str:
+    """Return a bad value as an error shows it to a person."""
+    text = repr(value)
+    return text if len(text) <= _QUOTED_CHARACTERS else text[:_QUOTED_CHARACTERS] + "…"

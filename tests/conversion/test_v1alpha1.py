@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 import pytest
 
-from api import v1alpha1, v1alpha2
-from conversion import pools
+import api.v1alpha1
+import api.v1alpha2
+from conversion import v1alpha1
 
 
 @pytest.mark.parametrize(
@@ -21,7 +22,7 @@ from conversion import pools
     ],
 )
 def test_a_subnet_becomes_a_range_without_its_ends(subnet: str, offered: str, prefix: int) -> None:
-    assert pools.to_hub({"subnet": subnet}) == {"addresses": [offered], "prefix": prefix}
+    assert v1alpha1.to_hub({"subnet": subnet}) == {"addresses": [offered], "prefix": prefix}
 
 
 def test_what_is_set_counts_more_than_the_subnet() -> None:
@@ -32,7 +33,7 @@ def test_what_is_set_counts_more_than_the_subnet() -> None:
         "prefix": 16,
     }
 
-    assert pools.to_hub(old) == {"addresses": ["10.0.0.9-10.0.0.12"], "prefix": 16}
+    assert v1alpha1.to_hub(old) == {"addresses": ["10.0.0.9-10.0.0.12"], "prefix": 16}
 
 
 def test_the_range_comes_after_the_addresses() -> None:
@@ -43,13 +44,13 @@ def test_the_range_comes_after_the_addresses() -> None:
         "prefix": 24,
     }
 
-    assert pools.to_hub(old)["addresses"] == ["10.0.0.99", "10.0.0.1-10.0.0.2"]
+    assert v1alpha1.to_hub(old)["addresses"] == ["10.0.0.99", "10.0.0.1-10.0.0.2"]
 
 
 def test_a_range_stands_as_it_was_written() -> None:
     old: dict[str, object] = {"start": "FD00:0::1", "end": "fd00::0002", "prefix": 64}
 
-    assert pools.to_hub(old)["addresses"] == ["FD00:0::1-fd00::0002"]
+    assert v1alpha1.to_hub(old)["addresses"] == ["FD00:0::1-fd00::0002"]
 
 
 @pytest.mark.parametrize(
@@ -69,17 +70,17 @@ def test_a_range_stands_as_it_was_written() -> None:
     ids=str,
 )
 def test_what_makes_no_sense_gives_nothing(old: dict[str, object]) -> None:
-    assert pools.to_hub(old) == {}
+    assert v1alpha1.to_hub(old) == {}
 
 
 def test_an_empty_gateway_stays_as_it_is() -> None:
-    assert pools.to_hub({"gateway": ""}) == {"gateway": ""}
-    assert pools.from_hub({"gateway": ""}) == {"gateway": ""}
+    assert v1alpha1.to_hub({"gateway": ""}) == {"gateway": ""}
+    assert v1alpha1.from_hub({"gateway": ""}) == {"gateway": ""}
 
 
 def test_the_tables_know_the_fields_of_both_versions() -> None:
     for table, model in (
-        (pools.SPOKE, v1alpha1.InClusterIPPoolSpec),
-        (pools.HUB, v1alpha2.InClusterIPPoolSpec),
+        (v1alpha1.SPOKE_FIELDS, api.v1alpha1.InClusterIPPoolSpec),
+        (v1alpha1.HUB_FIELDS, api.v1alpha2.InClusterIPPoolSpec),
     ):
         assert table.keys() == model.model_json_schema()["properties"].keys()

@@ -5,11 +5,11 @@ import zlib
 
 import pytest
 
-from conversion import stash
+from crdkit.conversion import annotation
 
 
 def kept_in(annotation: object) -> object:
-    return stash.read({"metadata": {"annotations": {stash.ANNOTATION: annotation}}})
+    return annotation.read({"metadata": {"annotations": {annotation.NAME: annotation}}})
 
 
 def packed(plain: bytes) -> str:
@@ -52,13 +52,13 @@ def test_what_is_packed_is_not_unpacked_twice() -> None:
 
 
 def test_equal_content_gives_equal_text() -> None:
-    one = stash.write({}, {"spec": {"a": 1, "b": 2}})
-    two = stash.write({}, {"spec": {"b": 2, "a": 1}})
+    one = annotation.write({}, {"spec": {"a": 1, "b": 2}})
+    two = annotation.write({}, {"spec": {"b": 2, "a": 1}})
 
-    assert one == two == {"annotations": {stash.ANNOTATION: '{"spec":{"a":1,"b":2}}'}}
+    assert one == two == {"annotations": {annotation.NAME: '{"spec":{"a":1,"b":2}}'}}
 
 
 def test_an_annotation_that_is_not_needed_goes_and_others_stay() -> None:
-    obj: dict[str, object] = {"metadata": {"annotations": {"x": "y", stash.ANNOTATION: "{}"}}}
+    obj: dict[str, object] = {"metadata": {"annotations": {"x": "y", annotation.NAME: "{}"}}}
 
-    assert stash.write(obj, {}) == {"annotations": {"x": "y"}}
+    assert annotation.write(obj, {}) == {"annotations": {"x": "y"}}

@@ -20,7 +20,7 @@ import msgspec
 from . import values
 from .values import JsonObject
 
-ANNOTATION: Final = "cluster.x-k8s.io/conversion-data"
+NAME: Final = "cluster.x-k8s.io/conversion-data"
 
 _COMPRESS_ABOVE = 32 * 1024
 """Bytes.  An eighth of the 256 KiB that all annotations of an object may take together."""
@@ -39,7 +39,7 @@ def read(obj: JsonObject) -> JsonObject:
     Raises:
         FieldError: metadata or its annotations are not objects.
     """
-    annotation = _annotations(_metadata(obj)).get(ANNOTATION)
+    annotation = _annotations(_metadata(obj)).get(NAME)
     if not isinstance(annotation, str):
         return {}
     kept = _parse(annotation)
@@ -60,10 +60,10 @@ def write(obj: JsonObject, kept: JsonObject) -> JsonObject:
     metadata = _metadata(obj)
     annotations = _annotations(metadata)
     if kept:
-        return metadata | {"annotations": annotations | {ANNOTATION: _text(kept)}}
-    if ANNOTATION not in annotations:
+        return metadata | {"annotations": annotations | {NAME: _text(kept)}}
+    if NAME not in annotations:
         return metadata
-    rest = {name: value for name, value in annotations.items() if name != ANNOTATION}
+    rest = {name: value for name, value in annotations.items() if name != NAME}
     if rest:
         return metadata | {"annotations": rest}
     return {name: value for name, value in metadata.items() if name != "annotations"}

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final, TypeGuard, cast
 
-from .errors import FieldError
+from .errors import FieldTypeError, quoted
 
 JsonObject = dict[str, object]
 """A JSON object.  Values that nobody here looks at may be anything, such as raw JSON."""
@@ -59,12 +59,12 @@ def check(spec: JsonObject, fields: Fields) -> None:
     """Refuse a spec with a wrong JSON type.  null is taken for unset everywhere.
 
     Raises:
-        FieldError: for the first such field.
+        FieldTypeError: for the first such field.
     """
     for name, value in spec.items():
         needed = fields.get(name)
         if needed is not None and value is not None and not needed.fits(value):
-            raise FieldError(f"spec.{name}", value, needed.name)
+            raise FieldTypeError(f"spec.{name}", value, needed.name)
 
 
 def fitting(spec: JsonObject, fields: Fields) -> Iterator[tuple[str, object]]:
@@ -96,11 +96,21 @@ def child(parent: JsonObject, name: str, path: str) -> JsonObject:
     """Return an object inside an object; unset and null are an empty one.
 
     Raises:
-        FieldError: it is something else.
+        FieldTypeError: it is something else.
     """
     value = parent.get(name)
     if isinstance(value, dict):  # not is_object: this is asked six times for each object
         return cast("JsonObject", value)
     if value is None:
         return {}
-    raise FieldError(path, value, "an object")
+    raise FieldTypeError(path, value, "an object")
+
+
+def name_of(obj: object) -> str:
+    """Return how a message calls an object: kind, namespace and name, as far as it has them."""
+    if not is_object(obj):
+        return quoted(obj)
+    kind, metadata = obj.get("kind"), obj.get("metadata")
+    parts = metadata if is_object(metadata) else {}
+    name = "/".join(str(parts[key]) for key in ("namespace", "name") if parts.get(key))
+    return f"{kind or 'object'} {name or '(without a name)'}"

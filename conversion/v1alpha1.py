@@ -15,11 +15,10 @@ that only the other version knows does not, so that it never comes to mean somet
 
 from typing import NamedTuple
 
+from crdkit.conversion import values
+from crdkit.conversion.values import MISSING, JsonObject
 from ipam import errors as ipam_errors
 from ipam import notation
-
-from . import values
-from .values import MISSING, JsonObject
 
 _SHARED = {
     "addresses": values.STRINGS,
@@ -35,11 +34,11 @@ _HUB_ONLY = {
 _OF_ONE_VERSION = _SPOKE_ONLY | _HUB_ONLY
 ADDRESSING = frozenset(("addresses", "prefix"))  # all that subnet, start and end have a say in
 
-SPOKE: values.Fields = _SHARED | _SPOKE_ONLY
-HUB: values.Fields = _SHARED | _HUB_ONLY
+SPOKE_FIELDS: values.Fields = _SHARED | _SPOKE_ONLY
+HUB_FIELDS: values.Fields = _SHARED | _HUB_ONLY
 
 _SAVED_HUB: values.Fields = {
-    **HUB,
+    **HUB_FIELDS,
     "addressReuseGracePeriodSeconds": values.integer_in(0, 2**31 - 1),  # the schema's int32
 }
 """What an annotation may say: all that the schema admits, and lists and texts of any length.  Those
@@ -75,7 +74,7 @@ _NO_BOUNDS = Bounds("", "", None)
 
 
 def to_hub(old: JsonObject) -> JsonObject:
-    """Say a v1alpha1 spec in the hub version.
+    """Return a v1alpha1 spec in the hub version.
 
     Guarantees:
         Total and pure.  What does not parse gives no addresses and no prefix.  `addresses` stay as
@@ -94,18 +93,18 @@ def to_hub(old: JsonObject) -> JsonObject:
 
 
 def from_hub(hub: JsonObject) -> JsonObject:
-    """Say a hub spec in v1alpha1, without what v1alpha1 has no field for."""
+    """Return a hub spec in v1alpha1, without what v1alpha1 has no field for."""
     return {name: value for name, value in hub.items() if name not in _OF_ONE_VERSION}
 
 
 def restore(saved: JsonObject, hub: JsonObject) -> JsonObject:
-    """Say a hub spec in v1alpha1 as its user once wrote it, where that is still what it says.
+    """Return a hub spec in v1alpha1 as its user once wrote it, where that still means the same.
 
     Guarantees:
         Total, whatever stands in `saved`.  A change of the hub's addresses or prefix shows: then
         `saved` does not count.  Gateway and unknown fields are always the hub's.
     """
-    original = dict(values.fitting(saved, SPOKE))
+    original = dict(values.fitting(saved, SPOKE_FIELDS))
     again = to_hub(original)
     if again.get("addresses", MISSING) != hub.get("addresses", MISSING):
         return from_hub(hub)
@@ -116,7 +115,7 @@ def restore(saved: JsonObject, hub: JsonObject) -> JsonObject:
     return old | {name: value for name, value in original.items() if name in ours}
 
 
-def extras(saved: JsonObject) -> JsonObject:
+def hub_only(saved: JsonObject) -> JsonObject:
     """Return those saved fields of a hub spec that v1alpha1 cannot say, without misfits."""
     kept = {name: value for name, value in values.fitting(saved, _SAVED_HUB) if name in _HUB_ONLY}
     prefix = saved.get("prefix", MISSING)
@@ -125,7 +124,7 @@ def extras(saved: JsonObject) -> JsonObject:
     return kept
 
 
-def strays(saved: JsonObject) -> JsonObject:
+def spoke_only(saved: JsonObject) -> JsonObject:
     """Return those saved fields that the hub version does not know, but v1alpha1 does."""
     return {name: value for name, value in saved.items() if name in _SPOKE_ONLY}
 
