@@ -8,7 +8,8 @@ import click
 import uvloop
 
 from crdkit.conversion import errors as conversion_errors
-from webhook import deferred, errors, server, tls, worker
+from crdkit.webhook import worker
+from webhook import deferred, errors, server, tls
 
 from .errors import CliError
 

@@ -13,10 +13,11 @@ import structlog
 import uvloop
 
 from crdkit.conversion.errors import MissingPairError
+from crdkit.webhook import worker
 from kube import imports
 from kube.errors import ConfigError
 from kube.tasks import first_error
-from webhook import tls, worker
+from webhook import tls
 from webhook.deferred import DeferredApp
 from webhook.errors import CertificateError
 from webhook.inuse import Later

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Answers the API server's reviews: conversion between versions, and admission.
 
-May import `conversion`, `kube`, `ipam` and `api`; is the only package that imports fastapi and
-uvicorn.  Starts first in the process and fast, so nothing here imports `kubernetes`, and the
-pydantic models only when the first write is to be judged.
+May import `conversion`, `crdkit`, `kube`, `ipam` and `api`; is the only package that imports
+fastapi and uvicorn.  Starts first in the process and fast, so nothing here imports `kubernetes`,
+and the pydantic models only when the first write is to be judged.
 
-Start reading at `app.py` (which path does what), then `conversion_review.py`, and `admission.py`
-(the rules) with `admission_review.py` (their form).  `server.py` and `tls.py` are the port and its
-certificates.
+Start reading at `app.py` (which path does what), then `admission.py` (the rules) with
+`admission_review.py` (their form).  `crdkit.webhook` answers conversion reviews.  `server.py` and
+`tls.py` are the port and its certificates.
 """

@@ -12,15 +12,16 @@ import msgspec
 
 from crdkit.conversion import errors as conversion_errors
 from crdkit.conversion import values
+from crdkit.webhook import decoding
+from crdkit.webhook.worker import BusyError, Worker, size_of
 from kube import pools
 from kube.objects import PoolKey
 
-from . import objects, statuses
+from . import statuses
 from .admission import Assessment, Verdict, assess, complete, judge
 from .inuse import InUse, InUseError, NotAllowedError
 from .pool import Pool
 from .review import PoolReview
-from .worker import BusyError, Worker, size_of
 
 API_VERSION = "admission.k8s.io/v1"
 KIND = "AdmissionReview"
@@ -125,10 +126,10 @@ def _mutated(request: _Request, kind: str) -> bytes:
 def _decode(body: bytes) -> _Request:
     try:
         review = _DECODER.decode(body)
-    except objects.MALFORMED as error:
-        objects.malformed(error)
+    except decoding.MALFORMED as error:
+        decoding.malformed(error)
     if review.api_version != API_VERSION:
-        objects.unknown_version(review.api_version, API_VERSION)
+        decoding.unknown_version(review.api_version, API_VERSION)
     return review.request
 
 
@@ -146,9 +147,9 @@ def _read(request: _Request, kind: str) -> PoolReview:
 
 def _pool(raw: msgspec.Raw, kind: str) -> Pool | None:
     try:
-        obj = objects.decode(raw)
-    except objects.MALFORMED as error:
-        objects.malformed(error)
+        obj = decoding.decode(raw)
+    except decoding.MALFORMED as error:
+        decoding.malformed(error)
     if obj is None:
         return None
     if not values.is_object(obj):

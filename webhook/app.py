@@ -7,18 +7,20 @@ from fastapi import FastAPI
 from starlette.routing import Route
 
 from api import resources
-from kube import pools
+from crdkit.webhook import ConversionApp
+from crdkit.webhook.endpoint import Endpoint
+from crdkit.webhook.limits import Bodies
+from crdkit.webhook.worker import Worker
 
-from . import admission_review, conversion_review, shape
-from .endpoint import Endpoint
+from . import admission_review, shape
 from .inuse import InUse
-from .limits import Bodies
-from .worker import Worker
 
 _Answer = Callable[[bytes], Awaitable[bytes]]
 
 
-def create_app(convert: Endpoint, in_use: InUse | None, bodies: Bodies, worker: Worker) -> FastAPI:
+def create_app(
+    convert: ConversionApp, in_use: InUse | None, bodies: Bodies, worker: Worker
+) -> FastAPI:
     """Build the application, and load the models that its reviews need.
 
     Args:
@@ -32,14 +34,14 @@ def create_app(convert: Endpoint, in_use: InUse | None, bodies: Bodies, worker: 
     """
     # The paths are Kubernetes' contract: not an API of its own, and no others are close enough.
     app = FastAPI(openapi_url=None, redirect_slashes=False)
-    _post(app, conversion_review.PATH, convert)  # answers 405 to other methods than POST
+    _post(app, resources.WEBHOOK.path, convert)  # answers 405 to other methods than POST
     if in_use is None:
         return app
     shape.load()
     for resource in resources.POOLS:
         validate, mutate = _admission(resource.kind, in_use, worker)
-        _post(app, resource.validating_path(pools.HUB), Endpoint(validate, bodies))
-        _post(app, resource.mutating_path(pools.HUB), Endpoint(mutate, bodies))
+        _post(app, resource.validating_path(resource.hub), Endpoint(validate, bodies))
+        _post(app, resource.mutating_path(resource.hub), Endpoint(mutate, bodies))
     return app
 
 

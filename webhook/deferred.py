@@ -10,14 +10,12 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+from api import resources
 from conversion import registry
+from crdkit.webhook import ConversionApp
+from crdkit.webhook.limits import Bodies
+from crdkit.webhook.worker import Worker
 from kube import imports
-
-from . import conversion_review
-from .direct import Direct
-from .endpoint import Endpoint
-from .limits import Bodies
-from .worker import Worker
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -44,14 +42,13 @@ class DeferredApp:
         Raises:
             MissingPairError: a served version has no conversion.
         """
-        registry.REGISTRY.check()
         self._in_use = in_use
         self._bodies = bodies or Bodies()
         self._worker = Worker()
-        convert = conversion_review.Converter(self._worker).convert
-        self._convert = Endpoint(convert, self._bodies)
+        self._path = resources.WEBHOOK.path
+        self._convert = ConversionApp(registry.REGISTRY, self._path, self._bodies, self._worker)
         self._loading: asyncio.Task[FastAPI] | None = None
-        self.direct = Direct(conversion_review.PATH, conversion_review.convert, self._bodies)
+        self.direct = self._convert.direct
 
     async def load(self) -> FastAPI:
         """Import the application once, and return it."""
@@ -61,7 +58,7 @@ class DeferredApp:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
-        is_conversion = (scope["method"], scope["path"]) == ("POST", conversion_review.PATH)
+        is_conversion = (scope["method"], scope["path"]) == ("POST", self._path)
         app = self._convert if is_conversion else await self.load()
         await app(scope, receive, send)
 

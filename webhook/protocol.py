@@ -13,8 +13,10 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
+from crdkit.webhook.direct import Direct
+from crdkit.webhook.limits import WRITE_BYTES
+
 from .connections import Connections
-from .direct import Direct
 
 HEAD_BYTES = 64 * 1024
 """Of a request's first line and headers; the API server sends less than 1 KiB.  As much may come in
@@ -31,9 +33,6 @@ before its connection is closed.
 
 WRITE_SECONDS = 10.0
 """For the client to read what is being sent."""
-
-WRITE_BYTES = 64 * 1024
-"""Of an answer that may wait in memory for its client to read."""
 
 CLOSE_SECONDS = 1.0
 """For TLS to say goodbye to the client whose connection closes for another one.  With the goodbye

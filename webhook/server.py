@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from starlette.types import ASGIApp
 
-    from .direct import Direct
+    from crdkit.webhook.direct import Direct
 
 _KEEP_ALIVE_SECONDS = 120
 """How long an idle connection stays open: longer than the 90 s after which the API server closes

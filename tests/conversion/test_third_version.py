@@ -15,7 +15,8 @@ from crdkit.conversion.registry import Kind, Registry
 from crdkit.models import markers, model
 from crdkit.models.resources import Resource
 from crdkit.schema import crds
-from webhook import conversion_review, deferred, worker
+from crdkit.webhook import conversion_review, worker
+from webhook import deferred
 
 GROUP = resources.GROUP
 HUB, OLD, NEW = (f"{GROUP}/{version}" for version in ("v1alpha2", "v1alpha1", "v1beta1"))
@@ -148,7 +149,7 @@ async def test_the_service_speaks_it(monkeypatch: pytest.MonkeyPatch) -> None:
     request = {"uid": "u", "desiredAPIVersion": NEW, "objects": objects}
     review = {"kind": "ConversionReview", "apiVersion": "apiextensions.k8s.io/v1"}
 
-    answer = await conversion_review.Converter(worker.Worker()).convert(
+    answer = await conversion_review.Converter(registry.REGISTRY, worker.Worker()).convert(
         json.dumps(review | {"request": request}).encode()
     )
 

@@ -15,10 +15,11 @@ import pytest
 import yaml
 
 from conversion import registry
+from crdkit.webhook import errors as webhook_errors
+from crdkit.webhook import worker
 from ipam import offer
 from kube import objects, pools
-from webhook import admission, admission_review, inuse, worker
-from webhook import errors as webhook_errors
+from webhook import admission, admission_review, inuse
 from webhook.pool import lost
 from webhook.review import SKIP_DELETE_ANNOTATION
 

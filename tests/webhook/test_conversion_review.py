@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
+from conversion import registry
 from crdkit.conversion import annotation
-from webhook import conversion_review, errors, worker
+from crdkit.webhook import conversion_review, errors, worker
 
 GROUP = "ipam.cluster.x-k8s.io"
 
@@ -33,7 +34,9 @@ def review(*objects: object, desired: str = f"{GROUP}/v1alpha2") -> bytes:
 
 
 def answer(body: bytes) -> Mapping[str, Any]:
-    whole = json.loads(asyncio.run(conversion_review.Converter(worker.Worker()).convert(body)))
+    whole = json.loads(
+        asyncio.run(conversion_review.Converter(registry.REGISTRY, worker.Worker()).convert(body))
+    )
     assert (whole["apiVersion"], whole["kind"]) == ("apiextensions.k8s.io/v1", "ConversionReview")
     response: Mapping[str, Any] = whole["response"]
     assert response["uid"] == "u-1"
@@ -107,7 +110,7 @@ def test_an_unknown_desired_version_is_a_failure() -> None:
 )
 async def test_what_is_no_review_is_refused_as_a_request(body: bytes) -> None:
     with pytest.raises(errors.RequestError) as caught:
-        await conversion_review.Converter(worker.Worker()).convert(body)
+        await conversion_review.Converter(registry.REGISTRY, worker.Worker()).convert(body)
 
     assert caught.value.status == 400
 
@@ -121,7 +124,9 @@ async def test_garbage_gets_a_review_or_a_refusal() -> None:
             body[dice.randrange(len(body))] = dice.randrange(256)
         with contextlib.suppress(errors.RequestError):
             assert json.loads(
-                await conversion_review.Converter(worker.Worker()).convert(bytes(body))
+                await conversion_review.Converter(registry.REGISTRY, worker.Worker()).convert(
+                    bytes(body)
+                )
             )["response"]
 
 
@@ -152,7 +157,7 @@ def test_annotations_cannot_unpack_to_more_than_an_answer_may_have(
 
 
 async def test_a_review_of_many_objects_lets_others_be_answered() -> None:
-    converter = conversion_review.Converter(worker.Worker())
+    converter = conversion_review.Converter(registry.REGISTRY, worker.Worker())
     many = review(*[pool("x", {"subnet": "10.0.0.0/24"})] * 500)
     order: list[str] = []
 

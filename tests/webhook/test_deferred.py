@@ -11,8 +11,9 @@ from typing import Any, cast
 import pytest
 from webhook_client import REVIEW, connect, review_with_status, send, until
 
+from crdkit.webhook import limits, worker
 from kube import imports
-from webhook import app, deferred, inuse, limits, protocol, server, shape, tls, worker
+from webhook import app, deferred, inuse, protocol, server, shape, tls
 
 Serve = Callable[[deferred.DeferredApp, tls.Certificates], Awaitable[server.Server]]
 WHOLE = json.dumps(REVIEW).encode()

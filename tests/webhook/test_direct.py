@@ -15,7 +15,8 @@ from typing_extensions import override
 from webhook_client import REVIEW, connect, review_with_status, send, until
 
 from crdkit.conversion import annotation
-from webhook import connections, conversion_review, deferred, direct, limits, protocol, server, tls
+from crdkit.webhook import conversion_review, direct, limits
+from webhook import connections, deferred, protocol, server, tls
 
 WHOLE = json.dumps(REVIEW).encode()
 JSON = "Content-Type: application/json\r\n"
@@ -306,7 +307,7 @@ def test_a_client_that_reads_no_answers_is_closed_and_none_pile_up(
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:  # which counts what waits
         most = runner.run(most_unread(files, bodies))
 
-    assert protocol.WRITE_BYTES < most < 2 * protocol.WRITE_BYTES + direct.ANSWER_BYTES
+    assert limits.WRITE_BYTES < most < 2 * limits.WRITE_BYTES + direct.ANSWER_BYTES
     assert not bodies._held
 
 
@@ -382,10 +383,10 @@ async def test_a_fault_of_ours_is_logged_and_answered_by_the_application(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    def fail(_: object) -> None:
+    def fail(*_: object) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(conversion_review, "_convert_all", fail)
+    monkeypatch.setattr(conversion_review.Converter, "_convert_all", fail)
     reader, writer = await connect(running)
 
     status, _ = await send(reader, writer, "/convert", WHOLE)

@@ -7,8 +7,10 @@ import json
 from hypothesis import given
 from hypothesis import strategies as st
 
+from conversion import registry
 from crdkit.conversion import annotation
-from webhook import admission_review, conversion_review, errors, inuse, worker
+from crdkit.webhook import conversion_review, errors, worker
+from webhook import admission_review, inuse
 
 GROUP = "ipam.cluster.x-k8s.io"
 KIND = "InClusterIPPool"
@@ -51,7 +53,7 @@ async def test_a_conversion_review_is_answered(found: list[object], desired: str
     review = {"apiVersion": "apiextensions.k8s.io/v1", "kind": "ConversionReview"}
     body = json.dumps(review | {"request": request}).encode()
     with contextlib.suppress(errors.RequestError):  # a 4xx: the body is no review at all
-        check_answer(await conversion_review.Converter(WORKER).convert(body))
+        check_answer(await conversion_review.Converter(registry.REGISTRY, WORKER).convert(body))
 
 
 @given(st.sampled_from(["CREATE", "UPDATE", "DELETE"]), objects, objects, versions)

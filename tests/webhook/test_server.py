@@ -21,7 +21,8 @@ from api import resources
 from conversion import registry
 from crdkit.conversion import errors as conversion_errors
 from crdkit.conversion.registry import Kind, Registry
-from webhook import acceptor, connections, deferred, errors, inuse, limits, protocol, server, tls
+from crdkit.webhook import limits
+from webhook import acceptor, connections, deferred, errors, inuse, protocol, server, tls
 
 Post = Callable[..., Awaitable[tuple[int, Any]]]
 Serve = Callable[[deferred.DeferredApp, tls.Certificates], Awaitable[server.Server]]

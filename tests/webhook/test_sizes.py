@@ -14,10 +14,11 @@ from typing_extensions import override
 from api import resources
 from conversion import registry
 from crdkit.models.resources import Resource
+from crdkit.webhook import worker
 from envtest import sizes
 from ipam import offer
 from kube import pools
-from webhook import admission, admission_review, inuse, worker
+from webhook import admission, admission_review, inuse
 from webhook.pool import Pool
 
 MOST_SECONDS = 2.0

@@ -13,7 +13,7 @@ from .errors import DisconnectedError, RequestError
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Generator, Iterable
 
-    from starlette.types import Receive, Scope
+    from .asgi import Receive, Scope
 
 BODY_BYTES = 8 * 1024 * 1024
 """Of one request.  An update's review holds two objects, each up to the 3 MiB of a request to the
@@ -27,6 +27,9 @@ bounded.
 
 BODY_SECONDS = 10.0
 """For sending a body, which the API server does at once."""
+
+WRITE_BYTES = 64 * 1024
+"""Of an answer that may wait in memory for its client to read."""
 
 _JSON = "application/json"
 

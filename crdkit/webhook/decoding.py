@@ -6,8 +6,7 @@ from typing import Any, Final, NoReturn, cast
 
 import msgspec
 
-from crdkit.conversion import values
-
+from ..conversion import values
 from .errors import RequestError
 
 _SHALLOW: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])

@@ -7,13 +7,12 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from .errors import DisconnectedError, RequestError
-from .protocol import WRITE_BYTES
+from .limits import WRITE_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from starlette.types import Receive, Scope, Send
-
+    from .asgi import Receive, Scope, Send
     from .limits import Bodies
 
 _TEXT = b"text/plain; charset=utf-8"
@@ -23,8 +22,8 @@ _JSON = b"application/json"
 class Endpoint:
     """An ASGI application that answers reviews.
 
-    It is not a FastAPI function: those return before the client has read the answer, and the answer
-    counts against the limits until then.
+    It is no function of a web framework: those return before the client has read the answer, and
+    the answer counts against the limits until then.
     """
 
     def __init__(self, answer: Callable[[bytes], Awaitable[bytes]], bodies: Bodies) -> None:
@@ -36,7 +35,7 @@ class Endpoint:
         try:
             await self._review(scope, receive, send)
         except RequestError as error:
-            await _send(send, error.status, _TEXT, f"{error}\n".encode())
+            await refuse(send, error)
         except DisconnectedError:  # nobody reads an answer
             return
 
@@ -45,6 +44,11 @@ class Endpoint:
             review = await self._answer(body)
             with self._bodies.hold(len(review)):
                 await _send(send, HTTPStatus.OK, _JSON, review)
+
+
+async def refuse(send: Send, error: RequestError) -> None:
+    """Answer a request that is no review."""
+    await _send(send, error.status, _TEXT, f"{error}\n".encode())
 
 
 async def _send(send: Send, status: HTTPStatus, content_type: bytes, body: bytes) -> None:

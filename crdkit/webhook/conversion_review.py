@@ -7,16 +7,13 @@ custom-resource-definition-versioning/#webhook-request-and-response
 
 import msgspec
 
-from conversion import registry
-from crdkit.conversion import errors, values
-from kube.objects import prepared
-
-from . import objects
+from ..conversion import errors, values
+from ..conversion.registry import Registry
+from . import decoding
 from .worker import Worker, size_of
 
 API_VERSION = "apiextensions.k8s.io/v1"
 KIND = "ConversionReview"
-PATH = "/convert"
 
 
 class _Request(msgspec.Struct):
@@ -41,11 +38,12 @@ class _Response(msgspec.Struct):
     result: _Result
 
 
-@prepared
 class _Answer(msgspec.Struct, tag_field="kind", tag=KIND):
     response: _Response
     api_version: str = msgspec.field(name="apiVersion", default=API_VERSION)
 
+
+msgspec.json.Decoder(_Answer)  # at import, by one thread: two that do it at once crash msgspec 0.22
 
 _SUCCESS = _Result("Success")
 
@@ -62,9 +60,10 @@ _ENCODER = msgspec.json.Encoder()
 
 
 class Converter:
-    """Answers ConversionReviews."""
+    """Answers ConversionReviews about the kinds of a registry."""
 
-    def __init__(self, worker: Worker) -> None:
+    def __init__(self, registry: Registry, worker: Worker) -> None:
+        self._registry = registry
         self._worker = worker
 
     async def convert(self, body: bytes) -> bytes:
@@ -77,48 +76,46 @@ class Converter:
         Raises:
             RequestError: the body is no ConversionReview v1, or too many large ones are at work.
         """
-        return await self._worker.call(size_of(body), convert, body)
+        return await self._worker.call(size_of(body), self.answer, body)
 
+    def answer(self, body: bytes) -> bytes:
+        """Answer a ConversionReview at once, as `convert` does.
 
-def convert(body: bytes) -> bytes:
-    """Answer a ConversionReview at once, as `Converter.convert` does.
-
-    Raises:
-        RequestError: the body is no ConversionReview v1.
-    """
-    try:
-        objects.check_text(body)
-        review = _DECODER.decode(body)
-        if review.api_version != API_VERSION:
-            objects.unknown_version(review.api_version, API_VERSION)
-        converted = _convert_all(review.request)
-    except objects.MALFORMED as error:
-        objects.malformed(error)
-    return _answer(review.request.uid, converted)
-
-
-def _convert_all(request: _Request) -> list[msgspec.Raw] | str:
-    """Return the converted objects, or why there are none."""
-    converted: list[msgspec.Raw] = []
-    size = 0
-    for index, raw in enumerate(request.objects):
-        obj = objects.decode(raw, _READ)
-        if not values.is_object(obj):
-            return f"objects[{index}] is not an object"
+        Raises:
+            RequestError: the body is no ConversionReview v1.
+        """
         try:
-            text = _ENCODER.encode(registry.REGISTRY.convert(obj, request.desired))
-        except errors.ConversionError as error:
-            return f"{_name_of(raw)}: {error}"
-        converted.append(msgspec.Raw(text))
-        size += len(text)
-        if size > ANSWER_BYTES:
-            too_large = f"the answer is larger than {ANSWER_BYTES} bytes"
-            return f"{_name_of(raw)}: {too_large}: send fewer objects in a review"
-    return converted
+            decoding.check_text(body)
+            review = _DECODER.decode(body)
+            if review.api_version != API_VERSION:
+                decoding.unknown_version(review.api_version, API_VERSION)
+            converted = self._convert_all(review.request)
+        except decoding.MALFORMED as error:
+            decoding.malformed(error)
+        return _answer(review.request.uid, converted)
+
+    def _convert_all(self, request: _Request) -> list[msgspec.Raw] | str:
+        """Return the converted objects, or why there are none."""
+        converted: list[msgspec.Raw] = []
+        size = 0
+        for index, raw in enumerate(request.objects):
+            obj = decoding.decode(raw, _READ)
+            if not values.is_object(obj):
+                return f"objects[{index}] is not an object"
+            try:
+                text = _ENCODER.encode(self._registry.convert(obj, request.desired))
+            except errors.ConversionError as error:
+                return f"{_name_of(raw)}: {error}"
+            converted.append(msgspec.Raw(text))
+            size += len(text)
+            if size > ANSWER_BYTES:
+                too_large = f"the answer is larger than {ANSWER_BYTES} bytes"
+                return f"{_name_of(raw)}: {too_large}: send fewer objects in a review"
+        return converted
 
 
 def _name_of(raw: msgspec.Raw) -> str:
-    return values.name_of(objects.decode(raw))
+    return values.name_of(decoding.decode(raw))
 
 
 def _answer(uid: str, converted: list[msgspec.Raw] | str) -> bytes:

@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from webhook import worker
+from crdkit.webhook import worker
 
 LARGE = worker.SMALL_BYTES + 1
 
