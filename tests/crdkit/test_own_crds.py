@@ -12,6 +12,7 @@ import pytest
 import yaml
 from click.testing import CliRunner, Result
 
+import crdkit.__main__
 import generator.__main__ as command
 from envtest import errors, install
 from envtest.client import Client, Resource
@@ -95,11 +96,11 @@ def test_the_documentation_shows_the_files_that_its_command_writes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     text = HOW_TO.read_text()
-    (line,) = re.findall(r"\npython -m generator (--models workers .*)\n", text)
+    (line,) = re.findall(r"\ncrdkit (workers .*)\n", text)
     (shown,) = re.findall(r"```text\n(crds/[^`]*)\n", text)
     monkeypatch.chdir(tmp_path)
 
-    result = CliRunner().invoke(command.main, line.split())
+    result = CliRunner().invoke(crdkit.__main__.main, line.split())
 
     assert result.exit_code == 0, result.output
     written = [path.relative_to(tmp_path) for path in tmp_path.rglob("*") if path.is_file()]
