@@ -83,7 +83,7 @@ def reviews() -> list[tuple[str, bytes]]:
     """
     return [
         (
-            resource.validating_path(sizes.HUB),
+            resource.validating_path(resource.hub),
             sizes.update(
                 resource,
                 version,

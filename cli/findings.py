@@ -39,7 +39,8 @@ def not_an_object(document: Document, *, lenient: bool = False) -> Iterator[Find
     if not values.is_object(obj):
         yield Finding(document, "is not an object with apiVersion and kind", lenient)
         return
-    about_pools = values.text(obj, "kind") in pools.KINDS or pools.group_of(obj) == resources.GROUP
+    known = values.text(obj, "kind") in registry.REGISTRY.kinds
+    about_pools = known or pools.group_of(obj) == resources.GROUP
     for name in ("apiVersion", "kind"):
         if not values.text(obj, name):
             value = obj.get(name)
@@ -51,7 +52,7 @@ def other_group(document: Document) -> Iterator[Finding]:
     """Yield a warning about an object that is a pool by its kind alone."""
     obj = object_of(document)
     kind, api_version = values.text(obj, "kind"), values.text(obj, "apiVersion")
-    if kind in pools.KINDS and api_version and pools.group_of(obj) != resources.GROUP:
+    if kind in registry.REGISTRY.kinds and api_version and pools.group_of(obj) != resources.GROUP:
         right = f"{resources.GROUP}/{registry.REGISTRY.kinds[kind].hub}"
         text = f"apiVersion: {quoted(api_version)}: is not looked into: a pool has {right}"
         yield Finding(document, text, warning=True)

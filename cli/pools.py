@@ -9,8 +9,6 @@ from api import resources
 from conversion import registry
 from crdkit.conversion import values
 
-KINDS = tuple(pool.kind for pool in resources.POOLS)
-
 _CLOSE = 0.85
 """Likeness above which a kind of our group is ours, misspelled (difflib's ratio, case aside).
 InClusterPool has 0.93; of other providers' kinds, GlobalInfobloxIPPool comes nearest with 0.73.
@@ -105,6 +103,6 @@ def _element(obj: values.JsonObject) -> str | None:
 
 
 def _like(kind: str) -> str | None:
-    known = {each.lower(): each for each in KINDS}
+    known = {each.lower(): each for each in registry.REGISTRY.kinds}
     close = difflib.get_close_matches(kind.lower(), known, n=1, cutoff=_CLOSE)
     return known[close[0]] if close else None

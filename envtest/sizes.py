@@ -11,8 +11,6 @@ from .client import Json
 MOST = 4096
 """Entries of a list, by the schema."""
 
-HUB = "v1alpha2"
-
 
 def spec(kind: str, entries: int = MOST, *, changed: bool = False) -> Json:
     """Return a spec with so many entries in both lists, none of which touches another.
@@ -41,7 +39,7 @@ def pool(resource: Resource, spec: Json) -> Json:
     """Return a pool in the hub version."""
     namespace = {"namespace": "default"} if resource.scope == "Namespaced" else {}
     return {
-        "apiVersion": f"{GROUP}/{HUB}",
+        "apiVersion": resource.api_version(resource.hub),
         "kind": resource.kind,
         "metadata": {"name": "large", **namespace},
         "spec": spec,
@@ -50,7 +48,7 @@ def pool(resource: Resource, spec: Json) -> Json:
 
 def update(resource: Resource, version: str, old: Json, new: Json) -> bytes:
     """Return the review of an update of a pool's spec by a client of a version."""
-    kind = {"group": GROUP, "version": HUB, "kind": resource.kind}
+    kind = {"group": GROUP, "version": resource.hub, "kind": resource.kind}
     request = {
         "uid": "1",
         "operation": "UPDATE",

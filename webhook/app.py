@@ -45,7 +45,7 @@ def create_app(
     return app
 
 
-def _post(app: FastAPI, path: str, endpoint: Endpoint) -> None:
+def _post(app: FastAPI, path: str, endpoint: Endpoint | ConversionApp) -> None:
     app.router.routes.append(Route(path, endpoint, methods=["POST"]))
 
 

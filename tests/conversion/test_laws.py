@@ -86,7 +86,7 @@ def objects(
     draw: st.DrawFn,
     api_version: str,
     specs: st.SearchStrategy[Mapping[str, object]],
-    annotation: st.SearchStrategy[str] | None = None,
+    data: st.SearchStrategy[str] | None = None,
 ) -> values.JsonObject:
     """Draw a pool; foreign metadata and status are never to be touched."""
     kind = draw(st.sampled_from(["InClusterIPPool", "GlobalInClusterIPPool"]))
@@ -95,8 +95,8 @@ def objects(
     kept = draw(st.dictionaries(st.text(), st.text(), max_size=2, min_size=1) | st.none())
     if kept is not None:
         metadata["annotations"] = dict(kept)
-    if annotation is not None and draw(st.booleans()):
-        own = {annotation.NAME: draw(annotation)}
+    if data is not None and draw(st.booleans()):
+        own = {annotation.NAME: draw(data)}
         metadata["annotations"] = {**(kept or {}), **own}
     if draw(st.booleans()):
         metadata["labels"] = draw(st.dictionaries(st.text(), st.text(), max_size=2))
@@ -265,11 +265,11 @@ def test_the_annotations_are_never_nested(old: values.JsonObject) -> None:
         assert annotation.NAME not in json.dumps(annotation.read(obj))
 
 
-def pool(api_version: str, spec: Mapping[str, object], annotation: str = "") -> values.JsonObject:
+def pool(api_version: str, spec: Mapping[str, object], kept: str = "") -> values.JsonObject:
     obj: values.JsonObject = {"apiVersion": api_version, "kind": "InClusterIPPool", "spec": spec}
     metadata: dict[str, object] = {"name": "blue"}
-    if annotation:
-        metadata["annotations"] = {annotation.NAME: annotation}
+    if kept:
+        metadata["annotations"] = {annotation.NAME: kept}
     return obj | {"metadata": metadata}
 
 

@@ -6,7 +6,7 @@ import pytest
 from api import kinds, resources
 from conversion import registry, v1alpha1
 from crdkit.conversion import errors
-from crdkit.conversion.registry import Kind, Registry
+from crdkit.conversion.registry import Kind, Pair, Registry
 
 
 def test_every_served_version_has_a_pair() -> None:
@@ -28,7 +28,7 @@ def test_a_served_version_without_a_pair_is_refused() -> None:
 
 
 def test_two_old_versions_convert_through_the_hub() -> None:
-    pairs = {"v1alpha0": v1alpha1, "v1alpha1": v1alpha1}
+    pairs: dict[str, Pair] = {"v1alpha0": v1alpha1, "v1alpha1": v1alpha1}
     versions = (*pairs, "v1alpha2")
     resource = dataclasses.replace(resources.IN_CLUSTER_IP_POOL, versions=versions)
     table = Registry([Kind(resource, pairs)])

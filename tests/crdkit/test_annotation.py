@@ -8,8 +8,8 @@ import pytest
 from crdkit.conversion import annotation
 
 
-def kept_in(annotation: object) -> object:
-    return annotation.read({"metadata": {"annotations": {annotation.NAME: annotation}}})
+def kept_in(text: object) -> object:
+    return annotation.read({"metadata": {"annotations": {annotation.NAME: text}}})
 
 
 def packed(plain: bytes) -> str:
@@ -17,7 +17,7 @@ def packed(plain: bytes) -> str:
 
 
 @pytest.mark.parametrize(
-    "annotation",
+    "text",
     [
         "",
         "null",
@@ -41,8 +41,8 @@ def packed(plain: bytes) -> str:
     ],
     ids=range(19),
 )
-def test_a_hostile_annotation_counts_as_absent(annotation: object) -> None:
-    assert kept_in(annotation) == {}
+def test_a_hostile_annotation_counts_as_absent(text: object) -> None:
+    assert kept_in(text) == {}
 
 
 def test_what_is_packed_is_not_unpacked_twice() -> None:

@@ -117,11 +117,11 @@ def test_the_api_server_shows_the_same(shared_provider: Provider) -> None:
     try:
         install.await_served(admin, [crd])
         one = {
-            "apiVersion": "jsonpath.example.com/v0",
+            "apiVersion": "paths.example.com/v0",
             "kind": "Shown",
             "metadata": {"name": "one"},
         }
-        admin.request("POST", "/apis/jsonpath.example.com/v0/showns", {**one, "spec": OBJECT})
+        admin.request("POST", "/apis/paths.example.com/v0/showns", {**one, "spec": OBJECT})
 
         cells = [cell(shared_provider, number) for number in range(len(SHOWN) + len(NOT_SHOWN))]
     finally:
@@ -137,7 +137,7 @@ def cell(provider: Provider, version: int) -> str | None:
     admin = provider.admin
     table = admin._pool.request(
         "GET",
-        f"{admin.server}/apis/jsonpath.example.com/v{version}/showns/one",
+        f"{admin.server}/apis/paths.example.com/v{version}/showns/one",
         headers={**admin._headers, "Accept": "application/json;as=Table;v=v1;g=meta.k8s.io"},
     ).json()
     columns = [column["name"] for column in table["columnDefinitions"]]
@@ -151,7 +151,7 @@ def definition(columns: list[str]) -> dict[str, Any]:
         "kind": "CustomResourceDefinition",
         "metadata": {"name": "showns.paths.example.com"},
         "spec": {
-            "group": "jsonpath.example.com",
+            "group": "paths.example.com",
             "names": {"kind": "Shown", "plural": "showns"},
             "scope": "Cluster",
             "versions": [

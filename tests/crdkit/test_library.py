@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 import yaml
 from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 README = Path("crdkit", "README.md")
 OURS = ("api", "conversion", "generator", "ipam", "kube", "webhook")
@@ -28,9 +29,10 @@ def needed(names: Iterable[str]) -> dict[str, metadata.Distribution]:
     while waiting:
         requirement = Requirement(waiting.pop())
         wanted = requirement.marker is None or requirement.marker.evaluate({"extra": ""})
-        if wanted and requirement.name not in found:
-            found[requirement.name] = metadata.distribution(requirement.name)
-            waiting += found[requirement.name].requires or []
+        name = canonicalize_name(requirement.name)
+        if wanted and name not in found:
+            found[name] = metadata.distribution(name)
+            waiting += found[name].requires or []
     return found
 
 

@@ -130,7 +130,9 @@ async def test_a_large_review_is_worked_out_in_a_thread(
 async def test_who_waits_for_large_reviews_is_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(admission_review, "ADMISSION_SECONDS", 0.0)
     resource = resources.POOLS[0]
-    body = sizes.update(resource, sizes.HUB, sizes.spec(resource.kind), sizes.spec(resource.kind))
+    body = sizes.update(
+        resource, resource.hub, sizes.spec(resource.kind), sizes.spec(resource.kind)
+    )
 
     answer = await admission_review.validate(body, resource.kind, inuse.FakeInUse(), WORKER)
 
@@ -144,7 +146,9 @@ async def test_who_waits_for_large_reviews_is_told_so(monkeypatch: pytest.Monkey
 @pytest.mark.parametrize("review", ["validate", "mutate"])
 async def test_a_review_that_finds_no_place_is_answered_and_not_dropped(review: str) -> None:
     full, resource = worker.Worker(most=0), resources.POOLS[0]
-    body = sizes.update(resource, sizes.HUB, sizes.spec(resource.kind), sizes.spec(resource.kind))
+    body = sizes.update(
+        resource, resource.hub, sizes.spec(resource.kind), sizes.spec(resource.kind)
+    )
 
     if review == "validate":
         answer = await admission_review.validate(body, resource.kind, inuse.FakeInUse(), full)
