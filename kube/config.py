@@ -35,6 +35,8 @@ class Config:
     """The name that the server's certificate must have, where it is not that of the host."""
     proxy: str | None = None
     """URL of a proxy for all requests; None leaves that to the environment."""
+    namespace: str = "default"
+    """The namespace of commands that name none."""
 
 
 def in_cluster(account: Path = _ACCOUNT) -> Config:

@@ -69,6 +69,11 @@ class Connection:
         )
 
     @property
+    def namespace(self) -> str:
+        """The namespace of commands that name none."""
+        return self._config.namespace
+
+    @property
     def server_name(self) -> str | None:
         """The name that the server's certificate must have, where it is not the host's."""
         return self._config.server_name
@@ -113,8 +118,10 @@ class Connection:
             await self._config.source.close()
 
 
-async def connect(kubeconfig: str | None, user_agent: str) -> Connection:
+async def connect(kubeconfig: str | None, user_agent: str, context: str = "") -> Connection:
     """Open a session: by the file, else `$KUBECONFIG`, else as a pod's service account.
+
+    `context` is one of the kubeconfig; empty is its current one.
 
     Raises:
         ConfigError: none of them is there, or it is broken.
@@ -122,7 +129,7 @@ async def connect(kubeconfig: str | None, user_agent: str) -> Connection:
     path = kubeconfig or os.environ.get("KUBECONFIG")
     try:
         # in a thread: it reads files, and what knows identity providers takes a second to import
-        config = await asyncio.to_thread(_load, path) if path else in_cluster()
+        config = await asyncio.to_thread(_load, path, context) if path else in_cluster()
     except ConfigError as error:
         raise ConfigError(
             f"{error}; pass --kubeconfig FILE, set KUBECONFIG, or run in a pod"
@@ -130,10 +137,10 @@ async def connect(kubeconfig: str | None, user_agent: str) -> Connection:
     return Connection(_with_proxy(config), user_agent, _tls(config))
 
 
-def _load(path: str) -> Config:
+def _load(path: str, context: str) -> Config:
     from . import kubeconfig  # noqa: PLC0415 - a pod has no use for it, and starts sooner
 
-    return kubeconfig.load(path)
+    return kubeconfig.load(path, context)
 
 
 def _with_proxy(config: Config) -> Config:

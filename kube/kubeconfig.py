@@ -56,6 +56,7 @@ class _User(msgspec.Struct, rename="kebab"):
 class _Context(msgspec.Struct):
     cluster: str
     user: str = ""
+    namespace: str = ""
 
 
 class _Named(msgspec.Struct):
@@ -85,17 +86,18 @@ class _File(msgspec.Struct, rename="kebab"):
     folder: Path = Path()
 
 
-def load(paths: str) -> Config:
-    """Return how the current context of a kubeconfig, or of several with `:` between, is reached.
+def load(paths: str, context: str = "") -> Config:
+    """Return how a context of a kubeconfig, or of several with `:` between, is reached.
 
     Flow:
+        Without the name of a context, the current one counts.
         Where files say something twice, the first one counts.
 
     Raises:
         ConfigError: there is none, or it cannot be used.
     """
     try:
-        return _config(list(_files(paths)))
+        return _config(list(_files(paths)), context)
     except (CredentialsError, OSError, ValueError, msgspec.ValidationError) as error:
         raise ConfigError(f"kubeconfig {paths}: {error}") from error
 
@@ -114,8 +116,17 @@ def _files(paths: str) -> Iterator[_File]:
         yield file
 
 
-def _config(files: list[_File]) -> Config:
-    current = next((file.current_context for file in files if file.current_context), "")
+def contexts(paths: str) -> list[str]:
+    """Return the names of all contexts; for completion, so what cannot be read has none."""
+    try:
+        files = list(_files(paths))
+    except (OSError, ValueError, msgspec.ValidationError):
+        return []
+    return [entry.name for file in files for entry in file.contexts or ()]
+
+
+def _config(files: list[_File], context: str) -> Config:
+    current = context or next((file.current_context for file in files if file.current_context), "")
     if not current:
         raise ValueError("current-context is not set")
     _, chosen = _find("context", current, ((file, file.contexts) for file in files))
@@ -132,6 +143,7 @@ def _config(files: list[_File]) -> Config:
         insecure=cluster.insecure_skip_tls_verify,
         server_name=cluster.tls_server_name or None,
         proxy=cluster.proxy_url or None,
+        namespace=chosen.context.namespace or "default",
     )
 
 
