@@ -5,8 +5,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
-from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 import msgspec
@@ -18,16 +16,10 @@ from controller.rewriting import Refused
 from kube import definitions, pools, version
 from kube.client import Client, pages
 from kube.connect import connect
-from kube.errors import (
-    ApiError,
-    ConfigError,
-    CredentialsError,
-    KubeError,
-    NotFoundError,
-    UnauthorizedError,
-)
+from kube.errors import KubeError, NotFoundError
 
 from . import version_report
+from .connecting import default_kubeconfig, text_of
 from .errors import CliError
 
 if TYPE_CHECKING:
@@ -36,8 +28,6 @@ if TYPE_CHECKING:
     from kube.definitions import Definition
     from kube.resources import GroupVersionResource
 
-_DEFAULT = Path("~/.kube/config")
-_FORBIDDEN = 403
 _DECODER: msgspec.json.Decoder[object] = msgspec.json.Decoder()
 
 
@@ -49,41 +39,15 @@ def kinds(kubeconfig: str | None, *, rewrite: bool) -> list[version_report.Kind]
     """
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     try:
-        found = asyncio.run(_with_connection(kubeconfig or _default(), rewrite=rewrite))
+        found = asyncio.run(_with_connection(kubeconfig or default_kubeconfig(), rewrite=rewrite))
     except KubeError as error:
-        raise CliError(_text(error, rewrite=rewrite)) from error
+        raise CliError(text_of(error, _rights(rewrite=rewrite))) from error
     if not any(kind.versions for kind in found):
         raise CliError(
             f"the cluster has no CustomResourceDefinition {found[0].crd}: install the provider, or "
             "choose another cluster with --kubeconfig"
         )
     return found
-
-
-def _default() -> str | None:
-    """Return the path of kubectl's default kubeconfig; None if $KUBECONFIG or no file counts."""
-    if os.environ.get("KUBECONFIG"):
-        return None
-    try:
-        path = _DEFAULT.expanduser()
-        return str(path) if path.is_file() else None
-    except (OSError, RuntimeError):  # there is no home, or it may not be searched
-        return None
-
-
-def _text(error: KubeError, *, rewrite: bool) -> str:
-    """Return state, cause and remedy of a failure, in one line."""
-    if isinstance(error, ConfigError):
-        return str(error)
-    if isinstance(error, CredentialsError):
-        return f"the credentials in the kubeconfig cannot be used: {error}"
-    if isinstance(error, UnauthorizedError):
-        return "the API server does not accept the credentials in the kubeconfig: log in again"
-    if isinstance(error, ApiError) and error.status == _FORBIDDEN:
-        return f"{error.message}; {_rights(rewrite=rewrite)}"
-    if isinstance(error, ApiError):
-        return f"the API server refuses {error}"
-    return f"the API server cannot be reached: {error}; check --kubeconfig and the network"
 
 
 def _rights(*, rewrite: bool) -> str:
