@@ -48,10 +48,10 @@ class Changes:
         self.cancel(pool.key)
         book, offer = self._book(pool.key), self._offers.now(pool)
         if offer is not None and (offer == book.offer or book.holders <= _FEW):
-            book.set_offer(offer, _not_ready(pool, offer))
+            book.set_offer(offer, not_ready(pool, offer))
             return
         if pool.metadata.deleting:
-            book.begin(book.offer, _not_ready(pool, book.offer))
+            book.begin(book.offer, not_ready(pool, book.offer))
         self._under_way[pool.key] = pool
         self._keys.put_nowait(pool.key)
 
@@ -77,7 +77,7 @@ class Changes:
             self._offers.forget(pool.key)  # it belongs to an old spec, or to a deleted pool
             return
         book = self._book(pool.key)
-        book.begin(offer, _not_ready(pool, offer))
+        book.begin(offer, not_ready(pool, offer))
         while book.changing:
             await asyncio.sleep(0)
             if not self._is_current(pool):
@@ -94,7 +94,7 @@ def _ignore(_pool: PoolKey) -> None:
     """Do nothing: the default of `on_done`."""
 
 
-def _not_ready(pool: pools.Pool, offer: Offer) -> str:
+def not_ready(pool: pools.Pool, offer: Offer) -> str:
     """Return why a pool cannot allocate, as the rest of a sentence; empty if it can."""
     if pool.metadata.deleting:
         return "is being deleted"

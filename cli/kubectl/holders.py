@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a command tells of one holder of an address."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from .owners import Chain
+
+if TYPE_CHECKING:
+    from .usage import Holding, Usage
+
+NOBODY = Chain()
+
+USED, HELD, OUTSIDE, DUPLICATE, UNREADABLE = "used", "held", "outside", "duplicate", "unreadable"
+
+
+class HolderReport(msgspec.Struct, frozen=True, rename="camel"):
+    """An IPAddress, or a claim that was given an address, and whose it is."""
+
+    address: str
+    state: str
+    """`used` by a live claim; `held` for nobody else; `outside` of what the pool hands out;
+    `duplicate` if another IPAddress has it, too; `unreadable`."""
+    namespace: str
+    ip_address: str
+    """The name of the IPAddress; empty if it is still to come."""
+    claim: str
+    """The name of the claim; empty if there is none."""
+    cluster: str
+    machine: str
+    """The name of the Machine; else kind and name of the last owner that is known."""
+    owners: tuple[str, ...]
+    """Kind and name of each owner, from the claim on."""
+    since: str
+
+
+def report(usage: Usage, holding: Holding, chain: Chain = NOBODY) -> HolderReport:
+    """Return what is to be told of a holder."""
+    known = holding.address or holding.claim
+    labels = known.metadata.labels.cluster_name if known else None
+    return HolderReport(
+        address=_written(usage, holding),
+        state=_state(usage, holding),
+        namespace=holding.key.namespace,
+        ip_address=holding.key.name if holding.address else "",
+        claim=holding.key.name if holding.claim else "",
+        cluster=chain.cluster or labels or "",
+        machine=chain.machine,
+        owners=tuple(map(str, chain.owners)),
+        since=known.metadata.creation_timestamp if known else "",
+    )
+
+
+def _written(usage: Usage, holding: Holding) -> str:
+    """Return the address, with the length of its prefix if the pool hands out prefixes."""
+    network = holding.network
+    if network is None or usage.offer.step == 1:
+        return holding.text
+    return f"{holding.text}/{network.length}"
+
+
+def _state(usage: Usage, holding: Holding) -> str:
+    if holding.network is None:
+        return UNREADABLE
+    if holding.key in usage.duplicates:
+        return DUPLICATE
+    if holding.key in usage.outside:
+        return OUTSIDE
+    return HELD if holding.is_held else USED

@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`kubectl ipam` and its commands; each module is loaded when its command is asked for."""
+
+import importlib
+import os
+import sys
+from typing import Any
+
+import click
+from typing_extensions import override
+
+from webhook import options
+
+from .. import main as offline
+from .errors import FAILED, CliError
+
+COMMANDS = {
+    "pools": "pools",
+    "show": "show",
+    "who-has": "who_has",
+    "free": "free",
+}
+"""Each command with a cluster, and its module."""
+
+COMPLETE = "_KUBECTL_IPAM_COMPLETE"
+"""The variable in which a shell asks for completions."""
+
+
+class Commands(click.Group):
+    """Loads commands on demand: one that needs no cluster does not wait for a client."""
+
+    @override
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return [*COMMANDS, *super().list_commands(ctx)]
+
+    @override
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return super().get_command(ctx, cmd_name)
+        module = importlib.import_module(f"{__package__}.{COMMANDS[cmd_name]}")
+        command: click.Command = module.command
+        return command
+
+    @override
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except CliError as error:
+            click.echo(str(error), err=True)
+            sys.exit(FAILED)
+
+
+@click.group(
+    cls=Commands,
+    commands=offline.main.commands,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    short_help="See and ask about pools and addresses of a cluster.",
+    help="""\b
+    kubectl ipam pools --all-namespaces
+
+    See, ask and plan with the pools of Cluster API's in-cluster IPAM provider.
+
+    The commands of ipam-in-cluster are here, too; they need no cluster.
+    """,
+)
+@options.version_option("kubectl-ipam")
+def main() -> None:
+    """Serve as the group of all commands."""
+
+
+def run() -> None:
+    """Run a command as kubectl starts it."""
+    name = "kubectl-ipam" if COMPLETE in os.environ else "kubectl ipam"
+    main(prog_name=name, complete_var=COMPLETE)

@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The options that all commands have, in kubectl's spelling."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import click
+
+OUTPUTS = ("table", "wide", "json", "yaml", "name")
+"""The formats of `-o`."""
+
+Command = Callable[..., None]
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Which cluster and which namespace a command is about.
+
+    An empty `namespace` is that of the context.
+    """
+
+    kubeconfig: str | None = None
+    context: str = ""
+    namespace: str = ""
+    everywhere: bool = False
+
+
+def command(name: str, *, short: str, example: str, text: str) -> Callable[[Command], Command]:
+    """Make a function a command whose help begins with an example.
+
+    The function gets the cluster as `target`.
+    """
+    help_text = f"\b\n{inspect.cleandoc(example)}\n\n{inspect.cleandoc(text)}"
+
+    def decorate(function: Command) -> Command:
+        return click.command(name, short_help=short, help=help_text)(_with_target(function))
+
+    return decorate
+
+
+def output(*formats: str) -> Callable[[Command], Command]:
+    """Add `-o`; the first format is the default."""
+    return click.option(
+        "-o",
+        "--output",
+        type=click.Choice(formats or OUTPUTS),
+        default=(formats or OUTPUTS)[0],
+        show_default=True,
+        help="Output format.",
+    )
+
+
+def _with_target(function: Command) -> Command:
+    """Add the options that choose a cluster and a namespace."""
+
+    @click.option(
+        "--kubeconfig",
+        metavar="FILE",
+        type=click.Path(),
+        help="Default: $KUBECONFIG, else ~/.kube/config.",
+    )
+    @click.option(
+        "--context",
+        metavar="NAME",
+        default="",
+        shell_complete=_contexts,
+        help="Context of the kubeconfig.  Default: the current one.",
+    )
+    @click.option(
+        "-n",
+        "--namespace",
+        metavar="NAME",
+        default="",
+        help="Namespace.  Default: that of the context.",
+    )
+    @click.option(
+        "-A", "--all-namespaces", "everywhere", is_flag=True, help="Look at all namespaces."
+    )
+    @functools.wraps(function)
+    def wrapped(
+        kubeconfig: str | None,
+        context: str,
+        namespace: str,
+        everywhere: bool,  # noqa: FBT001 - click passes it by name
+        **others: Any,  # noqa: ANN401 - the command's own options
+    ) -> None:
+        function(target=Target(kubeconfig, context, namespace, everywhere), **others)
+
+    return wrapped
+
+
+def _contexts(context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[str]:
+    """Complete the name of a context."""
+    from kube import kubeconfig  # noqa: PLC0415 - only completion waits for it
+
+    from .. import connecting  # noqa: PLC0415 - only completion waits for it
+
+    named = context.params.get("kubeconfig") or os.environ.get("KUBECONFIG")
+    paths = named or connecting.default_kubeconfig() or ""
+    return [name for name in kubeconfig.contexts(paths) if name.startswith(incomplete)]

@@ -1,0 +1,176 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Whose a claim is: along its owners to a Machine and a Cluster, whatever the infrastructure.
+
+Flow:
+    A provider owns the claim by an object of its own, such as a VSphereVM.  That one has an owner,
+    and so on, until a Machine.  An object that may not be read ends the chain with its name.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple
+
+import msgspec
+
+from kube.capi import CLUSTER_GROUP
+from kube.client import decode, pages
+from kube.errors import ApiError
+from kube.objects import Object, Struct, prepared
+from kube.resources import GroupVersionResource
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from kube import capi
+    from kube.client import Api
+    from kube.objects import Key, Meta, OwnerReference
+
+_MOST_OWNERS = 8
+"""Of a chain; real ones have three to five."""
+
+_FEW = 5
+"""Objects of one kind and namespace that are read one by one; more are listed."""
+
+_DECODER = msgspec.json.Decoder(Object)
+
+
+class Owner(NamedTuple):
+    """An object of the chain, as its owner reference names it."""
+
+    api_version: str
+    kind: str
+    name: str
+
+    @property
+    def is_machine(self) -> bool:
+        """Whether it is a Machine of Cluster API."""
+        return self.kind == "Machine" and self.api_version.startswith(f"{CLUSTER_GROUP}/")
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """The owners of a claim, the nearest first, and its Cluster; empty: it has none."""
+
+    owners: tuple[Owner, ...] = ()
+    cluster: str = ""
+
+    @property
+    def machine(self) -> str:
+        """The name of the Machine, or of the last owner that is known, with its kind."""
+        for owner in self.owners:
+            if owner.is_machine:
+                return owner.name
+        return str(self.owners[-1]) if self.owners else ""
+
+
+class _Named(Struct, frozen=True):
+    name: str = ""
+    kind: str = ""
+    namespaced: bool = True
+
+
+@prepared
+class _Resources(Struct, frozen=True):
+    resources: tuple[_Named, ...] = ()
+
+
+@dataclass(slots=True)
+class Owners:
+    """Reads the owners of claims; what is read once is not read again."""
+
+    api: Api
+    _resources: dict[tuple[str, str], GroupVersionResource | None] = field(
+        default_factory=dict[tuple[str, str], GroupVersionResource | None]
+    )
+    _objects: dict[str, Meta] = field(default_factory=dict[str, "Meta"])
+    """By uid."""
+
+    async def chains(self, claims: Iterable[capi.Claim]) -> Mapping[Key, Chain]:
+        """Return the chain of each claim.
+
+        Raises:
+            KubeError: the API server could not be reached.
+        """
+        found = list(claims)
+        reached = {claim.metadata.key: claim.metadata for claim in found}
+        owners = defaultdict["Key", list[Owner]](list)
+        clusters = {claim.metadata.key: claim.cluster_name for claim in found}
+        for _ in range(_MOST_OWNERS):
+            nexts = {key: each for key, meta in reached.items() if (each := _owner_of(meta))}
+            for key, each in nexts.items():
+                owners[key].append(Owner(each.api_version, each.kind, each.name))
+                if each.kind == "Cluster":
+                    clusters[key] = clusters[key] or each.name
+            await self._read({(key.namespace, each) for key, each in nexts.items()})
+            read = {
+                key: meta for key, each in nexts.items() if (meta := self._objects.get(each.uid))
+            }
+            for key, meta in read.items():
+                clusters[key] = clusters[key] or meta.labels.cluster_name or ""
+            reached = {key: meta for key, meta in read.items() if not owners[key][-1].is_machine}
+            if not reached:
+                break
+        return {
+            claim.metadata.key: Chain(
+                tuple(owners[claim.metadata.key]), clusters[claim.metadata.key]
+            )
+            for claim in found
+        }
+
+    async def _read(self, wanted: set[tuple[str, OwnerReference]]) -> None:
+        groups = defaultdict[tuple[str, str, str], list["OwnerReference"]](list)
+        for namespace, reference in wanted:
+            if reference.uid not in self._objects:
+                groups[namespace, reference.api_version, reference.kind].append(reference)
+        for (namespace, api_version, kind), references in groups.items():
+            try:
+                await self._read_kind(namespace, api_version, kind, references)
+            except ApiError:  # not allowed, or not served any more: the chain ends here
+                continue
+
+    async def _read_kind(
+        self, namespace: str, api_version: str, kind: str, references: list[OwnerReference]
+    ) -> None:
+        resource = await self._resource(api_version, kind)
+        if resource is None:
+            return
+        if len(references) <= _FEW:
+            for reference in references:
+                self._keep(await self.api.get(resource, namespace, reference.name))
+            return
+        async for page in pages(self.api, resource, namespace):
+            for raw in page.items or ():
+                self._keep(raw)
+
+    def _keep(self, raw: bytes | msgspec.Raw) -> None:
+        meta = _DECODER.decode(raw).metadata
+        self._objects[meta.uid] = meta
+
+    async def _resource(self, api_version: str, kind: str) -> GroupVersionResource | None:
+        """Ask the API server what a kind is called in paths."""
+        if (api_version, kind) not in self._resources:
+            group, _, version = api_version.rpartition("/")
+            answer = await self.api.list(GroupVersionResource(group, version, kind, ""))
+            listed = decode(answer, _Resources, f"GET {api_version}").resources
+            for each in listed:
+                if "/" not in each.name:
+                    self._resources[api_version, each.kind] = GroupVersionResource(
+                        group, version, each.kind, each.name, namespaced=each.namespaced
+                    )
+            self._resources.setdefault((api_version, kind), None)
+        return self._resources[api_version, kind]
+
+
+def _owner_of(meta: Meta) -> OwnerReference | None:
+    """Return the owner that leads to the Machine: a Machine itself, the controller, or the first.
+
+    A pool or an IPAddress leads nowhere.
+    """
+    owners = [each for each in meta.owner_references if each.kind != "IPAddress"]
+    ranked = sorted(owners, key=lambda each: (each.kind != "Machine", not each.controller))
+    return ranked[0] if ranked else None

@@ -1,0 +1,160 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`pools`: all pools with their usage, the claims that wait, and overlaps."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+from rich.text import Text
+
+from webhook import neighbours
+
+from . import options, printing, selection, session, snapshot, usage
+from .printing import Column
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from kube.objects import PoolKey
+
+_BAR_CELLS = 20
+_FULL = "█"
+_REST = "░"
+
+_YELLOW, _RED = 0.7, 0.9
+"""Shares of a pool in use from which its bar has these colours."""
+
+
+class PoolReport(msgspec.Struct, frozen=True, rename="camel"):
+    """One pool in numbers; `problem` says why it cannot allocate."""
+
+    kind: str
+    namespace: str
+    name: str
+    total: int
+    used: int
+    held: int
+    free: int
+    outside: int
+    duplicates: int
+    waiting: int
+    overlaps: tuple[str, ...] = ()
+    problem: str = ""
+
+    @property
+    def share(self) -> float:
+        """The part of the pool that is not free."""
+        return (self.total - self.free) / self.total if self.total else 0.0
+
+
+@options.command(
+    "pools",
+    short="List pools with their usage.",
+    example="kubectl ipam pools --all-namespaces",
+    text="""List the pools that serve a namespace, with their usage, the claims that wait for an
+    address, and the number of other pools that offer the same addresses.
+
+    HELD counts addresses that no live claim uses and that no other claim can get, such as during a
+    grace period.  OUTSIDE counts IPAddresses that the pool does not hand out any more.
+    """,
+)
+@options.output()
+def command(target: options.Target, output: str) -> None:
+    """List the pools."""
+
+    async def work(opened: session.Session) -> printing.Answer:
+        found = await snapshot.read(opened.api, opened.namespace)
+        return answer(usage.of(found), opened.namespace)
+
+    printing.show(session.run(target, work), output)
+
+
+def answer(usages: Mapping[PoolKey, usage.Usage], namespace: str) -> printing.Answer:
+    """Return the table of the pools that serve a namespace."""
+    found = reports(usages, namespace)
+    return printing.Answer(
+        data={"pools": found},
+        columns=(
+            Column("NAMESPACE"),
+            Column("NAME"),
+            Column("KIND"),
+            Column("USAGE"),
+            Column("USED", number=True),
+            Column("FREE", number=True),
+            Column("TOTAL", number=True),
+            Column("WAITING", number=True),
+            Column("OVERLAPS", number=True),
+            Column("HELD", number=True, wide=True),
+            Column("OUTSIDE", number=True, wide=True),
+            Column("DUPLICATES", number=True, wide=True),
+        ),
+        rows=[_row(report) for report in found],
+        names=[
+            selection.name_of(key)
+            for key in selection.visible(usages, namespace)
+            if usages[key].pool
+        ],
+        notes=[
+            Text(f"{report.kind} {report.name} {report.problem}", "red")
+            for report in found
+            if report.problem
+        ],
+        empty=f"There is no pool in namespace {namespace}." if namespace else "There is no pool.",
+    )
+
+
+def reports(usages: Mapping[PoolKey, usage.Usage], namespace: str) -> list[PoolReport]:
+    """Return the numbers of the pools that serve a namespace."""
+    index = neighbours.Index({key: each.offer for key, each in usages.items()})
+    return [
+        PoolReport(
+            kind=key.kind,
+            namespace=key.namespace,
+            name=key.name,
+            total=usages[key].offer.total,
+            used=usages[key].used,
+            held=usages[key].held,
+            free=usages[key].free.size,
+            outside=len(usages[key].outside),
+            duplicates=len(usages[key].duplicates),
+            waiting=len(usages[key].waiting),
+            overlaps=tuple(index.overlaps(key).warnings),
+            problem=usages[key].closed,
+        )
+        for key in selection.visible(usages, namespace)
+    ]
+
+
+def bar(share: float) -> Text:
+    """Return a bar and a percentage; a pool that is not empty has at least one full cell."""
+    full = round(share * _BAR_CELLS)
+    full = min(max(full, share > 0), _BAR_CELLS - (share < 1))
+    colour = "red" if share >= _RED else "yellow" if share >= _YELLOW else "green"
+    text = Text(_FULL * full, colour)
+    text.append(_REST * (_BAR_CELLS - full), "dim")
+    return text.append(f" {_percent(share):>4}", "default")
+
+
+def _percent(share: float) -> str:
+    """Return a share such as 42%; never 0% for some, nor 100% for not all."""
+    if 0 < share < 0.01:  # noqa: PLR2004 - one percent
+        return "<1%"
+    return f"{min(int(share * 100), 99) if share < 1 else 100}%"
+
+
+def _row(report: PoolReport) -> tuple[printing.Cell, ...]:
+    return (
+        report.namespace,
+        report.name,
+        report.kind,
+        bar(report.share),
+        report.used,
+        report.free,
+        report.total,
+        Text(str(report.waiting), "yellow" if report.waiting else ""),
+        Text(str(len(report.overlaps)), "yellow" if report.overlaps else ""),
+        report.held,
+        report.outside,
+        report.duplicates,
+    )

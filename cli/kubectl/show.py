@@ -1,0 +1,189 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`show`: one pool as a map, with its holders."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import TYPE_CHECKING
+
+import click
+import msgspec
+from rich.text import Text
+
+from api.resources import GROUP
+
+from . import (
+    holders,
+    maps,
+    options,
+    owners,
+    pools,
+    printing,
+    selection,
+    session,
+    snapshot,
+    spaces,
+    waiting,
+)
+from . import usage as usages
+from .printing import Column
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from kube.objects import Key, PoolKey
+    from kube.pools import Pool
+
+_SHOWN_RANGES = 8
+"""Entries of a list that the head of the page shows; the map shows the rest."""
+
+_SHOWN_CLAIMS = 5
+"""Claims that wait for the same reason and are named; -o json has all of them."""
+
+
+class _Waiting(msgspec.Struct, frozen=True):
+    namespace: str
+    claim: str
+    since: str
+    message: str
+
+
+class ShowReport(msgspec.Struct, frozen=True, rename="camel"):
+    """A pool, its holders and the claims that wait; `ranges` are addresses by their state."""
+
+    pool: pools.PoolReport
+    holders: list[holders.HolderReport]
+    waiting: list[_Waiting]
+    ranges: dict[str, list[str]]
+
+
+@options.command(
+    "show",
+    short="Show one pool as a map, with the holder of each address.",
+    example="kubectl ipam show blue --namespace default",
+    text="""Show one pool: its fields, a map of its addresses, the holder of each address, and the
+    claims that wait.  POOL is a name or KIND/NAME.
+
+    In the map, a cell is one address.  If the pool is too large for that, a cell is a block, and
+    its height is the share of the block in use.
+    """,
+)
+@click.argument("pool")
+@options.output()
+def command(target: options.Target, pool: str, output: str) -> None:
+    """Show one pool."""
+
+    async def work(opened: session.Session) -> printing.Answer:
+        found = await snapshot.read(opened.api, opened.namespace)
+        every = usages.of(found)
+        key = selection.pool(every, pool, opened.namespace)
+        claims = [holding.claim for holding in every[key].holdings if holding.claim]
+        chains = await owners.Owners(opened.api).chains(claims)
+        return answer(every, key, chains, found)
+
+    printing.show(session.run(target, work), output)
+
+
+def answer(
+    every: Mapping[PoolKey, usages.Usage],
+    key: PoolKey,
+    chains: Mapping[Key, owners.Chain],
+    found: snapshot.Snapshot,
+) -> printing.Answer:
+    """Return the page of a pool."""
+    usage = every[key]
+    (report,) = (each for each in pools.reports(every, "") if _is(each, key))
+    layers = maps.layers(usage, spaces.of(usage.pool)) if usage.pool else None
+    listed = [
+        holders.report(usage, holding, chains.get(holding.key, holders.NOBODY))
+        for holding in usage.holdings
+    ]
+    waits = [
+        _Waiting(*claim.metadata.key, claim.metadata.creation_timestamp, waiting.why(found, claim))
+        for claim in usage.waiting
+    ]
+    ranges = maps.ranges(layers) if layers else {}
+    return printing.Answer(
+        data=ShowReport(report, listed, waits, ranges),
+        above=[*_head(key, usage.pool, report), *(maps.lines(layers) if layers else ()), Text()],
+        columns=(
+            Column("ADDRESS"),
+            Column("STATE"),
+            Column("NAMESPACE"),
+            Column("CLAIM"),
+            Column("CLUSTER"),
+            Column("MACHINE"),
+            Column("SINCE", wide=True),
+            Column("OWNERS", wide=True),
+        ),
+        rows=[
+            (
+                each.address,
+                each.state,
+                each.namespace,
+                each.claim,
+                each.cluster,
+                each.machine,
+                each.since,
+                ", ".join(each.owners),
+            )
+            for each in listed
+        ],
+        empty="No address is in use.",
+        names=[f"ipaddress.{GROUP}/{each.ip_address}" for each in listed if each.ip_address],
+        notes=list(_notes(report, waits)),
+    )
+
+
+def _is(report: pools.PoolReport, key: PoolKey) -> bool:
+    return (report.kind, report.namespace, report.name) == key
+
+
+def _head(key: PoolKey, pool: Pool | None, report: pools.PoolReport) -> Iterator[Text]:
+    yield Text(str(key), "bold")
+    yield Text()
+    for name, value in _fields(pool):
+        yield Text(f"  {name:<10} ").append(value)
+    held = f", {report.held} held" if report.held else ""
+    numbers = f"{report.used} used{held}, {printing.count(report.free)} free"
+    text = Text(f"  {'Usage':<10} ").append_text(pools.bar(report.share))
+    yield text.append(f"   {numbers} of {printing.count(report.total)}")
+    if report.problem:
+        yield Text(f"  {'Problem':<10} ").append(f"The pool {report.problem}.", "red")
+    yield Text()
+
+
+def _fields(pool: Pool | None) -> Iterator[tuple[str, str]]:
+    spec = pool.spec if pool else None
+    if spec is None:
+        return
+    if spec.addresses:
+        yield "Addresses", _few(spec.addresses)
+    if spec.prefixes:
+        yield "Prefixes", f"{_few(spec.prefixes)} in parts of /{spec.allocation_prefix_length}"
+    if excluded := (*spec.excluded_addresses, *spec.excluded_prefixes):
+        yield "Excluded", _few(excluded)
+    if spec.gateway:
+        yield "Gateway", spec.gateway
+    if seconds := spec.address_reuse_grace_period_seconds:
+        yield "Grace", f"{seconds} seconds"
+
+
+def _few(entries: tuple[str, ...]) -> str:
+    more = len(entries) - _SHOWN_RANGES
+    return ", ".join(entries[:_SHOWN_RANGES]) + (f" and {more} more" if more > 0 else "")
+
+
+def _notes(report: pools.PoolReport, waits: list[_Waiting]) -> Iterator[Text]:
+    by_message = defaultdict[str, list[str]](list)
+    for claim in waits:
+        by_message[claim.message].append(f"{claim.namespace}/{claim.claim}")
+    for message, names in by_message.items():
+        more = f" and {len(names) - _SHOWN_CLAIMS} more" if len(names) > _SHOWN_CLAIMS else ""
+        verb = "waits" if len(names) == 1 else "wait"
+        yield Text()
+        yield Text(f"{', '.join(names[:_SHOWN_CLAIMS])}{more} {verb}: {message}", "yellow")
+    if report.overlaps:
+        yield Text()
+    for overlap in report.overlaps:
+        yield Text(f"overlap: {overlap}", "yellow")

@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What each address of a pool is: offered, or withheld by which of its fields.
+
+Which field withholds what is asked of the rules themselves: a pool without its exclusions offers
+more, and the difference is what they exclude.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
+
+from kube import pools
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ipam.notation import Address
+    from ipam.offer import Offer
+    from ipam.ranges import RangeSet
+
+RESERVED, GATEWAY, EXCLUDED = "reserved", "gateway", "excluded"
+
+
+@dataclass(frozen=True, slots=True)
+class Spaces:
+    """The numbers of a pool's allocations, by what withholds them; nothing if the spec is bad."""
+
+    family: int
+    step: int
+    listed: RangeSet
+    """All that the entries of the pool have."""
+    withheld: dict[str, RangeSet]
+    """By `reserved`, `gateway` and `excluded`; a number may be in more than one."""
+
+    def slot(self, address: Address) -> int | None:
+        """Return the number of the allocation that an address is in; None: of no entry."""
+        number = address.value // self.step
+        return number if address.family == self.family and number in self.listed else None
+
+    def reasons(self, slot: int) -> Iterator[str]:
+        """Yield what withholds an allocation."""
+        return (reason for reason, slots in self.withheld.items() if slot in slots)
+
+
+def of(pool: pools.Pool) -> Spaces:
+    """Return what each address of a pool is."""
+    spec = pool.spec or pools.PoolSpec()
+    bare = replace(
+        spec,
+        gateway="",
+        excluded_addresses=(),
+        excluded_prefixes=(),
+        allocate_reserved_ip_addresses=True,
+    )
+    withholding = {
+        RESERVED: replace(bare, allocate_reserved_ip_addresses=spec.allocate_reserved_ip_addresses),
+        GATEWAY: replace(bare, gateway=spec.gateway),
+        EXCLUDED: replace(
+            bare,
+            excluded_addresses=spec.excluded_addresses,
+            excluded_prefixes=spec.excluded_prefixes,
+        ),
+    }
+    everything = _offer(pool, bare)
+    return Spaces(
+        family=everything.family,
+        step=everything.step,
+        listed=everything.slots,
+        withheld={
+            reason: everything.slots - _offer(pool, changed).slots
+            for reason, changed in withholding.items()
+        },
+    )
+
+
+def _offer(pool: pools.Pool, spec: pools.PoolSpec) -> Offer:
+    return pools.offer_of(replace(pool, spec=spec))

@@ -1,0 +1,168 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Who holds what of each pool, who waits, and what is free.
+
+The rules are the controller's own: what an IPAddress has, and when a record on a claim counts.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+from controller import changes, state
+from ipam.notation import BITS, Address, Network
+from ipam.ranges import RangeSet
+from kube import pools
+
+if TYPE_CHECKING:
+    from ipam.offer import Offer
+    from ipam.ranges import Range
+    from kube import capi
+    from kube.objects import Key, PoolKey
+
+    from .snapshot import Snapshot
+
+NO_POOL = "does not exist"
+
+
+class Holding(NamedTuple):
+    """What one IPAddress has, or what a claim was given whose IPAddress is still to come.
+
+    `network` is None if the address cannot be read.  A claim without IPAddress is `reserved`.
+    """
+
+    key: Key
+    network: Network | None
+    address: capi.Address | None
+    claim: capi.Claim | None
+
+    @property
+    def is_held(self) -> bool:
+        """Whether no live claim uses it: a grace period or a record holds it."""
+        return self.address is None or self.claim is None or self.claim.metadata.deleting
+
+    @property
+    def start(self) -> Address | None:
+        """The first address that it has."""
+        return Address(self.network.family, self.network.value) if self.network else None
+
+    @property
+    def text(self) -> str:
+        """The address in canonical form, or as it is written where it cannot be read."""
+        return str(self.start or (self.address.spec.address if self.address else ""))
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """A pool, what it offers, and its holders in the order of their addresses.
+
+    `pool` is None if claims or IPAddresses name a pool that does not exist.
+    `free` has the numbers of the allocations that nobody holds.
+    """
+
+    key: PoolKey
+    pool: pools.Pool | None
+    offer: Offer
+    closed: str
+    """Why the pool cannot allocate, as the rest of a sentence; empty if it can."""
+    holdings: tuple[Holding, ...]
+    waiting: tuple[capi.Claim, ...]
+    """Claims without an address, oldest first."""
+    free: RangeSet
+    outside: frozenset[Key]
+    """IPAddresses that the pool does not hand out (any more)."""
+    duplicates: frozenset[Key]
+    """IPAddresses that have an address which another one has, too."""
+
+    @property
+    def used(self) -> int:
+        """How many IPAddresses the pool has."""
+        return sum(holding.address is not None for holding in self.holdings)
+
+    @property
+    def held(self) -> int:
+        """How many addresses no live claim uses and nobody else can get."""
+        return sum(holding.is_held for holding in self.holdings)
+
+
+def of(snapshot: Snapshot) -> dict[PoolKey, Usage]:
+    """Return the usage of each pool, and of each that does not exist but is named."""
+    holdings, waiting = _holdings(snapshot), _waiting(snapshot)
+    keys = sorted({*snapshot.pools, *holdings, *waiting}, key=lambda key: (key[1], key[2], key[0]))
+    return {key: _usage(key, snapshot.pools.get(key), holdings[key], waiting[key]) for key in keys}
+
+
+def with_pool(usage: Usage, pool: pools.Pool | None) -> Usage:
+    """Return the usage as it is once the pool is changed, with the same holders."""
+    return _usage(usage.key, pool, list(usage.holdings), list(usage.waiting))
+
+
+def _usage(
+    key: PoolKey, pool: pools.Pool | None, holdings: list[Holding], waiting: list[capi.Claim]
+) -> Usage:
+    offer = pools.offer_of(pool or pools.Pool(metadata=pools.PoolMeta()))
+    taken = RangeSet.of(
+        each for holding in holdings if (each := _taken(offer, holding)) is not None
+    )
+    return Usage(
+        key=key,
+        pool=pool,
+        offer=offer,
+        closed=changes.not_ready(pool, offer) if pool else NO_POOL,
+        holdings=tuple(sorted(holdings, key=_order)),
+        waiting=tuple(sorted(waiting, key=lambda claim: claim.metadata.age_order)),
+        free=offer.slots - taken,
+        outside=frozenset(each.key for each in holdings if _is_outside(offer, each)),
+        duplicates=_duplicates(holdings),
+    )
+
+
+def _is_outside(offer: Offer, holding: Holding) -> bool:
+    if holding.address is None:
+        return False
+    return holding.network is None or not offer.hands_out(holding.network)
+
+
+def _duplicates(holdings: list[Holding]) -> frozenset[Key]:
+    present = [each for each in holdings if each.address and each.start]
+    counted = Counter(each.start for each in present)
+    return frozenset(each.key for each in present if counted[each.start] > 1)
+
+
+def _holdings(snapshot: Snapshot) -> defaultdict[PoolKey, list[Holding]]:
+    found = defaultdict["PoolKey", list[Holding]](list)
+    for key, address in snapshot.addresses.items():
+        if address.pool:
+            claim = snapshot.claims.get(key)
+            claim = claim if claim and claim.pool == address.pool else None
+            found[address.pool].append(Holding(key, state.held(address), address, claim))
+    for key, claim in snapshot.claims.items():
+        given = state.reservation(claim)
+        if claim.pool and given and key not in snapshot.addresses:
+            network = Network(*given, BITS[given.family])
+            found[claim.pool].append(Holding(key, network, None, claim))
+    return found
+
+
+def _waiting(snapshot: Snapshot) -> defaultdict[PoolKey, list[capi.Claim]]:
+    found = defaultdict["PoolKey", list["capi.Claim"]](list)
+    for claim in snapshot.claims.values():
+        if claim.pool and not claim.bound and not claim.metadata.deleting:
+            found[claim.pool].append(claim)
+    return found
+
+
+def _taken(offer: Offer, holding: Holding) -> Range | None:
+    """Return the numbers of the allocations that nobody else can get."""
+    if holding.network is None or holding.start is None:
+        return None
+    if holding.address:
+        return offer.overlapped(holding.network)
+    slot = offer.slot(holding.start)
+    return None if slot is None else (slot, slot)
+
+
+def _order(holding: Holding) -> tuple[Address, Key]:
+    """Sort by address; before all others if it cannot be read."""
+    return holding.start or Address(0, 0), holding.key

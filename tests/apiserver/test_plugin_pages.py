@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the how-to pages about `kubectl ipam` tell their readers to run works as it stands there."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from envtest import binaries, control_plane, tenants
+from generator import programs
+
+HOW_TO = Path(__file__).parents[2] / "docs" / "how-to"
+BLOCK = re.compile(r"^```bash\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+EXAMPLE = re.compile(r"```console\n(.*?)\n```", re.DOTALL)
+KUBECTL = Path(binaries.find(binaries.KUBECTL))
+
+
+@pytest.fixture
+def environment(tenant: tenants.Tenant) -> dict[str, str]:
+    """Return the environment of somebody who has the program and a namespace."""
+    plane = tenant.provider.control_plane
+    name = f"pages-{tenant.namespace}"
+    config = plane.kubeconfig(name, [control_plane.ADMIN_GROUP], tenant.namespace)
+    return os.environ | {
+        "KUBECONFIG": str(config),
+        "KUBECACHEDIR": str(plane.folder / "kubectl-cache"),
+        "PATH": f"{KUBECTL.parent}:{Path(sys.executable).parent}:{os.environ['PATH']}",
+    }
+
+
+def run(commands: str, environment: dict[str, str], folder: Path) -> str:
+    done = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", commands],
+        env=environment,
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, f"{commands}\n{done.stderr}"
+    return done.stdout
+
+
+def blocks(page: str) -> list[str]:
+    return BLOCK.findall((HOW_TO / page).read_text())
+
+
+def test_find_an_address(
+    tenant: tenants.Tenant, environment: dict[str, str], tmp_path: Path
+) -> None:
+    tenant.add_pool("blue", "10.0.0.0/24", gateway="10.0.0.1")
+    tenant.add_claim("web", "blue")
+    assert tenant.bound("web") == ["10.0.0.2"]
+
+    printed = [run(block, environment, tmp_path) for block in blocks("find-an-address.md")]
+
+    assert f"InClusterIPPool {tenant.namespace}/blue" in printed[0]
+    assert "nobody has it" in printed[1]
+    assert printed[4].count("10.0.0.2") > 0
+    assert printed[5].splitlines()[1:4] == ["10.0.0.3", "10.0.0.4", "10.0.0.5"]
+
+
+def test_each_help_begins_with_an_example() -> None:
+    found = [it for it in programs.commands() if it.name.startswith("kubectl-ipam")]
+
+    assert len(found) > 3
+    for command in found:
+        assert command.description.startswith("```console\nkubectl ipam "), command.name
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ("who", ["who-has\tSay who holds an address, or which addresses a name has.", ":4"]),
+        ("pools -o w", ["wide", ":4"]),
+        ("validate -f ''", [":0"]),
+    ],
+)
+def test_kubectl_asks_for_completions(
+    words: str, expected: list[str], environment: dict[str, str], tmp_path: Path
+) -> None:
+    printed = run(f"kubectl __complete ipam {words}", environment, tmp_path)
+
+    assert [line for line in printed.splitlines() if "ShellCompDirective" not in line] == expected

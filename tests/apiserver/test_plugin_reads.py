@@ -1,0 +1,290 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The commands of `kubectl ipam` that read, on a real API server."""
+
+import itertools
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+from plugin_runs import READ, allow, golden, infrastructure, owner, run
+
+from envtest import capi, contract, control_plane, install, provider, tenants
+from envtest.client import Json
+
+IPAM = {"apiGroups": [contract.GROUP], "resources": ["*"]}
+EXHAUSTED = (
+    "InClusterIPPool NS/blue has no free address for this claim: each is in use or promised to an "
+    "older claim; add addresses to the pool, or delete claims"
+)
+INFRASTRUCTURE = "infrastructure.example.com"
+
+_NETS = itertools.count(1)
+
+
+@pytest.fixture
+def everything(tenant: tenants.Tenant) -> Path:
+    plane = tenant.provider.control_plane
+    name = f"plugin-{tenant.namespace}"
+    return plane.kubeconfig(name, [control_plane.ADMIN_GROUP], tenant.namespace)
+
+
+@pytest.fixture
+def reader(tenant: tenants.Tenant) -> Path:
+    """Return the kubeconfig of somebody who may read our group, and nothing else."""
+    plane = tenant.provider.control_plane
+    name = f"reader-{tenant.namespace}"
+    allow(tenant.provider.admin, name, IPAM | {"verbs": READ})
+    return plane.kubeconfig(name, namespace=tenant.namespace)
+
+
+@pytest.fixture
+def net() -> str:
+    """Return the first three numbers of addresses that no other test uses."""
+    return f"10.77.{next(_NETS)}"
+
+
+def fields(net: str) -> Json:
+    return {"gateway": f"{net}.1", "excludedAddresses": [f"{net}.3-{net}.4"]}
+
+
+@pytest.fixture
+def blue(tenant: tenants.Tenant, net: str) -> tenants.Tenant:
+    """Return a tenant with a pool of three addresses, which four claims ask for."""
+    tenant.add_pool("blue", f"{net}.0/29", prefix=29, **fields(net))
+    for name in ("a", "b", "c"):
+        tenant.add_claim(name, "blue")
+        tenant.bound(name)
+    tenant.add_claim("late", "blue")
+    tenant.not_ready("late", "PoolExhausted")
+    tenant.counts("blue", used=3)
+    return tenant
+
+
+def test_pools(blue: tenants.Tenant, reader: Path, net: str) -> None:
+    blue.add_pool("rest", f"{net}.6", f"{net}.100-{net}.199")
+    blue.counts("rest", total=101)
+
+    result = run(reader, "pools")
+
+    lines = golden(result, blue.namespace)
+    assert result.exit_code == 0
+    assert [lines[0], *(line for line in lines if "NS" in line)] == [
+        "NAMESPACE  NAME  KIND  USAGE  USED  FREE  TOTAL  WAITING  OVERLAPS",
+        "NS  blue  InClusterIPPool  ████████████████████ 100%  3  0  3  1  1",
+        "NS  rest  InClusterIPPool  ░░░░░░░░░░░░░░░░░░░░  0%  0  101  101  0  1",
+    ]
+
+
+def test_the_numbers_are_those_of_the_status(blue: tenants.Tenant, reader: Path) -> None:
+    blue.add_prefix_pool("nets", "2001:db8:77::/56")
+    blue.add_claim("net", "nets", tenants.PREFIX_POOL)
+    blue.bound("net")
+
+    reports: list[Json] = json.loads(run(reader, "pools", "-o", "json").stdout)["pools"]
+
+    (nets,) = [each for each in reports if each["name"] == "nets"]
+    counts = blue.counts("nets", tenants.PREFIX_POOL, used=1)
+    assert [nets["total"], nets["free"], nets["used"]] == [
+        counts["total"],
+        counts["free"],
+        counts["used"],
+    ]
+
+
+def test_names_and_yaml(blue: tenants.Tenant, reader: Path) -> None:
+    names = run(reader, "pools", "-o", "name").stdout.splitlines()
+    reports = yaml.safe_load(run(reader, "pools", "-o", "yaml").stdout)["pools"]
+
+    assert "inclusterippool.ipam.cluster.x-k8s.io/blue" in names
+    assert "blue" in [each["name"] for each in reports if each["namespace"] == blue.namespace]
+
+
+def test_show(blue: tenants.Tenant, reader: Path) -> None:
+    result = run(reader, "show", "blue")
+
+    assert result.exit_code == 0
+    assert golden(result, blue.namespace) == [
+        "InClusterIPPool NS/blue",
+        "",
+        "  Addresses  10.77.0.0/29",
+        "  Excluded  10.77.0.3-10.77.0.4",
+        "  Gateway  10.77.0.1",
+        "  Usage  ████████████████████ 100%  3 used, 0 free of 3",
+        "",
+        "10.77.0.0  rG█xx██r",
+        "",
+        "█ used  G gateway  r reserved  x excluded",
+        "",
+        "ADDRESS  STATE  NAMESPACE  CLAIM  CLUSTER  MACHINE",
+        "10.77.0.2  used  NS  a",
+        "10.77.0.5  used  NS  b",
+        "10.77.0.6  used  NS  c",
+        "",
+        f"NS/late waits: {EXHAUSTED}",
+    ]
+
+
+def test_who_has(blue: tenants.Tenant, reader: Path, net: str) -> None:
+    queries = f"{net}.2 {net}.1\n{net}.4 b\n"
+
+    result = run(reader, "who-has", "-n", blue.namespace, "-", text=queries)
+
+    assert result.exit_code == 1
+    assert golden(result, blue.namespace) == [
+        "QUERY  ADDRESS  STATE  POOL  NAMESPACE  CLAIM  CLUSTER  MACHINE  SINCE",
+        "10.77.0.2  10.77.0.2  used  InClusterIPPool NS/blue  NS  a  TIME",
+        "10.77.0.1  gateway  InClusterIPPool NS/blue",
+        "10.77.0.4  excluded  InClusterIPPool NS/blue",
+        "b  10.77.0.5  used  InClusterIPPool NS/blue  NS  b  TIME",
+    ]
+
+
+def test_free(blue: tenants.Tenant, reader: Path, net: str) -> None:
+    blue.add_pool("rest", f"{net}.60-{net}.62", f"{net}.128/25")
+    nothing = run(reader, "free", "blue")
+    some = run(reader, "free", "rest", "--count", "2")
+    run_of_four = run(reader, "free", "rest", "--contiguous", "4")
+
+    assert (nothing.exit_code, some.exit_code, run_of_four.exit_code) == (1, 0, 0)
+    assert golden(nothing, blue.namespace) == ["InClusterIPPool NS/blue has no free address."]
+    assert golden(some, blue.namespace) == [
+        "ADDRESS",
+        "10.77.0.60",
+        "10.77.0.61",
+        "",
+        "Longest free runs:",
+        "  10.77.0.128 to 10.77.0.254 (127)",
+        "  10.77.0.60 to 10.77.0.62 (3)",
+    ]
+    assert golden(run_of_four, blue.namespace)[1] == "10.77.0.128"
+
+
+@pytest.fixture
+def machine(blue: tenants.Tenant) -> str:
+    """Let claim `a` belong to a Machine through an infrastructure provider; return its name."""
+    admin = blue.provider.admin
+    bases = capi.config(capi.NEWEST) / "crd" / "bases"
+    machines: Json = yaml.safe_load((bases / "cluster.x-k8s.io_machines.yaml").read_text())
+    kinds = {"FooVM": "foovms", "FooMachine": "foomachines"}
+    install.crds(admin, [machines, *(infrastructure(*each) for each in kinds.items())])
+    spec = {
+        "clusterName": "c1",
+        "bootstrap": {"dataSecretName": "x"},
+        "infrastructureRef": {"apiGroup": INFRASTRUCTURE, "kind": "FooMachine", "name": "m"},
+    }
+    above = admin.resource("cluster.x-k8s.io/v1beta2", "machines", blue.namespace).create(
+        {
+            "apiVersion": "cluster.x-k8s.io/v1beta2",
+            "kind": "Machine",
+            "metadata": {"name": "worker-1", "labels": {"cluster.x-k8s.io/cluster-name": "c1"}},
+            "spec": spec,
+        }
+    )
+    for kind in ("FooMachine", "FooVM"):
+        above = admin.resource(f"{INFRASTRUCTURE}/v1", kinds[kind], blue.namespace).create(
+            {
+                "apiVersion": f"{INFRASTRUCTURE}/v1",
+                "kind": kind,
+                "metadata": {"name": kind.lower(), "ownerReferences": [owner(above)]},
+            }
+        )
+    blue.claims.edit("a", lambda claim: claim["metadata"].update(ownerReferences=[owner(above)]))
+    return "worker-1"
+
+
+def test_owners_lead_to_the_machine_and_the_cluster(
+    blue: tenants.Tenant, everything: Path, machine: str, net: str
+) -> None:
+    by_address = run(everything, "who-has", f"{net}.2", "-o", "wide")
+    by_machine = run(everything, "who-has", "-n", blue.namespace, machine)
+
+    assert golden(by_address, blue.namespace)[1] == (
+        "10.77.0.2  10.77.0.2  used  InClusterIPPool NS/blue  NS  a  c1  worker-1  TIME  "
+        "FooVM foovm, FooMachine foomachine, Machine worker-1"
+    )
+    assert golden(by_machine, blue.namespace)[1].startswith("worker-1  10.77.0.2  used")
+    assert "10.77.0.2  used  NS  a  c1  worker-1" in golden(
+        run(everything, "show", "blue"), blue.namespace
+    )
+
+
+@pytest.mark.usefixtures("machine")
+def test_an_owner_that_may_not_be_read_is_named_by_its_reference(
+    blue: tenants.Tenant, reader: Path, net: str
+) -> None:
+    result = run(reader, "who-has", "-n", blue.namespace, f"{net}.2")
+
+    assert golden(result, blue.namespace)[1].endswith("NS  a  FooVM foovm  TIME")
+
+
+def test_who_may_read_one_namespace_sees_its_pools(blue: tenants.Tenant) -> None:
+    plane, name = blue.provider.control_plane, f"local-{blue.namespace}"
+    rbac = "rbac.authorization.k8s.io"
+    roles, bindings = (
+        blue.provider.admin.resource(f"{rbac}/v1", plural, blue.namespace)
+        for plural in ("roles", "rolebindings")
+    )
+    roles.create({"metadata": {"name": name}, "rules": [IPAM | {"verbs": READ}]})
+    subject = {"kind": "User", "name": name, "apiGroup": rbac}
+    reference = {"kind": "Role", "name": name, "apiGroup": rbac}
+    bindings.create({"metadata": {"name": name}, "subjects": [subject], "roleRef": reference})
+    kubeconfig = plane.kubeconfig(name, namespace=blue.namespace)
+
+    one, all_of_them = run(kubeconfig, "pools"), run(kubeconfig, "pools", "-A")
+
+    assert [line.split()[1] for line in one.stdout.splitlines()] == ["NAME", "blue"]
+    assert all_of_them.exit_code == 3
+    assert "cannot list resource" in all_of_them.stderr
+
+
+@pytest.mark.parametrize(
+    ("verbs", "resources", "refused"),
+    [
+        (["list"], ["inclusterippools"], 'cannot list resource "'),
+        (["get"], ["*"], 'cannot list resource "'),
+    ],
+)
+def test_without_a_right_one_line_names_the_verb_and_the_resource(
+    provider: provider.Provider, verbs: list[str], resources: list[str], refused: str
+) -> None:
+    user = f"plugin-{verbs[0]}-only"
+    allow(
+        provider.admin,
+        user,
+        {"apiGroups": [contract.GROUP], "resources": resources, "verbs": verbs},
+    )
+
+    result = run(provider.control_plane.kubeconfig(user), "pools", "-A")
+
+    assert (result.exit_code, result.stdout) == (3, "")
+    (line,) = result.stderr.splitlines()
+    assert refused in line
+    assert line.endswith(
+        "; the command needs the verbs get, list and watch on pools, ipaddressclaims and "
+        "ipaddresses of the group ipam.cluster.x-k8s.io"
+    )
+
+
+def test_without_a_cluster_one_line_says_so(tmp_path: Path, everything: Path) -> None:
+    config = json.loads(everything.read_text())
+    config["clusters"][0]["cluster"]["server"] = "https://127.0.0.1:1"
+    path = tmp_path / "config"
+    path.write_text(json.dumps(config))
+
+    result = run(path, "pools")
+
+    assert (result.exit_code, result.stdout) == (3, "")
+    (line,) = result.stderr.splitlines()
+    assert line.startswith("the API server cannot be reached: ")
+
+
+def test_another_context_is_another_user(tmp_path: Path, everything: Path) -> None:
+    config = json.loads(everything.read_text())
+    config["contexts"].append({"name": "other", "context": {"cluster": "none", "user": "none"}})
+    path = tmp_path / "config"
+    path.write_text(json.dumps(config))
+
+    assert run(path, "pools").exit_code == 0
+    result = run(path, "pools", "--context", "other")
+    assert result.stderr.startswith(f"kubeconfig {path}: there is no cluster named 'none'")

@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What each address of a pool is, and the map of it."""
+
+import pytest
+from snapshots import BLUE, Objects
+
+from cli.kubectl import maps, spaces
+from cli.kubectl.usage import Usage
+from ipam.notation import parse_address
+from kube import pools
+from kube.objects import PoolKey
+
+SPEC = pools.PoolSpec(
+    addresses=("10.0.0.0/28",),
+    prefix=28,
+    gateway="10.0.0.1",
+    excluded_addresses=("10.0.0.4-10.0.0.6", "10.0.0.15"),
+)
+
+
+def ip_pool(spec: pools.PoolSpec = SPEC) -> pools.Pool:
+    meta = pools.PoolMeta(name="blue", namespace="default")
+    return pools.Pool(kind="InClusterIPPool", metadata=meta, spec=spec)
+
+
+@pytest.mark.parametrize(
+    ("address", "reasons"),
+    [
+        ("10.0.0.0", ["reserved"]),
+        ("10.0.0.1", ["gateway"]),
+        ("10.0.0.2", []),
+        ("10.0.0.5", ["excluded"]),
+        ("10.0.0.15", ["reserved", "excluded"]),
+    ],
+)
+def test_each_reason_that_withholds_an_address_is_named(address: str, reasons: list[str]) -> None:
+    found = spaces.of(ip_pool())
+    slot = found.slot(parse_address(address))
+
+    assert slot is not None
+    assert list(found.reasons(slot)) == reasons
+
+
+@pytest.mark.parametrize("address", ["10.0.0.16", "2001:db8::1"])
+def test_an_address_of_no_entry_has_no_number(address: str) -> None:
+    assert spaces.of(ip_pool()).slot(parse_address(address)) is None
+
+
+def test_a_pool_without_a_spec_has_nothing() -> None:
+    assert not spaces.of(pools.Pool(kind="InClusterIPPool", metadata=pools.PoolMeta())).listed
+
+
+def drawn(usage: Usage) -> list[str]:
+    assert usage.pool is not None
+    layers = maps.layers(usage, spaces.of(usage.pool))
+    return [line.plain.rstrip() for line in maps.lines(layers)]
+
+
+async def test_a_map_has_a_cell_for_each_address() -> None:
+    objects = Objects()
+    objects.pool("10.0.0.0/28", "10.0.0.70", prefix=24, gateway="10.0.0.1")
+    objects.pool("10.0.1.0/24", name="other")
+    objects.bound("a", "10.0.0.2")
+    objects.address("left", "10.0.0.3")
+    objects.bound("out", "10.0.0.71")
+
+    assert drawn((await objects.usages())[BLUE]) == [
+        "10.0.0.0   rG█▒············",
+        "10.0.0.64        ·!",
+        "",
+        "· free   █ used   ▒ held   ! outside   G gateway   r reserved",
+    ]
+
+
+async def test_a_large_pool_has_blocks_for_cells_and_their_height_is_the_share_in_use() -> None:
+    objects = Objects()
+    key = objects.pool("10.0.0.0/16", prefix=16)
+    for number in range(32):
+        objects.bound(f"a-{number}", f"10.0.{number // 16}.{number % 16 + 1}")
+
+    lines = drawn((await objects.usages())[key])
+
+    assert lines[0] == f"10.0.0.0    ▃···▂{'·' * 59}"
+    assert len(lines) == 18
+    assert lines[-1].endswith("each cell: 64 addresses")
+
+
+async def test_a_prefix_pool_counts_in_prefixes() -> None:
+    objects = Objects()
+    key = objects.pool("2001:db8::/56", kind="InClusterPrefixPool")
+    objects.bound("a", "2001:db8:0:3::", PoolKey(*key), 64)
+
+    lines = drawn((await objects.usages())[key])
+
+    assert lines[0] == f"2001:db8::       ···█{'·' * 60}"
+    assert len(lines) == 6
+
+
+async def test_a_pool_that_offers_nothing_has_no_map() -> None:
+    objects = Objects()
+    key = objects.pool("ten")
+
+    assert drawn((await objects.usages())[key]) == []

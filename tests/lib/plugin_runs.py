@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`kubectl ipam` run on a real API server, and its output in a form that can be compared."""
+
+import re
+from pathlib import Path
+
+from click import testing
+
+from cli.kubectl import main
+from envtest.client import Client, Json
+
+RBAC = "rbac.authorization.k8s.io/v1"
+READ = ["get", "list", "watch"]
+
+_NET = re.compile(r"10\.77\.\d+\.")  # each test has one of its own
+_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
+
+
+def run(kubeconfig: Path, *arguments: str, text: str = "") -> testing.Result:
+    """Run a command; anything but an exit code is a failure of the test."""
+    command = [arguments[0], "--kubeconfig", str(kubeconfig), *arguments[1:]]
+    result = testing.CliRunner().invoke(main.main, command, input=text)
+    assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
+    return result
+
+
+def golden(result: testing.Result, namespace: str) -> list[str]:
+    """Return the lines of an output without what differs between runs; columns move with it."""
+    text = _TIME.sub("TIME", result.stdout).replace(namespace, "NS")
+    text = _NET.sub("10.77.0.", text)
+    return [re.sub(r" {2,}", "  ", line) for line in text.splitlines()]
+
+
+def allow(admin: Client, user: str, *rules: Json) -> None:
+    """Allow a user some verbs, cluster-wide."""
+    role: Json = {"metadata": {"name": user}, "rules": list(rules)}
+    admin.resource(RBAC, "clusterroles").create(role)
+    subject = {"kind": "User", "name": user, "apiGroup": "rbac.authorization.k8s.io"}
+    reference = {"kind": "ClusterRole", "name": user, "apiGroup": "rbac.authorization.k8s.io"}
+    binding: Json = {"metadata": {"name": user}, "subjects": [subject], "roleRef": reference}
+    admin.resource(RBAC, "clusterrolebindings").create(binding)
+
+
+def infrastructure(kind: str, plural: str) -> Json:
+    """Return the CRD of a kind of an infrastructure provider that nobody has heard of."""
+    group = "infrastructure.example.com"
+    schema: Json = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
+    version = {"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": schema}}
+    return {
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {"name": f"{plural}.{group}"},
+        "spec": {
+            "group": group,
+            "names": {"kind": kind, "plural": plural, "singular": kind.lower()},
+            "scope": "Namespaced",
+            "versions": [version],
+        },
+    }
+
+
+def owner(obj: Json) -> Json:
+    """Return the reference to an owner."""
+    meta = obj["metadata"]
+    return {
+        "apiVersion": obj["apiVersion"],
+        "kind": obj["kind"],
+        "name": meta["name"],
+        "uid": meta["uid"],
+        "controller": True,
+    }
