@@ -168,14 +168,14 @@ def test_a_package_without_models_is_refused(
         ),
         (
             (
-                "from api import markers, model\n"
+                "from crdkit.models import markers, model\n"
                 "class Spec(model.Model):\n"
                 "    rules = (markers.CEL('true', 'is bad'))"
             ),
             "TypeError: the rules of Spec are no tuple: write (CEL(...),) with a comma at the end",
         ),
         (
-            "from api import model\nclass Spec(model.Model):\n    x: object()",
+            "from crdkit.models import model\nclass Spec(model.Model):\n    x: object()",
             "PydanticSchemaGenerationError: Unable to generate pydantic-core schema for",
         ),
     ],
@@ -238,7 +238,7 @@ def test_what_a_package_runs_as_a_program_is_not_run(
 
 BASES = """
 from typing import ClassVar
-from api import markers, model, resources
+from crdkit.models import markers, model, resources
 
 RESOURCE = resources.Resource("twice.example.com", "Twice", "twices", "Cluster", ("v1",))
 
