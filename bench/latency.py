@@ -27,9 +27,9 @@ from envtest.client import Json
 from envtest.control_plane import ADMIN_GROUP
 from envtest.provider import Provider
 from envtest.tenants import Tenant
-from kube.capi import V1Beta2
 from kube.client import Client
 from kube.connect import connect
+from objects.contracts import V1Beta2
 
 _BLOCK = 10  # claims of each kind in turn: frozen for 0.2 s, the manager's lease lasts
 _PATIENCE_SECONDS = 60.0

@@ -13,10 +13,12 @@ import structlog
 from api import resources
 from controller import ownership
 from controller.rewriting import Refused
-from kube import definitions, pools, version
+from kube import definitions
 from kube.client import Client, pages
 from kube.connect import connect
 from kube.errors import KubeError, NotFoundError
+from manager import version
+from objects import pools
 
 from . import version_report
 from .connecting import default_kubeconfig, text_of

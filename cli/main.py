@@ -10,8 +10,7 @@ import click
 
 from conversion import registry
 from crdkit.conversion import annotation
-from kube import pod
-from webhook import options
+from manager import options, pod
 
 from . import conversions, findings, inputs, manifests, preflight, validation
 from .errors import CliError, FileError, SyntaxProblemError

@@ -9,7 +9,7 @@ from itertools import chain, islice
 from crdkit.conversion import errors as conversion_errors
 from crdkit.conversion import values
 from ipam import offer
-from kube import objects
+from objects.pools import PoolKey
 from webhook import admission, neighbours, statuses
 from webhook.pool import Pool
 from webhook.review import PoolReview
@@ -24,13 +24,13 @@ _ANY = "*"  # no namespace has this name
 class Context:
     """What else admission would know: the present pools, and those that come together."""
 
-    present: Mapping[objects.PoolKey, Pool]
+    present: Mapping[PoolKey, Pool]
     neighbours: neighbours.Index
 
     @classmethod
     def of(cls, new: Iterable[Document], old: Iterable[Document]) -> "Context":
         """Take all that can be read; what is wrong with the rest is told elsewhere."""
-        present = dict[objects.PoolKey, Pool]()
+        present = dict[PoolKey, Pool]()
         for _, pool, _ in _readable(old):
             if pool.key.name:
                 present.setdefault(pool.key, pool)
@@ -115,7 +115,7 @@ def _own_warnings(write: PoolReview, new: Pool) -> Iterator[str]:
     yield from new.notes(write.version)
 
 
-def _readable(documents: Iterable[Document]) -> Iterator[tuple[objects.PoolKey, Pool, offer.Offer]]:
+def _readable(documents: Iterable[Document]) -> Iterator[tuple[PoolKey, Pool, offer.Offer]]:
     """Yield the pools among documents, as far as they can be read."""
     for document in documents:
         if pools.meant_kind(document.obj):
@@ -124,7 +124,7 @@ def _readable(documents: Iterable[Document]) -> Iterator[tuple[objects.PoolKey, 
                 yield _key(document, pool), pool, pool.offered
 
 
-def _key(document: Document, pool: Pool) -> objects.PoolKey:
+def _key(document: Document, pool: Pool) -> PoolKey:
     """Return the pool's key; one without a name is told apart by where it stands."""
     name = pool.key.name or f"(without a name, {document.place})"
     return pool.key._replace(name=name)

@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from kube import capi, pools
 from kube.errors import NotFoundError
-from kube.objects import Labels, Meta, NameReference, OwnerReference
+from kube.meta import OwnerReference
+from objects import clusterapi, pools
+from objects.metadata import PROTECT_ADDRESS_FINALIZER, Labels, Metadata
+from objects.references import NameReference
 
 from .errors import AllocationError, PoolNotReadyError
-from .state import PROTECT_ADDRESS_FINALIZER, State, parse
+from .state import State, parse
 
 if TYPE_CHECKING:
     from kube.client import Api
@@ -28,21 +30,21 @@ class Addresses:
         self._api = api
         self._state = state
 
-    async def create(self, claim: capi.Claim, given: str) -> capi.Address:
+    async def create(self, claim: clusterapi.IPAddressClaim, given: str) -> clusterapi.IPAddress:
         """Create the IPAddress; that the claim says so already is what keeps it unique."""
         assert claim.pool is not None
         pool = self._state.pool(claim.pool)
         if pool is None:
             raise PoolNotReadyError(claim.pool, "has just been deleted")
         resource = self._state.contract.addresses
-        meta = Meta(
+        meta = Metadata(
             name=claim.metadata.name,
             namespace=claim.metadata.namespace,
             finalizers=(PROTECT_ADDRESS_FINALIZER,),
             labels=Labels(cluster_name=claim.metadata.labels.cluster_name),
             owner_references=self._owners(claim),
         )
-        spec = capi.AddressSpec(
+        spec = clusterapi.AddressSpec(
             claim_ref=NameReference(name=claim.metadata.name),
             pool_ref=claim.spec.pool_ref,
             address=given,
@@ -53,7 +55,7 @@ class Addresses:
         text = msgspec.json.encode({**body, "spec": spec})
         return await self._state.addresses.create(self._api, claim.metadata.namespace, text)
 
-    async def repair(self, claim: capi.Claim, address: capi.Address) -> None:
+    async def repair(self, claim: clusterapi.IPAddressClaim, address: clusterapi.IPAddress) -> None:
         """Put back what is missing on the IPAddress of a live claim."""
         meta, changes = address.metadata, dict[str, object]()
         if PROTECT_ADDRESS_FINALIZER not in meta.finalizers and not meta.deleting:
@@ -67,7 +69,7 @@ class Addresses:
         if changes:
             await self._state.addresses.patch(self._api, address, {"metadata": changes})
 
-    async def let_go(self, address: capi.Address) -> tuple[str, ...]:
+    async def let_go(self, address: clusterapi.IPAddress) -> tuple[str, ...]:
         """Delete an IPAddress, then take our finalizer off it: after a crash it still is ours.
 
         Returns:
@@ -87,7 +89,7 @@ class Addresses:
             return ()
         return address.metadata.finalizers
 
-    def _owners(self, claim: capi.Claim) -> tuple[OwnerReference, ...]:
+    def _owners(self, claim: clusterapi.IPAddressClaim) -> tuple[OwnerReference, ...]:
         """Return the owners an IPAddress shall have: its claim, and its pool where that exists."""
         contract = self._state.contract
         owner = OwnerReference(
@@ -138,17 +140,17 @@ def _gateway(pool: pools.Pool) -> str:
     return text if len(text) <= _GATEWAY_LENGTH else str(parse(text) or "")
 
 
-def refers_to(address: capi.Address, claim: capi.Claim) -> bool:
+def refers_to(address: clusterapi.IPAddress, claim: clusterapi.IPAddressClaim) -> bool:
     """Say whether an IPAddress was made for a claim of this name and pool."""
     return address.spec.claim_ref.name == claim.metadata.name and address.pool == claim.pool
 
 
-def owned_by(address: capi.Address, claim: capi.Claim) -> bool:
+def owned_by(address: clusterapi.IPAddress, claim: clusterapi.IPAddressClaim) -> bool:
     """Say whether an IPAddress belongs to this very claim, not to a former one of its name."""
     return any(owner.uid == claim.metadata.uid for owner in address.metadata.owner_references)
 
 
-def abandoned(address: capi.Address, claim: capi.Claim | None) -> bool:
+def abandoned(address: clusterapi.IPAddress, claim: clusterapi.IPAddressClaim | None) -> bool:
     """Say whether an address of a pool of ours belongs to a claim that is gone.
 
     A claim of that name and for that pool may adopt it, though it is another one (a restore).
@@ -158,7 +160,7 @@ def abandoned(address: capi.Address, claim: capi.Claim | None) -> bool:
     return claim is None or not (refers_to(address, claim) or owned_by(address, claim))
 
 
-def check_readable(address: capi.Address) -> None:
+def check_readable(address: clusterapi.IPAddress) -> None:
     """Refuse to bind a claim to an IPAddress that somebody wrote who does not know what one is.
 
     Raises:
@@ -171,7 +173,7 @@ def check_readable(address: capi.Address) -> None:
         )
 
 
-def check_owner(claim: capi.Claim, address: capi.Address) -> None:
+def check_owner(claim: clusterapi.IPAddressClaim, address: clusterapi.IPAddress) -> None:
     """Refuse to touch an IPAddress that has the claim's name and is not the claim's.
 
     Raises:

@@ -10,9 +10,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ipam.offer import Offer
-    from kube import pools
-    from kube.objects import PoolKey
-    from kube.offers import Offers
+    from objects import pools
+    from objects.offers import Offers
+    from objects.pools import PoolKey
 
     from .ledger import Book
 

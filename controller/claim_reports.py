@@ -17,20 +17,21 @@ from typing import TYPE_CHECKING
 import msgspec
 import structlog
 
-from kube.objects import NameReference
 from kube.workers import Again, Done, Outcome
+from objects.metadata import RELEASE_FINALIZER
+from objects.references import NameReference
 
 from .conditions import ALLOCATED, DELETING, PAUSED, READY, Verdict, condition
 from .events import News
 from .pace import Pace
-from .state import RELEASE_FINALIZER
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from kube import capi
     from kube.client import Api
-    from kube.objects import Condition, Key
+    from kube.meta import Key
+    from objects import clusterapi
+    from objects.conditions import Condition
 
     from .errors import AllocationError
     from .events import Recorder
@@ -63,7 +64,7 @@ class ClaimReports:
         """Forget a claim that is gone, or is not paused any more."""
         self._pauses.forget(key)
 
-    async def allocated(self, claim: capi.Claim, address: str) -> None:
+    async def allocated(self, claim: clusterapi.IPAddressClaim, address: str) -> None:
         """Bind a claim to the IPAddress of its name.
 
         Guarantees:
@@ -75,14 +76,14 @@ class ClaimReports:
         if status != claim.status and self._bound_status(claim, former) != claim.status:
             await self._write(claim, status, verdict)
 
-    def shows(self, claim: capi.Claim, error: AllocationError) -> bool:
+    def shows(self, claim: clusterapi.IPAddressClaim, error: AllocationError) -> bool:
         """Tell whether a claim says already that it has no address for this reason."""
         present = self._state.contract.condition(claim, READY)
         return present is not None and (
             (present.reason, present.message) == (error.reason, str(error))
         )
 
-    async def refused(self, claim: capi.Claim, error: AllocationError) -> None:
+    async def refused(self, claim: clusterapi.IPAddressClaim, error: AllocationError) -> None:
         """Say why a claim has no address, and leave an Event if that is new."""
         verdict = Verdict(ok=False, reason=error.reason, message=str(error))
         known = self.shows(claim, error)
@@ -90,13 +91,13 @@ class ClaimReports:
         if await self._write(claim, status, verdict) and not known:
             self.tell(claim, verdict.reason, "Allocate", verdict.message, warning=True)
 
-    async def deleting(self, claim: capi.Claim, reason: str, message: str) -> None:
+    async def deleting(self, claim: clusterapi.IPAddressClaim, reason: str, message: str) -> None:
         """Say what holds the address of a claim that is being deleted."""
         verdict = Verdict(ok=True, reason=reason, message=message)
         status = self._status(claim, self._condition(claim, DELETING, verdict))
         await self._write(claim, status, verdict)
 
-    async def paused(self, claim: capi.Claim, causes: Sequence[str]) -> Outcome:
+    async def paused(self, claim: clusterapi.IPAddressClaim, causes: Sequence[str]) -> Outcome:
         """Say what pauses a claim that waits for us; for any other it changes nothing.
 
         Flow:
@@ -115,37 +116,51 @@ class ClaimReports:
         return Done()
 
     def tell(
-        self, claim: capi.Claim, reason: str, action: str, note: str, *, warning: bool = False
+        self,
+        claim: clusterapi.IPAddressClaim,
+        reason: str,
+        action: str,
+        note: str,
+        *,
+        warning: bool = False,
     ) -> None:
         """Leave an Event at a claim, to be written in the background."""
         if self._news:
             news = News(reason, action, note, warning)
             self._news.tell(self._state.contract.claims, claim.metadata, news, claim.pool)
 
-    def _bound_status(self, claim: capi.Claim, verdict: Verdict) -> capi.ClaimStatus:
+    def _bound_status(
+        self, claim: clusterapi.IPAddressClaim, verdict: Verdict
+    ) -> clusterapi.ClaimStatus:
         status = self._status(claim, self._condition(claim, READY, verdict))
         reference = NameReference(name=claim.metadata.name)
         return msgspec.structs.replace(status, address_ref=reference)
 
-    def _paused_status(self, claim: capi.Claim, verdict: Verdict) -> capi.ClaimStatus:
+    def _paused_status(
+        self, claim: clusterapi.IPAddressClaim, verdict: Verdict
+    ) -> clusterapi.ClaimStatus:
         paused = self._condition(claim, PAUSED, verdict)
         if claim.metadata.deleting:
             return self._state.contract.status(claim, paused)
         unready = self._condition(claim, READY, verdict._replace(ok=False))
         return self._state.contract.status(claim, unready, paused)
 
-    def _status(self, claim: capi.Claim, new: Condition) -> capi.ClaimStatus:
+    def _status(self, claim: clusterapi.IPAddressClaim, new: Condition) -> clusterapi.ClaimStatus:
         """Return the status of a claim that is not paused; only one that was says so."""
         contract = self._state.contract
         if (old := contract.condition(claim, PAUSED)) is None or old.status == "False":
             return contract.status(claim, new)
         return contract.status(claim, new, self._condition(claim, PAUSED, _NOT_PAUSED))
 
-    def _condition(self, claim: capi.Claim, kind: str, verdict: Verdict) -> Condition:
+    def _condition(
+        self, claim: clusterapi.IPAddressClaim, kind: str, verdict: Verdict
+    ) -> Condition:
         old = self._state.contract.condition(claim, kind)
         return condition(kind, verdict, old, claim.metadata)
 
-    async def _write(self, claim: capi.Claim, status: capi.ClaimStatus, verdict: Verdict) -> bool:
+    async def _write(
+        self, claim: clusterapi.IPAddressClaim, status: clusterapi.ClaimStatus, verdict: Verdict
+    ) -> bool:
         """Write a status if the claim has another one; returns whether it had."""
         if status == claim.status:
             return False
@@ -155,7 +170,7 @@ class ClaimReports:
         return True
 
 
-def _end_of_pause(claim: capi.Claim) -> str:
+def _end_of_pause(claim: clusterapi.IPAddressClaim) -> str:
     """Return what happens to a claim after a pause; empty for one that waits for nothing."""
     if claim.metadata.deleting:
         held = RELEASE_FINALIZER in claim.metadata.finalizers

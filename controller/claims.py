@@ -14,17 +14,18 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from kube import capi, pools
 from kube.client import pages
 from kube.errors import ConflictError, KubeError, NotFoundError
-from kube.objects import (
+from kube.meta import Key
+from kube.workers import Again, Done, Outcome
+from objects import clusterapi, pools
+from objects.metadata import (
     ADDRESS_ANNOTATION,
     ADDRESS_FOR_ANNOTATION,
     CLUSTER_NAME_LABEL,
     MOVE_LABEL,
-    Key,
+    RELEASE_FINALIZER,
 )
-from kube.workers import Again, Done, Outcome
 
 from . import pauses
 from .addresses import (
@@ -41,7 +42,7 @@ from .orphans import Orphans
 from .pace import Pace
 from .refusals import Refusals
 from .release import Release
-from .state import RELEASE_FINALIZER, State, parse, wanted
+from .state import State, parse, wanted
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -121,7 +122,9 @@ class Claims:
         outcome = await self._reconcile_claim(claim, address)
         return orphan if outcome == Done() else outcome
 
-    async def _reconcile_claim(self, claim: capi.Claim, address: capi.Address | None) -> Outcome:
+    async def _reconcile_claim(
+        self, claim: clusterapi.IPAddressClaim, address: clusterapi.IPAddress | None
+    ) -> Outcome:
         if claim.pool is None:
             return Done()
         self._state.book(claim.pool).line.remove(claim.metadata.key)
@@ -137,7 +140,9 @@ class Claims:
             return await self._end(claim, address)
         return await self._serve(claim, address)
 
-    async def _serve(self, claim: capi.Claim, address: capi.Address | None) -> Outcome:
+    async def _serve(
+        self, claim: clusterapi.IPAddressClaim, address: clusterapi.IPAddress | None
+    ) -> Outcome:
         """Bind a live claim, or say why it waits.
 
         Guarantees:
@@ -160,7 +165,9 @@ class Claims:
             raise
         return Done()
 
-    async def _end(self, claim: capi.Claim, address: capi.Address | None) -> Outcome:
+    async def _end(
+        self, claim: clusterapi.IPAddressClaim, address: clusterapi.IPAddress | None
+    ) -> Outcome:
         """Release a deleted claim, and say so where the API server refuses that."""
         try:
             return await self._release.reconcile(claim, address)
@@ -168,13 +175,15 @@ class Claims:
             await self._refusals.tell(claim, error)
             raise
 
-    def _keep_place(self, claim: capi.Claim) -> None:
+    def _keep_place(self, claim: clusterapi.IPAddressClaim) -> None:
         """Let no younger claim overtake one that is tried again after a failure."""
         key, book = claim.metadata.key, self._book_of(claim)
         if book and key not in book.pending and self._is_current(claim):
             book.line.keep_place(key, self._state.age(claim))
 
-    async def _bind(self, claim: capi.Claim, address: capi.Address | None) -> Outcome:
+    async def _bind(
+        self, claim: clusterapi.IPAddressClaim, address: clusterapi.IPAddress | None
+    ) -> Outcome:
         """Give a claim its address, or repair what is missing of that."""
         if address is not None:
             check_owner(claim, address)
@@ -200,7 +209,9 @@ class Claims:
         await self._reports.allocated(claim, address.spec.address)
         return Done()
 
-    async def _bind_new(self, claim: capi.Claim, address: capi.Address) -> Outcome:
+    async def _bind_new(
+        self, claim: clusterapi.IPAddressClaim, address: clusterapi.IPAddress
+    ) -> Outcome:
         """Bind a claim to the IPAddress that was just created for it.
 
         Flow:
@@ -216,7 +227,7 @@ class Claims:
             return await self._orphans.reconcile(address)
         return Done()
 
-    async def _let_go_of_former(self, address: capi.Address) -> Outcome:
+    async def _let_go_of_former(self, address: clusterapi.IPAddress) -> Outcome:
         """Let the IPAddress go that the last claim of this name left.
 
         Raises:
@@ -229,14 +240,14 @@ class Claims:
             )
         return Done()
 
-    def _awaits_offer(self, claim: capi.Claim) -> bool:
+    def _awaits_offer(self, claim: clusterapi.IPAddressClaim) -> bool:
         """Whether a claim has to wait until a change of its pool is done."""
         pool = claim.pool
         assert pool is not None
         pending = self._state.book(pool).pending
         return pool in self._state.changes and claim.metadata.key not in pending
 
-    def _choose(self, claim: capi.Claim) -> Address:
+    def _choose(self, claim: clusterapi.IPAddressClaim) -> Address:
         asked, record = wanted(claim), claim.metadata.annotations.address
         if record and asked is None:
             raise AllocationError(
@@ -249,7 +260,9 @@ class Claims:
         settle = made_for == claim.metadata.uid and not claim.bound
         return book.choose(claim.metadata.key, self._state.age(claim), asked, settle=settle)
 
-    async def _patch(self, claim: capi.Claim, changes: dict[str, object]) -> capi.Claim:
+    async def _patch(
+        self, claim: clusterapi.IPAddressClaim, changes: dict[str, object]
+    ) -> clusterapi.IPAddressClaim:
         """Write on the claim, in one patch, what must be there before its IPAddress is created."""
         try:
             return await self._state.claims.patch(self._api, claim, {"metadata": changes})
@@ -260,7 +273,7 @@ class Claims:
             self._cancel(claim)
             raise
 
-    async def _create(self, claim: capi.Claim, given: str) -> capi.Address:
+    async def _create(self, claim: clusterapi.IPAddressClaim, given: str) -> clusterapi.IPAddress:
         """Create the IPAddress; until it is seen, or surely does not exist, nobody else gets it."""
         assert claim.pool is not None
         key, chosen = claim.metadata.key, _address(given)
@@ -275,7 +288,7 @@ class Claims:
             self._state.settle(key)
         return address
 
-    async def _still_recorded(self, claim: capi.Claim) -> bool:
+    async def _still_recorded(self, claim: clusterapi.IPAddressClaim) -> bool:
         """Look, after a create of unknown end, whether the claim still is as we know it.
 
         An outage may have been the restore of etcd from a backup, which has no such record.
@@ -288,26 +301,26 @@ class Claims:
         found = await self._state.claims.fetch(self._api, claim.metadata.key)
         return found is not None and found.metadata.revision == claim.metadata.revision
 
-    def _is_current(self, claim: capi.Claim) -> bool:
+    def _is_current(self, claim: clusterapi.IPAddressClaim) -> bool:
         """Say whether a claim is still there and not being deleted, as far as is known."""
         known = self._state.claims.get(claim.metadata.key)
         if known is None or known.metadata.deleting:
             return False
         return known.metadata.uid == claim.metadata.uid
 
-    def _holds_first(self, claim: capi.Claim, given: str) -> bool:
+    def _holds_first(self, claim: clusterapi.IPAddressClaim, given: str) -> bool:
         assert claim.pool is not None
         return self._state.book(claim.pool).holds_first(claim.metadata.key, _address(given))
 
-    def _cancel(self, claim: capi.Claim) -> None:
+    def _cancel(self, claim: clusterapi.IPAddressClaim) -> None:
         """Give up a choice that has surely not become an IPAddress; a record of it still counts."""
         if book := self._book_of(claim):
             book.cancel(claim.metadata.key)
 
-    def _book_of(self, claim: capi.Claim) -> Book | None:
+    def _book_of(self, claim: clusterapi.IPAddressClaim) -> Book | None:
         return self._state.books.get(claim.pool) if claim.pool else None
 
-    async def _await_cluster(self, claim: capi.Claim) -> Outcome:
+    async def _await_cluster(self, claim: clusterapi.IPAddressClaim) -> Outcome:
         """Leave a claim alone until its Cluster is seen; a bound one waits for nothing.
 
         Flow:
@@ -328,7 +341,7 @@ class Claims:
                     return Done()
         raise error
 
-    def _cluster_is_missing(self, claim: capi.Claim) -> bool:
+    def _cluster_is_missing(self, claim: clusterapi.IPAddressClaim) -> bool:
         cluster = Key(claim.metadata.namespace, claim.cluster_name)
         return bool(claim.cluster_name) and self._state.clusters.get(cluster) is None
 
@@ -340,7 +353,7 @@ def _address(given: str) -> Address:
     return address
 
 
-def _record(claim: capi.Claim, given: str) -> dict[str, object]:
+def _record(claim: clusterapi.IPAddressClaim, given: str) -> dict[str, object]:
     """Return what a claim's metadata still lack to say that it was given this address."""
     changes: dict[str, object] = {}
     meta = claim.metadata

@@ -6,10 +6,10 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
-from kube.objects import Condition
+from objects.conditions import Condition
 
 if TYPE_CHECKING:
-    from kube.objects import Meta
+    from kube.meta import Meta
 
 READY = "Ready"
 """The condition's type, and the reason of a pool that is ready."""

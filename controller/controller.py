@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import structlog
 
-from kube import capi, workers
+from kube import workers
 from kube.queue import Queue
 from kube.tasks import in_pieces, together
+from objects import clusterapi
 
 from . import metrics
 from .claims import Claims
@@ -27,10 +28,11 @@ from .state import State
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from kube import pools
-    from kube.caches import Caches
     from kube.client import Api
-    from kube.objects import Key, PoolKey
+    from kube.meta import Key
+    from objects import pools
+    from objects.caches import Caches
+    from objects.pools import PoolKey
 
     from .election import Election
     from .line import Age
@@ -48,7 +50,7 @@ _SERVED = "served"
 _AT_ONCE = 200
 """Claims or pools that are queued in one turn of the event loop, in 2 ms."""
 
-_Which = Callable[["capi.Claim"], bool]
+_Which = Callable[[clusterapi.IPAddressClaim], bool]
 """Chooses among claims."""
 
 _Crowd = Callable[[], Coroutine[Any, Any, None]]
@@ -158,7 +160,9 @@ class Controller:
         claim = self.state.claims.get(key)
         return self.state.age(claim) if claim else ("", 0)
 
-    def _on_claim(self, old: capi.Claim | None, new: capi.Claim | None) -> None:
+    def _on_claim(
+        self, old: clusterapi.IPAddressClaim | None, new: clusterapi.IPAddressClaim | None
+    ) -> None:
         changed = new or old
         assert changed is not None
         self._references.check(old, new)
@@ -168,12 +172,14 @@ class Controller:
         for pool in pools:
             self._look_at(pool)
 
-    def _on_address(self, old: capi.Address | None, new: capi.Address | None) -> None:
+    def _on_address(
+        self, old: clusterapi.IPAddress | None, new: clusterapi.IPAddress | None
+    ) -> None:
         changed = new or old
         assert changed is not None
         key = changed.metadata.key
         self._claim_queue.add(key, self._pool_of(key))
-        unreadable = [each for each in (old, new) if isinstance(each, capi.UnreadableAddress)]
+        unreadable = [each for each in (old, new) if isinstance(each, clusterapi.UnreadableAddress)]
         if any(each.pool is None for each in unreadable):  # it may be of any pool
             self._crowds.put_nowait(self._look_at_offers)
             return
@@ -200,7 +206,7 @@ class Controller:
             self._wake(book.line.ages)
         self._look_at(pool)
 
-    def _on_cluster(self, old: capi.Cluster | None, new: capi.Cluster | None) -> None:
+    def _on_cluster(self, old: clusterapi.Cluster | None, new: clusterapi.Cluster | None) -> None:
         changed = new or old
         assert changed is not None
         if (old is None, old and old.pauses) != (new is None, new and new.pauses):
@@ -257,12 +263,13 @@ class Controller:
             await asyncio.sleep(0)  # there may be many small crowds
 
 
-def _is_deleting(claim: capi.Claim) -> bool:
+def _is_deleting(claim: clusterapi.IPAddressClaim) -> bool:
     return claim.metadata.deleting
 
 
 def _pools_of(
-    old: capi.Claim | capi.Address | None, new: capi.Claim | capi.Address | None
+    old: clusterapi.IPAddressClaim | clusterapi.IPAddress | None,
+    new: clusterapi.IPAddressClaim | clusterapi.IPAddress | None,
 ) -> set[PoolKey]:
     """Return our pools that a change concerns: two where an object was replaced by another."""
     return {item.pool for item in (old, new) if item and item.pool}

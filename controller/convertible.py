@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from kube import pools
 from kube.errors import ApiError, UnreachableError
+from objects import pools
 
 if TYPE_CHECKING:
     from collections.abc import Callable

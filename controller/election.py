@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 if TYPE_CHECKING:
-    from kube.caches import Newest
+    from objects.caches import Newest
 
 _DECODER = msgspec.json.Decoder(dict[str, int])
 

@@ -15,7 +15,8 @@ and only a `WriteRefusedError` reaches a condition.
 from typing import ClassVar
 
 from kube.errors import ApiError
-from kube.objects import Key, PoolKey
+from kube.meta import Key
+from objects.pools import PoolKey
 
 _WORDS = 2000  # characters of the API server's message; a condition takes 32,768
 

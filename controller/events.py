@@ -19,15 +19,17 @@ from typing import TYPE_CHECKING, NoReturn
 import msgspec
 import structlog
 
-from kube import pod, pools
+from kube.config import pod_name
 from kube.errors import ConflictError, KubeError, NotLeaderError
 from kube.resources import GroupVersionResource
+from objects import pools
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from kube.client import Api
-    from kube.objects import Meta, PoolKey
+    from kube.meta import Meta
+    from objects.pools import PoolKey
 
 log = structlog.get_logger(__name__)
 
@@ -186,7 +188,7 @@ async def write(
         "note": news.note.encode()[:_NOTE_BYTES].decode(errors="ignore"),
         "eventTime": (at or datetime.now(UTC)).strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
         "reportingController": CONTROLLER,
-        "reportingInstance": pod.name(),
+        "reportingInstance": pod_name(),
     }
     try:
         await api.create(EVENTS, namespace, msgspec.json.encode(body))

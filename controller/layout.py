@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from ipam.offer import Offer
     from ipam.ranges import Range
-    from kube.objects import Key
+    from kube.meta import Key
 
 START = Address(-1, 0)
 """Sorts before all addresses."""

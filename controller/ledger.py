@@ -28,7 +28,7 @@ from sortedcontainers import SortedDict
 from ipam.errors import ExhaustedError
 from ipam.notation import BITS, Address, Block, Network
 from ipam.offer import Offer
-from kube.objects import ADDRESS_ANNOTATION
+from objects.metadata import ADDRESS_ANNOTATION
 
 from .errors import AllocationError, PoolExhaustedError, PoolNotReadyError
 from .layout import Layout
@@ -38,7 +38,8 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Mapping
 
     from ipam.ranges import Range
-    from kube.objects import Key, PoolKey
+    from kube.meta import Key
+    from objects.pools import PoolKey
 
     from .line import Age
     from .unassigned import Unassigned

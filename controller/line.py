@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from ipam.notation import Block
-    from kube.objects import Key
+    from kube.meta import Key
 
 Age = tuple[str, int]
 """Sorts claims by creation: creationTimestamp, then resourceVersion."""

@@ -16,10 +16,11 @@ import structlog
 
 from api import resources
 from ipam import texts
-from kube import definitions, pools
-from kube.capi import replaced
+from kube import definitions
+from kube.conditions import replaced
 from kube.errors import ConflictError, KubeError, NotFoundError, NotLeaderError
 from kube.resources import CUSTOM_RESOURCE_DEFINITIONS, GroupVersionResource
+from objects import pools
 
 from . import events, metrics, ownership
 from .rewriting import Change, Refused, Writer

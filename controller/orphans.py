@@ -9,17 +9,19 @@ from typing import TYPE_CHECKING
 import structlog
 
 from kube.client import pages
-from kube.objects import Key
+from kube.meta import Key
 from kube.workers import Again, Done, Outcome
+from objects.metadata import PROTECT_ADDRESS_FINALIZER
 
 from .addresses import Addresses, abandoned
-from .state import PROTECT_ADDRESS_FINALIZER, State
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from kube import capi
     from kube.client import Api
+    from objects import clusterapi
+
+    from .state import State
 
 log = structlog.get_logger(__name__)
 
@@ -50,7 +52,7 @@ class Orphans:
         """Start anew should the address of this name lose its claim (again)."""
         self._since.pop(key, None)
 
-    async def reconcile(self, address: capi.Address) -> Outcome:
+    async def reconcile(self, address: clusterapi.IPAddress) -> Outcome:
         """Release an address if its claim has been gone for long enough.
 
         Raises:
@@ -72,7 +74,7 @@ class Orphans:
             log.info("orphaned address released", object=str(key), address=address.spec.address)
         return Done()
 
-    async def _claim(self, key: Key) -> capi.Claim | None:
+    async def _claim(self, key: Key) -> clusterapi.IPAddressClaim | None:
         """Ask the API server for a claim, by a list of it alone.
 
         A 404 would not do: that is what a path says, too, that is not served for a moment.
@@ -83,7 +85,7 @@ class Orphans:
                 return self._state.claims.observe(bytes(item))
         return None
 
-    def _forsaken(self, address: capi.Address) -> bool:
+    def _forsaken(self, address: clusterapi.IPAddress) -> bool:
         """Say whether nobody brings the claim of an address back.
 
         `clusterctl move` deletes the addresses of namespaced pools itself, those of global pools
@@ -91,7 +93,7 @@ class Orphans:
         """
         return self._state.forsaken.get(address.metadata.key) == address.metadata.uid
 
-    def _paused(self, address: capi.Address) -> bool:
+    def _paused(self, address: clusterapi.IPAddress) -> bool:
         """Say whether the Cluster or the pool of an address without a claim is to be left alone."""
         meta = address.metadata
         cluster = self._state.clusters.get(Key(meta.namespace, meta.labels.cluster_name or ""))

@@ -5,22 +5,23 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from kube.objects import PAUSED_TEXT, Key
+from kube.meta import Key
+from objects.metadata import PAUSED_TEXT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from kube import capi
+    from objects import clusterapi
 
     from .state import State
 
 
-def causes(state: State, claim: capi.Claim) -> list[str]:
+def causes(state: State, claim: clusterapi.IPAddressClaim) -> list[str]:
     """Return what pauses a claim, each as a clause; empty where nothing does."""
     return list(_causes(state, claim))
 
 
-def _causes(state: State, claim: capi.Claim) -> Iterator[str]:
+def _causes(state: State, claim: clusterapi.IPAddressClaim) -> Iterator[str]:
     if claim.metadata.paused:
         yield f"IPAddressClaim has {PAUSED_TEXT}"
     key = Key(claim.metadata.namespace, claim.cluster_name)

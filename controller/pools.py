@@ -9,28 +9,31 @@ from typing import TYPE_CHECKING
 import structlog
 
 from ipam import texts
-from kube import capi, pools
 from kube.backoff import Backoff
+from kube.conditions import find, replaced
 from kube.errors import KubeError
-from kube.objects import PAUSED_TEXT
 from kube.workers import Again, Done, Outcome
+from objects import pools
+from objects.metadata import PAUSED_TEXT, PROTECT_POOL_FINALIZER
 
 from . import conditions
 from .conditions import DELETING, PAUSED, READY, Verdict
 from .convertible import Convertible
 from .events import News
 from .pace import Pace
-from .state import PROTECT_POOL_FINALIZER, State
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from ipam.notation import Address
     from kube.client import Api
-    from kube.objects import Condition, Key, PoolKey
+    from kube.meta import Key
+    from objects.conditions import Condition
+    from objects.pools import PoolKey
 
     from .events import Recorder
     from .ledger import Book
+    from .state import State
 
 log = structlog.get_logger(__name__)
 
@@ -148,7 +151,7 @@ class Pools:
 
     def _tell(self, pool: pools.Pool, status: pools.PoolStatus) -> None:
         """Leave news of what has changed for the worse since the last status."""
-        old, new = (capi.find(each.conditions, READY) for each in (pool.status, status))
+        old, new = (find(each.conditions, READY) for each in (pool.status, status))
         assert new is not None
         if new.reason not in (READY, PAUSED) and (old is None or old.reason != new.reason):
             self._leave(pool, new.reason or "", new.message or "")
@@ -174,7 +177,7 @@ class Pools:
                 used=counts.used,
                 out_of_range=counts.out_of_range,
             ),
-            conditions=capi.replaced(pool.status.conditions, _ready(pool, book)),
+            conditions=replaced(pool.status.conditions, _ready(pool, book)),
             observed_generation=pool.metadata.generation,
         )
 
@@ -191,7 +194,7 @@ class Pools:
 
 def _ready(pool: pools.Pool, book: Book) -> Condition:
     """Return the Ready condition: whether addresses can be allocated, and what else to know."""
-    old = capi.find(pool.status.conditions, READY)
+    old = find(pool.status.conditions, READY)
     return conditions.condition(READY, _verdict(pool, book), old, pool.metadata)
 
 

@@ -2,10 +2,9 @@
 """What the controller needs to be allowed, in every namespace."""
 
 from api.resources import GROUP, POOLS
-from kube import pod
-from kube.capi import CLUSTER_GROUP
-from kube.pools import KINDS
 from kube.rbac import Rule
+from objects.contracts import CLUSTER_GROUP
+from objects.pools import KINDS
 
 from .storage_version_migrations import MIGRATIONS
 
@@ -32,10 +31,3 @@ CLUSTER_RULES = (
     Rule(("events.k8s.io",), ("events",), ("create",)),
     Rule((CLUSTER_GROUP,), ("clusters",), ("list", "watch")),
 )
-
-NAMESPACE_RULES = (
-    Rule(("coordination.k8s.io",), ("leases",), ("create",)),
-    Rule(("coordination.k8s.io",), ("leases",), ("get", "patch", "watch"), (pod.LEASE,)),
-    Rule(("events.k8s.io",), ("events",), ("create",)),
-)
-"""Those for the manager's own namespace: the Lease that elects the leader, and Events at it."""

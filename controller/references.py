@@ -10,11 +10,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from api.resources import GROUP
-from kube import capi
+from objects.references import intended_pool_of
 
 from .events import News
 
 if TYPE_CHECKING:
+    from objects import clusterapi
+
     from .events import Recorder
     from .state import State
 
@@ -26,7 +28,9 @@ class References:
         self._state = state
         self._news = news
 
-    def check(self, old: capi.Claim | None, new: capi.Claim | None) -> None:
+    def check(
+        self, old: clusterapi.IPAddressClaim | None, new: clusterapi.IPAddressClaim | None
+    ) -> None:
         """Record the Event, unless the claim had the same reference before or needs no address.
 
         Guarantees:
@@ -35,20 +39,20 @@ class References:
         """
         if new is None or new.bound or new.metadata.deleting or not self._selected(new):
             return
-        pool = capi.intended_pool_of(new.spec.pool_ref, new.metadata.namespace)
+        pool = intended_pool_of(new.spec.pool_ref, new.metadata.namespace)
         if pool and not (old and _identity(old) == _identity(new)):
             news = News("InvalidPoolReference", "Allocate", _note(new), warning=True)
             self._news.tell(self._state.contract.claims, new.metadata, news, pool)
 
-    def _selected(self, claim: capi.Claim) -> bool:
+    def _selected(self, claim: clusterapi.IPAddressClaim) -> bool:
         return self._state.scope.watch_filter in ("", claim.metadata.labels.watch)
 
 
-def _identity(claim: capi.Claim) -> tuple[object, ...]:
+def _identity(claim: clusterapi.IPAddressClaim) -> tuple[object, ...]:
     return claim.metadata.uid, claim.spec.pool_ref
 
 
-def _note(claim: capi.Claim) -> str:
+def _note(claim: clusterapi.IPAddressClaim) -> str:
     group = claim.spec.pool_ref.api_group
     problem = f'is "{group}"' if group else "is empty"
     return (

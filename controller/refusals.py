@@ -17,7 +17,7 @@ from kube.errors import ApiError, KubeError, NotLeaderError
 from .errors import WriteRefusedError
 
 if TYPE_CHECKING:
-    from kube import capi
+    from objects import clusterapi
 
     from .claim_reports import ClaimReports
     from .state import State
@@ -32,7 +32,7 @@ class Refusals:
         self._state = state
         self._reports = reports
 
-    async def tell(self, claim: capi.Claim, error: KubeError) -> None:
+    async def tell(self, claim: clusterapi.IPAddressClaim, error: KubeError) -> None:
         """Say on a claim that a write for it failed, if that is to last.
 
         Flow:
@@ -54,7 +54,7 @@ class Refusals:
         except KubeError as problem:
             log.warning("status not written", object=str(known.metadata.key), error=str(problem))
 
-    async def _write(self, claim: capi.Claim, error: WriteRefusedError) -> None:
+    async def _write(self, claim: clusterapi.IPAddressClaim, error: WriteRefusedError) -> None:
         if claim.metadata.deleting:
             await self._reports.deleting(claim, "ReleaseFailed", str(error))
             self._reports.tell(claim, "ReleaseFailed", "Release", str(error), warning=True)

@@ -11,14 +11,14 @@ import structlog
 
 from kube.errors import NotFoundError
 from kube.workers import Again, Done, Outcome
+from objects.metadata import RELEASE_FINALIZER
 
 from .addresses import refers_to
 from .conditions import rfc3339
-from .state import RELEASE_FINALIZER
 
 if TYPE_CHECKING:
-    from kube import capi
     from kube.client import Api
+    from objects import clusterapi
 
     from .addresses import Addresses
     from .claim_reports import ClaimReports
@@ -36,7 +36,9 @@ class Release:
         self._addresses = addresses
         self._reports = reports
 
-    async def reconcile(self, claim: capi.Claim, address: capi.Address | None) -> Outcome:
+    async def reconcile(
+        self, claim: clusterapi.IPAddressClaim, address: clusterapi.IPAddress | None
+    ) -> Outcome:
         """Release a claim, or say on it what its address waits for.
 
         Flow:
@@ -58,7 +60,9 @@ class Release:
             await self._let_claim_go(claim)
         return Done()
 
-    async def _await_end_of_grace(self, claim: capi.Claim, address: capi.Address) -> Outcome | None:
+    async def _await_end_of_grace(
+        self, claim: clusterapi.IPAddressClaim, address: clusterapi.IPAddress
+    ) -> Outcome | None:
         """Say until when the pool's grace period holds the address; None is no longer."""
         pool = self._state.pool(claim.pool) if claim.pool else None
         if pool is None or pool.metadata.deleting or pool.spec is None:
@@ -74,7 +78,9 @@ class Release:
         await self._reports.deleting(claim, "WaitingForGracePeriod", text)
         return Again(left)
 
-    async def _release(self, claim: capi.Claim, address: capi.Address) -> Outcome | None:
+    async def _release(
+        self, claim: clusterapi.IPAddressClaim, address: clusterapi.IPAddress
+    ) -> Outcome | None:
         """Delete the IPAddress; None is one that is gone."""
         if others := await self._addresses.let_go(address):
             text = f"IPAddress {address.metadata.key} is held by finalizers {', '.join(others)}"
@@ -84,7 +90,7 @@ class Release:
         self._reports.tell(claim, "AddressReleased", "Release", note)
         return None
 
-    async def _let_claim_go(self, claim: capi.Claim) -> None:
+    async def _let_claim_go(self, claim: clusterapi.IPAddressClaim) -> None:
         finalizers = claim.metadata.finalizers_but(RELEASE_FINALIZER)
         changes = {"metadata": {"finalizers": finalizers}}
         try:

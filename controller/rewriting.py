@@ -13,8 +13,9 @@ import structlog
 from ipam import texts
 from kube.client import decode, pages
 from kube.errors import ApiError, ConflictError, KubeError, NotFoundError, UnreachableError
-from kube.objects import Key, Object, prepared
-from kube.pools import PoolMeta  # noqa: TC001 - msgspec reads it where the struct is made
+from kube.meta import Key, Object
+from kube.structs import prepared
+from objects.pools import PoolMeta
 
 from . import convertible, metrics
 

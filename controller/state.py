@@ -18,10 +18,12 @@ import structlog
 
 from ipam.errors import NotationError
 from ipam.notation import BITS, Address, Network, parse_address
-from kube import capi, pools
 from kube.client import REQUEST_SECONDS
-from kube.objects import Key, PoolKey, T
+from kube.meta import Key, T
 from kube.tasks import in_pieces
+from objects import clusterapi, pools
+from objects.metadata import RELEASE_FINALIZER
+from objects.pools import PoolKey
 
 from .changes import Changes
 from .ledger import NO_POOL, Book
@@ -31,20 +33,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable
 
     from kube.cache import Cache
-    from kube.caches import Caches
+    from objects.caches import Caches
 
     from .line import Age
 
 log = structlog.get_logger(__name__)
 
 K = TypeVar("K", Key, PoolKey)
-
-RELEASE_FINALIZER = "ipam.cluster.x-k8s.io/ReleaseAddress"
-"""On claims: their address must be released first."""
-
-PROTECT_ADDRESS_FINALIZER = "ipam.cluster.x-k8s.io/ProtectAddress"
-PROTECT_POOL_FINALIZER = "ipam.cluster.x-k8s.io/ProtectPool"
-
 
 IN_FLIGHT_SECONDS = 2 * REQUEST_SECONDS
 """After this, a request that was sent is over: it travels for as long as its client waits, and the
@@ -89,17 +84,17 @@ class State:
         self._ages: dict[Key, Age] = {}
 
     @property
-    def claims(self) -> Cache[capi.Claim]:
+    def claims(self) -> Cache[clusterapi.IPAddressClaim]:
         """The copy of the IPAddressClaims."""
         return self.caches.claims
 
     @property
-    def addresses(self) -> Cache[capi.Address]:
+    def addresses(self) -> Cache[clusterapi.IPAddress]:
         """The copy of the IPAddresses."""
         return self.caches.addresses
 
     @property
-    def clusters(self) -> Cache[capi.Cluster]:
+    def clusters(self) -> Cache[clusterapi.Cluster]:
         """The copy of the Clusters."""
         return self.caches.clusters
 
@@ -115,16 +110,16 @@ class State:
                 book.set_offer(book.offer, self.caches.global_pools_closed)
         return self.books[key]
 
-    def age(self, claim: capi.Claim) -> Age:
+    def age(self, claim: clusterapi.IPAddressClaim) -> Age:
         """Return where a claim stands in line; its own writes must not send it to the end."""
         return self._ages.setdefault(claim.metadata.key, claim.metadata.age_order)
 
-    def selected(self, claim: capi.Claim) -> bool:
+    def selected(self, claim: clusterapi.IPAddressClaim) -> bool:
         """Say whether a claim is one to act on: its pool is of our kinds, and it is in scope."""
         value = self.scope.watch_filter
         return claim.pool is not None and value in ("", claim.metadata.labels.watch)
 
-    def selected_address(self, address: capi.Address) -> bool:
+    def selected_address(self, address: clusterapi.IPAddress) -> bool:
         """Say whether an IPAddress without a claim is in scope; it has no labels, its pool has."""
         pool = self.pool(address.pool) if address.pool else None
         label = pool.metadata.labels.watch if pool else self.scope.watch_filter
@@ -186,7 +181,9 @@ class State:
             book.set_offer(book.offer, NO_POOL)
             self._drop_if_idle(old.key)
 
-    def set_address(self, old: capi.Address | None, new: capi.Address | None) -> None:
+    def set_address(
+        self, old: clusterapi.IPAddress | None, new: clusterapi.IPAddress | None
+    ) -> None:
         """Bring the books up to date with an IPAddress object."""
         if old and old.pool and (new is None or new.pool != old.pool):
             self.book(old.pool).remove_object(old.metadata.key)
@@ -195,7 +192,7 @@ class State:
             self.forsaken.pop(old.metadata.key, None)
         if old:
             self._unassigned.discard(old.metadata.key)
-        problem = new.problem if isinstance(new, capi.UnreadableAddress) else ""
+        problem = new.problem if isinstance(new, clusterapi.UnreadableAddress) else ""
         if new and new.pool:
             self.book(new.pool).set_object(new.metadata.key, held(new), problem)
         elif new and problem:
@@ -203,7 +200,9 @@ class State:
         if changed := new or old:
             self._look_at(changed.metadata.key)
 
-    def set_claim(self, old: capi.Claim | None, new: capi.Claim | None) -> None:
+    def set_claim(
+        self, old: clusterapi.IPAddressClaim | None, new: clusterapi.IPAddressClaim | None
+    ) -> None:
         """Bring the books and the indices up to date with a claim."""
         if old and (new is None or new.metadata.uid != old.metadata.uid):
             self._ages.pop(old.metadata.key, None)
@@ -233,7 +232,7 @@ class State:
         else:
             self.waiting.add(key)
 
-    def _forget(self, claim: capi.Claim) -> None:
+    def _forget(self, claim: clusterapi.IPAddressClaim) -> None:
         if claim.pool:
             _discard(self.claims_of_pool, claim.pool, claim.metadata.key)
             self.book(claim.pool).forget_claim(claim.metadata.key)
@@ -282,11 +281,11 @@ def _ignore(_pool: PoolKey) -> None:
     """Stand in until somebody wants to know."""
 
 
-def _is_served(claim: capi.Claim) -> bool:
+def _is_served(claim: clusterapi.IPAddressClaim) -> bool:
     return claim.bound and not claim.metadata.deleting
 
 
-def _identity(claim: capi.Claim) -> tuple[object, ...]:
+def _identity(claim: clusterapi.IPAddressClaim) -> tuple[object, ...]:
     """Return what a claim has its address for."""
     return claim.metadata.uid, claim.pool
 
@@ -303,18 +302,18 @@ def _terms(pool: pools.Pool) -> tuple[object, ...]:
     return pool.spec, pool.metadata.deleting
 
 
-def reservation(claim: capi.Claim) -> Address | None:
+def reservation(claim: clusterapi.IPAddressClaim) -> Address | None:
     """Return the address that a claim was given: its record counts once our finalizer is there."""
     return wanted(claim) if RELEASE_FINALIZER in claim.metadata.finalizers else None
 
 
-def wanted(claim: capi.Claim) -> Address | None:
+def wanted(claim: clusterapi.IPAddressClaim) -> Address | None:
     """Return the address that a claim's annotation names, if that can be read."""
     text = claim.metadata.annotations.address
     return parse(text) if text else None
 
 
-def held(address: capi.Address) -> Network | None:
+def held(address: clusterapi.IPAddress) -> Network | None:
     """Return what an IPAddress object has; one made by hand may hold anything.
 
     Flow:

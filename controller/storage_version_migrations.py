@@ -19,11 +19,12 @@ from typing import TYPE_CHECKING
 import msgspec
 import structlog
 
-from kube.capi import find
 from kube.client import decode
+from kube.conditions import Condition, find
 from kube.errors import ApiError, ConflictError
-from kube.objects import Condition, Object, Struct, prepared
+from kube.meta import Object
 from kube.resources import GroupVersionResource
+from kube.structs import Struct, prepared
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from sortedcontainers import SortedDict
 
-from kube.objects import Key
+from kube.meta import Key
 
 
 class Unassigned:

@@ -1,18 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
 """The list of our generated manifests, and what goes into each."""
 
+import importlib
 from collections.abc import Iterable
 from pathlib import Path
 
 from api import resources
 from crdkit.models import model
 from crdkit.render import files, jinja
-from kube import pod
 
 from . import programs, rbac
 
 COMMAND = "make generate"
 """What our own files say they are made by; those of other models name another command."""
+
+POD = "manager.pod"
+"""The module that says how the manager is reached in its pod; above in the layers: only named."""
 
 _BASES = Path("crd", "bases")
 
@@ -29,6 +32,7 @@ def render(
         GenerationError: a model says what the API server would refuse.
     """
     templates = jinja.environment("generator")
+    pod = importlib.import_module(POD)
     models = list(kinds)
     resource_of = {kind.resource.name: kind.resource for kind in models}
     webhooks = [resource_of[name] for name in sorted(resource_of)]

@@ -10,8 +10,8 @@ from kube import rbac
 
 from .errors import RulesError
 
-MODULES = ("controller.rbac", "kube.access", "webhook.rbac")
-"""Modules that declare rules.  Siblings in the layers, so they are named here, not imported."""
+MODULES = ("controller.rbac", "kube.auth", "manager.rbac", "webhook.rbac")
+"""Modules that declare rules.  They are above in the layers or beside, so they are only named."""
 
 
 SELF_SIGNED_MODULES = ("webhook.selfsigned_rbac",)

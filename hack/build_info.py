@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Hatch build hook: says in `kube/build.json` which commit a wheel was built from, and when.
+"""Hatch build hook: says in `manager/build.json` which commit a wheel was built from, and when.
 
 `SOURCE_DATE_EPOCH` sets the date and `BUILD_COMMIT` the commit where there is no git checkout.
 """
@@ -15,20 +15,20 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 
 class BuildInfoHook(BuildHookInterface):  # type: ignore[type-arg]
-    """Adds `kube/build.json` to a wheel.  An editable install has none: it asks git when asked."""
+    """Adds `manager/build.json` to a wheel.  An editable install asks git instead."""
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         """Write the file and tell hatchling to ship it."""
         if version == "editable":
             return
-        path = Path(self.root) / "kube" / "build.json"
+        path = Path(self.root) / "manager" / "build.json"
         date = int(os.environ.get("SOURCE_DATE_EPOCH", time.time()))
         info = {
             "commit": os.environ.get("BUILD_COMMIT") or _git_commit(self.root),
             "date": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(date)),
         }
         path.write_text(json.dumps(info))
-        build_data["artifacts"].append("kube/build.json")
+        build_data["artifacts"].append("manager/build.json")
 
 
 def _git_commit(root: str) -> str:

@@ -69,7 +69,7 @@ NOT_NEEDED = (
 MOUNT_POINTS = ("dev", "etc", "proc", "sys", "tmp")
 SOURCES = (
     *("api", "cli", "controller", "conversion", "crdkit", "generator", "ipam", "kube"),
-    *("manager", "webhook"),
+    *("manager", "objects", "webhook"),
     *("pyproject.toml", "Dockerfile", "requirements.lock", "hack/build_info.py", "hack/image.py"),
 )
 """What goes into the image, or decides what does."""

@@ -22,8 +22,10 @@ from .errors import (
     UnreachableError,
     from_response,
 )
+from .interner import Same
 from .liveness import Heartbeat
-from .objects import Event, Key, Meta, Object, RawList, Same, Struct, T, prepared
+from .meta import Key, Meta, Object, RawList, T, WatchEvent
+from .structs import Struct, prepared
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -408,7 +410,7 @@ class Cache(Generic[T]):
         return False
 
     def _apply(self, line: bytes) -> None:
-        event = decode(line, Event, self._request)
+        event = decode(line, WatchEvent, self._request)
         if event.type == "ERROR":
             raise _error_in(event, self.resource.plural)
         header = decode(event.object, Object, self._request).metadata
@@ -573,7 +575,7 @@ class _Code(msgspec.Struct):
     code: int = 500
 
 
-def _error_in(event: Event, plural: str) -> KubeError:
+def _error_in(event: WatchEvent, plural: str) -> KubeError:
     code = msgspec.json.decode(event.object, type=_Code).code
     error = from_response(code, bytes(event.object), f"WATCH {plural}")
     expired = isinstance(error, ApiError) and error.reason == "Expired"

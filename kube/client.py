@@ -24,7 +24,8 @@ from .errors import (
     UnreachableError,
     from_response,
 )
-from .objects import RawList, Struct
+from .meta import RawList
+from .structs import Struct
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
@@ -75,7 +76,7 @@ _NO_ANSWER = (aiohttp.ClientError, OSError, UnicodeError)
 
 
 class Api(Protocol):
-    """What the runtime needs of an API server: this client, a fenced one, or `kube.fake`."""
+    """What the runtime needs of an API server: this client, a fenced one, or the fake."""
 
     async def get(self, resource: GroupVersionResource, namespace: str, name: str) -> bytes:
         """Read one object."""

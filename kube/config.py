@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import platform
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -54,6 +55,11 @@ def in_cluster(account: Path = _ACCOUNT) -> Config:
             raise ConfigError(f"service account: there is no file {path}")
     name = f"[{host}]" if ":" in host else host
     return Config(f"https://{name}:{port}", Held(token=File(token)), File(authority).read)
+
+
+def pod_name() -> str:
+    """Return the name of this pod, which is the name of its host; elsewhere that of the machine."""
+    return platform.node()
 
 
 def own_namespace(default: str) -> str:

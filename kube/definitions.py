@@ -12,8 +12,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from .client import decode
-from .objects import Condition, Object, Struct, prepared
+from .conditions import Condition
+from .meta import Object
 from .resources import CUSTOM_RESOURCE_DEFINITIONS
+from .structs import Struct, prepared
 
 if TYPE_CHECKING:
     from .client import Api

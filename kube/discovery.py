@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from .client import decode
 from .errors import NotFoundError
-from .objects import Struct, prepared
 from .resources import GroupVersionResource
+from .structs import Struct, prepared
 from .tasks import together
 
 if TYPE_CHECKING:

@@ -11,8 +11,6 @@
     * GoneError (410): the history asked for is compacted away
     * TooManyRequestsError (429): it has too much to do, and did nothing
   * UnreachableError: no answer, or one that leaves open whether the write was applied
-  * ContractChangedError: Cluster API serves its types in other versions than before
-  * StaleError: the copies in use are followed no more
   * RevisionError: the API server shows an older state than before: etcd was restored
   * NotLeaderError: the write was not sent, because this process may not be the leader any more
 """
@@ -22,7 +20,7 @@ from typing import ClassVar
 
 import msgspec
 
-from .objects import prepared
+from .structs import prepared
 
 
 class KubeError(Exception):
@@ -97,20 +95,6 @@ class UnreachableError(KubeError):
     def __init__(self, request: str, problem: str) -> None:
         super().__init__(f"{request}: {problem}")
         self.problem = problem
-
-
-class ContractChangedError(KubeError):
-    """Work goes on in another version of Cluster API's types, from new lists."""
-
-    def __init__(self, old: str, new: str) -> None:
-        super().__init__(f"Cluster API's IPAM types: {old} was in use, {new} is to be used now")
-
-
-class StaleError(KubeError):
-    """Work goes on from other copies."""
-
-    def __init__(self) -> None:
-        super().__init__("the caches are loaded anew")
 
 
 class RevisionError(KubeError):

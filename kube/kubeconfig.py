@@ -21,7 +21,7 @@ from .config import Config
 from .credentials import Asked, Held, basic, bearer, nothing
 from .errors import ConfigError, CredentialsError
 from .files import File
-from .objects import prepared
+from .structs import prepared
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -166,7 +166,7 @@ def _source(files: list[_File], name: str, cluster: dict[str, object]) -> Source
     file, found = _find("user", name, ((file, file.users) for file in files))
     user = found.user or _User()
     if user.auth_provider:
-        from .provider import Provider  # noqa: PLC0415 - see its docstring
+        from .auth_provider import Provider  # noqa: PLC0415 - see its docstring
 
         return Asked(Provider(user.auth_provider).ask, now)
     if user.exec:

@@ -13,7 +13,7 @@ the last holder may still lead: the candidate waits for the whole duration befor
 
 A client whose `write_seconds` is that of the lease is fenced: it gives each of its writes up before
 anybody else can lead, and asks the server to.  What is on its way when the lease is given up on a
-stop, or arrives late, is what the successor's rules are for (`controller.state`).
+stop, or arrives late, is what the successor's own rules are for.
 """
 
 from __future__ import annotations
@@ -31,8 +31,9 @@ from .client import REQUEST_SECONDS, decode
 from .clock import now
 from .errors import ConflictError, KubeError, NotFoundError, NotLeaderError
 from .liveness import Heartbeat
-from .objects import Annotations, Event, Meta, Struct, prepared
+from .meta import Key, Meta, WatchEvent
 from .resources import GroupVersionResource
+from .structs import Struct, prepared
 from .tasks import together
 
 if TYPE_CHECKING:
@@ -51,10 +52,6 @@ _LEAST_SECONDS = 1.0  # the API server counts a request's time-out in whole seco
 _RETRY_SECONDS = 1.0  # between attempts to reach the API server
 
 
-LEFT_ANNOTATION = "ipam.cluster.x-k8s.io/cache-revisions"
-"""On a released Lease: the note of its last holder for the next."""
-
-
 class _LeaseSpec(Struct, frozen=True, omit_defaults=False):
     holder_identity: str | None = None
     lease_duration_seconds: int | None = None
@@ -63,16 +60,12 @@ class _LeaseSpec(Struct, frozen=True, omit_defaults=False):
     lease_transitions: int | None = None
 
 
-class _Annotations(Annotations, frozen=True):
-    left: str | None = msgspec.field(default=None, name=LEFT_ANNOTATION)
-
-
 class _Meta(Meta, frozen=True):
-    annotations: _Annotations = _Annotations()
+    annotations: dict[str, str] = msgspec.field(default_factory=dict[str, str])
 
 
 class _Left(Struct, frozen=True):
-    """The content of `LEFT_ANNOTATION`: it is valid only while the Lease has this renewTime."""
+    """The content of the note's annotation: valid only while the Lease has this renewTime."""
 
     renew_time: str = ""
     note: str = ""
@@ -111,10 +104,14 @@ class Lease:
         former leader learns of the deletion by its watch, within milliseconds where that works.
     """
 
-    def __init__(self, api: Api, namespace: str, name: str, identity: str, seconds: int) -> None:
+    def __init__(
+        self, api: Api, key: Key, identity: str, seconds: int, note_annotation: str
+    ) -> None:
+        """Be a candidate; `note_annotation` is where a released Lease has its holder's note."""
         self.identity = identity
         self._api = api
-        self._namespace, self._name = namespace, name
+        self._namespace, self._name = key
+        self._note_annotation = note_annotation
         self._seconds = seconds
         self._lease: _Lease | None = None
         self._held = Meta()
@@ -124,8 +121,8 @@ class Lease:
         self._note = ""
         self._until = 0.0
         self._written = 0.0  # when the last write began, whatever became of it
-        self._leading = metrics.LEADING.labels(name)
-        self.heartbeat = Heartbeat(f"the election by lease {name}")
+        self._leading = metrics.LEADING.labels(self._name)
+        self.heartbeat = Heartbeat(f"the election by lease {self._name}")
 
     @property
     def metadata(self) -> Meta:
@@ -266,7 +263,7 @@ class Lease:
     async def _watch_held(self) -> None:
         async with aclosing(self._api.watch(LEASES, self._namespace, self._watched())) as lines:
             async for line in lines:
-                event = decode(line, Event, f"WATCH lease {self._name}")
+                event = decode(line, WatchEvent, f"WATCH lease {self._name}")
                 if event.type == "ERROR":
                     return
                 gone = event.type == "DELETED"
@@ -292,7 +289,7 @@ class Lease:
         self._lease = await self._read()
         free = self._free(self._lease)
         if free:
-            left = _left(self._lease)
+            left = self._left()
             await self._write(self.identity, self._seconds)  # of that version of the lease
             self.left = left
         return free
@@ -322,6 +319,18 @@ class Lease:
         seconds = max(lease.spec.lease_duration_seconds or 0, self._seconds)
         renewed = lease.spec.renew_time or ""
         return _Sight(lease.metadata.resource_version, renewed, now(), seconds)
+
+    def _left(self) -> str:
+        """Return the note of the last holder, if the lease is unchanged since its release."""
+        lease = self._lease
+        text = lease.metadata.annotations.get(self._note_annotation) if lease else None
+        if lease is None or text is None or not _released(lease.spec):
+            return ""
+        try:
+            left = _LEFT.decode(text)
+        except msgspec.MsgspecError:
+            return ""
+        return left.note if left.renew_time == lease.spec.renew_time else ""
 
     async def _read(self) -> _Lease | None:
         try:
@@ -353,7 +362,7 @@ class Lease:
                 else msgspec.json.encode(_Left(renew_time=stamp, note=self._note)).decode()
             )
             version = self._lease.metadata.resource_version
-            changes = {"resourceVersion": version, "annotations": {LEFT_ANNOTATION: left}}
+            changes = {"resourceVersion": version, "annotations": {self._note_annotation: left}}
             body = msgspec.json.encode({"metadata": changes, "spec": spec})
             answer = await self._api.patch(LEASES, self._namespace, self._name, body)
         self._lease = decode(answer, _Lease, f"write of lease {self._name}")
@@ -392,15 +401,3 @@ def _released(spec: _LeaseSpec) -> bool:
     Source: k8s.io/client-go, tools/leaderelection/leaderelection.go, release
     """
     return not spec.holder_identity and spec.acquire_time == spec.renew_time
-
-
-def _left(lease: _Lease | None) -> str:
-    """Return the note of the last holder, if the lease is unchanged since its release."""
-    text = lease.metadata.annotations.left if lease else None
-    if lease is None or text is None or not _released(lease.spec):
-        return ""
-    try:
-        left = _LEFT.decode(text)
-    except msgspec.MsgspecError:
-        return ""
-    return left.note if left.renew_time == lease.spec.renew_time else ""

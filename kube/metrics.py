@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from functools import cache
 from itertools import accumulate, repeat
 from operator import mul
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Protocol
 
 from prometheus_client import REGISTRY, Counter, Gauge, Histogram
 from prometheus_client.core import GaugeMetricFamily
@@ -23,8 +23,6 @@ from typing_extensions import override
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable
-
-    from .queue import Queue
 
 NO_ANSWER = "<error>"
 """client-go's word for a request without a status code."""
@@ -151,6 +149,28 @@ def _host(url: str) -> str:
     return url.rpartition("://")[2]
 
 
+class Queue(Protocol):
+    """What a scrape reads of a work queue."""
+
+    @property
+    def name(self) -> str:
+        """The name that its metrics have."""
+        ...
+
+    @property
+    def depth(self) -> int:
+        """How many keys have work to be done that nobody has begun."""
+        ...
+
+    def working_seconds(self) -> list[float]:
+        """Return for how long each key has been worked on that workers have now."""
+        ...
+
+    def report(self) -> dict[str, object]:
+        """Return what is in it, for people."""
+        ...
+
+
 class Served(Collector):
     """The queues that workers serve, as they are at the time of a scrape.
 
@@ -159,11 +179,11 @@ class Served(Collector):
     """
 
     def __init__(self) -> None:
-        self.queues: dict[str, tuple[Queue[Any], int]] = {}
+        self.queues: dict[str, tuple[Queue, int]] = {}
         """By name, with how many workers serve each."""
 
     @contextmanager
-    def showing(self, queue: Queue[Any], workers: int) -> Generator[None]:
+    def showing(self, queue: Queue, workers: int) -> Generator[None]:
         """Show a queue for as long as the block runs."""
         mine = self.queues[queue.name] = queue, workers
         try:

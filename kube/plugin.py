@@ -18,7 +18,7 @@ import msgspec
 
 from .credentials import Identity, bearer
 from .errors import CredentialsError
-from .objects import prepared
+from .structs import prepared
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -5,12 +5,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NoReturn
 
-from kube import version
 from kube.client import Client
 from kube.connect import connect, own_namespace
 from webhook.selfsigned import SelfSigned
 from webhook.tls import Files
 
+from . import version
 from .flags import DEFAULT_NAMESPACE, PROGRAM
 
 if TYPE_CHECKING:

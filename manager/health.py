@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import structlog
 
-from kube import pod
 from kube.liveness import LIVENESS
+
+from . import pod
 
 if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send

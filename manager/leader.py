@@ -17,17 +17,20 @@ from controller import events
 from controller.controller import Controller
 from controller.election import Election
 from controller.migration import Migration
-from kube import liveness, pod, version
-from kube.caches import Copies, Scope
+from kube import liveness
 from kube.client import Client
+from kube.config import pod_name
 from kube.connect import connect, own_namespace
 from kube.errors import KubeError, NotLeaderError
 from kube.lease import LEASES, Lease
+from kube.meta import Key
 from kube.tasks import first_error, together
+from objects.caches import Copies, Scope
+from objects.metadata import CACHE_REVISIONS_ANNOTATION
 from webhook.live import Live
 from webhook.server import Server
 
-from . import contact
+from . import contact, pod, version
 from .diagnostics import Diagnostics
 from .expiry import EXPIRY
 from .flags import DEFAULT_NAMESPACE, PROGRAM
@@ -37,7 +40,7 @@ if TYPE_CHECKING:
     from contextlib import AsyncExitStack
 
     from kube.connect import Connection
-    from kube.objects import Meta
+    from kube.meta import Meta
     from webhook.inuse import Later
     from webhook.tls import Certificates
 
@@ -165,9 +168,10 @@ async def _tell(api: Client, about: Meta, lease: Lease, what: str) -> None:
 
 
 def _lease(flags: Flags, connection: Connection) -> Lease:
-    identity = f"{pod.name()}_{uuid.uuid4()}"
+    identity = f"{pod_name()}_{uuid.uuid4()}"
     api = Client(connection)
-    return Lease(api, own_namespace(DEFAULT_NAMESPACE), pod.LEASE, identity, flags.lease_seconds)
+    key = Key(own_namespace(DEFAULT_NAMESPACE), pod.LEASE)
+    return Lease(api, key, identity, flags.lease_seconds, CACHE_REVISIONS_ANNOTATION)
 
 
 async def _control(api: Client, copies: Copies, election: Election) -> NoReturn:

@@ -7,10 +7,7 @@ from typing import TypeVar
 
 import click
 
-from kube import pod
-from webhook import options
-
-from . import flags, logs
+from . import flags, logs, options, pod
 
 T = TypeVar("T")
 

@@ -14,7 +14,7 @@ from collections import OrderedDict
 from http import HTTPStatus
 from typing import TYPE_CHECKING, NamedTuple
 
-from kube import access
+from kube import auth
 from kube.errors import KubeError
 
 if TYPE_CHECKING:
@@ -133,11 +133,11 @@ class Reviews:
 
 
 async def _ask(api: Api, question: _Question, token: str) -> Refusal | None:
-    user = await access.authenticate(api, token)
+    user = await auth.authenticate(api, token)
     if user is None:
         return _UNKNOWN
     _, verb, path = question
-    if await access.authorize(api, user, verb, path):
+    if await auth.authorize(api, user, verb, path):
         return None
     text = f"{user.username} may not {verb} {path}: bind a ClusterRole with that nonResourceURL"
     return Refusal(HTTPStatus.FORBIDDEN, text)

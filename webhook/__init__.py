@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Answers the API server's reviews: conversion between versions, and admission.
 
-May import `conversion`, `crdkit`, `kube`, `ipam` and `api`; is the only package that imports
+May import `conversion`, `crdkit`, `objects`, `kube`, `ipam` and `api`; only this package imports
 fastapi and uvicorn.  Starts first in the process and fast, so nothing here imports `kubernetes`,
 and the pydantic models only when the first write is to be judged.
 

@@ -7,8 +7,9 @@ from sortedcontainers import SortedList
 
 from ipam import errors as ipam_errors
 from ipam import notation, offer
-from kube import capi, objects
+from kube.meta import Key
 from kube.tasks import in_pieces
+from objects import clusterapi, pools
 
 from .inuse import Found, Holder
 
@@ -31,16 +32,16 @@ class AddressIndex:
     """
 
     def __init__(self) -> None:
-        self._held: dict[objects.PoolKey, SortedList[_Entry]] = {}
+        self._held: dict[pools.PoolKey, SortedList[_Entry]] = {}
 
-    def change(self, old: capi.Address | None, new: capi.Address | None) -> None:
+    def change(self, old: clusterapi.IPAddress | None, new: clusterapi.IPAddress | None) -> None:
         """Take over a change of the cache."""
         if old is not None and old.pool is not None:
             self._remove(old.pool, _entry(old))
         if new is not None and new.pool is not None:
             self._held.setdefault(new.pool, SortedList()).add(_entry(new))
 
-    async def find(self, pool: objects.PoolKey, among: offer.Offer | None) -> Found:
+    async def find(self, pool: pools.PoolKey, among: offer.Offer | None) -> Found:
         """Return the IPAddresses of a pool whose address is among these; None: all of them."""
         found = Found()
         async for first, last in in_pieces(_ranges(among)):
@@ -49,19 +50,19 @@ class AddressIndex:
                 break
             for _, value, namespace, name, text in held.irange(first, last, (True, False)):
                 if among is None or value % among.step == 0:
-                    found.add(Holder(objects.Key(namespace, name), text))
+                    found.add(Holder(Key(namespace, name), text))
                 if found.more:
                     return found
         return found
 
-    def _remove(self, pool: objects.PoolKey, entry: _Entry) -> None:
+    def _remove(self, pool: pools.PoolKey, entry: _Entry) -> None:
         held = self._held[pool]
         held.remove(entry)
         if not held:
             del self._held[pool]
 
 
-def _entry(address: capi.Address) -> _Entry:
+def _entry(address: clusterapi.IPAddress) -> _Entry:
     """Return where an IPAddress stands; before all others, if its address cannot be read."""
     key, text = address.metadata.key, address.spec.address
     try:

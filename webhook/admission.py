@@ -13,7 +13,7 @@ from conversion import registry
 from crdkit.conversion import values
 from ipam import offer
 from ipam.texts import counted
-from kube import objects, pools
+from objects import pools
 
 from . import applied, neighbours, statuses
 from .inuse import Found, InUse
@@ -40,7 +40,7 @@ class Verdict:
 class Assessment:
     """What a write comes to by itself, and what of the cluster it depends on."""
 
-    pool: objects.PoolKey
+    pool: pools.PoolKey
     status: values.JsonObject | None = None
     """Why it is refused, whatever the cluster says."""
     warnings: list[str] = field(default_factory=list[str])

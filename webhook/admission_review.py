@@ -14,8 +14,8 @@ from crdkit.conversion import errors as conversion_errors
 from crdkit.conversion import values
 from crdkit.webhook import decoding
 from crdkit.webhook.worker import BusyError, Worker, size_of
-from kube import pools
-from kube.objects import PoolKey
+from objects import pools
+from objects.pools import PoolKey
 
 from . import statuses
 from .admission import Assessment, Verdict, assess, complete, judge

@@ -19,8 +19,8 @@ import msgspec
 from api import resources
 from conversion import registry, v1alpha1
 from crdkit.conversion import values
-from kube import pools
-from kube.objects import prepared
+from kube.structs import prepared
+from objects import pools
 
 from .pool import Pool, adding
 

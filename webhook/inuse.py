@@ -7,7 +7,8 @@ from typing import NamedTuple, Protocol
 
 from ipam import errors as ipam_errors
 from ipam import notation, offer
-from kube import objects
+from kube.meta import Key
+from objects import pools
 
 NAMED = 10
 """IPAddresses that an answer names; a message has to stay readable."""
@@ -27,7 +28,7 @@ class NotAllowedError(InUseError):
 class Holder(NamedTuple):
     """An IPAddress object, and the address in it as it is written."""
 
-    name: objects.Key
+    name: Key
     address: str
 
     def __str__(self) -> str:
@@ -76,7 +77,7 @@ def has(among: offer.Offer | None, address: str) -> bool:
 class InUse(Protocol):
     """Knows the addresses that are in use, and those that other pools offer."""
 
-    async def find(self, pool: objects.PoolKey, among: offer.Offer | None) -> Found:
+    async def find(self, pool: pools.PoolKey, among: offer.Offer | None) -> Found:
         """Return the IPAddresses of a pool whose address is among these; None: all of them.
 
         Guarantees:
@@ -87,7 +88,7 @@ class InUse(Protocol):
         """
         ...
 
-    async def offers(self) -> Mapping[objects.PoolKey, offer.Offer]:
+    async def offers(self) -> Mapping[pools.PoolKey, offer.Offer]:
         """Return what every pool offers.
 
         Caveats:
@@ -108,13 +109,13 @@ class Later:
         self._real = real
         self._given.set()
 
-    async def find(self, pool: objects.PoolKey, among: offer.Offer | None) -> Found:
+    async def find(self, pool: pools.PoolKey, among: offer.Offer | None) -> Found:
         """Wait for the real one and ask it."""
         await self._given.wait()
         assert self._real is not None
         return await self._real.find(pool, among)
 
-    async def offers(self) -> Mapping[objects.PoolKey, offer.Offer]:
+    async def offers(self) -> Mapping[pools.PoolKey, offer.Offer]:
         """Ask the real one, if it is there."""
         return await self._real.offers() if self._real else {}
 
@@ -122,13 +123,13 @@ class Later:
 class FakeInUse:
     """Answers from a table of addresses; their IPAddresses are called `ip-0`, `ip-1` and so on."""
 
-    def __init__(self, table: Mapping[objects.PoolKey, Sequence[str]] | None = None) -> None:
+    def __init__(self, table: Mapping[pools.PoolKey, Sequence[str]] | None = None) -> None:
         self.table = dict(table or {})
-        self.pools: dict[objects.PoolKey, offer.Offer] = {}
+        self.pools: dict[pools.PoolKey, offer.Offer] = {}
         self.broken: InUseError | None = None
         self.silent = False
 
-    async def find(self, pool: objects.PoolKey, among: offer.Offer | None) -> Found:
+    async def find(self, pool: pools.PoolKey, among: offer.Offer | None) -> Found:
         """Return what the table says."""
         await self._answer()
         if self.broken:
@@ -136,10 +137,10 @@ class FakeInUse:
         found = Found()
         for number, address in enumerate(self.table.get(pool, ())):
             if has(among, address):
-                found.add(Holder(objects.Key(pool.namespace or "default", f"ip-{number}"), address))
+                found.add(Holder(Key(pool.namespace or "default", f"ip-{number}"), address))
         return found
 
-    async def offers(self) -> Mapping[objects.PoolKey, offer.Offer]:
+    async def offers(self) -> Mapping[pools.PoolKey, offer.Offer]:
         """Return what it was given."""
         await self._answer()
         return self.pools

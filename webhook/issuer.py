@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
-from kube.objects import Struct, prepared
+from kube.structs import Struct, prepared
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -18,8 +18,12 @@ import structlog
 
 from api.resources import GROUP
 from ipam import offer
-from kube import caches, capi, client, errors, objects, resources
+from kube import client, errors, resources
+from kube.meta import Object
+from kube.structs import Struct
 from kube.tasks import in_pieces
+from objects import caches, contracts, pools
+from objects.references import TypedReference, pool_of
 
 from .address_index import AddressIndex
 from .inuse import NAMED, Found, Holder, InUseError, NotAllowedError, has
@@ -38,12 +42,12 @@ _OFFERS_SECONDS = 1.5  # of the 2 s that admission has for warnings, which compa
 _LISTS = 4  # at once: a review of each of 200 pools must not crowd out the controller
 
 
-class _Spec(objects.Struct, frozen=True):
-    pool_ref: objects.TypedReference
+class _Spec(Struct, frozen=True):
+    pool_ref: TypedReference
     address: str
 
 
-class _Address(objects.Object, frozen=True):
+class _Address(Object, frozen=True):
     """No more of an IPAddress than the question needs: what else is wrong with it is no matter."""
 
     spec: _Spec
@@ -58,7 +62,7 @@ class _Present(NamedTuple):
     copies: caches.Caches
     addresses: AddressIndex
 
-    def covers(self, pool: objects.PoolKey) -> bool:
+    def covers(self, pool: pools.PoolKey) -> bool:
         """Tell whether the cache has all IPAddresses that a pool can have."""
         return self.copies.addresses.namespace in ("", pool.namespace)
 
@@ -85,7 +89,7 @@ class Live:
             finally:
                 self._present = None
 
-    async def find(self, pool: objects.PoolKey, among: offer.Offer | None) -> Found:
+    async def find(self, pool: pools.PoolKey, among: offer.Offer | None) -> Found:
         """Return the IPAddresses of a pool whose address is among these; None: all of them.
 
         Raises:
@@ -117,19 +121,19 @@ class Live:
         # The index hears nothing any more where other caches have come meanwhile.
         return self._present is present and not addresses.unreadable
 
-    async def offers(self) -> Mapping[objects.PoolKey, offer.Offer]:
+    async def offers(self) -> Mapping[pools.PoolKey, offer.Offer]:
         """Return what every pool in the caches offers; this is for warnings.
 
         Caveats:
             Where time runs out, only what was worked out until then; the next call goes on there.
         """
-        offered: dict[objects.PoolKey, offer.Offer] = {}
+        offered: dict[pools.PoolKey, offer.Offer] = {}
         with suppress(TimeoutError):
             async with asyncio.timeout(_OFFERS_SECONDS):
                 await self._gather(offered)
         return offered
 
-    async def _gather(self, offered: dict[objects.PoolKey, offer.Offer]) -> None:
+    async def _gather(self, offered: dict[pools.PoolKey, offer.Offer]) -> None:
         """Fill in what every pool offers."""
         if (present := self._present) is None:
             return
@@ -137,18 +141,18 @@ class Live:
         async for pool in in_pieces(found):
             offered[pool.key] = await present.copies.offers.get(pool)
 
-    async def _list_or_discover(self, pool: objects.PoolKey, among: offer.Offer | None) -> Found:
+    async def _list_or_discover(self, pool: pools.PoolKey, among: offer.Offer | None) -> Found:
         try:
             return await self._list(pool, among)
         except errors.NotFoundError:
             self._resource = None  # CAPI was upgraded: another version is served now
             return await self._list(pool, among)
 
-    async def _list(self, pool: objects.PoolKey, among: offer.Offer | None) -> Found:
+    async def _list(self, pool: pools.PoolKey, among: offer.Offer | None) -> Found:
         """Go through the pages until there is enough to refuse."""
         found = Found()
         if self._resource is None:
-            self._resource = await capi.discover_addresses(self._api)
+            self._resource = await contracts.discover_addresses(self._api)
         if self._resource is None:
             return found  # no Cluster API, no IPAddresses
         listed = client.pages(self._api, self._resource, pool.namespace, start_over=found.clear)
@@ -162,17 +166,17 @@ class Live:
         return found
 
 
-def _holder(raw: msgspec.Raw, pool: objects.PoolKey) -> Holder | None:
+def _holder(raw: msgspec.Raw, pool: pools.PoolKey) -> Holder | None:
     """Return an IPAddress of this pool; None is that of another."""
     try:
         item = _DECODER.decode(raw)
     except msgspec.DecodeError as error:
         raise InUseError(f"an IPAddress cannot be read: {error}; try again") from error
-    found = capi.pool_of(item.spec.pool_ref, item.metadata.namespace)
+    found = pool_of(item.spec.pool_ref, item.metadata.namespace)
     return Holder(item.metadata.key, item.spec.address) if found == pool else None
 
 
-def _not_allowed(pool: objects.PoolKey) -> str:
+def _not_allowed(pool: pools.PoolKey) -> str:
     """Explain a 403, which no second try mends."""
     where = f"in namespace {pool.namespace}" if pool.namespace else "in all namespaces"
     return (

@@ -10,11 +10,11 @@ from itertools import islice
 from typing import NamedTuple
 
 from ipam import intersections, notation, offer, ranges
-from kube import objects, pools
+from objects import pools
 
 
 def one_by_one(
-    key: objects.PoolKey, mine: offer.Offer, others: Mapping[objects.PoolKey, offer.Offer]
+    key: pools.PoolKey, mine: offer.Offer, others: Mapping[pools.PoolKey, offer.Offer]
 ) -> Iterator[str]:
     """Yield after each other pool: its warning, or an empty text.
 
@@ -55,7 +55,7 @@ class Index:
         the ranges of both its pools.
     """
 
-    def __init__(self, offers: Mapping[objects.PoolKey, offer.Offer]) -> None:
+    def __init__(self, offers: Mapping[pools.PoolKey, offer.Offer]) -> None:
         self._keys = sorted(offers)
         self._numbers = {key: number for number, key in enumerate(self._keys)}
         self._families = [offers[key].family for key in self._keys]
@@ -67,7 +67,7 @@ class Index:
         for family in set(self._families):
             self._compare(family)
 
-    def overlaps(self, key: objects.PoolKey) -> Overlaps:
+    def overlaps(self, key: pools.PoolKey) -> Overlaps:
         """Return the warnings about a pool of the index, which are those of `one_by_one`."""
         number = self._numbers[key]
         met, visible = self._met[number], self._within[""] | self._within[key.namespace]
@@ -101,10 +101,10 @@ def _addresses(what: offer.Offer) -> Sequence[ranges.Range]:
 
 
 def _warning(
-    key: objects.PoolKey,
+    key: pools.PoolKey,
     family: int,
     mine: Sequence[ranges.Range],
-    other: objects.PoolKey,
+    other: pools.PoolKey,
     theirs: Sequence[ranges.Range],
 ) -> str:
     """Return the warning to the writer of `key` about another pool; empty if they share nothing."""

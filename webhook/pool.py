@@ -10,7 +10,7 @@ from api import resources
 from conversion import fields, registry
 from crdkit.conversion import annotation, values
 from ipam import offer
-from kube import objects, pools
+from objects import pools
 
 from . import shape, statuses
 
@@ -72,10 +72,10 @@ class Pool:
         return values.child(self.metadata, "annotations", "metadata.annotations")
 
     @property
-    def key(self) -> objects.PoolKey:
+    def key(self) -> pools.PoolKey:
         """Kind, namespace and name."""
         namespace, name = (values.text(self.metadata, part) for part in ("namespace", "name"))
-        return objects.PoolKey(values.text(self.obj, "kind"), namespace, name)
+        return pools.PoolKey(values.text(self.obj, "kind"), namespace, name)
 
     @property
     def deleting(self) -> bool:

@@ -4,8 +4,8 @@
 from dataclasses import dataclass
 
 from ipam import offer
-from kube import pools
-from kube.objects import MOVED_ANNOTATION
+from objects import pools
+from objects.metadata import MOVED_ANNOTATION
 
 from .pool import Pool, lost
 

@@ -19,8 +19,9 @@ from api import resources
 from crdkit.conversion import values
 from kube.client import decode
 from kube.errors import KubeError, NotFoundError
-from kube.objects import Meta, Struct, prepared
+from kube.meta import Meta
 from kube.resources import CUSTOM_RESOURCE_DEFINITIONS, GroupVersionResource
+from kube.structs import Struct, prepared
 
 from . import issuer
 

@@ -12,7 +12,7 @@ from pydantic_core import ErrorDetails
 
 from crdkit.conversion import values
 from ipam import offer
-from kube import pools
+from objects import pools
 
 _SAID_BY_IPAM = frozenset(("missing", "too_short"))  # in the same words for all who ask
 

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from kube.client import Api
-    from kube.objects import Key, PoolKey
+    from kube.meta import Key
+    from objects.pools import PoolKey
 
     from .usage import Holding, Usage
 

@@ -9,7 +9,7 @@ from typing import Any
 import click
 from typing_extensions import override
 
-from webhook import options
+from manager import options
 
 from .. import main as offline
 from .errors import FAILED, CliError

@@ -14,18 +14,19 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
-from kube.capi import CLUSTER_GROUP
 from kube.client import decode, pages
 from kube.errors import ApiError
-from kube.objects import Object, Struct, prepared
+from kube.meta import Object
 from kube.resources import GroupVersionResource
+from kube.structs import Struct, prepared
+from objects.contracts import CLUSTER_GROUP
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from kube import capi
     from kube.client import Api
-    from kube.objects import Key, Meta, OwnerReference
+    from kube.meta import Key, Meta, OwnerReference
+    from objects import clusterapi
 
 _MOST_OWNERS = 8
 """Of a chain; real ones have three to five."""
@@ -90,7 +91,7 @@ class Owners:
     _objects: dict[str, Meta] = field(default_factory=dict[str, "Meta"])
     """By uid."""
 
-    async def chains(self, claims: Iterable[capi.Claim]) -> Mapping[Key, Chain]:
+    async def chains(self, claims: Iterable[clusterapi.IPAddressClaim]) -> Mapping[Key, Chain]:
         """Return the chain of each claim.
 
         Raises:

@@ -16,7 +16,7 @@ from .printing import Column
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from kube.objects import PoolKey
+    from objects.pools import PoolKey
 
 _BAR_CELLS = 20
 _FULL = "█"

@@ -5,14 +5,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from kube import pools
+from objects import pools
 
 from .errors import CliError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from kube.objects import PoolKey
+    from objects.pools import PoolKey
 
 
 def visible(keys: Iterable[PoolKey], namespace: str) -> list[PoolKey]:

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, TypeVar
 
 import structlog
 
-from kube import version
 from kube.client import Client
 from kube.connect import connect
 from kube.errors import KubeError
 from kube.tasks import first_error
+from manager import version
 
 from ..connecting import default_kubeconfig, text_of
 from .errors import CliError

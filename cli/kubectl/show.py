@@ -31,8 +31,8 @@ from .printing import Column
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from kube.objects import Key, PoolKey
-    from kube.pools import Pool
+    from kube.meta import Key
+    from objects.pools import Pool, PoolKey
 
 _SHOWN_RANGES = 8
 """Entries of a list that the head of the page shows; the map shows the rest."""

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
-from kube import capi, pools
 from kube.cache import Cache
 from kube.errors import ApiError, NotFoundError
 from kube.tasks import first_error, together
+from objects import clusterapi, contracts, pools
 
 from .errors import CliError
 
@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from kube.client import Api
-    from kube.objects import Key, PoolKey
+    from kube.meta import Key
+    from objects.pools import PoolKey
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,10 +29,10 @@ class Snapshot:
     `namespace` is the only one that was read, without global pools; empty: everything was.
     """
 
-    contract: capi.Contract
+    contract: contracts.Contract
     pools: Mapping[PoolKey, pools.Pool]
-    claims: Mapping[Key, capi.Claim]
-    addresses: Mapping[Key, capi.Address]
+    claims: Mapping[Key, clusterapi.IPAddressClaim]
+    addresses: Mapping[Key, clusterapi.IPAddress]
     namespace: str = ""
     unreadable: tuple[str, ...] = field(default=())
     """Objects of which nothing can be read, such as `ipaddressclaims default/web`."""
@@ -44,7 +45,7 @@ async def read(api: Api, namespace: str) -> Snapshot:
         CliError: Cluster API or the provider is not installed.
         KubeError: alone or in a group: the API server refused, or could not be reached.
     """
-    contract = await capi.discover(api)
+    contract = await contracts.discover(api)
     if contract is None:
         raise CliError("the cluster does not serve Cluster API's IPAM types: install Cluster API")
     try:
@@ -61,14 +62,14 @@ async def read(api: Api, namespace: str) -> Snapshot:
     return await read_contract(api, contract, namespace)
 
 
-async def read_contract(api: Api, contract: capi.Contract, namespace: str) -> Snapshot:
+async def read_contract(api: Api, contract: contracts.Contract, namespace: str) -> Snapshot:
     """Read everything, or one namespace without global pools, in a contract of Cluster API.
 
     Raises:
         KubeError: alone or in a group: the API server refused, or could not be reached.
     """
-    claims = Cache(api, contract.claims, capi.Claim, namespace)
-    addresses = Cache(api, contract.addresses, capi.Address, namespace)
+    claims = Cache(api, contract.claims, clusterapi.IPAddressClaim, namespace)
+    addresses = Cache(api, contract.addresses, clusterapi.IPAddress, namespace)
     of_pools = [
         Cache(api, resource, pools.Pool, namespace)
         for resource in pools.KINDS.values()

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from kube import pools
+from objects import pools
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING, NamedTuple
 from controller import changes, state
 from ipam.notation import BITS, Address, Network
 from ipam.ranges import RangeSet
-from kube import pools
+from objects import pools
 
 if TYPE_CHECKING:
     from ipam.offer import Offer
     from ipam.ranges import Range
-    from kube import capi
-    from kube.objects import Key, PoolKey
+    from kube.meta import Key
+    from objects import clusterapi
+    from objects.pools import PoolKey
 
     from .snapshot import Snapshot
 
@@ -34,8 +35,8 @@ class Holding(NamedTuple):
 
     key: Key
     network: Network | None
-    address: capi.Address | None
-    claim: capi.Claim | None
+    address: clusterapi.IPAddress | None
+    claim: clusterapi.IPAddressClaim | None
 
     @property
     def is_held(self) -> bool:
@@ -67,7 +68,7 @@ class Usage:
     closed: str
     """Why the pool cannot allocate, as the rest of a sentence; empty if it can."""
     holdings: tuple[Holding, ...]
-    waiting: tuple[capi.Claim, ...]
+    waiting: tuple[clusterapi.IPAddressClaim, ...]
     """Claims without an address, oldest first."""
     free: RangeSet
     outside: frozenset[Key]
@@ -99,7 +100,10 @@ def with_pool(usage: Usage, pool: pools.Pool | None) -> Usage:
 
 
 def _usage(
-    key: PoolKey, pool: pools.Pool | None, holdings: list[Holding], waiting: list[capi.Claim]
+    key: PoolKey,
+    pool: pools.Pool | None,
+    holdings: list[Holding],
+    waiting: list[clusterapi.IPAddressClaim],
 ) -> Usage:
     offer = pools.offer_of(pool or pools.Pool(metadata=pools.PoolMeta()))
     taken = RangeSet.of(
@@ -145,7 +149,7 @@ def _holdings(snapshot: Snapshot) -> defaultdict[PoolKey, list[Holding]]:
     return found
 
 
-def _waiting(snapshot: Snapshot) -> defaultdict[PoolKey, list[capi.Claim]]:
+def _waiting(snapshot: Snapshot) -> defaultdict[PoolKey, list[clusterapi.IPAddressClaim]]:
     found = defaultdict["PoolKey", list["capi.Claim"]](list)
     for claim in snapshot.claims.values():
         if claim.pool and not claim.bound and not claim.metadata.deleting:

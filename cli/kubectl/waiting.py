@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from controller.conditions import READY
 
 if TYPE_CHECKING:
-    from kube import capi
+    from objects import clusterapi
 
     from .snapshot import Snapshot
 
@@ -18,7 +18,7 @@ UNSEEN = (
 )
 
 
-def why(snapshot: Snapshot, claim: capi.Claim) -> str:
+def why(snapshot: Snapshot, claim: clusterapi.IPAddressClaim) -> str:
     """Return what the controller says about a claim that has no address."""
     found = snapshot.contract.condition(claim, READY)
     return (found.message if found else "") or UNSEEN

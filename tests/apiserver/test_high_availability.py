@@ -14,7 +14,7 @@ import pytest
 
 from envtest import errors, leases, plugin, provider, proxy, replicas, tenants, waiting
 from envtest.chaos import checker, history
-from kube.lease import LEFT_ANNOTATION
+from objects.metadata import CACHE_REVISIONS_ANNOTATION
 
 LEASE_SECONDS = 3  # the managers' own, see envtest.manager
 CLAIMS = 80
@@ -257,7 +257,9 @@ def test_who_is_asked_to_stop_hands_over_before_its_lease_ends(
     released, *taken = [each for each in written if each["spec"].get("holderIdentity") != identity]
     assert "holderIdentity" not in released["spec"]  # released, not run out
     assert {each["spec"]["holderIdentity"] for each in taken} == {own.holder()}
-    left = json.loads(json.loads(released["metadata"]["annotations"][LEFT_ANNOTATION])["note"])
+    left = json.loads(
+        json.loads(released["metadata"]["annotations"][CACHE_REVISIONS_ANNOTATION])["note"]
+    )
     pool = tenant.pools().get("blue")["metadata"]["resourceVersion"]
     assert 0 < left["inclusterippools"] <= int(pool)
     assert [each["metadata"].get("annotations", {}) for each in taken] == [{}] * len(taken)

@@ -19,7 +19,7 @@ from envtest import controllers, leases, manifests, plugin, provider, waiting
 from envtest.client import Json
 from kube import client as kube
 from kube import connect
-from kube import pools as kinds
+from objects import pools as kinds
 
 CONTROLLERS = ("storage-version-migrator-controller", "garbage-collector-controller")
 SPEC: Json = {"addresses": ["10.0.0.1"], "prefix": 24}

@@ -15,7 +15,7 @@ from envtest import client, errors, install, manifests, plugin, provider, waitin
 from envtest.client import Json
 from kube import client as kube
 from kube import connect
-from kube import pools as kinds
+from objects import pools as kinds
 
 CRD = "inclusterippools.ipam.cluster.x-k8s.io"
 SPEC: Json = {"addresses": ["10.0.0.1"], "prefix": 24}

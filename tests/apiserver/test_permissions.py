@@ -35,10 +35,13 @@ from envtest.client import Json
 from envtest.pki import LOOPBACK
 from envtest.waiting import until, wait_until
 from generator import rbac
-from kube import caches, capi, connect, objects
 from kube import client as kube
-from kube import pools as kinds
+from kube import connect
 from kube.errors import ConflictError
+from kube.meta import Key
+from objects import caches, contracts
+from objects import pools as kinds
+from objects.metadata import PROTECT_ADDRESS_FINALIZER, RELEASE_FINALIZER
 from webhook import issuer, selfsigned
 
 LOG_SECONDS = 5.0  # after the end of a manager: what is not logged by then was never asked
@@ -176,7 +179,7 @@ def bind(user: tenants.Tenant) -> None:
 
 def give_back(user: tenants.Tenant) -> None:
     """Delete all claims; of one, the manager has to find out that it has no address."""
-    user.add_claim("without-address", "nowhere", finalizers=[state.RELEASE_FINALIZER])
+    user.add_claim("without-address", "nowhere", finalizers=[RELEASE_FINALIZER])
     user.release(*manifests.KINDS.values(), "waiting", "without-address")
 
 
@@ -217,7 +220,7 @@ def without_pauses(cluster: provider.Provider, user: tenants.Tenant) -> None:
     for name in names:
         crds.merge(name, {"status": {"storedVersions": ["v1alpha1", "v1alpha2"]}}, "status")
     orphan = address(cluster, "orphan")
-    orphan["metadata"]["finalizers"] = [state.PROTECT_ADDRESS_FINALIZER]
+    orphan["metadata"]["finalizers"] = [PROTECT_ADDRESS_FINALIZER]
     user.addresses.create(orphan)
     user.add_claim("changed", "nowhere")
 
@@ -250,14 +253,14 @@ async def act(cluster: provider.Provider, user: tenants.Tenant) -> None:
         for resource in kinds.KINDS.values():
             await migration.Migration(api, lambda _: asyncio.sleep(0)).migrate(resource)
         known = await all_known(api)
-        await release(api, known, objects.Key(user.namespace, "orphan"))
+        await release(api, known, Key(user.namespace, "orphan"))
         await meet_a_conflict(api, known, user)
     finally:
         await connection.close()
 
 
 async def all_known(api: kube.Client) -> state.State:
-    contract = await capi.discover(api)
+    contract = await contracts.discover(api)
     assert contract is not None
     known = state.State(caches.Caches(api, contract, caches.Scope()))
     await known.caches.load()
@@ -266,14 +269,14 @@ async def all_known(api: kube.Client) -> state.State:
 
 async def meet_a_conflict(api: kube.Client, known: state.State, user: tenants.Tenant) -> None:
     """Patch a claim that its user has changed meanwhile."""
-    stale = known.claims.get(objects.Key(user.namespace, "changed"))
+    stale = known.claims.get(Key(user.namespace, "changed"))
     assert stale
     user.claims.merge("changed", {"metadata": {"labels": {"color": "blue"}}})
     with pytest.raises(ConflictError):
         await claims.Claims(api, known)._patch(stale, {"labels": {"color": "red"}})
 
 
-async def release(api: kube.Client, known: state.State, orphan: objects.Key) -> None:
+async def release(api: kube.Client, known: state.State, orphan: Key) -> None:
     times = iter((0.0, 0.0, orphans.ORPHAN_SECONDS, orphans.ORPHAN_SECONDS))
     reconciler = claims.Claims(api, known, clock=lambda: next(times))
     for _ in range(2):

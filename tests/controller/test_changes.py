@@ -13,11 +13,11 @@ import pytest
 import running
 
 from controller.controller import Controller
-from kube import capi, pools
-from kube.fake import FakeApi, Json
-from kube.objects import PoolKey
+from kube.testing.fake import FakeApi, Json
+from objects import contracts, pools
+from objects.pools import PoolKey
 
-CONTRACT = capi.V1Beta2("v1beta2")
+CONTRACT = contracts.V1Beta2("v1beta2")
 POOLS = pools.KINDS["InClusterIPPool"]
 BLUE = PoolKey(POOLS.kind, "default", "blue")
 REFERENCE = {"apiGroup": POOLS.group, "kind": POOLS.kind, "name": "blue"}

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 import pytest
 from claim_world import CONTRACT, POOLS, WEB, Clock, World
 
-from kube import capi
-from kube.objects import CLUSTER_NAME_LABEL, PAUSED_ANNOTATION, Key
+from kube.meta import Key
 from kube.workers import Again, Done
+from objects import contracts
+from objects.metadata import CLUSTER_NAME_LABEL, PAUSED_ANNOTATION
 
 if TYPE_CHECKING:
-    from kube.fake import Json
+    from kube.testing.fake import Json
 
 STATUS = [("patch status", "ipaddressclaims", "web")]
 IN_CLUSTER = {CLUSTER_NAME_LABEL: "c1"}
@@ -312,7 +313,7 @@ async def test_a_cluster_that_was_missing_and_comes_paused_is_not_called_missing
 async def test_in_v1beta1_paused_is_among_the_conditions_of_the_contract_to_come(
     world: World,
 ) -> None:
-    world.contract = capi.V1Beta1("v1beta1")
+    world.contract = contracts.V1Beta1("v1beta1")
     world.claim(annotations=PAUSED)
 
     await world.reconcile()
@@ -529,7 +530,7 @@ async def test_the_reason_of_earlier_releases_goes_with_the_next_change(
 async def test_the_reason_of_earlier_releases_stays_in_the_older_contract_too(
     world: World,
 ) -> None:
-    world.contract = capi.V1Beta1("v1beta1")
+    world.contract = contracts.V1Beta1("v1beta1")
     world.claim()
     await world.reconcile()
     claim = world.read()

@@ -8,11 +8,13 @@ import pytest
 from claim_world import CONTRACT, POOLS, WEB, Clock, World
 
 from ipam.notation import Address
-from kube import capi
-from kube.caches import Scope
 from kube.errors import ConflictError, RevisionError, UnreachableError
-from kube.objects import Key, Meta, PoolKey
+from kube.meta import Key
 from kube.workers import Again, Done
+from objects import clusterapi, contracts
+from objects.caches import Scope
+from objects.metadata import Metadata
+from objects.pools import PoolKey
 
 
 @pytest.fixture
@@ -467,7 +469,9 @@ GROUP = "ipam.cluster.x-k8s.io"
 
 
 async def test_an_owner_in_a_version_that_is_gone_is_renewed_in_its_place(world: World) -> None:
-    world.contract = capi.V1Beta2("v1beta2", frozenset({(f"{GROUP}/v1beta2", "IPAddressClaim")}))
+    world.contract = contracts.V1Beta2(
+        "v1beta2", frozenset({(f"{GROUP}/v1beta2", "IPAddressClaim")})
+    )
 
     owners = await with_owner_version(world, f"{GROUP}/v1alpha1")
 
@@ -481,7 +485,7 @@ async def test_an_owner_in_a_version_that_is_gone_is_renewed_in_its_place(world:
 async def test_an_owner_in_a_version_that_is_served_is_left(world: World) -> None:
     versions = ("v1alpha1", "v1beta2")
     kinds = frozenset((f"{GROUP}/{version}", "IPAddressClaim") for version in versions)
-    world.contract = capi.V1Beta2("v1beta2", kinds)
+    world.contract = contracts.V1Beta2("v1beta2", kinds)
 
     owners = await with_owner_version(world, f"{GROUP}/v1alpha1")
 
@@ -643,7 +647,7 @@ async def test_a_waiting_claim_names_the_same_holder_after_a_restart(world: Worl
 async def test_either_form_of_conditions_is_written_again_where_it_is_lost(
     world: World, lost: str
 ) -> None:
-    world.contract = capi.V1Beta1("v1beta1")
+    world.contract = contracts.V1Beta1("v1beta1")
     world.claim()
     await world.reconcile()
     claim = world.read()
@@ -665,14 +669,16 @@ async def test_a_claim_keeps_its_place_in_line_when_its_cluster_is_named_later(
     world.claim()
     claims = await world.claims()
     state = claims._state
-    before = state.age(state.claims.get(WEB) or capi.Claim(metadata=Meta()))
+    before = state.age(state.claims.get(WEB) or clusterapi.IPAddressClaim(metadata=Metadata()))
 
     claim = world.read()
     claim["metadata"]["labels"] = {"cluster.x-k8s.io/cluster-name": "c1"}
     world.api.put(CONTRACT.claims, claim)
     await state.claims.fetch(world.api, WEB)
 
-    assert state.age(state.claims.get(WEB) or capi.Claim(metadata=Meta())) == before
+    assert (
+        state.age(state.claims.get(WEB) or clusterapi.IPAddressClaim(metadata=Metadata())) == before
+    )
     assert state.claims_of_cluster[Key("default", "c1")] == {WEB}
 
 

@@ -17,14 +17,16 @@ from controller import controller as controllers
 from controller.controller import Controller
 from controller.errors import AllocationError
 from ipam import offer
-from kube import capi, pools, tasks
-from kube.caches import Caches, Scope
+from kube import tasks
 from kube.errors import ApiError
-from kube.fake import FakeApi, Json
-from kube.objects import CLUSTER_NAME_LABEL, PAUSED_ANNOTATION, Annotations, PoolKey
 from kube.resources import GroupVersionResource
+from kube.testing.fake import FakeApi, Json
+from objects import contracts, pools
+from objects.caches import Caches, Scope
+from objects.metadata import CLUSTER_NAME_LABEL, PAUSED_ANNOTATION, Annotations
+from objects.pools import PoolKey
 
-CONTRACT = capi.V1Beta2("v1beta2")
+CONTRACT = contracts.V1Beta2("v1beta2")
 POOLS = pools.KINDS["InClusterIPPool"]
 BLUE = PoolKey(POOLS.kind, "default", "blue")
 FIRST = ipaddress.ip_address("10.0.0.1")

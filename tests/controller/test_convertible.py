@@ -13,15 +13,16 @@ from typing_extensions import override
 from controller.convertible import Convertible
 from controller.pools import Pools
 from controller.state import State
-from kube import capi, pools
-from kube.caches import Caches, Scope
 from kube.errors import ApiError, KubeError, NotFoundError, UnreachableError
-from kube.fake import FakeApi, Json
-from kube.objects import Key, PoolKey
+from kube.meta import Key
 from kube.resources import GroupVersionResource
+from kube.testing.fake import FakeApi, Json
 from kube.workers import Again, Done
+from objects import contracts, pools
+from objects.caches import Caches, Scope
+from objects.pools import PoolKey
 
-CONTRACT = capi.V1Beta2("v1beta2")
+CONTRACT = contracts.V1Beta2("v1beta2")
 POOLS = pools.KINDS["InClusterIPPool"]
 BLUE = PoolKey(POOLS.kind, "default", "blue")
 PROTECT = "ipam.cluster.x-k8s.io/ProtectPool"

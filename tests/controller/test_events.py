@@ -7,12 +7,13 @@ from datetime import UTC, datetime
 import pytest
 
 from controller import events
-from kube import capi, pools
 from kube.errors import ApiError, NotLeaderError
-from kube.fake import FakeApi, Json
-from kube.objects import Meta, PoolKey
+from kube.meta import Meta
+from kube.testing.fake import FakeApi, Json
+from objects import contracts, pools
+from objects.pools import PoolKey
 
-CLAIMS = capi.V1Beta2("v1beta2").claims
+CLAIMS = contracts.V1Beta2("v1beta2").claims
 BLUE = PoolKey("InClusterIPPool", "default", "blue")
 POOL = pools.Pool(
     kind=BLUE.kind, metadata=pools.PoolMeta(name="blue", namespace="default", uid="pool-1")

@@ -10,9 +10,10 @@ from interleaving.steps import START
 from interleaving.wire import ADDRESSES, CLAIMS
 from interleaving.world import BLUE
 
-from controller.state import RELEASE_FINALIZER
 from kube.errors import NotFoundError
-from kube.objects import ADDRESS_ANNOTATION, ADDRESS_FOR_ANNOTATION, Key, PoolKey
+from kube.meta import Key
+from objects.metadata import ADDRESS_ANNOTATION, ADDRESS_FOR_ANNOTATION, RELEASE_FINALIZER
+from objects.pools import PoolKey
 
 TestInterleavings = Interleavings.TestCase
 TestInterleavings.settings = hypothesis.settings(stateful_step_count=60)

@@ -13,7 +13,8 @@ from controller.ledger import Book
 from controller.unassigned import Unassigned
 from ipam import offer
 from ipam.notation import Address, Network, parse_address, parse_network
-from kube.objects import Key, PoolKey
+from kube.meta import Key
+from objects.pools import PoolKey
 
 POOL = PoolKey("InClusterIPPool", "default", "blue")
 

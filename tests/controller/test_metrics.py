@@ -11,12 +11,13 @@ from prometheus_client import REGISTRY
 from controller import metrics, report
 from controller.errors import AllocationError
 from controller.state import State
-from kube import capi, pools
-from kube.caches import Caches, Scope
-from kube.fake import FakeApi, Json
-from kube.objects import Key, PoolKey
+from kube.meta import Key
+from kube.testing.fake import FakeApi, Json
+from objects import contracts, pools
+from objects.caches import Caches, Scope
+from objects.pools import PoolKey
 
-CONTRACT = capi.V1Beta2("v1beta2")
+CONTRACT = contracts.V1Beta2("v1beta2")
 POOLS = pools.KINDS["InClusterIPPool"]
 BLUE = PoolKey("InClusterIPPool", "default", "blue")
 

@@ -11,7 +11,9 @@ from structlog.testing import capture_logs
 
 from controller import migration, rewriting
 from controller.storage_version_migrations import MIGRATIONS
-from kube import client, errors, fake, pools, resources
+from kube import client, errors, resources
+from kube.testing import fake
+from objects import pools
 
 CRDS = resources.CUSTOM_RESOURCE_DEFINITIONS
 POOLS = pools.KINDS["InClusterIPPool"]

@@ -15,13 +15,15 @@ import running
 from typing_extensions import override
 
 from controller.controller import CLAIM_WORKERS, Controller
-from kube import capi, pools, tasks
-from kube.caches import Caches, Scope
-from kube.fake import FakeApi, Json
-from kube.objects import PAUSED_ANNOTATION, Key
+from kube import tasks
+from kube.meta import Key
 from kube.resources import GroupVersionResource
+from kube.testing.fake import FakeApi, Json
+from objects import contracts, pools
+from objects.caches import Caches, Scope
+from objects.metadata import PAUSED_ANNOTATION
 
-CONTRACT = capi.V1Beta2("v1beta2")
+CONTRACT = contracts.V1Beta2("v1beta2")
 BLUE = pools.KINDS["InClusterIPPool"]
 GLOBE = pools.KINDS["GlobalInClusterIPPool"]
 

@@ -7,7 +7,9 @@ import pytest
 from prometheus_client import REGISTRY
 
 from controller import migration
-from kube import errors, fake, pools, resources
+from kube import errors, resources
+from kube.testing import fake
+from objects import pools
 
 CRDS = resources.CUSTOM_RESOURCE_DEFINITIONS
 POOLS = pools.KINDS["InClusterIPPool"]

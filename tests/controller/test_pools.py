@@ -10,14 +10,15 @@ from controller import events
 from controller.pools import Pools
 from controller.state import State
 from ipam.notation import Address
-from kube import capi, pools
-from kube.caches import Caches, Scope
 from kube.errors import ApiError
-from kube.fake import FakeApi, Json
-from kube.objects import Key, PoolKey
+from kube.meta import Key
+from kube.testing.fake import FakeApi, Json
 from kube.workers import Done
+from objects import contracts, pools
+from objects.caches import Caches, Scope
+from objects.pools import PoolKey
 
-CONTRACT = capi.V1Beta2("v1beta2")
+CONTRACT = contracts.V1Beta2("v1beta2")
 POOLS = pools.KINDS["InClusterIPPool"]
 BLUE = PoolKey(POOLS.kind, "default", "blue")
 PAUSED = {"cluster.x-k8s.io/paused": ""}

@@ -10,12 +10,12 @@ import running
 
 from controller import events
 from controller.controller import Controller
-from kube import capi, pools
-from kube.caches import Caches, Scope
-from kube.fake import FakeApi, Json
-from kube.objects import WATCH_LABEL
+from kube.testing.fake import FakeApi, Json
+from objects import contracts, pools
+from objects.caches import Caches, Scope
+from objects.metadata import WATCH_LABEL
 
-CONTRACT = capi.V1Beta2("v1beta2")
+CONTRACT = contracts.V1Beta2("v1beta2")
 POOLS = pools.KINDS["InClusterIPPool"]
 GROUP = POOLS.group
 VERSIONED = f"{GROUP}/v1beta1"

@@ -9,8 +9,9 @@ from claim_world import CONTRACT, World
 from typing_extensions import override
 
 from kube.errors import ApiError, ConflictError, KubeError, UnreachableError
-from kube.fake import FakeApi
-from kube.objects import CLUSTER_NAME_LABEL, Key
+from kube.meta import Key
+from kube.testing.fake import FakeApi
+from objects.metadata import CLUSTER_NAME_LABEL
 
 if TYPE_CHECKING:
     from kube.resources import GroupVersionResource

@@ -8,19 +8,22 @@ import running
 
 from api.resources import GROUP
 from controller import state
-from kube import capi
-from kube.caches import Caches, Scope
-from kube.fake import FakeApi, Json
-from kube.objects import Meta, TypedReference
+from kube.testing.fake import FakeApi, Json
+from objects import clusterapi, contracts
+from objects.caches import Caches, Scope
+from objects.metadata import RELEASE_FINALIZER, Metadata
+from objects.references import TypedReference
 
-CONTRACT = capi.V1Beta2("v1beta2")
+CONTRACT = contracts.V1Beta2("v1beta2")
 BOUND: Json = {"addressRef": {"name": "web"}}
 
 
 def held(kind: str, address: str, prefix: int | None) -> str:
     reference = TypedReference(api_group=GROUP, kind=kind, name="blue")
-    spec = capi.AddressSpec(pool_ref=reference, address=address, prefix=prefix)
-    found = state.held(capi.Address(metadata=Meta(name="web", namespace="default"), spec=spec))
+    spec = clusterapi.AddressSpec(pool_ref=reference, address=address, prefix=prefix)
+    found = state.held(
+        clusterapi.IPAddress(metadata=Metadata(name="web", namespace="default"), spec=spec)
+    )
     return f"{state.Address(found.family, found.value)}/{found.length}" if found else "nothing"
 
 
@@ -120,7 +123,7 @@ async def test_a_record_without_an_ipaddress_is_doubted_by_a_new_leader_bound_or
     api = FakeApi()
     record: Json = {
         "annotations": {"ipam.cluster.x-k8s.io/address": "10.0.0.5"},
-        "finalizers": [state.RELEASE_FINALIZER],
+        "finalizers": [RELEASE_FINALIZER],
     }
     for each in (
         claim("lost", BOUND, **record), claim("sent", {}, **record), claim("new", {}),

@@ -9,7 +9,9 @@ from structlog.testing import capture_logs
 
 from controller import migration
 from controller.storage_version_migrations import MIGRATIONS
-from kube import errors, fake, pools, resources
+from kube import errors, resources
+from kube.testing import fake
+from objects import pools
 
 CRDS = resources.CUSTOM_RESOURCE_DEFINITIONS
 POOLS = pools.KINDS["InClusterIPPool"]

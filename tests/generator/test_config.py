@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What is installed has the names that clusterctl and running clusters know.
 
-And it agrees with the code: what the generator does not write, or writes from `kube/pod.py`, is
+And it agrees with the code: what the generator does not write, or writes from `manager/pod.py`, is
 what the manager takes, listens on and answers.
 """
 

@@ -20,7 +20,7 @@ from crdkit.render import editor
 from crdkit.schema import crds
 from envtest import binaries, contract, control_plane, manifests, tenants, waiting
 from envtest.client import Json, Resource
-from kube import pools
+from objects import pools
 
 FOLDER = Path(__file__).parent.parent.parent / "config" / "samples"
 FILES = sorted(set(FOLDER.glob("*.yaml")) - {FOLDER / "kustomization.yaml"})

@@ -10,15 +10,17 @@ import pytest
 import structlog
 from typing_extensions import override
 
-from kube import caches, capi, liveness
+from kube import liveness
 from kube.cache import Cache
 from kube.errors import GoneError, NotFoundError, UnreachableError
-from kube.fake import FakeApi, Json
-from kube.objects import Key, Same
+from kube.interner import Same
+from kube.meta import Key
 from kube.resources import GroupVersionResource
+from kube.testing.fake import FakeApi, Json
+from objects import caches, clusterapi, contracts
 
 LATEST = 1_000_000  # a revision that nothing in a script has passed
-ADDRESSES = capi.V1Beta2("v1beta2").addresses
+ADDRESSES = contracts.V1Beta2("v1beta2").addresses
 CLUSTERS = GroupVersionResource("cluster.x-k8s.io", "v1beta2", "Cluster", "clusters")
 
 
@@ -71,13 +73,13 @@ class Scripted(FakeApi):
             yield line
 
 
-async def followed(api: Scripted) -> tuple[Cache[capi.Cluster], list[str]]:
+async def followed(api: Scripted) -> tuple[Cache[clusterapi.Cluster], list[str]]:
     """Load, follow to the end of the script, and return the changes that were told."""
-    cache = Cache(api, CLUSTERS, capi.Cluster)
+    cache = Cache(api, CLUSTERS, clusterapi.Cluster)
     await cache.load()
     told: list[str] = []
 
-    def tell(old: capi.Cluster | None, new: capi.Cluster | None) -> None:
+    def tell(old: clusterapi.Cluster | None, new: clusterapi.Cluster | None) -> None:
         either = new or old
         assert either is not None
         verb = "changed" if old and new else "added" if new else "removed"
@@ -91,7 +93,7 @@ async def followed(api: Scripted) -> tuple[Cache[capi.Cluster], list[str]]:
 
 async def test_all_pages_of_a_list_are_read() -> None:
     api = Scripted([[cluster("a", 1) | {"more": True}], [cluster("b", 2)]], [])
-    cache = Cache(api, CLUSTERS, capi.Cluster)
+    cache = Cache(api, CLUSTERS, clusterapi.Cluster)
 
     await cache.load()
 
@@ -113,7 +115,7 @@ async def test_events_are_told_once_and_in_order() -> None:
 
 
 async def test_what_a_write_answered_is_there_at_once_and_no_older_event_replaces_it() -> None:
-    cache = Cache(Scripted([[cluster("a", 5)]], []), CLUSTERS, capi.Cluster)
+    cache = Cache(Scripted([[cluster("a", 5)]], []), CLUSTERS, clusterapi.Cluster)
     await cache.load()
 
     cache.observe(json.dumps(cluster("a", 20, paused=True)).encode())
@@ -125,7 +127,7 @@ async def test_what_a_write_answered_is_there_at_once_and_no_older_event_replace
 
 
 async def test_an_answer_that_the_watch_has_passed_brings_nothing_back() -> None:
-    cache = Cache(Scripted([[cluster("a", 5)]], []), CLUSTERS, capi.Cluster)
+    cache = Cache(Scripted([[cluster("a", 5)]], []), CLUSTERS, clusterapi.Cluster)
     await cache.load()
     cache._apply(event("DELETED", cluster("a", 20)))
 
@@ -165,7 +167,7 @@ async def test_an_object_that_can_be_read_in_part_is_there() -> None:
     meta = {"name": "web", "namespace": "default", "uid": "u", "resourceVersion": "7"}
     api = FakeApi()
     api.put(ADDRESSES, {"metadata": meta, "spec": {"address": "10.0.0.5", "gateway": 7}})
-    cache = Cache(api, ADDRESSES, capi.Address)
+    cache = Cache(api, ADDRESSES, clusterapi.IPAddress)
 
     await cache.load()
 
@@ -192,7 +194,7 @@ async def test_what_can_be_read_again_or_is_gone_is_not_unreadable_any_more() ->
 
 async def test_a_resource_that_is_not_served_any_more_ends_the_following() -> None:
     missing = NotFoundError(404, "NotFound", "no such resource", "WATCH clusters")
-    cache = Cache(Scripted([[]], [[missing]]), CLUSTERS, capi.Cluster)
+    cache = Cache(Scripted([[]], [[missing]]), CLUSTERS, clusterapi.Cluster)
     await cache.load()
 
     with pytest.raises(NotFoundError):
@@ -202,7 +204,7 @@ async def test_a_resource_that_is_not_served_any_more_ends_the_following() -> No
 async def test_what_a_write_of_ours_removed_is_gone_at_once_and_stays_so() -> None:
     api = FakeApi()
     api.put(CLUSTERS, cluster("a", 0) | {"metadata": {**held("a"), "uid": "first"}})
-    cache = Cache(api, CLUSTERS, capi.Cluster)
+    cache = Cache(api, CLUSTERS, clusterapi.Cluster)
     await cache.load()
     seen = cache.get(Key("default", "a"))
     assert seen is not None
@@ -221,7 +223,7 @@ async def test_what_a_write_of_ours_removed_is_gone_at_once_and_stays_so() -> No
 async def test_a_new_object_of_the_name_of_one_that_is_gone_is_taken_over() -> None:
     api = FakeApi()
     api.put(CLUSTERS, cluster("a", 0) | {"metadata": {**held("a"), "uid": "first"}})
-    cache = Cache(api, CLUSTERS, capi.Cluster)
+    cache = Cache(api, CLUSTERS, clusterapi.Cluster)
     await cache.load()
     seen = cache.get(Key("default", "a"))
     assert seen is not None
@@ -238,7 +240,7 @@ async def test_a_new_object_of_the_name_of_one_that_is_gone_is_taken_over() -> N
 async def test_what_a_delete_of_ours_ended_is_gone_at_once() -> None:
     api = FakeApi()
     api.put(CLUSTERS, cluster("a", 0))
-    cache = Cache(api, CLUSTERS, capi.Cluster)
+    cache = Cache(api, CLUSTERS, clusterapi.Cluster)
     await cache.load()
     seen = cache.get(Key("default", "a"))
     assert seen is not None
@@ -258,7 +260,7 @@ async def test_parts_that_objects_have_alike_are_kept_once() -> None:
     api = FakeApi()
     reference = {"apiGroup": "ipam.cluster.x-k8s.io", "kind": "InClusterIPPool", "name": "blue"}
     pool = {"kind": "InClusterIPPool", "name": "blue", "uid": "p"}
-    contract = capi.V1Beta2("v1beta2")
+    contract = contracts.V1Beta2("v1beta2")
     for name in "ab":
         owners = [{"uid": name, "controller": True}, pool]
         meta = {
@@ -270,8 +272,8 @@ async def test_parts_that_objects_have_alike_are_kept_once() -> None:
         api.put(contract.addresses, {"metadata": meta, "spec": {"poolRef": reference}})
         meta = {"name": name, "namespace": "default", "labels": {"x": "y"}}
         api.put(contract.claims, {"metadata": meta, "spec": {"poolRef": reference}})
-    addresses = Cache(api, contract.addresses, capi.Address)
-    claims = Cache(api, contract.claims, capi.Claim)
+    addresses = Cache(api, contract.addresses, clusterapi.IPAddress)
+    claims = Cache(api, contract.claims, clusterapi.IPAddressClaim)
     await addresses.load()
     await claims.load()
 
@@ -295,7 +297,7 @@ def test_parts_that_are_not_alike_do_not_pile_up() -> None:
 
 
 async def test_news_of_an_end_that_is_older_than_what_is_known_end_nothing() -> None:
-    cache = Cache(Scripted([[cluster("a", 20)]], []), CLUSTERS, capi.Cluster)
+    cache = Cache(Scripted([[cluster("a", 20)]], []), CLUSTERS, clusterapi.Cluster)
     await cache.load()
 
     cache._apply(event("DELETED", cluster("a", 15)))
@@ -313,7 +315,7 @@ async def test_a_line_that_cannot_be_read_ends_the_watch_and_no_more() -> None:
 
 
 async def test_an_answer_to_a_write_that_cannot_be_read_may_have_been_applied() -> None:
-    cache = Cache(FakeApi(), CLUSTERS, capi.Cluster)
+    cache = Cache(FakeApi(), CLUSTERS, clusterapi.Cluster)
 
     with pytest.raises(UnreachableError, match="clusters: an answer that cannot be read") as caught:
         cache.observe(b"<html>")
@@ -349,7 +351,7 @@ class Breaking(Scripted):
 
 async def broken(monkeypatch: pytest.MonkeyPatch, *seconds: float) -> Breaking:
     api = Breaking(list(seconds))
-    cache = Cache(api, CLUSTERS, capi.Cluster)
+    cache = Cache(api, CLUSTERS, clusterapi.Cluster)
     await cache.load()
     monkeypatch.setattr(asyncio.get_running_loop(), "time", lambda: api.now)
     monkeypatch.setattr(asyncio, "sleep", api.pause)
@@ -386,7 +388,7 @@ async def test_only_a_watch_that_fails_after_another_failure_is_worth_a_warning(
 async def test_each_watch_and_each_page_of_a_list_is_a_sign_of_life() -> None:
     pages = [[cluster("a", 1) | {"more": True}], [cluster("b", 2)]]
     lost = GoneError(410, "Expired", "too old resource version", "WATCH clusters")
-    cache = Cache(Scripted([[], [], *pages], [[], [lost]]), CLUSTERS, capi.Cluster)
+    cache = Cache(Scripted([[], [], *pages], [[], [lost]]), CLUSTERS, clusterapi.Cluster)
     await cache.load()
     beats: list[int] = []
     cache.heartbeat.beat = lambda: beats.append(1)  # type: ignore[method-assign]
@@ -400,7 +402,7 @@ async def test_each_watch_and_each_page_of_a_list_is_a_sign_of_life() -> None:
 
 async def test_followed_copies_that_are_silent_are_no_life(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(liveness, "BOUND_SECONDS", 0.0)
-    found = caches.Caches(FakeApi(), capi.V1Beta2("v1beta2"), caches.Scope())
+    found = caches.Caches(FakeApi(), contracts.V1Beta2("v1beta2"), caches.Scope())
     await found.load()
     following = asyncio.create_task(found.follow())
     await asyncio.sleep(0.01)
@@ -467,12 +469,12 @@ class Server(FakeApi):
 FOREIGN = GroupVersionResource("example.com", "v1", "Thing", "things")
 
 
-def names(cache: Cache[capi.Cluster]) -> list[str]:
+def names(cache: Cache[clusterapi.Cluster]) -> list[str]:
     return sorted(item.metadata.name for item in cache)
 
 
 @asynccontextmanager
-async def at_work(cache: Cache[capi.Cluster]) -> AsyncGenerator[None]:
+async def at_work(cache: Cache[clusterapi.Cluster]) -> AsyncGenerator[None]:
     """Let the cache follow, once it has loaded."""
     await cache.load()
     following = asyncio.create_task(cache.follow())
@@ -486,12 +488,12 @@ async def at_work(cache: Cache[capi.Cluster]) -> AsyncGenerator[None]:
 
 
 @pytest.fixture
-async def large() -> AsyncGenerator[tuple[Server, Cache[capi.Cluster]]]:
+async def large() -> AsyncGenerator[tuple[Server, Cache[clusterapi.Cluster]]]:
     """Return a cache of more than a page, quiet, while others write elsewhere."""
     api = Server()
     for number in range(501):
         api.put(CLUSTERS, {"metadata": {"name": f"c-{number}", "namespace": "default"}})
-    cache = Cache(api, CLUSTERS, capi.Cluster)
+    cache = Cache(api, CLUSTERS, clusterapi.Cluster)
     async with at_work(cache):
         api.put(FOREIGN, {"metadata": {"name": "thing"}})
         yield api, cache
@@ -500,7 +502,7 @@ async def large() -> AsyncGenerator[tuple[Server, Cache[capi.Cluster]]]:
 async def test_a_cache_of_one_page_catches_up_by_a_list_of_it() -> None:
     api = Server()
     api.put(CLUSTERS, {"metadata": {"name": "a", "namespace": "default"}})
-    cache = Cache(api, CLUSTERS, capi.Cluster)
+    cache = Cache(api, CLUSTERS, clusterapi.Cluster)
     await cache.load()
     api.put(CLUSTERS, {"metadata": {"name": "b", "namespace": "default"}})
     api.remove(CLUSTERS, "default", "a")
@@ -512,7 +514,7 @@ async def test_a_cache_of_one_page_catches_up_by_a_list_of_it() -> None:
 
 
 async def test_a_large_quiet_cache_catches_up_by_a_short_watch(
-    large: tuple[Server, Cache[capi.Cluster]],
+    large: tuple[Server, Cache[clusterapi.Cluster]],
 ) -> None:
     api, cache = large
     present = api._revision
@@ -527,7 +529,7 @@ async def test_a_large_quiet_cache_catches_up_by_a_short_watch(
 
 
 async def test_after_a_proof_the_watch_is_a_long_one_again(
-    large: tuple[Server, Cache[capi.Cluster]],
+    large: tuple[Server, Cache[clusterapi.Cluster]],
 ) -> None:
     api, cache = large
     async with asyncio.timeout(5):
@@ -539,7 +541,7 @@ async def test_after_a_proof_the_watch_is_a_long_one_again(
 
 
 async def test_who_catches_up_has_what_was_written_before(
-    large: tuple[Server, Cache[capi.Cluster]],
+    large: tuple[Server, Cache[clusterapi.Cluster]],
 ) -> None:
     api, cache = large
     api.slow.clear()
@@ -557,7 +559,7 @@ async def test_who_catches_up_has_what_was_written_before(
 
 
 async def test_a_proof_that_nobody_waits_for_any_more_leaves_the_watch_alone(
-    large: tuple[Server, Cache[capi.Cluster]],
+    large: tuple[Server, Cache[clusterapi.Cluster]],
 ) -> None:
     _, cache = large
     with suppress(TimeoutError):
@@ -571,7 +573,7 @@ async def test_a_proof_that_nobody_waits_for_any_more_leaves_the_watch_alone(
 async def test_a_stale_event_after_a_proof_brings_nothing_back() -> None:
     api = Server()
     api.put(CLUSTERS, {"metadata": {"name": "a", "namespace": "default"}})
-    cache = Cache(api, CLUSTERS, capi.Cluster)
+    cache = Cache(api, CLUSTERS, clusterapi.Cluster)
     await cache.load()
     seen = cache.revision
     api.put(CLUSTERS, {"metadata": {"name": "b", "namespace": "default"}})
@@ -586,7 +588,7 @@ async def test_a_stale_event_after_a_proof_brings_nothing_back() -> None:
 async def test_what_a_delete_of_ours_ended_during_a_list_does_not_come_back() -> None:
     api = Server()
     api.put(CLUSTERS, {"metadata": {"name": "a", "namespace": "default"}})
-    cache = Cache(api, CLUSTERS, capi.Cluster)
+    cache = Cache(api, CLUSTERS, clusterapi.Cluster)
     await cache.load()
     seen = cache.get(Key("default", "a"))
     assert seen is not None
@@ -603,7 +605,7 @@ async def test_what_a_delete_of_ours_ended_during_a_list_does_not_come_back() ->
 
 
 async def test_a_list_takes_over_page_by_page_and_keeps_no_second_copy(
-    large: tuple[Server, Cache[capi.Cluster]],
+    large: tuple[Server, Cache[clusterapi.Cluster]],
 ) -> None:
     api, cache = large
     seen = {item.metadata.name: item for item in cache}
@@ -621,7 +623,7 @@ async def test_a_list_takes_over_page_by_page_and_keeps_no_second_copy(
 
 async def test_what_was_made_and_deleted_during_a_list_does_not_come_back_by_a_late_event() -> None:
     api = Server()
-    cache = Cache(api, CLUSTERS, capi.Cluster)
+    cache = Cache(api, CLUSTERS, clusterapi.Cluster)
     await cache.load()
     seen = cache.revision
     api.put(FOREIGN, {"metadata": {"name": "thing"}})

@@ -14,7 +14,6 @@ import pytest
 from aiohttp import web
 from servers import Answer, kubeconfig, serving
 
-from kube import capi
 from kube.cache import Cache
 from kube.client import Client, pages
 from kube.connect import connect
@@ -26,8 +25,9 @@ from kube.errors import (
     UnreachableError,
 )
 from kube.resources import GroupVersionResource
+from objects import clusterapi, contracts
 
-CLAIMS = capi.V1Beta2("v1beta2").claims
+CLAIMS = contracts.V1Beta2("v1beta2").claims
 CLUSTERS = GroupVersionResource("cluster.x-k8s.io", "v1beta2", "Cluster", "clusters")
 SECONDS = 0.2
 
@@ -273,7 +273,7 @@ async def test_a_copy_loaded_in_such_a_moment_has_nothing_that_is_gone(tmp_path:
         return page("gone", **{"continue": "x"}) if "limit" in request.query else page("there")
 
     async with a_client(tmp_path, answer) as api:
-        copy = Cache(api, CLUSTERS, capi.Cluster)
+        copy = Cache(api, CLUSTERS, clusterapi.Cluster)
         await copy.load()
 
     assert [item.metadata.name for item in copy] == ["there"]

@@ -16,13 +16,13 @@ from servers import kubeconfig, server_tls, serving
 
 from envtest.pki import LOOPBACK, Authority, replace_file
 from envtest.ports import free_port
-from kube import capi
 from kube.client import Client
 from kube.config import in_cluster
 from kube.connect import Connection, connect
 from kube.errors import ConfigError, CredentialsError, UnauthorizedError, UnreachableError
+from objects import contracts
 
-CLAIMS = capi.V1Beta2("v1beta2").claims
+CLAIMS = contracts.V1Beta2("v1beta2").claims
 VERSION = "client.authentication.k8s.io/v1"
 
 

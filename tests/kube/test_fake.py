@@ -5,11 +5,11 @@ import json
 
 import pytest
 
-from kube import capi
 from kube.errors import ApiError, ConflictError
-from kube.fake import FakeApi, Json
+from kube.testing.fake import FakeApi, Json
+from objects import contracts
 
-CLAIMS = capi.V1Beta2("v1beta2").claims
+CLAIMS = contracts.V1Beta2("v1beta2").claims
 
 
 def with_claim(**metadata: object) -> tuple[FakeApi, Json]:

@@ -14,12 +14,13 @@ from aiohttp import web
 from servers import kubeconfig, server_tls, serving
 
 from envtest.pki import Authority
-from kube import capi, client
+from kube import client
 from kube.client import Client
 from kube.connect import Connection, connect
 from kube.errors import UnreachableError
+from objects import contracts
 
-CLAIMS = capi.V1Beta2("v1beta2").claims
+CLAIMS = contracts.V1Beta2("v1beta2").claims
 NAMESPACES = ("unshare", "--user", "--map-root-user", "--net")
 PATIENCE_SECONDS = 8.0  # less than a watch's own 130, and than a request's 10
 

@@ -12,16 +12,18 @@ from typing_extensions import override
 
 from kube import lease
 from kube.errors import ApiError, NotLeaderError
-from kube.fake import FakeApi, Json
 from kube.lease import LEASES, Lease
+from kube.meta import Key
 from kube.resources import GroupVersionResource
 from kube.tasks import first_error
+from kube.testing.fake import FakeApi, Json
 
+NOTE = "example.com/note"
 SHORT = 2  # seconds of a lease that a test waits for
 
 
 def candidate(api: FakeApi, name: str, seconds: int = 15) -> Lease:
-    return Lease(api, "system", "leader", name, seconds)
+    return Lease(api, Key("system", "leader"), name, seconds, NOTE)
 
 
 def holder(api: FakeApi) -> str | None:
@@ -330,7 +332,7 @@ async def test_what_somebody_else_wrote_there_does_not_count(left: str) -> None:
     await first.acquire()
     await first.release("a note")
     body = copy.deepcopy(api.read(LEASES, "system", "leader")) or {}
-    body["metadata"]["annotations"] = {lease.LEFT_ANNOTATION: left}
+    body["metadata"]["annotations"] = {NOTE: left}
     api.put(LEASES, body)
 
     assert await next_leader(api) == ""

@@ -11,12 +11,15 @@ import pytest
 from aiohttp import web
 from prometheus_client import REGISTRY
 
-from kube import capi, errors, fake, lease, metrics
+from kube import errors, lease, metrics
 from kube.client import Client
 from kube.connect import connect
+from kube.meta import Key
 from kube.resources import GroupVersionResource
+from kube.testing import fake
+from objects import contracts
 
-CLAIMS = capi.V1Beta2("v1beta2").claims
+CLAIMS = contracts.V1Beta2("v1beta2").claims
 SILENT = GroupVersionResource("example.com", "v1", "Silent", "silent")
 
 
@@ -127,7 +130,7 @@ def leading(name: str) -> float | None:
 
 async def test_the_lease_says_who_leads() -> None:
     api = fake.FakeApi()
-    candidate = lease.Lease(api, "system", "counted", "first", 15)
+    candidate = lease.Lease(api, Key("system", "counted"), "first", 15, "example.com/note")
     assert leading("counted") == 0
 
     await candidate.acquire()

@@ -12,7 +12,7 @@ import importlib, pkgutil
 import msgspec
 from msgspec import _utils
 
-for name in ("kube", "webhook", "controller", "manager"):
+for name in ("kube", "objects", "webhook", "controller", "manager"):
     for module in pkgutil.iter_modules(importlib.import_module(name).__path__, f"{name}."):
         importlib.import_module(module.name)
 

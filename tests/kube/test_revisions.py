@@ -9,11 +9,12 @@ from dataclasses import dataclass
 
 import pytest
 
-from kube import capi, fake
 from kube.cache import Cache
 from kube.errors import KubeError, RevisionError
-from kube.objects import Key
+from kube.meta import Key
 from kube.resources import GroupVersionResource
+from kube.testing import fake
+from objects import clusterapi
 
 CLUSTERS = GroupVersionResource("cluster.x-k8s.io", "v1beta2", "Cluster", "clusters")
 A, B = Key("default", "a"), Key("default", "b")
@@ -35,7 +36,7 @@ class World:
     """A copy that is followed, and a backup older than all that it learned last."""
 
     api: fake.FakeApi
-    cache: Cache[capi.Cluster]
+    cache: Cache[clusterapi.Cluster]
     following: asyncio.Task[object]
     backup: fake.Backup
 
@@ -54,7 +55,7 @@ async def world(request: pytest.FixtureRequest) -> AsyncGenerator[World]:
         add(api, f"other-{number}")
     for name in ("a", "b"):
         add(api, name)
-    cache = Cache(api, CLUSTERS, capi.Cluster)
+    cache = Cache(api, CLUSTERS, clusterapi.Cluster)
     await cache.load()
     following = asyncio.create_task(cache.follow())
     await asyncio.sleep(0)

@@ -11,14 +11,14 @@ import running
 from controller import events
 from controller.claims import Claims
 from controller.state import State
-from kube import capi, pools
-from kube.caches import Caches, Scope
 from kube.errors import KubeError
-from kube.fake import FakeApi, Json
-from kube.objects import Key
+from kube.meta import Key
+from kube.testing.fake import FakeApi, Json
 from kube.workers import Again, Done
+from objects import contracts, pools
+from objects.caches import Caches, Scope
 
-CONTRACT = capi.V1Beta2("v1beta2")
+CONTRACT = contracts.V1Beta2("v1beta2")
 POOLS = pools.KINDS["InClusterIPPool"]
 WEB = Key("default", "web")
 
@@ -29,7 +29,7 @@ class World:
     def __init__(self, scope: Scope | None = None) -> None:
         self.api = FakeApi()
         self.scope = scope or Scope()
-        self.contract: capi.Contract = CONTRACT
+        self.contract: contracts.Contract = CONTRACT
         self.heard = ExitStack()
 
     def pool(self, *addresses: str, **spec: object) -> None:

@@ -9,12 +9,12 @@ from typing import NoReturn
 from controller.controller import Controller
 from controller.election import Election
 from controller.state import State
-from kube import capi
-from kube.caches import Caches, Scope
 from kube.client import Api
 from kube.tasks import together
+from objects import contracts
+from objects.caches import Caches, Scope
 
-CONTRACT = capi.V1Beta2("v1beta2")
+CONTRACT = contracts.V1Beta2("v1beta2")
 
 
 @asynccontextmanager

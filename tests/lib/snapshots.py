@@ -2,11 +2,11 @@
 """Pools, claims and IPAddresses on a fake API server, read as `kubectl ipam` reads them."""
 
 from cli.kubectl import snapshot, usage
-from kube import capi, pools
-from kube.fake import FakeApi, Json
-from kube.objects import PoolKey
+from kube.testing.fake import FakeApi, Json
+from objects import contracts, pools
+from objects.pools import PoolKey
 
-CONTRACT = capi.V1Beta2("v1beta2")
+CONTRACT = contracts.V1Beta2("v1beta2")
 IP_POOL = "InClusterIPPool"
 BLUE = PoolKey(IP_POOL, "default", "blue")
 

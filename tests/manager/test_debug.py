@@ -15,12 +15,14 @@ from typing_extensions import override
 
 from controller import metrics
 from controller.state import State
-from kube import access, capi, fake
+from kube import auth
 from kube import metrics as runtime
-from kube.caches import Caches, Scope
 from kube.queue import Queue
 from kube.resources import GroupVersionResource
+from kube.testing import fake
 from manager import debug, diagnostics, logs
+from objects import contracts
+from objects.caches import Caches, Scope
 
 TOKEN = "good"  # noqa: S105 - no secret
 
@@ -35,7 +37,7 @@ class Reviewer(fake.FakeApi):
     @override
     async def create(self, resource: GroupVersionResource, namespace: str, body: bytes) -> bytes:
         spec = json.loads(body)["spec"]
-        if resource == access.TOKEN_REVIEWS:
+        if resource == auth.TOKEN_REVIEWS:
             status = {"authenticated": spec["token"] == TOKEN, "user": {"username": "mia"}}
             return json.dumps({"status": status}).encode()
         allowed = spec["user"] == "mia" and spec["nonResourceAttributes"] == self.allowed
@@ -173,7 +175,7 @@ async def test_pages_say_that_no_controller_runs() -> None:
 
 
 async def test_pages_show_the_queues_and_caches_of_the_controller_that_runs() -> None:
-    state = State(Caches(fake.FakeApi(), capi.V1Beta2("v1beta2"), Scope()))
+    state = State(Caches(fake.FakeApi(), contracts.V1Beta2("v1beta2"), Scope()))
     queue: Queue[str] = Queue("shown", asyncio.get_running_loop().call_later)
     queue.add("default/web")
 

@@ -8,7 +8,8 @@ import aiohttp
 import pytest
 
 from controller import metrics
-from kube import errors, fake
+from kube import errors
+from kube.testing import fake
 from manager import diagnostics
 from webhook import server
 

@@ -11,10 +11,12 @@ from prometheus_client import REGISTRY
 from typing_extensions import override
 
 from controller.election import Election
-from kube import caches, errors, fake, metrics, pools
+from kube import errors, metrics
 from kube.resources import GroupVersionResource
 from kube.tasks import together
+from kube.testing import fake
 from manager import leader
+from objects import caches, pools
 
 SERVED = ("IPAddressClaim", "IPAddress", "Cluster")
 POOLS = pools.KINDS["InClusterIPPool"]

@@ -7,8 +7,9 @@ import json
 import pytest
 from typing_extensions import override
 
-from kube import access, errors, fake
+from kube import auth, errors
 from kube.resources import GroupVersionResource
+from kube.testing import fake
 from manager import reviews
 
 GOOD = "Bearer good"
@@ -37,7 +38,7 @@ class Asked(fake.FakeApi):
         if self.away:
             raise errors.UnreachableError("POST", "no answer in 10 s")
         spec = json.loads(body)["spec"]
-        if resource == access.TOKEN_REVIEWS:
+        if resource == auth.TOKEN_REVIEWS:
             known = spec["token"].startswith("good")
             return json.dumps(
                 {"status": {"authenticated": known, "user": {"username": "prometheus"}}}

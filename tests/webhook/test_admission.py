@@ -18,7 +18,8 @@ from conversion import registry
 from crdkit.webhook import errors as webhook_errors
 from crdkit.webhook import worker
 from ipam import offer
-from kube import objects, pools
+from objects import pools
+from objects.metadata import MOVED_ANNOTATION
 from webhook import admission, admission_review, inuse
 from webhook.pool import lost
 from webhook.review import SKIP_DELETE_ANNOTATION
@@ -26,9 +27,9 @@ from webhook.review import SKIP_DELETE_ANNOTATION
 GROUP = "ipam.cluster.x-k8s.io"
 KIND = "InClusterIPPool"
 PREFIX_KIND = "InClusterPrefixPool"
-KEY = objects.PoolKey(KIND, "default", "blue")
+KEY = pools.PoolKey(KIND, "default", "blue")
 WORKER = worker.Worker()
-PREFIX_KEY = objects.PoolKey(PREFIX_KIND, "default", "blue")
+PREFIX_KEY = pools.PoolKey(PREFIX_KIND, "default", "blue")
 GOOD = {"addresses": ["10.0.0.1-10.0.0.9"], "prefix": 24}
 PREFIXES = {"prefixes": ["2001:db8::/48"], "allocationPrefixLength": 64}
 
@@ -59,8 +60,8 @@ of_all_kinds = pytest.mark.parametrize(
 )
 
 
-def key_of(kind: str) -> objects.PoolKey:
-    return objects.PoolKey(kind, "default" if pools.KINDS[kind].namespaced else "", "blue")
+def key_of(kind: str) -> pools.PoolKey:
+    return pools.PoolKey(kind, "default" if pools.KINDS[kind].namespaced else "", "blue")
 
 
 def pool(spec: object, kind: str = KIND, **metadata: object) -> dict[str, Any]:
@@ -316,7 +317,7 @@ def beside(*names: str) -> inuse.FakeInUse:
     """Return what a cluster says that has other pools with the addresses of GOOD."""
     in_use = inuse.FakeInUse()
     offered = offer.ip_pool(["10.0.0.9"], 24, "", [], allocate_reserved=False)
-    in_use.pools = {objects.PoolKey(KIND, "default", name): offered for name in names}
+    in_use.pools = {pools.PoolKey(KIND, "default", name): offered for name in names}
     return in_use
 
 
@@ -557,7 +558,7 @@ async def test_a_right_that_is_missing_is_no_reason_to_try_again() -> None:
     assert status["message"] == "the ServiceAccount may not list"
 
 
-@pytest.mark.parametrize("annotation", [SKIP_DELETE_ANNOTATION, objects.MOVED_ANNOTATION])
+@pytest.mark.parametrize("annotation", [SKIP_DELETE_ANNOTATION, MOVED_ANNOTATION])
 async def test_clusterctl_can_delete_a_pool_in_use(annotation: str) -> None:
     in_use = inuse.FakeInUse({KEY: ["10.0.0.1"]})
 

@@ -4,10 +4,10 @@ import asyncio
 import pytest
 
 from ipam import offer
-from kube import objects
+from objects import pools
 from webhook import inuse
 
-BLUE = objects.PoolKey("InClusterIPPool", "default", "blue")
+BLUE = pools.PoolKey("InClusterIPPool", "default", "blue")
 
 
 async def test_who_asks_early_waits_for_the_cluster() -> None:

@@ -9,12 +9,14 @@ import pytest
 from typing_extensions import override
 
 from ipam import offer
-from kube import caches, capi, client, errors, fake, objects, pools, resources
+from kube import client, errors, resources
+from kube.testing import fake
+from objects import caches, contracts, pools
 from webhook import inuse, live
 
 GROUP = "ipam.cluster.x-k8s.io"
-BLUE = objects.PoolKey("InClusterIPPool", "default", "blue")
-WIDE = objects.PoolKey("GlobalInClusterIPPool", "", "wide")
+BLUE = pools.PoolKey("InClusterIPPool", "default", "blue")
+WIDE = pools.PoolKey("GlobalInClusterIPPool", "", "wide")
 
 
 def address(text: str, kind: str, pool: str, group: str = GROUP) -> dict[str, object]:
@@ -75,7 +77,7 @@ def live_on(pages: Pages) -> live.Live:
 
 
 async def found(
-    asked: live.Live, pool: objects.PoolKey, among: offer.Offer | None = None
+    asked: live.Live, pool: pools.PoolKey, among: offer.Offer | None = None
 ) -> list[str]:
     return [holder.address for holder in (await asked.find(pool, among)).few]
 
@@ -175,7 +177,7 @@ async def test_only_addresses_that_are_asked_for_are_found() -> None:
     ("pool", "where"), [(BLUE, "in namespace default"), (WIDE, "in all namespaces")]
 )
 async def test_a_right_that_is_missing_is_told_as_a_matter_of_the_installation(
-    pool: objects.PoolKey, where: str
+    pool: pools.PoolKey, where: str
 ) -> None:
     pages = Pages()
     pages.refusal = errors.ApiError(403, "Forbidden", "no", "LIST")
@@ -189,7 +191,7 @@ async def test_a_right_that_is_missing_is_told_as_a_matter_of_the_installation(
 
 IP_SPEC = {"addresses": ["10.0.0.1-10.0.0.9"], "prefix": 24}
 PREFIX_SPEC = {"prefixes": ["2001:db8::/48"]}
-CONTRACT = capi.V1Beta2("v1beta2")
+CONTRACT = contracts.V1Beta2("v1beta2")
 
 
 class Counting(fake.FakeApi):
@@ -215,7 +217,7 @@ class Counting(fake.FakeApi):
         self.under_way -= 1
         return await super().list(resource, namespace, params)
 
-    def take(self, text: str, number: int, pool: objects.PoolKey = BLUE, **spec: object) -> None:
+    def take(self, text: str, number: int, pool: pools.PoolKey = BLUE, **spec: object) -> None:
         """Store an IPAddress of a pool."""
         reference = {"apiGroup": GROUP, "kind": pool.kind, "name": pool.name}
         meta = {"name": f"a-{number}", "namespace": "default"}
@@ -301,7 +303,7 @@ async def test_what_is_released_or_moved_to_another_pool_is_found_no_more() -> N
 
 async def test_an_address_is_found_by_the_prefixes_that_begin_with_it() -> None:
     api = Counting()
-    key = objects.PoolKey("InClusterPrefixPool", "default", "racks")
+    key = pools.PoolKey("InClusterPrefixPool", "default", "racks")
     for number, text in enumerate(("2001:db8:0:5::", "2001:db8:0:6::1", "2001:db8:0:7::")):
         api.take(text, number, key)
     lost = offer.prefix_pool(["2001:db8:0:4::/63", "2001:db8:0:6::/64"], 64, "", ())
@@ -354,9 +356,9 @@ async def test_what_the_pools_of_all_kinds_offer_is_told_from_the_cache() -> Non
 
     async with at_work(api) as asked:
         assert await asked.offers() == {
-            objects.PoolKey(
-                kind, "default" if pools.KINDS[kind].namespaced else "", "blue"
-            ): offered(spec, kind)
+            pools.PoolKey(kind, "default" if pools.KINDS[kind].namespaced else "", "blue"): offered(
+                spec, kind
+            )
             for kind, spec in specs.items()
         }
         assert api.listed == []
@@ -370,7 +372,7 @@ async def test_an_offer_is_worked_out_again_only_for_another_spec() -> None:
     api = Counting()
     for name in ("blue", "red", "gone"):
         api.offer(BLUE.kind, name, **IP_SPEC)
-    red = objects.PoolKey(BLUE.kind, "default", "red")
+    red = pools.PoolKey(BLUE.kind, "default", "red")
     async with at_work(api) as asked:
         before = await asked.offers()
 

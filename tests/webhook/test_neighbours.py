@@ -2,7 +2,7 @@
 import pytest
 
 from ipam import offer
-from kube.objects import PoolKey
+from objects.pools import PoolKey
 from webhook import neighbours
 
 MINE = PoolKey("InClusterIPPool", "default", "blue")

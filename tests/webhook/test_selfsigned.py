@@ -11,7 +11,8 @@ import msgspec
 import pytest
 from cryptography import x509
 
-from kube import errors, fake, resources
+from kube import errors, resources
+from kube.testing import fake
 from webhook import issuer, selfsigned, tls
 
 NAMES = ("webhook-service.system.svc", "127.0.0.1")

@@ -17,7 +17,7 @@ from crdkit.models.resources import Resource
 from crdkit.webhook import worker
 from envtest import sizes
 from ipam import offer
-from kube import pools
+from objects import pools
 from webhook import admission, admission_review, inuse
 from webhook.pool import Pool
 

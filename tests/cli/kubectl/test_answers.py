@@ -11,7 +11,7 @@ from snapshots import BLUE, Objects
 from cli.kubectl import free, lookup, pools, printing, selection
 from cli.kubectl.errors import CliError
 from cli.kubectl.printing import Answer, Column
-from kube.objects import PoolKey
+from objects.pools import PoolKey
 
 GREEN = PoolKey("GlobalInClusterIPPool", "", "green")
 

@@ -7,8 +7,8 @@ from snapshots import BLUE, Objects
 from cli.kubectl import maps, spaces
 from cli.kubectl.usage import Usage
 from ipam.notation import parse_address
-from kube import pools
-from kube.objects import PoolKey
+from objects import pools
+from objects.pools import PoolKey
 
 SPEC = pools.PoolSpec(
     addresses=("10.0.0.0/28",),

@@ -9,9 +9,11 @@ from hypothesis import strategies as st
 from snapshots import BLUE, CONTRACT, Objects
 
 from cli.kubectl import usage
-from controller.state import RELEASE_FINALIZER, State
-from kube.caches import Caches, Scope
-from kube.objects import ADDRESS_ANNOTATION, Key, PoolKey
+from controller.state import State
+from kube.meta import Key
+from objects.caches import Caches, Scope
+from objects.metadata import ADDRESS_ANNOTATION, RELEASE_FINALIZER
+from objects.pools import PoolKey
 
 
 def starts(found: usage.Usage) -> list[str]:

@@ -19,16 +19,12 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from typing_extensions import override
 
-from kube import pools
 from kube.errors import ApiError, ConflictError, KubeError, UnreachableError
-from kube.fake import Json
-from kube.objects import (
-    ADDRESS_ANNOTATION,
-    MOVED_ANNOTATION,
-    PAUSED_ANNOTATION,
-    Key,
-)
+from kube.meta import Key
 from kube.resources import GroupVersionResource
+from kube.testing.fake import Json
+from objects import pools
+from objects.metadata import ADDRESS_ANNOTATION, MOVED_ANNOTATION, PAUSED_ANNOTATION
 
 from .process import CLAIM_WORKERS, MANY, POOL_WORKERS, Process, known
 from .steps import Clock, finished

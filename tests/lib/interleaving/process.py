@@ -14,10 +14,10 @@ from controller.ledger import Book
 from ipam.notation import Address
 from kube import metrics, workers
 from kube.cache import Cache
-from kube.caches import Caches, Scope
 from kube.errors import GoneError, KubeError
-from kube.objects import Key
+from kube.meta import Key
 from kube.queue import Queue
+from objects.caches import Caches, Scope
 
 from .steps import Clock, HandQueue, Worker, finished
 from .wire import CONTRACT, Server, Wire

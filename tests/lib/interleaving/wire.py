@@ -7,19 +7,20 @@ from collections.abc import Awaitable, Callable, Iterable
 
 from msgspec import convert
 
-from controller.state import PROTECT_ADDRESS_FINALIZER
-from kube import capi
 from kube.errors import KubeError, NotLeaderError, UnreachableError
-from kube.fake import FakeApi, Json
-from kube.objects import Key, TypedReference
-from kube.pools import PREFIX_KINDS
+from kube.meta import Key
 from kube.resources import GroupVersionResource
+from kube.testing.fake import FakeApi, Json
+from objects import clusterapi, contracts
+from objects.metadata import PROTECT_ADDRESS_FINALIZER
+from objects.pools import PREFIX_KINDS
+from objects.references import TypedReference, pool_of
 
 from .steps import Clock, Stop
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
-CONTRACT = capi.V1Beta2("v1beta2")
+CONTRACT = contracts.V1Beta2("v1beta2")
 CLAIMS, ADDRESSES, CLUSTERS = CONTRACT.claims, CONTRACT.addresses, CONTRACT.clusters
 LATEST_SECONDS = 20.0  # a client waits for 10, and then the server may work for 10
 
@@ -67,7 +68,7 @@ class Wire:
     def __init__(self, server: Server) -> None:
         self.server = server
         self.lease_is_lost = False
-        self.known: Iterable[capi.Address] = ()
+        self.known: Iterable[clusterapi.IPAddress] = ()
         """The process's copy of the IPAddresses."""
         self.list, self.watch = server.list, server.watch
         self.discover = server.discover
@@ -111,7 +112,7 @@ class Wire:
         """Note an IPAddress that is sent for though another one is known to overlap it."""
         new = network_of(address)
         assert new
-        pool = capi.pool_of(convert(address["spec"]["poolRef"], TypedReference), namespace)
+        pool = pool_of(convert(address["spec"]["poolRef"], TypedReference), namespace)
         for known in self.known:
             spec = {"address": known.spec.address, "prefix": known.spec.prefix}
             other = network_of({"spec": spec | {"poolRef": {"kind": known.spec.pool_ref.kind}}})

@@ -5,11 +5,18 @@ import ipaddress
 from typing import NamedTuple
 
 from controller.conditions import ALLOCATED
-from controller.state import PROTECT_ADDRESS_FINALIZER, PROTECT_POOL_FINALIZER, RELEASE_FINALIZER
-from kube import pools
-from kube.fake import Json
-from kube.objects import ADDRESS_ANNOTATION, PAUSED_ANNOTATION, Key, PoolKey
+from kube.meta import Key
 from kube.resources import GroupVersionResource
+from kube.testing.fake import Json
+from objects import pools
+from objects.metadata import (
+    ADDRESS_ANNOTATION,
+    PAUSED_ANNOTATION,
+    PROTECT_ADDRESS_FINALIZER,
+    PROTECT_POOL_FINALIZER,
+    RELEASE_FINALIZER,
+)
+from objects.pools import PoolKey
 
 from .process import Process
 from .wire import ADDRESSES, CLAIMS, CLUSTERS, Server, key_of, network_of, overlap

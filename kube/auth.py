@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from .client import decode
-from .objects import Struct, prepared
 from .rbac import Rule
 from .resources import GroupVersionResource
+from .structs import Struct, prepared
 
 if TYPE_CHECKING:
     from .client import Api

@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 import click
 
-from . import tls
+from webhook import tls
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -16,7 +16,7 @@ def version_option(program: str) -> Callable[[F], F]:
 
     def show(context: click.Context, _parameter: click.Parameter, value: bool) -> None:  # noqa: FBT001 - click's
         if value:
-            from kube import version  # noqa: PLC0415 - what it needs would delay every start
+            from . import version  # noqa: PLC0415 - what it needs would delay every start
 
             click.echo(version.describe(program))
             context.exit()

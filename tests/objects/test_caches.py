@@ -11,13 +11,16 @@ from typing_extensions import override
 
 from controller.controller import Controller
 from controller.election import Election
-from kube import caches, capi, errors, fake, pools
-from kube.objects import Key
+from kube import errors
+from kube.meta import Key
 from kube.resources import GroupVersionResource
+from kube.testing import fake
+from objects import caches, contracts, pools
+from objects.errors import StaleError
 
 POOLS = pools.KINDS["InClusterIPPool"]
 SERVED = ("IPAddressClaim", "IPAddress", "Cluster")
-CONTRACT = capi.V1Beta2("v1beta2")
+CONTRACT = contracts.V1Beta2("v1beta2")
 
 
 class Server(fake.FakeApi):
@@ -77,7 +80,7 @@ class Uses:
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(caches, "_AGAIN_SECONDS", 0.01)
-    monkeypatch.setattr(capi, "_CHECK_SECONDS", 0.01)
+    monkeypatch.setattr(contracts, "_CHECK_SECONDS", 0.01)
 
 
 @pytest.fixture
@@ -114,7 +117,7 @@ async def test_another_contract_gets_caches_of_its_own(kept: Kept) -> None:
     first = await copies.loaded()
 
     api.version = "v1beta1"
-    with pytest.raises(errors.StaleError):
+    with pytest.raises(StaleError):
         await copies.until_replaced(first)
     second = await copies.loaded()
 
@@ -123,7 +126,7 @@ async def test_another_contract_gets_caches_of_its_own(kept: Kept) -> None:
         ["v1beta1"],
         ["v1beta2"],
     )
-    with pytest.raises(errors.StaleError):
+    with pytest.raises(StaleError):
         await copies.until_replaced(first)
 
 
@@ -297,7 +300,7 @@ async def test_how_far_copies_are_is_known_though_they_are_followed_no_more(kept
     assert copies.newest == {}
     loaded = await copies.loaded()
     api.version = ""
-    with pytest.raises(errors.StaleError):
+    with pytest.raises(StaleError):
         await copies.until_replaced(loaded)
 
     assert copies.newest == loaded.newest

@@ -5,7 +5,7 @@ import msgspec
 import pytest
 
 from api import v1alpha2
-from kube import pools
+from objects import pools
 
 MODELS = (v1alpha2.InClusterIPPoolSpec, v1alpha2.InClusterPrefixPoolSpec)
 

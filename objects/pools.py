@@ -1,20 +1,24 @@
 # SPDX-License-Identifier: Apache-2.0
 """The pool kinds in the hub version, as the controller keeps them.
 
-`tests/kube/test_pools.py` holds these structs against the models in `api.v1alpha2`, the source.
+`tests/objects/test_pools.py` holds these structs against the models in `api.v1alpha2`, the source.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import NamedTuple
 
 import msgspec
 
 from api import resources as names
 from ipam import offer
+from kube.meta import Key
+from kube.resources import GroupVersionResource
+from kube.structs import Struct, prepared
 
-from .objects import Condition, Meta, Object, PoolKey, Struct, prepared
-from .resources import GroupVersionResource
+from .conditions import Condition
+from .metadata import Metadata, Object
 
 HUB = names.IN_CLUSTER_IP_POOL.hub
 
@@ -33,6 +37,17 @@ PREFIX_KINDS = frozenset(
 
 DEFAULT_PREFIX_LENGTH = 64
 """Of a sub-prefix, in bits: the usual size of an IPv6 network."""
+
+
+class PoolKey(NamedTuple):
+    """Which pool: its kind, namespace (empty for global pools) and name."""
+
+    kind: str
+    namespace: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.kind} {Key(self.namespace, self.name)}"
 
 
 class PoolSpec(Struct, frozen=True):
@@ -77,7 +92,7 @@ class ManagedFieldsEntry(Struct, frozen=True):
     api_version: str = ""
 
 
-class PoolMeta(Meta, frozen=True):
+class PoolMeta(Metadata, frozen=True):
     """metadata of a pool."""
 
     managed_fields: tuple[ManagedFieldsEntry, ...] = ()

@@ -8,11 +8,12 @@ import msgspec
 import pytest
 from typing_extensions import override
 
-from kube import capi
-from kube.errors import ContractChangedError, NotFoundError, UnreachableError
-from kube.fake import FakeApi, Json
-from kube.objects import OwnerReference
+from kube.errors import NotFoundError, UnreachableError
+from kube.meta import OwnerReference
 from kube.resources import GroupVersionResource
+from kube.testing.fake import FakeApi, Json
+from objects import clusterapi, contracts
+from objects.errors import ContractChangedError
 
 OLD = {"ipam.cluster.x-k8s.io/v1beta1", "cluster.x-k8s.io/v1beta1"}
 NEW = {*OLD, "ipam.cluster.x-k8s.io/v1beta2", "cluster.x-k8s.io/v1beta2"}
@@ -79,16 +80,16 @@ class Aggregated(FakeApi):
 
 async def test_aggregated_discovery_says_the_same_as_that_of_each_version() -> None:
     api = Aggregated()
-    assert await capi.discover(api) == await found(*OLD)
+    assert await contracts.discover(api) == await found(*OLD)
 
     api.served = NEW
 
-    assert await capi.discover(api) == await found(*NEW)
+    assert await contracts.discover(api) == await found(*NEW)
 
 
 async def test_what_has_not_changed_is_not_sent_again(monkeypatch: pytest.MonkeyPatch) -> None:
     api = Aggregated()
-    contract = await capi.discover(api)
+    contract = await contracts.discover(api)
     assert contract is not None
     api.answers.clear()
     looks = 0
@@ -98,15 +99,15 @@ async def test_what_has_not_changed_is_not_sent_again(monkeypatch: pytest.Monkey
         looks += 1
         api.served = NEW if looks > 5 else OLD
 
-    monkeypatch.setattr(capi.asyncio, "sleep", next_look)
+    monkeypatch.setattr(contracts.asyncio, "sleep", next_look)
     with pytest.raises(ContractChangedError):
-        await capi.until_changed(api, contract)
+        await contracts.until_changed(api, contract)
 
     assert api.answers == ["200", "304", "304", "304", "304", "200", "304"]
 
 
-async def found(*versions: str) -> capi.Contract | None:
-    return await capi.discover(Discovery(set(versions)))
+async def found(*versions: str) -> contracts.Contract | None:
+    return await contracts.discover(Discovery(set(versions)))
 
 
 async def test_the_newest_version_that_is_served_is_used() -> None:
@@ -135,15 +136,15 @@ async def test_owners_in_versions_that_are_not_served_are_known() -> None:
 async def looked_at(monkeypatch: pytest.MonkeyPatch, *looks: set[str] | None) -> str:
     """Return why the work in a version ends, or how it went on until the last look."""
     api = Discovery(*looks)
-    contract = await capi.discover(api)
+    contract = await contracts.discover(api)
     assert contract is not None
 
     async def next_look(_seconds: float) -> None:
         api.now = next(api.looks)
 
-    monkeypatch.setattr(capi.asyncio, "sleep", next_look)
+    monkeypatch.setattr(contracts.asyncio, "sleep", next_look)
     try:
-        await capi.until_changed(api, contract)
+        await contracts.until_changed(api, contract)
     except ContractChangedError as error:
         return str(error)
     except RuntimeError:  # no look is left
@@ -171,9 +172,9 @@ PREFIX_POOL_REF = POOL_REF | {"kind": "InClusterPrefixPool"}
 WHOLE = {"poolRef": POOL_REF, "claimRef": {"name": "web"}, "address": "10.0.0.5", "prefix": 24}
 
 
-def salvaged(spec: object) -> capi.Address:
+def salvaged(spec: object) -> clusterapi.IPAddress:
     metadata = {"name": "web", "namespace": "default", "resourceVersion": "7"}
-    found = capi.Address.salvage(json.dumps({"metadata": metadata, "spec": spec}).encode())
+    found = clusterapi.IPAddress.salvage(json.dumps({"metadata": metadata, "spec": spec}).encode())
     assert found.metadata.revision == 7
     return found
 
@@ -186,7 +187,7 @@ def test_a_field_that_does_not_decide_what_an_ipaddress_has_may_be_bad(
 ) -> None:
     found = salvaged(WHOLE | bad)
 
-    assert type(found) is capi.Address
+    assert type(found) is clusterapi.IPAddress
     assert (found.spec.address, found.spec.pool_ref.name) == ("10.0.0.5", "blue")
     assert {"prefix", "claimRef"} & bad.keys() or found.spec.prefix == 24
     assert "claimRef" in bad or found.spec.claim_ref.name == "web"
@@ -198,14 +199,14 @@ def test_a_field_that_does_not_decide_what_an_ipaddress_has_may_be_bad(
 def test_what_is_null_is_absent(spec: object) -> None:
     found = salvaged(spec)
 
-    assert type(found) is capi.Address
+    assert type(found) is clusterapi.IPAddress
     assert found.pool is None
 
 
 def test_an_address_that_is_null_is_none() -> None:
     found = salvaged(WHOLE | {"address": None})
 
-    assert type(found) is capi.Address
+    assert type(found) is clusterapi.IPAddress
     assert (found.spec.address, found.spec.pool_ref.name) == ("", "blue")
 
 
@@ -228,7 +229,7 @@ def test_an_ipaddress_of_which_nobody_knows_what_it_has_says_which_field_is_bad(
 ) -> None:
     found = salvaged(spec)
 
-    assert isinstance(found, capi.UnreadableAddress)
+    assert isinstance(found, clusterapi.UnreadableAddress)
     assert field in found.problem
     assert found.spec.pool_ref.name == pool
 
@@ -238,4 +239,4 @@ def test_what_is_whole_is_salvaged_whole() -> None:
         {"metadata": {"name": "web"}, "spec": WHOLE | {"gateway": "10.0.0.1"}}
     ).encode()
 
-    assert capi.Address.salvage(raw) == msgspec.json.decode(raw, type=capi.Address)
+    assert clusterapi.IPAddress.salvage(raw) == msgspec.json.decode(raw, type=clusterapi.IPAddress)

@@ -15,17 +15,19 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import structlog
 
-from . import capi, pools
-from .cache import Cache
-from .client import may_follow
-from .errors import KubeError, StaleError
-from .objects import Key
+from kube.cache import Cache
+from kube.client import may_follow
+from kube.errors import KubeError
+from kube.meta import Key
+from kube.tasks import first_error, together
+
+from . import contracts, pools
+from .clusterapi import Cluster, IPAddress, IPAddressClaim
+from .errors import StaleError
 from .offers import Offers
-from .tasks import first_error, together
 
 if TYPE_CHECKING:
-    from .client import Api
-    from .objects import PoolKey
+    from kube.client import Api
 
 log = structlog.get_logger(__name__)
 
@@ -51,12 +53,12 @@ class Scope:
 class Caches:
     """One copy for each resource, in the versions of one contract of Cluster API."""
 
-    def __init__(self, api: Api, contract: capi.Contract, scope: Scope) -> None:
+    def __init__(self, api: Api, contract: contracts.Contract, scope: Scope) -> None:
         self.contract = contract
         self.scope = scope
-        self.claims = Cache(api, contract.claims, capi.Claim, scope.namespace)
-        self.addresses = Cache(api, contract.addresses, capi.Address)
-        self.clusters = Cache(api, contract.clusters, capi.Cluster, scope.namespace)
+        self.claims = Cache(api, contract.claims, IPAddressClaim, scope.namespace)
+        self.addresses = Cache(api, contract.addresses, IPAddress)
+        self.clusters = Cache(api, contract.clusters, Cluster, scope.namespace)
         self.pools = {
             kind: Cache(api, resource, pools.Pool, scope.namespace if resource.namespaced else "")
             for kind, resource in pools.KINDS.items()
@@ -70,9 +72,7 @@ class Caches:
     @property
     def all(
         self,
-    ) -> tuple[
-        Cache[capi.Claim] | Cache[capi.Address] | Cache[capi.Cluster] | Cache[pools.Pool], ...
-    ]:
+    ) -> tuple[Cache[IPAddressClaim] | Cache[IPAddress] | Cache[Cluster] | Cache[pools.Pool], ...]:
         """All of them."""
         return (self.claims, self.addresses, self.clusters, *self.pools.values())
 
@@ -98,7 +98,7 @@ class Caches:
                 running.enter_context(cache.heartbeat.running())
             following = (cache.follow() for cache in self.all)
             going_back = (cache.until_back() for cache in self.all)
-            changing = capi.until_changed(self._api, self.contract)
+            changing = contracts.until_changed(self._api, self.contract)
             await together(*following, *going_back, changing)
         raise AssertionError("watching never ends")  # pragma: no cover - it ends by an error
 
@@ -124,7 +124,7 @@ class Caches:
         """How far the caches are, for another process to catch up with."""
         return {cache.resource.plural: cache.newest for cache in self.all}
 
-    def pool(self, key: PoolKey) -> pools.Pool | None:
+    def pool(self, key: pools.PoolKey) -> pools.Pool | None:
         """Return a pool as last heard of."""
         cache = self.pools.get(key.kind)  # without global kinds where they can't be read
         return cache.get(Key(key.namespace, key.name)) if cache else None
@@ -145,7 +145,7 @@ class Caches:
             f"{', '.join(closed)} in all namespaces: allow this to its ServiceAccount, or use a "
             "pool of the namespace"
         )
-        self.addresses = Cache(self._api, self.contract.addresses, capi.Address, namespace)
+        self.addresses = Cache(self._api, self.contract.addresses, IPAddress, namespace)
         for kind in _GLOBAL_KINDS:
             del self.pools[kind]
 
@@ -181,7 +181,7 @@ class Copies:
         """Load and follow until cancelled."""
         while True:
             try:
-                if contract := await capi.discover(self._api):
+                if contract := await contracts.discover(self._api):
                     await self._follow(Caches(self._api, contract, self._scope))
                 else:
                     log.warning("Cluster API's IPAM types are not installed; waiting for them")

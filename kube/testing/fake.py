@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""An API server in memory, for tests of what uses `client.Api`.
+"""An API server in memory, for tests of what uses `kube.client.Api`.
 
 Keeps the rules that the runtime relies on: one growing revision, merge patches that fail on another
 resourceVersion and that change nothing where they say nothing new, finalizers that hold a deletion
@@ -15,12 +15,19 @@ import copy
 import json
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
-from .errors import ApiError, ConflictError, GoneError, KubeError, NotFoundError, UnreachableError
+from kube.errors import (
+    ApiError,
+    ConflictError,
+    GoneError,
+    KubeError,
+    NotFoundError,
+    UnreachableError,
+)
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterator, Mapping
 
-    from .resources import GroupVersionResource
+    from kube.resources import GroupVersionResource
 
 Json = dict[str, Any]
 _Place = tuple[str, str, str]  # plural, namespace, name

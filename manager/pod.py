@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """How the manager is started and reached in its pod: said here once, for both sides.
 
-`manager` listens and answers by it; the generator writes the Deployment and the Services from it.
+The process listens and answers by it; `generator` writes the Deployment and Services from it.
 """
 
-import platform
 from dataclasses import dataclass
 
 
@@ -44,8 +43,3 @@ ARGS = (
 
 The last is for as long as nodes may take to learn that a pod is not in its Service any more.
 """
-
-
-def name() -> str:
-    """Return the name of this pod, which is the name of its host; elsewhere that of the machine."""
-    return platform.node()

@@ -11,8 +11,7 @@ from . import pools
 if TYPE_CHECKING:
     from ipam.offer import Offer
 
-    from .objects import PoolKey
-    from .pools import Pool, PoolSpec
+    from .pools import Pool, PoolKey, PoolSpec
 
 _FEW = 500
 """Entries in the lists of a spec whose offer is computed at once, in at most 3 ms."""

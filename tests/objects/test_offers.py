@@ -7,8 +7,8 @@ import threading
 import pytest
 
 from ipam import offer
-from kube import pools
-from kube.offers import Offers
+from objects import pools
+from objects.offers import Offers
 
 LARGE = tuple(f"10.0.{number // 256}.{number % 256}" for number in range(501))
 

@@ -1,0 +1,195 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The versions of Cluster API's types, and which of them an API server serves.
+
+CAPI 1.10 serves v1beta1; 1.11 to 1.14 serve v1beta1 (deprecated) and v1beta2.  A `Contract` is what
+differs for us: the version in paths and bodies, and where a claim's conditions are.
+Source: the CRDs of sigs.k8s.io/cluster-api v1.10.10, v1.13.6 and v1.14.2.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, ClassVar, NoReturn
+
+import msgspec
+from typing_extensions import override
+
+from api.resources import GROUP
+from kube.conditions import find, replaced
+from kube.discovery import Discovery, Group, Kind, served
+from kube.errors import KubeError
+from kube.resources import GroupVersionResource
+
+from .clusterapi import ClaimStatus, V1Beta2Conditions
+from .errors import ContractChangedError
+
+if TYPE_CHECKING:
+    from kube.client import Api
+    from kube.meta import OwnerReference
+
+    from .clusterapi import IPAddressClaim
+    from .conditions import Condition
+
+CLUSTER_GROUP = "cluster.x-k8s.io"
+
+_CHECK_SECONDS = 5.0
+"""Between looks at what is served; two that agree count.  The older version works on meanwhile."""
+
+
+@dataclass(frozen=True, slots=True)
+class Contract:
+    """One version of CAPI's IPAM types; subclasses say where conditions go."""
+
+    version: ClassVar[str]
+    cluster_version: str
+    kinds: frozenset[Kind] = field(default_factory=frozenset[Kind])
+    """All that the IPAM group serves; empty where nobody asked."""
+
+    @property
+    def claims(self) -> GroupVersionResource:
+        """IPAddressClaims at the API server."""
+        return GroupVersionResource(GROUP, self.version, "IPAddressClaim", "ipaddressclaims")
+
+    @property
+    def addresses(self) -> GroupVersionResource:
+        """IPAddresses at the API server."""
+        return _addresses(self.version)
+
+    @property
+    def clusters(self) -> GroupVersionResource:
+        """Clusters at the API server."""
+        return GroupVersionResource(CLUSTER_GROUP, self.cluster_version, "Cluster", "clusters")
+
+    def served(self, owner: OwnerReference) -> bool:
+        """Say whether the API server still serves the version that an owner reference names."""
+        return not self.kinds or (owner.api_version, owner.kind) in self.kinds
+
+    def condition(self, claim: IPAddressClaim, kind: str) -> Condition | None:
+        """Return a claim's condition of a type, in the form of metav1."""
+        return find(self._conditions(claim), kind)
+
+    def status(self, claim: IPAddressClaim, *conditions: Condition) -> ClaimStatus:
+        """Return the status with these conditions; all others stay as they are."""
+        raise NotImplementedError
+
+    def _conditions(self, claim: IPAddressClaim) -> tuple[Condition, ...]:
+        raise NotImplementedError
+
+
+@dataclass(frozen=True, slots=True)
+class V1Beta2(Contract):
+    """metav1 conditions in status.conditions."""
+
+    version = "v1beta2"
+
+    @override
+    def status(self, claim: IPAddressClaim, *conditions: Condition) -> ClaimStatus:
+        merged = replaced(claim.status.conditions, *conditions)
+        return msgspec.structs.replace(claim.status, conditions=merged)
+
+    @override
+    def _conditions(self, claim: IPAddressClaim) -> tuple[Condition, ...]:
+        return claim.status.conditions
+
+
+@dataclass(frozen=True, slots=True)
+class V1Beta1(Contract):
+    """CAPI's own conditions in status.conditions, metav1 ones in status.v1beta2.conditions.
+
+    Of CAPI's own kind there is only Ready, as for CAPI's other objects.
+    """
+
+    version = "v1beta1"
+
+    @override
+    def status(self, claim: IPAddressClaim, *conditions: Condition) -> ClaimStatus:
+        old = (_in_v1beta1(each) for each in conditions if each.type == "Ready")
+        merged = replaced(self._conditions(claim), *conditions)
+        return msgspec.structs.replace(
+            claim.status,
+            conditions=replaced(claim.status.conditions, *old),
+            v1beta2=V1Beta2Conditions(conditions=merged),
+        )
+
+    @override
+    def _conditions(self, claim: IPAddressClaim) -> tuple[Condition, ...]:
+        return claim.status.v1beta2.conditions if claim.status.v1beta2 else ()
+
+
+def _addresses(version: str) -> GroupVersionResource:
+    return GroupVersionResource(GROUP, version, "IPAddress", "ipaddresses")
+
+
+def _in_v1beta1(condition: Condition) -> Condition:
+    """Return a metav1 condition as one of CAPI's own kind."""
+    bad = condition.status == "False"
+    return msgspec.structs.replace(
+        condition,
+        observed_generation=None,
+        message=condition.message if bad else None,
+        reason=condition.reason if bad else None,
+        severity="Warning" if bad else None,
+    )
+
+
+_NEWEST_FIRST: tuple[type[Contract], ...] = (V1Beta2, V1Beta1)
+_CLUSTER_VERSIONS = ("v1beta2", "v1beta1")
+_IPAM = Group(GROUP, ("v1beta2", "v1beta1", "v1alpha2", "v1alpha1"))  # CAPI's, and our own
+
+
+async def discover(api: Api) -> Contract | None:
+    """Ask the API server which of CAPI's versions it serves, and choose the newest we know.
+
+    Returns:
+        None where CAPI is not installed (yet).
+    """
+    return _newest(await _discovery(api).look())
+
+
+def _discovery(api: Api) -> Discovery:
+    return Discovery(api, _IPAM, Group(CLUSTER_GROUP, _CLUSTER_VERSIONS))
+
+
+def _newest(kinds: frozenset[Kind]) -> Contract | None:
+    for contract in _NEWEST_FIRST:
+        version = f"{GROUP}/{contract.version}"
+        if {(version, "IPAddressClaim"), (version, "IPAddress")} <= kinds:
+            for cluster_version in _CLUSTER_VERSIONS:
+                if (f"{CLUSTER_GROUP}/{cluster_version}", "Cluster") in kinds:
+                    ipam = frozenset(each for each in kinds if each[0].startswith(f"{GROUP}/"))
+                    return contract(cluster_version, ipam)
+    return None
+
+
+async def until_changed(api: Api, contract: Contract) -> NoReturn:
+    """Look now and then whether another contract is to be used by now.
+
+    Raises:
+        ContractChangedError: it is: CAPI was upgraded, or taken away.
+    """
+    before: Contract | None = contract
+    discovery = _discovery(api)
+    while True:
+        await asyncio.sleep(_CHECK_SECONDS)
+        try:
+            found = _newest(await discovery.look())
+        except KubeError:
+            continue  # an outage says nothing about versions
+        if found != contract and found == before:  # once may be an API server that lags behind
+            raise ContractChangedError(contract.version, found.version if found else "none")
+        before = found
+
+
+async def discover_addresses(api: Api) -> GroupVersionResource | None:
+    """Ask the API server for IPAddresses alone: they may be there while clusters are not.
+
+    Returns:
+        None where they are not installed (yet).
+    """
+    versions = tuple(contract.version for contract in _NEWEST_FIRST)
+    kinds = await served(api, Group(GROUP, versions))
+    for contract in _NEWEST_FIRST:
+        if (f"{GROUP}/{contract.version}", "IPAddress") in kinds:
+            return _addresses(contract.version)
+    return None
