@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from crdkit.conversion.values import JsonObject
     from kube.connect import Connection
     from kube.definitions import Definition
-    from kube.resources import GroupVersionResource
+    from kube.resources import ApiResource
 
 _DECODER: msgspec.json.Decoder[object] = msgspec.json.Decoder()
 
@@ -76,7 +76,7 @@ async def _look(connection: Connection, *, rewrite: bool) -> list[version_report
     return [await _kind(api, resource) for resource in pools.KINDS.values()]
 
 
-async def _rewrite(api: Client, resource: GroupVersionResource) -> None:
+async def _rewrite(api: Client, resource: ApiResource) -> None:
     try:
         done = await ownership.translate(api, resource, {resource.version}, asyncio.sleep)
     except NotFoundError:  # the kind is not installed
@@ -85,7 +85,7 @@ async def _rewrite(api: Client, resource: GroupVersionResource) -> None:
         raise CliError(f"{resource.kind}: {done}; {_rights(rewrite=True)}")
 
 
-async def _kind(api: Client, resource: GroupVersionResource) -> version_report.Kind:
+async def _kind(api: Client, resource: ApiResource) -> version_report.Kind:
     crd = f"{resource.plural}.{resource.group}"
     try:
         found = await definitions.read(api, crd)
@@ -95,9 +95,7 @@ async def _kind(api: Client, resource: GroupVersionResource) -> version_report.K
     return version_report.report(resource.kind, crd, found, objects)
 
 
-async def _objects(
-    api: Client, resource: GroupVersionResource, found: Definition
-) -> list[JsonObject]:
+async def _objects(api: Client, resource: ApiResource, found: Definition) -> list[JsonObject]:
     """List all objects, and keep only their metadata."""
     if resource.version not in found.served:
         raise CliError(

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from kube.client import Api
-    from kube.resources import GroupVersionResource
+    from kube.resources import ApiResource
 
 log = structlog.get_logger(__name__)
 
@@ -57,7 +57,7 @@ class Convertible:
         return 0.0
 
 
-async def check(api: Api, hub: GroupVersionResource, meta: pools.PoolMeta) -> None:
+async def check(api: Api, hub: ApiResource, meta: pools.PoolMeta) -> None:
     """Read a pool in each other version that its managedFields name.
 
     Flow:

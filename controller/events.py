@@ -21,7 +21,7 @@ import structlog
 
 from kube.config import pod_name
 from kube.errors import ConflictError, KubeError, NotLeaderError
-from kube.resources import GroupVersionResource
+from kube.resources import ApiResource
 from objects import pools
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ log = structlog.get_logger(__name__)
 CONTROLLER = "ipam.cluster.x-k8s.io/in-cluster"
 """What Events name as their source."""
 
-EVENTS = GroupVersionResource("events.k8s.io", "v1", "Event", "events")
+EVENTS = ApiResource("events.k8s.io", "v1", "Event", "events")
 
 _DEFAULT_NAMESPACE = "default"  # the only one for objects without a namespace
 _GATHER_SECONDS = 2.0  # a storm of claims is over, or has shown that it is one
@@ -64,7 +64,7 @@ class News:
 class _Item:
     """News about an object, since when, and the pool whose news it is one of."""
 
-    resource: GroupVersionResource
+    resource: ApiResource
     about: Meta
     news: News
     pool: PoolKey | None
@@ -97,7 +97,7 @@ class Recorder:
         self._told: OrderedDict[tuple[str, News], float] = OrderedDict()  # until when it is old
 
     def tell(
-        self, resource: GroupVersionResource, about: Meta, news: News, pool: PoolKey | None = None
+        self, resource: ApiResource, about: Meta, news: News, pool: PoolKey | None = None
     ) -> None:
         """Take news about an object; with a `pool`, many of a kind become one Event there."""
         if len(self._items) < _HELD_BACK and not self._is_old((about.uid, news)):
@@ -162,7 +162,7 @@ def _sum(pool: pools.Pool, alike: list[_Item]) -> _Item:
 
 async def write(
     api: Api,
-    resource: GroupVersionResource,
+    resource: ApiResource,
     about: Meta,
     news: News,
     at: datetime | None = None,
@@ -200,7 +200,7 @@ async def write(
         log.warning("Event not written", reason=news.reason, error=str(error))
 
 
-def _reference(resource: GroupVersionResource, about: Meta) -> dict[str, str]:
+def _reference(resource: ApiResource, about: Meta) -> dict[str, str]:
     reference = {
         "apiVersion": resource.api_version,
         "kind": resource.kind,

@@ -19,7 +19,7 @@ from ipam import texts
 from kube import definitions
 from kube.conditions import replaced
 from kube.errors import ConflictError, KubeError, NotFoundError, NotLeaderError
-from kube.resources import CUSTOM_RESOURCE_DEFINITIONS, GroupVersionResource
+from kube.resources import CUSTOM_RESOURCE_DEFINITIONS, ApiResource
 from objects import pools
 
 from . import events, metrics, ownership
@@ -72,7 +72,7 @@ class Migration:
             await self._sleep(_LOOK_SECONDS if all(done) else pause)
             pause = _AGAIN_SECONDS if all(done) else min(2 * pause, _MOST_SECONDS)
 
-    async def _try(self, resource: GroupVersionResource) -> bool:
+    async def _try(self, resource: ApiResource) -> bool:
         try:
             refused = await self.migrate(resource)
         except NotLeaderError:
@@ -84,7 +84,7 @@ class Migration:
             log.warning("migration is not done", kind=resource.kind, error=str(refused))
         return refused is None
 
-    async def migrate(self, resource: GroupVersionResource) -> Refused | None:
+    async def migrate(self, resource: ApiResource) -> Refused | None:
         """Remove what old versions left at the objects of one kind, if anything.
 
         Returns:
@@ -124,7 +124,7 @@ class Migration:
         await self._write_status(found, {"storedVersions": names})
         return await definitions.read(self._api, name)
 
-    async def _store(self, resource: GroupVersionResource, found: Definition) -> Refused | None:
+    async def _store(self, resource: ApiResource, found: Definition) -> Refused | None:
         """Rewrite all objects in the storage version, and update `status.storedVersions`."""
         name, old = found.metadata.name, list(found.old)
         log.info("migration begins", crd=name, versions=old, storage=found.storage)
@@ -144,7 +144,7 @@ class Migration:
         log.info("migration ends", crd=name, objects=objects, storage=found.storage)
         return None
 
-    async def _translate(self, resource: GroupVersionResource, found: Definition) -> Refused | None:
+    async def _translate(self, resource: ApiResource, found: Definition) -> Refused | None:
         """Translate managedFields that name a version which is no longer served.
 
         Flow:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from crdkit.conversion.values import JsonObject
     from kube.client import Api
-    from kube.resources import GroupVersionResource
+    from kube.resources import ApiResource
 
 _NONE = [dict[str, object]()]
 """What takes all entries away: the API server ignores an empty list."""
@@ -32,7 +32,7 @@ _DECODER: msgspec.json.Decoder[object] = msgspec.json.Decoder()
 
 async def translate(
     api: Api,
-    resource: GroupVersionResource,
+    resource: ApiResource,
     kept: Collection[str],
     sleep: Callable[[float], Awaitable[object]],
 ) -> int | Refused:
@@ -61,9 +61,7 @@ async def translate(
     raise ConflictError(409, "Conflict", text, f"PATCH {resource.path()}")
 
 
-async def _changes(
-    writer: Writer, resource: GroupVersionResource, kept: Collection[str]
-) -> list[Change]:
+async def _changes(writer: Writer, resource: ApiResource, kept: Collection[str]) -> list[Change]:
     found: list[Change] = []
     async for raw in writer.items():
         obj = cast("JsonObject", _DECODER.decode(raw))

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 
     from kube.client import Api
-    from kube.resources import GroupVersionResource
+    from kube.resources import ApiResource
 
 log = structlog.get_logger(__name__)
 
@@ -79,7 +79,7 @@ class Writer:
     def __init__(
         self,
         api: Api,
-        resource: GroupVersionResource,
+        resource: ApiResource,
         sleep: Callable[[float], Awaitable[object]],
     ) -> None:
         self._api = api

@@ -23,7 +23,7 @@ from kube.client import decode
 from kube.conditions import Condition, find
 from kube.errors import ApiError, ConflictError
 from kube.meta import Object
-from kube.resources import GroupVersionResource
+from kube.resources import ApiResource
 from kube.structs import Struct, prepared
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
-MIGRATIONS = GroupVersionResource(
+MIGRATIONS = ApiResource(
     "storagemigration.k8s.io",
     "v1",
     "StorageVersionMigration",
@@ -95,7 +95,7 @@ class StorageVersionMigrations:
         self._away = ""
         """Why no further one is created: no controller started the last; empty if one did."""
 
-    async def run(self, resource: GroupVersionResource) -> str:
+    async def run(self, resource: ApiResource) -> str:
         """Create a StorageVersionMigration named like the CRD, wait until it ends, and delete it.
 
         Returns:
@@ -115,7 +115,7 @@ class StorageVersionMigrations:
                 raise
             return str(error)  # not served, not allowed, or deleted by somebody meanwhile
 
-    async def _begin(self, resource: GroupVersionResource, name: str) -> None:
+    async def _begin(self, resource: ApiResource, name: str) -> None:
         """Create it, unless another leader did; replace one that has ended."""
         try:
             await self._create(resource, name)
@@ -140,7 +140,7 @@ class StorageVersionMigrations:
         self._away = "" if found.taken else problem
         return problem
 
-    async def _create(self, resource: GroupVersionResource, name: str) -> None:
+    async def _create(self, resource: ApiResource, name: str) -> None:
         group_resource = {"group": resource.group, "resource": resource.plural}
         body = {
             "apiVersion": MIGRATIONS.api_version,

@@ -12,16 +12,16 @@ import msgspec
 
 from .client import decode
 from .rbac import Rule
-from .resources import GroupVersionResource
+from .resources import ApiResource
 from .structs import Struct, prepared
 
 if TYPE_CHECKING:
     from .client import Api
 
-TOKEN_REVIEWS = GroupVersionResource(
+TOKEN_REVIEWS = ApiResource(
     "authentication.k8s.io", "v1", "TokenReview", "tokenreviews", namespaced=False
 )
-ACCESS_REVIEWS = GroupVersionResource(
+ACCESS_REVIEWS = ApiResource(
     "authorization.k8s.io", "v1", "SubjectAccessReview", "subjectaccessreviews", namespaced=False
 )
 CLUSTER_RULES = tuple(

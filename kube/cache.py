@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from .client import Api
-    from .resources import GroupVersionResource
+    from .resources import ApiResource
 
 log = structlog.get_logger(__name__)
 
@@ -104,9 +104,7 @@ class Cache(Generic[T]):
         written before that call.
     """
 
-    def __init__(
-        self, api: Api, resource: GroupVersionResource, kind: type[T], namespace: str = ""
-    ) -> None:
+    def __init__(self, api: Api, resource: ApiResource, kind: type[T], namespace: str = "") -> None:
         self.resource = resource
         self.skipped = 0
         """Objects that could not be read, each once until it can be read again."""

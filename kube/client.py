@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from .connect import Access, Connection
     from .flows import Flows
-    from .resources import GroupVersionResource
+    from .resources import ApiResource
 
 log = structlog.get_logger(__name__)
 
@@ -78,13 +78,13 @@ _NO_ANSWER = (aiohttp.ClientError, OSError, UnicodeError)
 class Api(Protocol):
     """What the runtime needs of an API server: this client, a fenced one, or the fake."""
 
-    async def get(self, resource: GroupVersionResource, namespace: str, name: str) -> bytes:
+    async def get(self, resource: ApiResource, namespace: str, name: str) -> bytes:
         """Read one object."""
         ...
 
     async def list(
         self,
-        resource: GroupVersionResource,
+        resource: ApiResource,
         namespace: str = "",
         params: Mapping[str, str] | None = None,
     ) -> bytes:
@@ -93,20 +93,20 @@ class Api(Protocol):
 
     def watch(
         self,
-        resource: GroupVersionResource,
+        resource: ApiResource,
         namespace: str = "",
         params: Mapping[str, str] | None = None,
     ) -> AsyncGenerator[bytes]:
         """Yield watch events, each as the bytes of its JSON."""
         ...
 
-    async def create(self, resource: GroupVersionResource, namespace: str, body: bytes) -> bytes:
+    async def create(self, resource: ApiResource, namespace: str, body: bytes) -> bytes:
         """Write a new object."""
         ...
 
     async def patch(
         self,
-        resource: GroupVersionResource,
+        resource: ApiResource,
         namespace: str,
         name: str,
         body: bytes,
@@ -115,9 +115,7 @@ class Api(Protocol):
         """Apply a JSON merge patch; a resourceVersion in it must be the present one."""
         ...
 
-    async def delete(
-        self, resource: GroupVersionResource, namespace: str, name: str, uid: str
-    ) -> bytes:
+    async def delete(self, resource: ApiResource, namespace: str, name: str, uid: str) -> bytes:
         """Delete an object if it still is the one with this uid.
 
         Returns:
@@ -132,7 +130,7 @@ class Api(Protocol):
 
 async def pages(
     api: Api,
-    resource: GroupVersionResource,
+    resource: ApiResource,
     namespace: str = "",
     name: str = "",
     start_over: Callable[[], None] | None = None,
@@ -168,7 +166,7 @@ async def pages(
         params = {"limit": _PAGE, "continue": page.metadata.continue_, **selector}
 
 
-async def may_follow(api: Api, resource: GroupVersionResource) -> bool:
+async def may_follow(api: Api, resource: ApiResource) -> bool:
     """Tell whether we are allowed to list and watch a collection in all namespaces, by trying.
 
     Takes a second where there is nothing to be told of.
@@ -249,13 +247,13 @@ class Client:
         self._write_seconds = write_seconds
         self._sleep = sleep
 
-    async def get(self, resource: GroupVersionResource, namespace: str, name: str) -> bytes:
+    async def get(self, resource: ApiResource, namespace: str, name: str) -> bytes:
         """Read one object."""
         return await self.send("GET", resource.path(namespace, name))
 
     async def list(
         self,
-        resource: GroupVersionResource,
+        resource: ApiResource,
         namespace: str = "",
         params: Mapping[str, str] | None = None,
     ) -> bytes:
@@ -263,13 +261,13 @@ class Client:
         path = resource.path(namespace)
         return await self.send("GET", path, params=params, seconds=LIST_SECONDS)
 
-    async def create(self, resource: GroupVersionResource, namespace: str, body: bytes) -> bytes:
+    async def create(self, resource: ApiResource, namespace: str, body: bytes) -> bytes:
         """Write a new object."""
         return await self.send("POST", resource.path(namespace), body)
 
     async def patch(
         self,
-        resource: GroupVersionResource,
+        resource: ApiResource,
         namespace: str,
         name: str,
         body: bytes,
@@ -279,9 +277,7 @@ class Client:
         path = resource.path(namespace, name, subresource)
         return await self.send("PATCH", path, body, content_type=_MERGE_PATCH)
 
-    async def delete(
-        self, resource: GroupVersionResource, namespace: str, name: str, uid: str
-    ) -> bytes:
+    async def delete(self, resource: ApiResource, namespace: str, name: str, uid: str) -> bytes:
         """Delete an object if it still is the one with this uid."""
         body = b'{"kind":"DeleteOptions","apiVersion":"v1","preconditions":{"uid":"%s"}}'
         return await self.send("DELETE", resource.path(namespace, name), body % uid.encode())
@@ -308,7 +304,7 @@ class Client:
 
     async def watch(
         self,
-        resource: GroupVersionResource,
+        resource: ApiResource,
         namespace: str = "",
         params: Mapping[str, str] | None = None,
     ) -> AsyncGenerator[bytes]:

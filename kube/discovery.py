@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from .client import decode
 from .errors import NotFoundError
-from .resources import GroupVersionResource
+from .resources import ApiResource
 from .structs import Struct, prepared
 from .tasks import together
 
@@ -138,7 +138,7 @@ async def _at_once(*questions: Coroutine[object, object, T]) -> list[T]:
 
 async def _served_in(api: Api, group: str, version: str) -> frozenset[Kind]:
     """Return the kinds that are served in a version of a group."""
-    resources = GroupVersionResource(group, version, "APIResourceList", "")
+    resources = ApiResource(group, version, "APIResourceList", "")
     try:
         answer = await api.list(resources)
     except NotFoundError:

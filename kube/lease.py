@@ -32,7 +32,7 @@ from .clock import now
 from .errors import ConflictError, KubeError, NotFoundError, NotLeaderError
 from .liveness import Heartbeat
 from .meta import Key, Meta, WatchEvent
-from .resources import GroupVersionResource
+from .resources import ApiResource
 from .structs import Struct, prepared
 from .tasks import together
 
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
-LEASES = GroupVersionResource("coordination.k8s.io", "v1", "Lease", "leases")
+LEASES = ApiResource("coordination.k8s.io", "v1", "Lease", "leases")
 
 _SAFETY = 2 / 15  # of the lease: so long before its end a write must be over, at the server too
 _RENEW = 2 / 15  # of the lease: how often it is renewed (client-go: every 2 s of 15)

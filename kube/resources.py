@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class GroupVersionResource:
+class ApiResource:
     """A resource in one version of its group."""
 
     group: str
@@ -29,7 +29,7 @@ class GroupVersionResource:
         return "/".join(part for part in parts if part)
 
 
-CUSTOM_RESOURCE_DEFINITIONS = GroupVersionResource(
+CUSTOM_RESOURCE_DEFINITIONS = ApiResource(
     "apiextensions.k8s.io",
     "v1",
     "CustomResourceDefinition",

@@ -19,7 +19,7 @@ from api.resources import GROUP
 from kube.conditions import find, replaced
 from kube.discovery import Discovery, Group, Kind, served
 from kube.errors import KubeError
-from kube.resources import GroupVersionResource
+from kube.resources import ApiResource
 
 from .clusterapi import ClaimStatus, V1Beta2Conditions
 from .errors import ContractChangedError
@@ -47,19 +47,19 @@ class Contract:
     """All that the IPAM group serves; empty where nobody asked."""
 
     @property
-    def claims(self) -> GroupVersionResource:
+    def claims(self) -> ApiResource:
         """IPAddressClaims at the API server."""
-        return GroupVersionResource(GROUP, self.version, "IPAddressClaim", "ipaddressclaims")
+        return ApiResource(GROUP, self.version, "IPAddressClaim", "ipaddressclaims")
 
     @property
-    def addresses(self) -> GroupVersionResource:
+    def addresses(self) -> ApiResource:
         """IPAddresses at the API server."""
         return _addresses(self.version)
 
     @property
-    def clusters(self) -> GroupVersionResource:
+    def clusters(self) -> ApiResource:
         """Clusters at the API server."""
-        return GroupVersionResource(CLUSTER_GROUP, self.cluster_version, "Cluster", "clusters")
+        return ApiResource(CLUSTER_GROUP, self.cluster_version, "Cluster", "clusters")
 
     def served(self, owner: OwnerReference) -> bool:
         """Say whether the API server still serves the version that an owner reference names."""
@@ -117,8 +117,8 @@ class V1Beta1(Contract):
         return claim.status.v1beta2.conditions if claim.status.v1beta2 else ()
 
 
-def _addresses(version: str) -> GroupVersionResource:
-    return GroupVersionResource(GROUP, version, "IPAddress", "ipaddresses")
+def _addresses(version: str) -> ApiResource:
+    return ApiResource(GROUP, version, "IPAddress", "ipaddresses")
 
 
 def _in_v1beta1(condition: Condition) -> Condition:
@@ -181,7 +181,7 @@ async def until_changed(api: Api, contract: Contract) -> NoReturn:
         before = found
 
 
-async def discover_addresses(api: Api) -> GroupVersionResource | None:
+async def discover_addresses(api: Api) -> ApiResource | None:
     """Ask the API server for IPAddresses alone: they may be there while clusters are not.
 
     Returns:

@@ -14,7 +14,7 @@ import msgspec
 from api import resources as names
 from ipam import offer
 from kube.meta import Key
-from kube.resources import GroupVersionResource
+from kube.resources import ApiResource
 from kube.structs import Struct, prepared
 
 from .conditions import Condition
@@ -23,7 +23,7 @@ from .metadata import Metadata, Object
 HUB = names.IN_CLUSTER_IP_POOL.hub
 
 KINDS = {
-    kind.kind: GroupVersionResource(
+    kind.kind: ApiResource(
         kind.group, kind.hub, kind.kind, kind.plural, namespaced=kind.scope == "Namespaced"
     )
     for kind in names.POOLS
@@ -97,7 +97,7 @@ class PoolMeta(Metadata, frozen=True):
 
     managed_fields: tuple[ManagedFieldsEntry, ...] = ()
 
-    def spokes(self, hub: GroupVersionResource) -> tuple[GroupVersionResource, ...]:
+    def spokes(self, hub: ApiResource) -> tuple[ApiResource, ...]:
         """Return the resource in each version but the hub that managedFields name."""
         names = {entry.api_version for entry in self.managed_fields} - {hub.api_version}
         versions = sorted(name.removeprefix(f"{hub.group}/") for name in names)

@@ -73,7 +73,7 @@ class Live:
     def __init__(self, api: client.Api) -> None:
         self._api = api
         self._present: _Present | None = None
-        self._resource: resources.GroupVersionResource | None = None
+        self._resource: resources.ApiResource | None = None
         self._turns = asyncio.Semaphore(_LISTS)
 
     @asynccontextmanager

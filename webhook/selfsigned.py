@@ -20,7 +20,7 @@ from crdkit.conversion import values
 from kube.client import decode
 from kube.errors import KubeError, NotFoundError
 from kube.meta import Meta
-from kube.resources import CUSTOM_RESOURCE_DEFINITIONS, GroupVersionResource
+from kube.resources import CUSTOM_RESOURCE_DEFINITIONS, ApiResource
 from kube.structs import Struct, prepared
 
 from . import issuer
@@ -48,7 +48,7 @@ _LOOK_SECONDS = 10.0  # between looks: so long a CRD that was applied again has 
 _AGAIN_SECONDS = 1.0  # after a failure
 _SETTLE_SECONDS = 5.0  # for each API server to hear whom to trust, before we show a new certificate
 
-_SECRETS = GroupVersionResource("", "v1", "Secret", "secrets")
+_SECRETS = ApiResource("", "v1", "Secret", "secrets")
 
 
 _NOTHING = issuer.Issued()
@@ -147,7 +147,7 @@ class SelfSigned:
     def _secret(answer: bytes) -> _Secret:
         return decode(answer, _Secret, f"GET secret {SECRET}")
 
-    async def _trust(self, resource: GroupVersionResource, name: str, authorities: bytes) -> None:
+    async def _trust(self, resource: ApiResource, name: str, authorities: bytes) -> None:
         """Have the API server trust the authorities where it calls us."""
         try:
             found: object = msgspec.json.decode(await self._api.get(resource, "", name))
@@ -171,12 +171,12 @@ async def _settle() -> None:
     await asyncio.sleep(_SETTLE_SECONDS)
 
 
-def _callers() -> Iterator[tuple[GroupVersionResource, str]]:
+def _callers() -> Iterator[tuple[ApiResource, str]]:
     """Yield the objects by which the API server calls our webhooks."""
     yield from ((CUSTOM_RESOURCE_DEFINITIONS, name) for name in CONVERTED)
     for plural, name in CONFIGURATIONS.items():
         group = "admissionregistration.k8s.io"
-        yield GroupVersionResource(group, "v1", "", plural, namespaced=False), name
+        yield ApiResource(group, "v1", "", plural, namespaced=False), name
 
 
 def _trusting(obj: values.JsonObject, authorities: bytes) -> values.JsonObject:

@@ -27,7 +27,7 @@ from kube.errors import (
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterator, Mapping
 
-    from kube.resources import GroupVersionResource
+    from kube.resources import ApiResource
 
 Json = dict[str, Any]
 _Place = tuple[str, str, str]  # plural, namespace, name
@@ -62,7 +62,7 @@ class FakeApi:
         self._changed = asyncio.Event()
         self._starts = self._compacted = 0
 
-    def put(self, resource: GroupVersionResource, body: Json) -> Json:
+    def put(self, resource: ApiResource, body: Json) -> Json:
         """Store an object as somebody else would, and return it as it is then."""
         meta = body.setdefault("metadata", {})
         place = (resource.plural, meta.get("namespace", ""), meta["name"])
@@ -71,13 +71,13 @@ class FakeApi:
         meta.setdefault("creationTimestamp", "2026-01-01T00:00:00Z")
         return self._store(place, body)
 
-    def remove(self, resource: GroupVersionResource, namespace: str, name: str) -> None:
+    def remove(self, resource: ApiResource, namespace: str, name: str) -> None:
         """Take an object away, whatever finalizers it has."""
         place = (resource.plural, namespace, name)
         gone = {"deletionTimestamp": self.now, "finalizers": None}
         self._store(place, _merged(self._known(place), {"metadata": gone}))
 
-    def read(self, resource: GroupVersionResource, namespace: str, name: str) -> Json | None:
+    def read(self, resource: ApiResource, namespace: str, name: str) -> Json | None:
         """Return an object, or None."""
         return self._objects.get((resource.plural, namespace, name))
 
@@ -97,13 +97,13 @@ class FakeApi:
         self._starts += 1
         self._wake()
 
-    async def get(self, resource: GroupVersionResource, namespace: str, name: str) -> bytes:
+    async def get(self, resource: ApiResource, namespace: str, name: str) -> bytes:
         """Read one object."""
         return json.dumps(self._known((resource.plural, namespace, name))).encode()
 
     async def list(
         self,
-        resource: GroupVersionResource,
+        resource: ApiResource,
         namespace: str = "",
         params: Mapping[str, str] | None = None,
     ) -> bytes:
@@ -130,7 +130,7 @@ class FakeApi:
 
     async def watch(
         self,
-        resource: GroupVersionResource,
+        resource: ApiResource,
         namespace: str = "",
         params: Mapping[str, str] | None = None,
     ) -> AsyncGenerator[bytes]:
@@ -152,14 +152,14 @@ class FakeApi:
             except TimeoutError:
                 return
 
-    def changes(self, resource: GroupVersionResource, namespace: str, seen: int) -> Iterator[bytes]:
+    def changes(self, resource: ApiResource, namespace: str, seen: int) -> Iterator[bytes]:
         """Yield each change after a revision until now, as a watch does."""
         for (plural, where, _), kind, item in self._history:
             revision = int(item["metadata"]["resourceVersion"])
             if revision > seen and plural == resource.plural and namespace in ("", where):
                 yield json.dumps({"type": kind, "object": item}).encode()
 
-    async def create(self, resource: GroupVersionResource, namespace: str, body: bytes) -> bytes:
+    async def create(self, resource: ApiResource, namespace: str, body: bytes) -> bytes:
         """Write a new object."""
         item: Json = json.loads(body)
         name = item.get("metadata", {}).get("name", "")  # a review has none
@@ -171,7 +171,7 @@ class FakeApi:
 
     async def patch(
         self,
-        resource: GroupVersionResource,
+        resource: ApiResource,
         namespace: str,
         name: str,
         body: bytes,
@@ -191,9 +191,7 @@ class FakeApi:
         left = known if merged == known else self._store(place, merged)
         return json.dumps(left).encode()
 
-    async def delete(
-        self, resource: GroupVersionResource, namespace: str, name: str, uid: str
-    ) -> bytes:
+    async def delete(self, resource: ApiResource, namespace: str, name: str, uid: str) -> bytes:
         """Delete an object; finalizers hold it."""
         place = (resource.plural, namespace, name)
         self._write("delete", place)

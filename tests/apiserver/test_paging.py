@@ -8,9 +8,9 @@ import pytest
 
 from envtest import control_plane, provider, tenants
 from kube import client, connect, errors
-from kube.resources import GroupVersionResource
+from kube.resources import ApiResource
 
-CONFIG_MAPS = GroupVersionResource("", "v1", "ConfigMap", "configmaps")
+CONFIG_MAPS = ApiResource("", "v1", "ConfigMap", "configmaps")
 NAMES = ["a", "b", "c", "d", "e"]
 
 

@@ -19,7 +19,7 @@ from controller.errors import AllocationError
 from ipam import offer
 from kube import tasks
 from kube.errors import ApiError
-from kube.resources import GroupVersionResource
+from kube.resources import ApiResource
 from kube.testing.fake import FakeApi, Json
 from objects import contracts, pools
 from objects.caches import Caches, Scope
@@ -45,7 +45,7 @@ class Cluster(FakeApi):
     @override
     async def patch(
         self,
-        resource: GroupVersionResource,
+        resource: ApiResource,
         namespace: str,
         name: str,
         body: bytes,

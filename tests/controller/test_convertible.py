@@ -15,7 +15,7 @@ from controller.pools import Pools
 from controller.state import State
 from kube.errors import ApiError, KubeError, NotFoundError, UnreachableError
 from kube.meta import Key
-from kube.resources import GroupVersionResource
+from kube.resources import ApiResource
 from kube.testing.fake import FakeApi, Json
 from kube.workers import Again, Done
 from objects import contracts, pools
@@ -39,7 +39,7 @@ class Api(FakeApi):
         self.tried: list[str] = []
 
     @override
-    async def get(self, resource: GroupVersionResource, namespace: str, name: str) -> bytes:
+    async def get(self, resource: ApiResource, namespace: str, name: str) -> bytes:
         self.tried.append(f"{resource.version} {Key(namespace, name)}")
         if self.error:
             raise self.error

@@ -17,7 +17,7 @@ from typing_extensions import override
 from controller.controller import CLAIM_WORKERS, Controller
 from kube import tasks
 from kube.meta import Key
-from kube.resources import GroupVersionResource
+from kube.resources import ApiResource
 from kube.testing.fake import FakeApi, Json
 from objects import contracts, pools
 from objects.caches import Caches, Scope
@@ -40,7 +40,7 @@ class Busy(FakeApi):
     @override
     async def patch(
         self,
-        resource: GroupVersionResource,
+        resource: ApiResource,
         namespace: str,
         name: str,
         body: bytes,
@@ -50,7 +50,7 @@ class Busy(FakeApi):
             await asyncio.sleep(0)
         return await super().patch(resource, namespace, name, body, subresource)
 
-    def pool(self, resource: GroupVersionResource, addresses: str, **metadata: object) -> None:
+    def pool(self, resource: ApiResource, addresses: str, **metadata: object) -> None:
         name, namespace = ("blue", "default") if resource.namespaced else ("globe", "")
         known = self.read(resource, namespace, name) or {"metadata": {}}
         meta: Json = {**known["metadata"], "name": name, "namespace": namespace, **metadata}

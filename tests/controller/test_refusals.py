@@ -14,7 +14,7 @@ from kube.testing.fake import FakeApi
 from objects.metadata import CLUSTER_NAME_LABEL
 
 if TYPE_CHECKING:
-    from kube.resources import GroupVersionResource
+    from kube.resources import ApiResource
 
 OLD, YOUNG = Key("default", "old"), Key("default", "young")
 
@@ -71,7 +71,7 @@ class Listless(FakeApi):
     @override
     async def list(
         self,
-        resource: "GroupVersionResource",
+        resource: "ApiResource",
         namespace: str = "",
         params: Mapping[str, str] | None = None,
     ) -> bytes:

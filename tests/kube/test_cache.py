@@ -15,13 +15,13 @@ from kube.cache import Cache
 from kube.errors import GoneError, NotFoundError, UnreachableError
 from kube.interner import Same
 from kube.meta import Key
-from kube.resources import GroupVersionResource
+from kube.resources import ApiResource
 from kube.testing.fake import FakeApi, Json
 from objects import caches, clusterapi, contracts
 
 LATEST = 1_000_000  # a revision that nothing in a script has passed
 ADDRESSES = contracts.V1Beta2("v1beta2").addresses
-CLUSTERS = GroupVersionResource("cluster.x-k8s.io", "v1beta2", "Cluster", "clusters")
+CLUSTERS = ApiResource("cluster.x-k8s.io", "v1beta2", "Cluster", "clusters")
 
 
 def cluster(name: str, revision: int, *, paused: bool = False) -> Json:
@@ -48,7 +48,7 @@ class Scripted(FakeApi):
     @override
     async def list(
         self,
-        resource: GroupVersionResource,
+        resource: ApiResource,
         namespace: str = "",
         params: Mapping[str, str] | None = None,
     ) -> bytes:
@@ -61,7 +61,7 @@ class Scripted(FakeApi):
     @override
     async def watch(
         self,
-        resource: GroupVersionResource,
+        resource: ApiResource,
         namespace: str = "",
         params: Mapping[str, str] | None = None,
     ) -> AsyncGenerator[bytes]:
@@ -338,7 +338,7 @@ class Breaking(Scripted):
     @override
     async def watch(
         self,
-        resource: GroupVersionResource,
+        resource: ApiResource,
         namespace: str = "",
         params: Mapping[str, str] | None = None,
     ) -> AsyncGenerator[bytes]:
@@ -437,7 +437,7 @@ class Server(FakeApi):
     @override
     async def list(
         self,
-        resource: GroupVersionResource,
+        resource: ApiResource,
         namespace: str = "",
         params: Mapping[str, str] | None = None,
     ) -> bytes:
@@ -449,7 +449,7 @@ class Server(FakeApi):
     @override
     async def watch(
         self,
-        resource: GroupVersionResource,
+        resource: ApiResource,
         namespace: str = "",
         params: Mapping[str, str] | None = None,
     ) -> AsyncGenerator[bytes]:
@@ -466,7 +466,7 @@ class Server(FakeApi):
         await asyncio.Event().wait()  # nothing else comes, until whoever watches leaves
 
 
-FOREIGN = GroupVersionResource("example.com", "v1", "Thing", "things")
+FOREIGN = ApiResource("example.com", "v1", "Thing", "things")
 
 
 def names(cache: Cache[clusterapi.Cluster]) -> list[str]:

@@ -24,11 +24,11 @@ from kube.errors import (
     TooManyRequestsError,
     UnreachableError,
 )
-from kube.resources import GroupVersionResource
+from kube.resources import ApiResource
 from objects import clusterapi, contracts
 
 CLAIMS = contracts.V1Beta2("v1beta2").claims
-CLUSTERS = GroupVersionResource("cluster.x-k8s.io", "v1beta2", "Cluster", "clusters")
+CLUSTERS = ApiResource("cluster.x-k8s.io", "v1beta2", "Cluster", "clusters")
 SECONDS = 0.2
 
 

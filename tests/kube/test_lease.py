@@ -14,7 +14,7 @@ from kube import lease
 from kube.errors import ApiError, NotLeaderError
 from kube.lease import LEASES, Lease
 from kube.meta import Key
-from kube.resources import GroupVersionResource
+from kube.resources import ApiResource
 from kube.tasks import first_error
 from kube.testing.fake import FakeApi, Json
 
@@ -155,7 +155,7 @@ class Unwatched(FakeApi):
     @override
     async def watch(
         self,
-        resource: GroupVersionResource,
+        resource: ApiResource,
         namespace: str = "",
         params: Mapping[str, str] | None = None,
     ) -> AsyncGenerator[bytes]:

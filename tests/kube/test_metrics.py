@@ -15,12 +15,12 @@ from kube import errors, lease, metrics
 from kube.client import Client
 from kube.connect import connect
 from kube.meta import Key
-from kube.resources import GroupVersionResource
+from kube.resources import ApiResource
 from kube.testing import fake
 from objects import contracts
 
 CLAIMS = contracts.V1Beta2("v1beta2").claims
-SILENT = GroupVersionResource("example.com", "v1", "Silent", "silent")
+SILENT = ApiResource("example.com", "v1", "Silent", "silent")
 
 
 @pytest.fixture

@@ -12,11 +12,11 @@ import pytest
 from kube.cache import Cache
 from kube.errors import KubeError, RevisionError
 from kube.meta import Key
-from kube.resources import GroupVersionResource
+from kube.resources import ApiResource
 from kube.testing import fake
 from objects import clusterapi
 
-CLUSTERS = GroupVersionResource("cluster.x-k8s.io", "v1beta2", "Cluster", "clusters")
+CLUSTERS = ApiResource("cluster.x-k8s.io", "v1beta2", "Cluster", "clusters")
 A, B = Key("default", "a"), Key("default", "b")
 BUMP = 1_000_000_000
 LARGE = 600  # objects, which a page does not hold

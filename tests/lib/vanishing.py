@@ -62,7 +62,7 @@ async def watch() -> float:
     from kube.connect import Connection  # noqa: PLC0415
     from kube.credentials import Held  # noqa: PLC0415
     from kube.errors import UnreachableError  # noqa: PLC0415
-    from kube.resources import GroupVersionResource  # noqa: PLC0415
+    from kube.resources import ApiResource  # noqa: PLC0415
 
     faster = {
         socket.TCP_KEEPIDLE: IDLE_SECONDS,
@@ -74,7 +74,7 @@ async def watch() -> float:
         for level, option, value in flows.OPTIONS
     )
     connection = Connection(Config(f"http://{FAR}:{PORT}", Held()), "test", None)
-    events = Client(connection).watch(GroupVersionResource("g", "v1", "Kind", "kinds"))
+    events = Client(connection).watch(ApiResource("g", "v1", "Kind", "kinds"))
     await anext(events)
     began = time.monotonic()
     run("ip", "neigh", "replace", FAR, "lladdr", NOBODY, "dev", "near", "nud", "permanent")

@@ -18,7 +18,7 @@ from controller.state import State
 from kube import auth
 from kube import metrics as runtime
 from kube.queue import Queue
-from kube.resources import GroupVersionResource
+from kube.resources import ApiResource
 from kube.testing import fake
 from manager import debug, diagnostics, logs
 from objects import contracts
@@ -35,7 +35,7 @@ class Reviewer(fake.FakeApi):
         self.allowed = {"path": path, "verb": verb}
 
     @override
-    async def create(self, resource: GroupVersionResource, namespace: str, body: bytes) -> bytes:
+    async def create(self, resource: ApiResource, namespace: str, body: bytes) -> bytes:
         spec = json.loads(body)["spec"]
         if resource == auth.TOKEN_REVIEWS:
             status = {"authenticated": spec["token"] == TOKEN, "user": {"username": "mia"}}

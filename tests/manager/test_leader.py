@@ -12,7 +12,7 @@ from typing_extensions import override
 
 from controller.election import Election
 from kube import errors, metrics
-from kube.resources import GroupVersionResource
+from kube.resources import ApiResource
 from kube.tasks import together
 from kube.testing import fake
 from manager import leader
@@ -28,7 +28,7 @@ class Cluster(fake.FakeApi):
     @override
     async def list(
         self,
-        resource: GroupVersionResource,
+        resource: ApiResource,
         namespace: str = "",
         params: Mapping[str, str] | None = None,
     ) -> bytes:

@@ -8,7 +8,7 @@ import pytest
 from typing_extensions import override
 
 from kube import auth, errors
-from kube.resources import GroupVersionResource
+from kube.resources import ApiResource
 from kube.testing import fake
 from manager import reviews
 
@@ -29,7 +29,7 @@ class Asked(fake.FakeApi):
         self.allowed = True
 
     @override
-    async def create(self, resource: GroupVersionResource, namespace: str, body: bytes) -> bytes:
+    async def create(self, resource: ApiResource, namespace: str, body: bytes) -> bytes:
         self.questions.append(resource.kind)
         self.at_once += 1
         self.most_at_once = max(self.at_once, self.most_at_once)

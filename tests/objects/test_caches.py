@@ -13,7 +13,7 @@ from controller.controller import Controller
 from controller.election import Election
 from kube import errors
 from kube.meta import Key
-from kube.resources import GroupVersionResource
+from kube.resources import ApiResource
 from kube.testing import fake
 from objects import caches, contracts, pools
 from objects.errors import StaleError
@@ -35,7 +35,7 @@ class Server(fake.FakeApi):
     @override
     async def watch(
         self,
-        resource: GroupVersionResource,
+        resource: ApiResource,
         namespace: str = "",
         params: Mapping[str, str] | None = None,
     ) -> AsyncGenerator[bytes]:
@@ -48,7 +48,7 @@ class Server(fake.FakeApi):
     @override
     async def list(
         self,
-        resource: GroupVersionResource,
+        resource: ApiResource,
         namespace: str = "",
         params: Mapping[str, str] | None = None,
     ) -> bytes:

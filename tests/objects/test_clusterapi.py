@@ -10,7 +10,7 @@ from typing_extensions import override
 
 from kube.errors import NotFoundError, UnreachableError
 from kube.meta import OwnerReference
-from kube.resources import GroupVersionResource
+from kube.resources import ApiResource
 from kube.testing.fake import FakeApi, Json
 from objects import clusterapi, contracts
 from objects.errors import ContractChangedError
@@ -31,7 +31,7 @@ class Discovery(FakeApi):
     @override
     async def list(
         self,
-        resource: GroupVersionResource,
+        resource: ApiResource,
         namespace: str = "",
         params: Mapping[str, str] | None = None,
     ) -> bytes:
@@ -71,7 +71,7 @@ class Aggregated(FakeApi):
     @override
     async def list(
         self,
-        resource: GroupVersionResource,
+        resource: ApiResource,
         namespace: str = "",
         params: Mapping[str, str] | None = None,
     ) -> bytes:

@@ -50,7 +50,7 @@ class Pages:
 
     async def list(
         self,
-        resource: resources.GroupVersionResource,
+        resource: resources.ApiResource,
         namespace: str = "",
         params: Mapping[str, str] | None = None,
     ) -> bytes:
@@ -206,7 +206,7 @@ class Counting(fake.FakeApi):
     @override
     async def list(
         self,
-        resource: resources.GroupVersionResource,
+        resource: resources.ApiResource,
         namespace: str = "",
         params: Mapping[str, str] | None = None,
     ) -> bytes:

@@ -17,10 +17,10 @@ from webhook import issuer, selfsigned, tls
 
 NAMES = ("webhook-service.system.svc", "127.0.0.1")
 NAMESPACE = "system"
-SECRETS = resources.GroupVersionResource("", "v1", "Secret", "secrets")
+SECRETS = resources.ApiResource("", "v1", "Secret", "secrets")
 CRDS = resources.CUSTOM_RESOURCE_DEFINITIONS
 CRD = selfsigned.CONVERTED[0]
-HOOKS = resources.GroupVersionResource(
+HOOKS = resources.ApiResource(
     "admissionregistration.k8s.io", "v1", "", "validatingwebhookconfigurations", namespaced=False
 )
 HOOK = selfsigned.CONFIGURATIONS[HOOKS.plural]

@@ -21,7 +21,7 @@ from typing_extensions import override
 
 from kube.errors import ApiError, ConflictError, KubeError, UnreachableError
 from kube.meta import Key
-from kube.resources import GroupVersionResource
+from kube.resources import ApiResource
 from kube.testing.fake import Json
 from objects import pools
 from objects.metadata import ADDRESS_ANNOTATION, MOVED_ANNOTATION, PAUSED_ANNOTATION
@@ -102,18 +102,18 @@ class Interleavings(RuleBasedStateMachine):
             if name.startswith("controller.") and getattr(module, "time", None) is time:
                 self.patch.setattr(module, "time", clock)
 
-    def change(self, resource: GroupVersionResource, key: Key, **parts: Json) -> None:
+    def change(self, resource: ApiResource, key: Key, **parts: Json) -> None:
         """Merge into parts of an object, where it exists."""
         if found := self.server.find(resource, key):
             for part, changes in parts.items():
                 found[part] = {**found.get(part, {}), **changes}
             self.server.put(resource, found)
 
-    def delete(self, resource: GroupVersionResource, key: Key) -> None:
+    def delete(self, resource: ApiResource, key: Key) -> None:
         if found := self.server.find(resource, key):
             finished(self.server.delete(resource, *key, found["metadata"]["uid"]))
 
-    def turn(self, resource: GroupVersionResource, key: Key, annotation: str, value: str) -> None:
+    def turn(self, resource: ApiResource, key: Key, annotation: str, value: str) -> None:
         """Set an annotation, or take it away if the value is empty."""
         if found := self.server.find(resource, key):
             annotations = found["metadata"].setdefault("annotations", {})

@@ -9,7 +9,7 @@ from msgspec import convert
 
 from kube.errors import KubeError, NotLeaderError, UnreachableError
 from kube.meta import Key
-from kube.resources import GroupVersionResource
+from kube.resources import ApiResource
 from kube.testing.fake import FakeApi, Json
 from objects import clusterapi, contracts
 from objects.metadata import PROTECT_ADDRESS_FINALIZER
@@ -45,10 +45,10 @@ class Server(FakeApi):
     def now(self) -> str:  # type: ignore[override]
         return self.clock.stamp
 
-    def all(self, resource: GroupVersionResource) -> list[Json]:
+    def all(self, resource: ApiResource) -> list[Json]:
         return [item for (plural, _, _), item in self._objects.items() if plural == resource.plural]
 
-    def find(self, resource: GroupVersionResource, key: Key) -> Json | None:
+    def find(self, resource: ApiResource, key: Key) -> Json | None:
         found = self.read(resource, *key)
         return json.loads(json.dumps(found)) if found else None
 
@@ -91,13 +91,13 @@ class Wire:
             raise answer
         return answer
 
-    async def get(self, resource: GroupVersionResource, namespace: str, name: str) -> bytes:
+    async def get(self, resource: ApiResource, namespace: str, name: str) -> bytes:
         return await self._send(
             f"get {resource.plural} {namespace}/{name}",
             lambda: self.server.get(resource, namespace, name),
         )
 
-    async def create(self, resource: GroupVersionResource, namespace: str, body: bytes) -> bytes:
+    async def create(self, resource: ApiResource, namespace: str, body: bytes) -> bytes:
         if resource == ADDRESSES:
             self._check_room(json.loads(body), namespace)
 
@@ -121,7 +121,7 @@ class Wire:
 
     async def patch(
         self,
-        resource: GroupVersionResource,
+        resource: ApiResource,
         namespace: str,
         name: str,
         body: bytes,
@@ -138,9 +138,7 @@ class Wire:
             ),
         )
 
-    async def delete(
-        self, resource: GroupVersionResource, namespace: str, name: str, uid: str
-    ) -> bytes:
+    async def delete(self, resource: ApiResource, namespace: str, name: str, uid: str) -> bytes:
         return await self._send(
             f"delete {resource.plural} {namespace}/{name}",
             lambda: self._watched(

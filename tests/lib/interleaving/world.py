@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from controller.conditions import ALLOCATED
 from kube.meta import Key
-from kube.resources import GroupVersionResource
+from kube.resources import ApiResource
 from kube.testing.fake import Json
 from objects import pools
 from objects.metadata import (
@@ -30,7 +30,7 @@ class Pool(NamedTuple):
     name: str
 
     @property
-    def resource(self) -> GroupVersionResource:
+    def resource(self) -> ApiResource:
         return pools.KINDS[self.kind]
 
     @property
