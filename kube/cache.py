@@ -22,7 +22,7 @@ from .errors import (
     UnreachableError,
     from_response,
 )
-from .interner import Same
+from .interner import Interner
 from .liveness import Heartbeat
 from .meta import Key, Meta, Object, RawList, T, WatchEvent
 from .structs import Struct, prepared
@@ -125,7 +125,7 @@ class Cache(Generic[T]):
         self._lost_history = False  # so only a list can tell what is gone
         self._gone: dict[str, int] = {}
         """Uids deleted by our requests, not yet reported by the watch, and their last revisions."""
-        self._same = Same()
+        self._interner = Interner()
         self._passing: list[tuple[int, asyncio.Future[None]]] = []  # waits for a revision
         self._patience: asyncio.Timeout | None = None  # of the watch that runs now
         self._short = False  # whether that is one for a proof of freshness
@@ -316,7 +316,7 @@ class Cache(Generic[T]):
         except (msgspec.DecodeError, ValueError) as error:
             problem = f"an answer that cannot be read: {error}"
             raise UnreachableError(self._request, problem) from error
-        item.share(self._same)
+        item.intern(self._interner)
         if item.metadata.gone:
             self._forget(item)
         elif item.metadata.revision > self._revision:
@@ -505,7 +505,7 @@ class Cache(Generic[T]):
                 plural = self.resource.plural
                 log.warning("object skipped", resource=plural, object=str(key), error=str(error))
             return key
-        item.share(self._same)
+        item.intern(self._interner)
         return item
 
     def _whole_or_part(self, raw: bytes | msgspec.Raw) -> T:

@@ -11,14 +11,14 @@ H = TypeVar("H", bound=Hashable)
 _MOST_PARTS = 10_000  # about 1 MB
 
 
-class Same:
-    """Parts that many objects have alike, each kept once."""
+class Interner:
+    """Keeps one of all parts that are equal, as `sys.intern` does with texts."""
 
     def __init__(self) -> None:
         self._parts: dict[Hashable, Hashable] = {}
 
-    def __call__(self, part: H) -> H:
+    def intern(self, part: H) -> H:
         """Return the part that is kept and equals this one."""
         if len(self._parts) > _MOST_PARTS:
-            self._parts.clear()  # so they were not so alike; nothing breaks by it
+            self._parts.clear()  # few are alike; parts that are in use stay valid
         return cast("H", self._parts.setdefault(part, part))

@@ -18,7 +18,7 @@ from .structs import Struct, prepared
 if TYPE_CHECKING:
     from typing import Self
 
-    from .interner import Same
+    from .interner import Interner
 
 
 class Key(NamedTuple):
@@ -99,11 +99,11 @@ class Object(Struct, frozen=True):
         """
         return None
 
-    def share(self, same: Same) -> None:
-        """Keep once what many objects have alike; equal it stays."""
+    def intern(self, interner: Interner) -> None:
+        """Replace parts that many objects have alike by the one that is kept; they are equal."""
         meta = self.metadata
-        force_setattr(meta, "namespace", same(meta.namespace))
-        force_setattr(meta, "finalizers", same(meta.finalizers))
+        force_setattr(meta, "namespace", interner.intern(meta.namespace))
+        force_setattr(meta, "finalizers", interner.intern(meta.finalizers))
 
 
 T = TypeVar("T", bound=Object)

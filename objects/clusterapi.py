@@ -21,7 +21,7 @@ from .pools import PREFIX_KINDS
 from .references import NameReference, TypedReference, pool_of
 
 if TYPE_CHECKING:
-    from kube.interner import Same
+    from kube.interner import Interner
 
     from .pools import PoolKey
 
@@ -61,9 +61,9 @@ class IPAddressClaim(Object, frozen=True):
     status: ClaimStatus = _NO_STATUS
 
     @override
-    def share(self, same: Same) -> None:
-        super().share(same)
-        force_setattr(self, "spec", same(self.spec))
+    def intern(self, interner: Interner) -> None:
+        super().intern(interner)
+        force_setattr(self, "spec", interner.intern(self.spec))
 
     @property
     def pool(self) -> PoolKey | None:
@@ -98,12 +98,12 @@ class IPAddress(Object, frozen=True):
     spec: AddressSpec = AddressSpec()
 
     @override
-    def share(self, same: Same) -> None:
-        super().share(same)
-        force_setattr(self.spec, "pool_ref", same(self.spec.pool_ref))
-        force_setattr(self.spec, "gateway", same(self.spec.gateway))
+    def intern(self, interner: Interner) -> None:
+        super().intern(interner)
+        force_setattr(self.spec, "pool_ref", interner.intern(self.spec.pool_ref))
+        force_setattr(self.spec, "gateway", interner.intern(self.spec.gateway))
         owners = self.metadata.owner_references
-        shared = (owner if owner.controller else same(owner) for owner in owners)
+        shared = (owner if owner.controller else interner.intern(owner) for owner in owners)
         force_setattr(self.metadata, "owner_references", tuple(shared))
 
     @property

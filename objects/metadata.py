@@ -13,7 +13,7 @@ from kube import meta
 from kube.structs import Struct
 
 if TYPE_CHECKING:
-    from kube.interner import Same
+    from kube.interner import Interner
 
 PAUSED_ANNOTATION = "cluster.x-k8s.io/paused"
 """CAPI: whoever reconciles the object shall leave it alone, whatever the value."""
@@ -83,6 +83,6 @@ class Object(meta.Object, frozen=True):
     metadata: Metadata
 
     @override
-    def share(self, same: Same) -> None:
-        super().share(same)
-        force_setattr(self.metadata, "labels", same(self.metadata.labels))
+    def intern(self, interner: Interner) -> None:
+        super().intern(interner)
+        force_setattr(self.metadata, "labels", interner.intern(self.metadata.labels))

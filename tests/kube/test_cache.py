@@ -13,7 +13,7 @@ from typing_extensions import override
 from kube import liveness
 from kube.cache import Cache
 from kube.errors import GoneError, NotFoundError, UnreachableError
-from kube.interner import Same
+from kube.interner import Interner
 from kube.meta import Key
 from kube.resources import ApiResource
 from kube.testing.fake import FakeApi, Json
@@ -289,11 +289,11 @@ async def test_parts_that_objects_have_alike_are_kept_once() -> None:
 
 
 def test_parts_that_are_not_alike_do_not_pile_up() -> None:
-    same = Same()
+    interner = Interner()
     for number in range(30_000):
-        same(str(number))
+        interner.intern(str(number))
 
-    assert len(same._parts) <= 10_001
+    assert len(interner._parts) <= 10_001
 
 
 async def test_news_of_an_end_that_is_older_than_what_is_known_end_nothing() -> None:
@@ -616,9 +616,9 @@ async def test_a_list_takes_over_page_by_page_and_keeps_no_second_copy(
     await cache.load()
 
     assert len(cache) == 500
-    same = [item.metadata.name for item in cache if item is seen[item.metadata.name]]
-    assert len(same) == 499  # what is as it was is the object that was there
-    assert "c-0" not in same
+    unchanged = [item.metadata.name for item in cache if item is seen[item.metadata.name]]
+    assert len(unchanged) == 499  # what is as it was is the object that was there
+    assert "c-0" not in unchanged
 
 
 async def test_what_was_made_and_deleted_during_a_list_does_not_come_back_by_a_late_event() -> None:
