@@ -107,13 +107,13 @@ class Queue(Generic[K]):
         self._timers[key] = _Timer(handle, self._clock() + seconds)
         self._metrics.retries.inc()
 
-    def retry(self, key: K, group: Hashable = None) -> float:
-        """Add a key whose work failed; returns after how many seconds, more each time."""
+    def add_rate_limited(self, key: K, group: Hashable = None) -> float:
+        """Add a key whose work failed, later each time; return the seconds until then."""
         seconds = self._backoff.failed(key)
         self.add_after(seconds, key, group)
         return seconds
 
-    def succeeded(self, key: K) -> None:
+    def forget(self, key: K) -> None:
         """Forget the failures of a key."""
         self._backoff.forget(key)
 

@@ -83,9 +83,9 @@ async def _work(
             counts.failed()
             counts.panics.inc()
             log.exception("reconcile failed", object=str(key))
-            queue.retry(key, group_of(key))
+            queue.add_rate_limited(key, group_of(key))
         else:
-            queue.succeeded(key)
+            queue.forget(key)
             if isinstance(outcome, Again):
                 counts.requeue_after.inc()
                 queue.add_after(outcome.seconds, key, group_of(key))
@@ -97,6 +97,6 @@ async def _work(
 
 def _retry(queue: Queue[K], key: K, group: Hashable, error: KubeError) -> None:
     """Try again soon; that somebody else wrote first is everyday life and no warning."""
-    seconds = queue.retry(key, group)
+    seconds = queue.add_rate_limited(key, group)
     level = log.debug if isinstance(error, ConflictError) else log.warning
     level("reconcile will be retried", object=str(key), error=str(error), seconds=seconds)

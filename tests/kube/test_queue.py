@@ -127,12 +127,12 @@ async def test_of_several_delays_the_last_one_counts() -> None:
 async def test_failures_wait_longer_each_time_until_one_succeeds() -> None:
     keys, _ = queue()
 
-    waits = [keys.retry("a") for _ in range(12)]
-    keys.succeeded("a")
+    waits = [keys.add_rate_limited("a") for _ in range(12)]
+    keys.forget("a")
 
     assert waits[:4] == [0.05, 0.1, 0.2, 0.4]
     assert waits[-1] == 30.0
-    assert keys.retry("a") == 0.05
+    assert keys.add_rate_limited("a") == 0.05
 
 
 def figure(keys: Queue[str], name: str) -> float | None:
@@ -173,7 +173,7 @@ async def test_only_delays_are_counted_as_retries() -> None:
 
     keys.add_after(0, "a")
     keys.add_after(5, "b")
-    keys.retry("c")
+    keys.add_rate_limited("c")
 
     assert len(keys) == 1
     assert figure(keys, "retries_total") == 2
@@ -216,7 +216,7 @@ async def test_a_report_tells_where_each_key_is() -> None:
     keys.add("waits", "blue")
     await keys.get()
     keys.add("worked")
-    keys.retry("failed")
+    keys.add_rate_limited("failed")
     timers.now += 0.04
 
     assert keys.report() == {

@@ -74,7 +74,7 @@ async def test_an_outcome_is_counted_and_timed(result: str) -> None:
     work = Work()
     work.outcome = OUTCOMES[result]()
     work.go.set()
-    work.queue.retry("a")
+    work.queue.add_rate_limited("a")
     work.queue.add("a")
 
     async with work.running():
@@ -99,7 +99,7 @@ async def test_a_failure_is_counted_and_tried_again(error: Exception, panics: in
     async with work.running():
         assert work.results() == {"error": 1}
         assert len(work.queue) == 0
-        assert work.queue.retry("a") > 0.05  # which is what the first failure waits
+        assert work.queue.add_rate_limited("a") > 0.05  # which is what the first failure waits
 
     assert work.figure("reconcile_errors_total") == 1
     assert work.figure("reconcile_panics_total") == panics
