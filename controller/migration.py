@@ -99,11 +99,11 @@ class Migration:
             found = await self._definition(name)
         except NotFoundError:
             return None
-        settled = metrics.STORED_IN_ONE_VERSION.labels(resource.kind)
-        settled.set(found.settled)
-        refused = None if found.settled else await self._store(resource, found)
+        gauge = metrics.STORED_IN_ONE_VERSION.labels(resource.kind)
+        gauge.set(found.stored_in_one_version)
+        refused = None if found.stored_in_one_version else await self._store(resource, found)
         if refused is None:
-            settled.set(1)
+            gauge.set(1)
             refused = await self._translate(resource, found)
         if refused is None:
             metrics.REFUSED_OBJECTS.labels(resource.kind).set(0)

@@ -80,7 +80,7 @@ class Definition(Object, frozen=True):
         return any((each.type, each.reason) == (MIGRATING, _FAILED) for each in self.conditions)
 
     @property
-    def settled(self) -> bool:
+    def stored_in_one_version(self) -> bool:
         """Whether all objects are stored in the storage version."""
         return not self.old and not self.failed
 
