@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import msgspec
 import structlog
 
-from kube.workers import Again, Done, Outcome
+from kube.workers import Done, Outcome, RequeueAfter
 from objects.metadata import RELEASE_FINALIZER
 from objects.references import NameReference
 
@@ -110,7 +110,7 @@ class ClaimReports:
             self.forget(key)
             return Done()
         if seconds := self._pauses.seconds_left(key):
-            return Again(seconds)
+            return RequeueAfter(seconds)
         await self._write(claim, status, verdict)
         self.forget(key)
         return Done()

@@ -17,7 +17,7 @@ import structlog
 from kube.client import pages
 from kube.errors import ConflictError, KubeError, NotFoundError
 from kube.meta import Key
-from kube.workers import Again, Done, Outcome
+from kube.workers import Done, Outcome, RequeueAfter
 from objects import clusterapi, pools
 from objects.metadata import (
     ADDRESS_ANNOTATION,
@@ -92,9 +92,9 @@ class Claims:
         """
         left, claim = await self._seconds_unsettled(key), self._state.claims.get(key)
         if left and (claim is None or claim.metadata.deleting):
-            return Again(left)  # a live one goes on: of one name there is only one IPAddress
+            return RequeueAfter(left)  # a live one goes on: of one name there is only one IPAddress
         outcome = await self._reconcile(key)
-        return Again(left) if key in self._state.unsettled else outcome
+        return RequeueAfter(left) if key in self._state.unsettled else outcome
 
     async def _seconds_unsettled(self, key: Key) -> float:
         """Return for how long an IPAddress of a claim may still come to exist that is not there."""
@@ -196,14 +196,16 @@ class Claims:
         changes = _record(claim, given)
         taken_over = bool(changes) and claim.bound and address is not None
         if taken_over and (seconds := self._taken_over.seconds_left(claim.metadata.key)):
-            return Again(seconds)
+            return RequeueAfter(seconds)
         claim = await self._patch(claim, changes) if changes else claim
         self._taken_over.forget(claim.metadata.key)
         if address is None:
             if not await self._still_recorded(claim):
-                return Again(0)
+                return RequeueAfter(0)
             if not (self._is_current(claim) and self._holds_first(claim, given)):
-                return Again(0)  # the claim goes, or an IPAddress with its address has just come
+                return RequeueAfter(
+                    0
+                )  # the claim goes, or an IPAddress with its address has just come
             return await self._bind_new(claim, await self._create(claim, given))
         await self._addresses.repair(claim, address)
         await self._reports.allocated(claim, address.spec.address)

@@ -10,7 +10,7 @@ import structlog
 
 from kube.client import pages
 from kube.meta import Key
-from kube.workers import Again, Done, Outcome
+from kube.workers import Done, Outcome, RequeueAfter
 from objects.metadata import PROTECT_ADDRESS_FINALIZER
 
 from .addresses import Addresses, abandoned
@@ -64,10 +64,10 @@ class Orphans:
         if not self._state.selected_address(address):
             return Done()
         if self._paused(address):
-            return Again(PAUSED_SECONDS)
+            return RequeueAfter(PAUSED_SECONDS)
         left = self._since.setdefault(key, self._clock()) + ORPHAN_SECONDS - self._clock()
         if left > 0 and not self._forsaken(address):
-            return Again(left)
+            return RequeueAfter(left)
         self.forget(key)
         if abandoned(address, await self._claim(key)):
             await self._addresses.let_go(address)

@@ -12,7 +12,7 @@ from ipam import texts
 from kube.backoff import Backoff
 from kube.conditions import find, replaced
 from kube.errors import KubeError
-from kube.workers import Again, Done, Outcome
+from kube.workers import Done, Outcome, RequeueAfter
 from objects import pools
 from objects.metadata import PAUSED_TEXT, PROTECT_POOL_FINALIZER
 
@@ -86,7 +86,7 @@ class Pools:
             self._forget(key)
             return Done()
         if wait := self._backoff.seconds_left(key):
-            return Again(wait)
+            return RequeueAfter(wait)
         try:
             outcome = await self._reconcile(pool)
         except KubeError:
@@ -114,7 +114,7 @@ class Pools:
                 return Done()
         elif PROTECT_POOL_FINALIZER not in pool.metadata.finalizers:
             if wait := await self._convertible.seconds_left(pool):
-                return Again(wait)
+                return RequeueAfter(wait)
             finalizers = (*pool.metadata.finalizers, PROTECT_POOL_FINALIZER)
             pool = await self._patch(pool, {"metadata": {"finalizers": finalizers}})
         return await self._write_status(pool)
@@ -129,16 +129,18 @@ class Pools:
 
     async def _write_status(self, pool: pools.Pool) -> Outcome:
         if wait := self._seconds_to_wait(pool.key):
-            return Again(wait)  # before anything is counted: this runs at each change of a claim
+            return RequeueAfter(
+                wait
+            )  # before anything is counted: this runs at each change of a claim
         status = self._status(pool)
         if status == pool.status:
             self._pace.forget(pool.key)
             return Done()
         if wait := self._pace.seconds_left(pool.key):
             self._not_before[pool.key] = self._clock() + wait
-            return Again(wait)
+            return RequeueAfter(wait)
         if wait := await self._convertible.seconds_left(pool):
-            return Again(wait)
+            return RequeueAfter(wait)
         self._pace.forget(pool.key)  # before the write: one that fails is an attempt, too
         self._not_before[pool.key] = self._clock() + STATUS_SECONDS
         await self._patch(pool, {"status": status}, "status")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from kube.errors import NotFoundError
-from kube.workers import Again, Done, Outcome
+from kube.workers import Done, Outcome, RequeueAfter
 from objects.metadata import RELEASE_FINALIZER
 
 from .addresses import refers_to
@@ -76,7 +76,7 @@ class Release:
             f"{pool.key} has spec.addressReuseGracePeriodSeconds set to {seconds}"
         )
         await self._reports.deleting(claim, "WaitingForGracePeriod", text)
-        return Again(left)
+        return RequeueAfter(left)
 
     async def _release(
         self, claim: clusterapi.IPAddressClaim, address: clusterapi.IPAddress

@@ -29,13 +29,13 @@ class Done:
 
 
 @dataclass(frozen=True, slots=True)
-class Again:
+class RequeueAfter:
     """Reconcile once more after a delay, though nothing changes until then."""
 
     seconds: float
 
 
-Outcome = Done | Again
+Outcome = Done | RequeueAfter
 
 
 async def run(
@@ -86,7 +86,7 @@ async def _work(
             queue.add_rate_limited(key, group_of(key))
         else:
             queue.forget(key)
-            if isinstance(outcome, Again):
+            if isinstance(outcome, RequeueAfter):
                 counts.requeue_after.inc()
                 queue.add_after(outcome.seconds, key, group_of(key))
             else:

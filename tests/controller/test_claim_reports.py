@@ -9,7 +9,7 @@ import pytest
 from claim_world import CONTRACT, POOLS, WEB, Clock, World
 
 from kube.meta import Key
-from kube.workers import Again, Done
+from kube.workers import Done, RequeueAfter
 from objects import contracts
 from objects.metadata import CLUSTER_NAME_LABEL, PAUSED_ANNOTATION
 
@@ -337,7 +337,7 @@ async def test_many_claims_that_are_paused_at_once_are_written_at_a_bounded_pace
     outcomes = [await claims.reconcile(Key("default", name)) for name in names]
 
     assert outcomes[0] == Done()
-    waits = [outcome.seconds for outcome in outcomes if isinstance(outcome, Again)]
+    waits = [outcome.seconds for outcome in outcomes if isinstance(outcome, RequeueAfter)]
     assert len(waits) == len(names) - 1
     assert max(waits) == pytest.approx((len(names) - 1) / 50)
     assert len(world.api.writes) == 1
@@ -352,7 +352,7 @@ async def test_a_claim_of_a_pause_that_ended_does_not_wait_for_its_turn(world: W
     world.claim(annotations=PAUSED)
     claims = await world.claims(Clock())
     await claims.reconcile(Key("default", "first"))
-    assert isinstance(await claims.reconcile(WEB), Again)
+    assert isinstance(await claims.reconcile(WEB), RequeueAfter)
 
     claim = world.read()
     world.api.put(CONTRACT.claims, {**claim, "metadata": {**claim["metadata"], "annotations": {}}})
@@ -379,7 +379,7 @@ async def test_a_claim_says_until_when_the_grace_period_holds_its_address(world:
 
     outcome = await world.reconcile()
 
-    assert isinstance(outcome, Again)
+    assert isinstance(outcome, RequeueAfter)
     assert outcome.seconds > 300
     deleting = world.conditions()["Deleting"]
     assert (deleting["status"], deleting["reason"]) == ("True", "WaitingForGracePeriod")

@@ -10,7 +10,7 @@ from claim_world import CONTRACT, POOLS, WEB, Clock, World
 from ipam.notation import Address
 from kube.errors import ConflictError, RevisionError, UnreachableError
 from kube.meta import Key
-from kube.workers import Again, Done
+from kube.workers import Done, RequeueAfter
 from objects import clusterapi, contracts
 from objects.caches import Scope
 from objects.metadata import Metadata
@@ -249,7 +249,7 @@ async def test_an_address_without_its_claim_is_kept_for_a_while(world: World) ->
 
     outcome = await world.reconcile()
 
-    assert isinstance(outcome, Again)
+    assert isinstance(outcome, RequeueAfter)
     assert 299 < outcome.seconds <= 300
     assert world.api.writes == []
 
@@ -260,7 +260,7 @@ def abandon(world: World) -> None:
     world.api.writes.clear()
 
 
-async def release_orphan(world: World, clock: Clock) -> Done | Again:
+async def release_orphan(world: World, clock: Clock) -> Done | RequeueAfter:
     """Look at the address at once and after five minutes."""
     claims = await world.claims(clock)
     await claims.reconcile(WEB)
@@ -340,7 +340,7 @@ async def test_an_orphan_in_another_namespace_or_of_a_paused_pool_is_left_alone(
     pool = world.api.read(POOLS, "default", "blue") or {}
     pool["metadata"]["annotations"] = {"cluster.x-k8s.io/paused": ""}
     world.api.put(POOLS, pool)
-    assert isinstance(await release_orphan(world, Clock()), Again)
+    assert isinstance(await release_orphan(world, Clock()), RequeueAfter)
 
     assert world.api.writes == []
 
@@ -358,7 +358,7 @@ async def test_a_claim_for_another_pool_gets_its_address_after_the_orphan_of_its
     world.api.put(CONTRACT.claims, {"metadata": meta, "spec": {"poolRef": reference}})
 
     outcome = await world.reconcile()
-    assert isinstance(outcome, Again)
+    assert isinstance(outcome, RequeueAfter)
     assert world.ready()["reason"] == "AllocationFailed"
     await release_orphan(world, Clock())
     await world.reconcile()
@@ -523,7 +523,7 @@ async def test_claims_that_were_bound_by_another_get_their_record_in_turn(world:
     claims = await world.claims(clock)
 
     assert await claims.reconcile(Key("default", "a")) == Done()
-    assert await claims.reconcile(Key("default", "b")) == Again(0.05)
+    assert await claims.reconcile(Key("default", "b")) == RequeueAfter(0.05)
     clock.seconds = 0.06
     assert await claims.reconcile(Key("default", "b")) == Done()
 
@@ -581,7 +581,7 @@ async def test_an_orphan_of_a_paused_cluster_is_left_alone_until_that_runs_again
     abandon(world)
     world.api.put(CONTRACT.clusters, cluster | {"spec": {"paused": True}})
 
-    assert isinstance(await release_orphan(world, Clock()), Again)
+    assert isinstance(await release_orphan(world, Clock()), RequeueAfter)
     assert world.api.writes == []
     world.api.put(CONTRACT.clusters, cluster)
     await release_orphan(world, Clock())
@@ -606,7 +606,7 @@ async def test_the_time_of_an_orphan_starts_anew_when_its_claim_was_back(world: 
 
     outcome = await claims.reconcile(WEB)
 
-    assert isinstance(outcome, Again)
+    assert isinstance(outcome, RequeueAfter)
     assert outcome.seconds == 300
 
 

@@ -17,7 +17,7 @@ from kube.errors import ApiError, KubeError, NotFoundError, UnreachableError
 from kube.meta import Key
 from kube.resources import ApiResource
 from kube.testing.fake import FakeApi, Json
-from kube.workers import Again, Done
+from kube.workers import Done, RequeueAfter
 from objects import contracts, pools
 from objects.caches import Caches, Scope
 from objects.pools import PoolKey
@@ -90,7 +90,7 @@ async def test_a_pool_is_not_written_while_its_conversion_fails(
     clock = Clock()
     reconcile = (await reconciler(api, clock)).reconcile
 
-    assert await reconcile(BLUE) == Again(1.0)
+    assert await reconcile(BLUE) == RequeueAfter(1.0)
     assert api.writes == []
 
     api.error = None

@@ -17,7 +17,7 @@ NUMBERS = itertools.count()
 CROWD = 1000
 OUTCOMES: dict[str, Callable[[], workers.Outcome]] = {
     "success": workers.Done,
-    "requeue_after": lambda: workers.Again(3600),
+    "requeue_after": lambda: workers.RequeueAfter(3600),
 }
 
 

@@ -14,7 +14,7 @@ from controller.state import State
 from kube.errors import KubeError
 from kube.meta import Key
 from kube.testing.fake import FakeApi, Json
-from kube.workers import Again, Done
+from kube.workers import Done, RequeueAfter
 from objects import contracts, pools
 from objects.caches import Caches, Scope
 
@@ -43,7 +43,7 @@ class World:
         spec: Json = {"poolRef": reference} | ({"clusterName": cluster} if cluster else {})
         self.api.put(CONTRACT.claims, {"metadata": meta, "spec": spec})
 
-    async def reconcile(self, key: Key = WEB) -> Done | Again:
+    async def reconcile(self, key: Key = WEB) -> Done | RequeueAfter:
         """Run once as a process does that has just started."""
         return await (await self.claims()).reconcile(key)
 
