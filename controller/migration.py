@@ -17,7 +17,7 @@ import structlog
 from api import resources
 from ipam import texts
 from kube import definitions
-from kube.conditions import replaced
+from kube.conditions import set_conditions
 from kube.errors import ConflictError, KubeError, NotFoundError, NotLeaderError
 from kube.resources import CUSTOM_RESOURCE_DEFINITIONS, ApiResource
 from objects import pools
@@ -210,5 +210,5 @@ def _stored_once(found: Definition) -> dict[str, object]:
         old = next(each for each in found.conditions if each.type == definitions.MIGRATING)
         text = "The provider's manager has rewritten all objects"
         mended = msgspec.structs.replace(old, reason="MigrationSucceeded", message=text)
-        status["conditions"] = replaced(found.conditions, mended)
+        status["conditions"] = set_conditions(found.conditions, mended)
     return status

@@ -10,7 +10,7 @@ import structlog
 
 from ipam import texts
 from kube.backoff import Backoff
-from kube.conditions import find, replaced
+from kube.conditions import find_condition, set_conditions
 from kube.errors import KubeError
 from kube.workers import Done, Outcome, RequeueAfter
 from objects import pools
@@ -153,7 +153,7 @@ class Pools:
 
     def _tell(self, pool: pools.Pool, status: pools.PoolStatus) -> None:
         """Leave news of what has changed for the worse since the last status."""
-        old, new = (find(each.conditions, READY) for each in (pool.status, status))
+        old, new = (find_condition(each.conditions, READY) for each in (pool.status, status))
         assert new is not None
         if new.reason not in (READY, PAUSED) and (old is None or old.reason != new.reason):
             self._leave(pool, new.reason or "", new.message or "")
@@ -179,7 +179,7 @@ class Pools:
                 used=counts.used,
                 out_of_range=counts.out_of_range,
             ),
-            conditions=replaced(pool.status.conditions, _ready(pool, book)),
+            conditions=set_conditions(pool.status.conditions, _ready(pool, book)),
             observed_generation=pool.metadata.generation,
         )
 
@@ -196,7 +196,7 @@ class Pools:
 
 def _ready(pool: pools.Pool, book: Book) -> Condition:
     """Return the Ready condition: whether addresses can be allocated, and what else to know."""
-    old = find(pool.status.conditions, READY)
+    old = find_condition(pool.status.conditions, READY)
     return conditions.condition(READY, _verdict(pool, book), old, pool.metadata)
 
 

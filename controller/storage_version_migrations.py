@@ -20,7 +20,7 @@ import msgspec
 import structlog
 
 from kube.client import decode
-from kube.conditions import Condition, find
+from kube.conditions import Condition, find_condition
 from kube.errors import ApiError, ConflictError
 from kube.meta import Object
 from kube.resources import ApiResource
@@ -75,11 +75,11 @@ class _Migration(Object, frozen=True):
     @property
     def problem(self) -> str:
         """Why it failed; empty if it did not."""
-        failed = find(self.status.conditions, "Failed")
+        failed = find_condition(self.status.conditions, "Failed")
         return (failed.message or "it failed") if failed and self._is("Failed") else ""
 
     def _is(self, kind: str) -> bool:
-        condition = find(self.status.conditions, kind)
+        condition = find_condition(self.status.conditions, kind)
         return condition is not None and condition.status == "True"
 
 

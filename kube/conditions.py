@@ -26,12 +26,12 @@ class Condition(Struct, frozen=True):
 C = TypeVar("C", bound=Condition)
 
 
-def find(conditions: tuple[C, ...], kind: str) -> C | None:
+def find_condition(conditions: tuple[C, ...], kind: str) -> C | None:
     """Return the condition of a type."""
     return next((condition for condition in conditions if condition.type == kind), None)
 
 
-def replaced(conditions: tuple[C, ...], *new: C) -> tuple[C, ...]:
+def set_conditions(conditions: tuple[C, ...], *new: C) -> tuple[C, ...]:
     """Return the conditions with each new one in the place of its predecessor, or at the end."""
     by_type = {each.type: each for each in new}
     kept = tuple(by_type.pop(old.type, old) for old in conditions)

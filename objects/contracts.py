@@ -16,7 +16,7 @@ import msgspec
 from typing_extensions import override
 
 from api.resources import GROUP
-from kube.conditions import find, replaced
+from kube.conditions import find_condition, set_conditions
 from kube.discovery import Discovery, Group, Kind, served
 from kube.errors import KubeError
 from kube.resources import ApiResource
@@ -67,7 +67,7 @@ class Contract:
 
     def condition(self, claim: IPAddressClaim, kind: str) -> Condition | None:
         """Return a claim's condition of a type, in the form of metav1."""
-        return find(self._conditions(claim), kind)
+        return find_condition(self._conditions(claim), kind)
 
     def status(self, claim: IPAddressClaim, *conditions: Condition) -> ClaimStatus:
         """Return the status with these conditions; all others stay as they are."""
@@ -85,7 +85,7 @@ class V1Beta2(Contract):
 
     @override
     def status(self, claim: IPAddressClaim, *conditions: Condition) -> ClaimStatus:
-        merged = replaced(claim.status.conditions, *conditions)
+        merged = set_conditions(claim.status.conditions, *conditions)
         return msgspec.structs.replace(claim.status, conditions=merged)
 
     @override
@@ -105,10 +105,10 @@ class V1Beta1(Contract):
     @override
     def status(self, claim: IPAddressClaim, *conditions: Condition) -> ClaimStatus:
         old = (_in_v1beta1(each) for each in conditions if each.type == "Ready")
-        merged = replaced(self._conditions(claim), *conditions)
+        merged = set_conditions(self._conditions(claim), *conditions)
         return msgspec.structs.replace(
             claim.status,
-            conditions=replaced(claim.status.conditions, *old),
+            conditions=set_conditions(claim.status.conditions, *old),
             v1beta2=V1Beta2Conditions(conditions=merged),
         )
 
