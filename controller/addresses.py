@@ -75,16 +75,18 @@ class Addresses:
         Returns:
             The finalizers of others that hold it; empty where it is gone.
         """
-        cache = self._state.addresses
+        informer = self._state.addresses
         try:
             if not address.metadata.deleting:
-                deleted = await cache.delete(self._api, address)
+                deleted = await informer.delete(self._api, address)
                 if deleted is None:
                     return ()
                 address = deleted
             if PROTECT_ADDRESS_FINALIZER in address.metadata.finalizers:
                 left = address.metadata.finalizers_but(PROTECT_ADDRESS_FINALIZER)
-                address = await cache.patch(self._api, address, {"metadata": {"finalizers": left}})
+                address = await informer.patch(
+                    self._api, address, {"metadata": {"finalizers": left}}
+                )
         except NotFoundError:
             return ()
         return address.metadata.finalizers

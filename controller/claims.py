@@ -102,7 +102,7 @@ class Claims:
         if unsettled is None:
             return 0.0
         left = unsettled.until - self._state.clock()  # before the API server looks
-        found = await self._state.addresses.fetch(self._api, key)
+        found = await self._state.addresses.get_live(self._api, key)
         if found or left <= 0:
             self._state.settle(key)
             return 0.0
@@ -269,7 +269,7 @@ class Claims:
         try:
             return await self._state.claims.patch(self._api, claim, {"metadata": changes})
         except ConflictError:  # perhaps with a write of ours whose answer was lost
-            await self._state.claims.fetch(self._api, claim.metadata.key)
+            await self._state.claims.get_live(self._api, claim.metadata.key)
             raise
         except NotFoundError:
             self._cancel(claim)
@@ -300,7 +300,7 @@ class Claims:
         """
         if claim.metadata.key not in self._state.unsettled:
             return True
-        found = await self._state.claims.fetch(self._api, claim.metadata.key)
+        found = await self._state.claims.get_live(self._api, claim.metadata.key)
         return found is not None and found.metadata.revision == claim.metadata.revision
 
     def _is_current(self, claim: clusterapi.IPAddressClaim) -> bool:

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from kube.client import Api
     from kube.meta import Key
     from objects import pools
-    from objects.caches import Caches
+    from objects.informers import Informers
     from objects.pools import PoolKey
 
     from .election import Election
@@ -66,9 +66,9 @@ class Controller:
     """
 
     def __init__(
-        self, api: Api, caches: Caches, clock: Callable[[], float] = time.monotonic
+        self, api: Api, informers: Informers, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        self.state = State(caches, clock)
+        self.state = State(informers, clock)
         later = asyncio.get_running_loop().call_later
         self._claim_queue: Queue[Key] = Queue("ipaddressclaim", later, order_of=self._age_of)
         self._pool_queue: Queue[PoolKey] = Queue("pool", later)
@@ -97,15 +97,15 @@ class Controller:
             that wait come first.
         """
         await self.state.build()
-        newest, caches = await election.won(), self.state.caches
-        await caches.catch_up(newest)
+        newest, informers = await election.won(), self.state.informers
+        await informers.catch_up(newest)
         await self.state.doubt_records()
         election.catch_up()
         with ExitStack() as heard:
             heard.callback(self._claim_queue.close)
             heard.callback(self._pool_queue.close)
             self._watch(heard)
-            waiting, claims = len(self.state.waiting), len(caches.claims)
+            waiting, claims = len(self.state.waiting), len(informers.claims)
             log.info("controller starts", waiting=waiting, claims=claims)
             await self._queue_waiting()
             with metrics.SHOWN.showing(self.state):
@@ -122,14 +122,14 @@ class Controller:
 
     def _watch(self, heard: ExitStack) -> None:
         """Hear of each change until `heard` is left."""
-        caches = self.state.caches
+        informers = self.state.informers
         self.state.on_settled = self._look_at
         self.state.changes.on_done = self._on_offer
-        heard.enter_context(caches.claims.telling(self._on_claim))
-        heard.enter_context(caches.addresses.telling(self._on_address))
-        heard.enter_context(caches.clusters.telling(self._on_cluster))
-        for cache in caches.pools.values():
-            heard.enter_context(cache.telling(self._on_pool))
+        heard.enter_context(informers.claims.event_handler(self._on_claim))
+        heard.enter_context(informers.addresses.event_handler(self._on_address))
+        heard.enter_context(informers.clusters.event_handler(self._on_cluster))
+        for informer in informers.pools.values():
+            heard.enter_context(informer.event_handler(self._on_pool))
 
     async def _queue_waiting(self) -> None:
         """Queue claims that wait, and those whose create may still be in flight."""
@@ -139,8 +139,8 @@ class Controller:
 
     async def _queue_rest(self) -> None:
         """Queue all other objects once, in turn with new claims: a change may have been missed."""
-        for cache in self.state.caches.pools.values():
-            async for pool in in_pieces(tuple(cache)):
+        for informer in self.state.informers.pools.values():
+            async for pool in in_pieces(tuple(informer)):
                 self._pool_queue.add(pool.key)
         async for claim in in_pieces(tuple(self.state.claims)):
             self._references.check(None, claim)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 if TYPE_CHECKING:
-    from objects.caches import Newest
+    from objects.informers import Newest
 
 _DECODER = msgspec.json.Decoder(dict[str, int])
 

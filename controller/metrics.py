@@ -106,9 +106,9 @@ def _caches(state: State | None) -> tuple[Metric, ...]:
         "Objects that the manager could not read since its caches were loaded; the log names why.",
         labels=("resource",),
     )
-    for cache in state.caches.all if state else ():
-        objects.add_metric((cache.resource.plural,), len(cache))
-        skipped.add_metric((cache.resource.plural,), cache.skipped)
+    for informer in state.informers.all if state else ():
+        objects.add_metric((informer.resource.plural,), len(informer))
+        skipped.add_metric((informer.resource.plural,), informer.skipped)
     return objects, skipped
 
 

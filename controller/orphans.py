@@ -82,7 +82,7 @@ class Orphans:
         resource = self._state.contract.claims
         async for page in pages(self._api, resource, key.namespace, key.name):
             for item in page.items or ():
-                return self._state.claims.observe(bytes(item))
+                return self._state.claims.apply_response(bytes(item))
         return None
 
     def _forsaken(self, address: clusterapi.IPAddress) -> bool:

@@ -189,7 +189,7 @@ class Pools:
     async def _patch(
         self, pool: pools.Pool, changes: Mapping[str, object], subresource: str = ""
     ) -> pools.Pool:
-        return await self._state.caches.pools[pool.kind].patch(
+        return await self._state.informers.pools[pool.kind].patch(
             self._api, pool, changes, subresource
         )
 

@@ -50,7 +50,7 @@ class Release:
         """
         ours = RELEASE_FINALIZER in claim.metadata.finalizers
         if address is None and ours:
-            address = await self._state.addresses.fetch(self._api, claim.metadata.key)
+            address = await self._state.addresses.get_live(self._api, claim.metadata.key)
         if address is not None and refers_to(address, claim):
             outcome = await self._await_end_of_grace(claim, address)
             outcome = outcome or await self._release(claim, address)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from kube.report import LIMIT, some
 
 if TYPE_CHECKING:
-    from kube.cache import Cache
+    from kube.informer import Informer
 
     from .ledger import Book
     from .state import State
@@ -18,18 +18,18 @@ _FEW = 20
 """Claims that are named of one pool: a report has up to 100 pools."""
 
 
-def caches(state: State) -> list[dict[str, object]]:
+def informers(state: State) -> list[dict[str, object]]:
     """Return how each copy of a collection stands."""
-    return [_cache(each) for each in state.caches.all]
+    return [_informer(each) for each in state.informers.all]
 
 
-def _cache(cache: Cache[Any]) -> dict[str, object]:
+def _informer(informer: Informer[Any]) -> dict[str, object]:
     return {
-        "resource": cache.resource.plural,
-        "version": cache.resource.api_version,
-        "objects": len(cache),
-        "skipped": cache.skipped,
-        "revision": cache.revision,
+        "resource": informer.resource.plural,
+        "version": informer.resource.api_version,
+        "objects": len(informer),
+        "skipped": informer.skipped,
+        "revision": informer.revision,
     }
 
 

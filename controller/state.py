@@ -32,8 +32,8 @@ from .unassigned import Unassigned
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable
 
-    from kube.cache import Cache
-    from objects.caches import Caches
+    from kube.informer import Informer
+    from objects.informers import Informers
 
     from .line import Age
 
@@ -61,11 +61,11 @@ class State:
         on it is up to date.  A new leader calls `doubt_records` before its first write.
     """
 
-    def __init__(self, caches: Caches, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, informers: Informers, clock: Callable[[], float] = time.monotonic) -> None:
         self.clock = clock
-        self.caches = caches
-        self.contract = caches.contract
-        self.scope = caches.scope
+        self.informers = informers
+        self.contract = informers.contract
+        self.scope = informers.scope
         self.claims_of_pool: defaultdict[PoolKey, set[Key]] = defaultdict(set)
         self.claims_of_cluster: defaultdict[Key, set[Key]] = defaultdict(set)
         self.books: dict[PoolKey, Book] = {}
@@ -76,7 +76,7 @@ class State:
         self.forsaken: dict[Key, str] = {}
         """Uids of IPAddresses whose claim is gone, and that nobody brings back: `clusterctl` has
         moved it to another cluster, or it went while its IPAddress was created."""
-        self.changes = Changes(caches.offers, self.book)
+        self.changes = Changes(informers.offers, self.book)
         """Changes of pool specs that are under way."""
         self.waiting: set[Key] = set()
         """Claims that are not bound, have no IPAddress, or are being deleted."""
@@ -84,30 +84,30 @@ class State:
         self._ages: dict[Key, Age] = {}
 
     @property
-    def claims(self) -> Cache[clusterapi.IPAddressClaim]:
+    def claims(self) -> Informer[clusterapi.IPAddressClaim]:
         """The copy of the IPAddressClaims."""
-        return self.caches.claims
+        return self.informers.claims
 
     @property
-    def addresses(self) -> Cache[clusterapi.IPAddress]:
+    def addresses(self) -> Informer[clusterapi.IPAddress]:
         """The copy of the IPAddresses."""
-        return self.caches.addresses
+        return self.informers.addresses
 
     @property
-    def clusters(self) -> Cache[clusterapi.Cluster]:
+    def clusters(self) -> Informer[clusterapi.Cluster]:
         """The copy of the Clusters."""
-        return self.caches.clusters
+        return self.informers.clusters
 
     def pool(self, key: PoolKey) -> pools.Pool | None:
         """Return a pool as last heard of."""
-        return self.caches.pool(key)
+        return self.informers.pool(key)
 
     def book(self, key: PoolKey) -> Book:
         """Return the book of a pool, which may be one that does not exist (yet)."""
         if key not in self.books:
             self.books[key] = book = Book(key, self._unassigned)
-            if key.kind not in self.caches.pools:
-                book.set_offer(book.offer, self.caches.global_pools_closed)
+            if key.kind not in self.informers.pools:
+                book.set_offer(book.offer, self.informers.global_pools_closed)
         return self.books[key]
 
     def age(self, claim: clusterapi.IPAddressClaim) -> Age:
@@ -130,10 +130,10 @@ class State:
     def following(self) -> Generator[None]:
         """Handle each change of the caches while the block runs."""
         with ExitStack() as heard:
-            heard.enter_context(self.claims.telling(self.set_claim))
-            heard.enter_context(self.addresses.telling(self.set_address))
-            for cache in self.caches.pools.values():
-                heard.enter_context(cache.telling(self.set_pool))
+            heard.enter_context(self.claims.event_handler(self.set_claim))
+            heard.enter_context(self.addresses.event_handler(self.set_address))
+            for informer in self.informers.pools.values():
+                heard.enter_context(informer.event_handler(self.set_pool))
             yield
 
     async def build(self) -> None:
@@ -146,8 +146,8 @@ class State:
         Caveats:
             `changes.run` must be running.
         """
-        for cache in self.caches.pools.values():
-            await _take_over(cache, cache, self.set_pool)
+        for informer in self.informers.pools.values():
+            await _take_over(informer, informer, self.set_pool)
         await _take_over(self.addresses, self.addresses, self.set_address)
         reserved = [
             claim
@@ -176,7 +176,7 @@ class State:
             self.changes.begin(new)
         elif old is not None:
             self.changes.cancel(old.key)
-            self.caches.offers.forget(old.key)
+            self.informers.offers.forget(old.key)
             book = self.book(old.key)
             book.set_offer(book.offer, NO_POOL)
             self._drop_if_idle(old.key)
@@ -269,11 +269,11 @@ class State:
 
 
 async def _take_over(
-    items: Iterable[T], cache: Cache[T], handle: Callable[[T | None, T | None], None]
+    items: Iterable[T], informer: Informer[T], handle: Callable[[T | None, T | None], None]
 ) -> None:
     """Call `handle` with each object as the cache has it at that moment."""
     async for item in in_pieces(tuple(items)):
-        if found := cache.get(item.metadata.key):
+        if found := informer.get(item.metadata.key):
             handle(None, found)
 
 

@@ -6,7 +6,7 @@ Imports nothing of ours; is the only package that imports `kubernetes`, and only
 
 Start reading at `connect.py` (credentials, TLS and sockets; why: docs/design/0008-connections.md)
 and `client.py` (one request), then `meta.py` (what is kept of an object),
-`cache.py` (a local copy, kept current), `queue.py` and `workers.py` (what calls reconcile
+`informer.py` (a local copy, kept current), `queue.py` and `workers.py` (what calls reconcile
 functions), and `lease.py` (who may write).  `discovery.py` says what is served, `liveness.py`
 whether all jobs run, `definitions.py` in which versions a kind is served and stored.  `rbac.py` is
 in what words packages declare what they need to be allowed.  `testing/` has an API server in memory

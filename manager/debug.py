@@ -39,7 +39,11 @@ def _caches() -> dict[str, object]:
     state = controller.SHOWN.state
     if state is None:
         return {"controller": _IDLE}
-    return {"controller": _RUNNING, "caches": report.caches(state), "pools": report.pools(state)}
+    return {
+        "controller": _RUNNING,
+        "caches": report.informers(state),
+        "pools": report.pools(state),
+    }
 
 
 _QUEUES, _CACHES = "/debug/queues", "/debug/caches"

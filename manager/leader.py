@@ -25,7 +25,7 @@ from kube.errors import KubeError, NotLeaderError
 from kube.lease import LEASES, Lease
 from kube.meta import Key
 from kube.tasks import first_error, together
-from objects.caches import Copies, Scope
+from objects.informers import InformerSupervisor, Scope
 from objects.metadata import CACHE_REVISIONS_ANNOTATION
 from webhook.live import Live
 from webhook.server import Server
@@ -82,11 +82,11 @@ async def run(
     for_lease = connection.beside()  # its renewals share no socket with anything else
     last.push_async_callback(for_lease.close)
     scope = Scope(flags.namespace, flags.watch_filter)
-    copies = Copies(Client(connection), scope, live.using)
+    supervisor = InformerSupervisor(Client(connection), scope, live.using)
     place = own_namespace(DEFAULT_NAMESPACE), pod.LEASE
     await together(
-        copies.keep(),
-        _serve(flags, copies, connection, for_lease),
+        supervisor.run(),
+        _serve(flags, supervisor, connection, for_lease),
         contact.keep("everything but the lease", connection, new_connection, place),
         contact.keep("the lease", for_lease, new_connection, place),
     )
@@ -94,14 +94,14 @@ async def run(
 
 
 async def _serve(
-    flags: Flags, copies: Copies, connection: Connection, for_lease: Connection
+    flags: Flags, supervisor: InformerSupervisor, connection: Connection, for_lease: Connection
 ) -> None:
     """Lead whenever this process is elected, and be a warm standby otherwise."""
     while flags.leader_elect:
-        await _lead(flags, copies, connection, for_lease)
+        await _lead(flags, supervisor, connection, for_lease)
     api, election = Client(connection), Election()
     election.win()
-    await together(_control(api, copies, election), Migration(api).keep())
+    await together(_control(api, supervisor, election), Migration(api).keep())
 
 
 def _diagnostics(flags: Flags, api: Client, certificates: Certificates | None) -> Server | None:
@@ -118,7 +118,7 @@ def _diagnostics(flags: Flags, api: Client, certificates: Certificates | None) -
 
 
 async def _lead(
-    flags: Flags, copies: Copies, connection: Connection, for_lease: Connection
+    flags: Flags, supervisor: InformerSupervisor, connection: Connection, for_lease: Connection
 ) -> None:
     """Wait for the lease, and reconcile while it is held.
 
@@ -131,13 +131,13 @@ async def _lead(
     with lease.heartbeat.running():
         try:
             await together(
-                _control(fenced, copies, election),
+                _control(fenced, supervisor, election),
                 _hold(lease, election, fenced, Client(for_lease)),
             )
         except* NotLeaderError as error:
             log.warning("leadership lost", error=str(first_error(error)))
         finally:
-            await lease.release(election.left(copies.newest))
+            await lease.release(election.left(supervisor.newest))
             if election.is_won:
                 await _tell(Client(for_lease), lease.held, lease, "stopped leading")
 
@@ -174,7 +174,7 @@ def _lease(flags: Flags, connection: Connection) -> Lease:
     return Lease(api, key, identity, flags.lease_seconds, CACHE_REVISIONS_ANNOTATION)
 
 
-async def _control(api: Client, copies: Copies, election: Election) -> NoReturn:
+async def _control(api: Client, supervisor: InformerSupervisor, election: Election) -> NoReturn:
     """Run controllers one after the other: a new one whenever the caches are replaced.
 
     Each waits until this process is elected.
@@ -183,9 +183,11 @@ async def _control(api: Client, copies: Copies, election: Election) -> NoReturn:
         NotLeaderError: it stopped because the lease is lost.
     """
     while True:
-        caches = await copies.loaded()
+        informers = await supervisor.current()
         try:
-            await together(Controller(api, caches).run(election), copies.until_replaced(caches))
+            await together(
+                Controller(api, informers).run(election), supervisor.until_replaced(informers)
+            )
         except* NotLeaderError:
             raise
         except* KubeError as error:

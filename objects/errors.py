@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Why the copies of all objects have to be made anew.
+"""Why the informers have to be replaced.
 
 * kube.errors.KubeError
   * ContractChangedError: Cluster API serves its types in other versions than before
-  * StaleError: the copies in use are followed no more
+  * StaleError: the informers in use have ended
 """
 
 from kube.errors import KubeError
@@ -17,7 +17,7 @@ class ContractChangedError(KubeError):
 
 
 class StaleError(KubeError):
-    """Work goes on from other copies."""
+    """Work goes on from other informers."""
 
     def __init__(self) -> None:
         super().__init__("the caches are loaded anew")

@@ -22,7 +22,8 @@ from kube import client, errors, resources
 from kube.meta import Object
 from kube.structs import Struct
 from kube.tasks import in_pieces
-from objects import caches, contracts, pools
+from objects import contracts, pools
+from objects.informers import Informers
 from objects.references import TypedReference, pool_of
 
 from .address_index import AddressIndex
@@ -59,12 +60,12 @@ _DECODER = msgspec.json.Decoder(_Address)
 class _Present(NamedTuple):
     """The replica's caches, and what follows from them."""
 
-    copies: caches.Caches
+    informers: Informers
     addresses: AddressIndex
 
     def covers(self, pool: pools.PoolKey) -> bool:
         """Tell whether the cache has all IPAddresses that a pool can have."""
-        return self.copies.addresses.namespace in ("", pool.namespace)
+        return self.informers.addresses.namespace in ("", pool.namespace)
 
 
 class Live:
@@ -77,13 +78,13 @@ class Live:
         self._turns = asyncio.Semaphore(_LISTS)
 
     @asynccontextmanager
-    async def using(self, copies: caches.Caches) -> AsyncGenerator[None]:
+    async def using(self, informers: Informers) -> AsyncGenerator[None]:
         """Answer from these caches while the block runs; they must not change before that."""
         index = AddressIndex()
-        async for address in in_pieces(copies.addresses):
+        async for address in in_pieces(informers.addresses):
             index.change(None, address)
-        with copies.addresses.telling(index.change):
-            self._present = _Present(copies, index)
+        with informers.addresses.event_handler(index.change):
+            self._present = _Present(informers, index)
             try:
                 yield
             finally:
@@ -110,7 +111,7 @@ class Live:
 
     async def _reliable(self, present: _Present) -> bool:
         """Bring the copy of the IPAddresses up to date; say whether it can be relied on now."""
-        addresses = present.copies.addresses
+        addresses = present.informers.addresses
         try:
             many = len(addresses) > _LISTABLE
             async with asyncio.timeout(_PATIENT_SECONDS if many else _CATCH_UP_SECONDS):
@@ -137,9 +138,9 @@ class Live:
         """Fill in what every pool offers."""
         if (present := self._present) is None:
             return
-        found = [pool for cache in present.copies.pools.values() for pool in cache]
+        found = [pool for informer in present.informers.pools.values() for pool in informer]
         async for pool in in_pieces(found):
-            offered[pool.key] = await present.copies.offers.get(pool)
+            offered[pool.key] = await present.informers.offers.get(pool)
 
     async def _list_or_discover(self, pool: pools.PoolKey, among: offer.Offer | None) -> Found:
         try:

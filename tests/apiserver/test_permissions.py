@@ -39,7 +39,7 @@ from kube import client as kube
 from kube import connect
 from kube.errors import ConflictError
 from kube.meta import Key
-from objects import caches, contracts
+from objects import contracts, informers
 from objects import pools as kinds
 from objects.metadata import PROTECT_ADDRESS_FINALIZER, RELEASE_FINALIZER
 from webhook import issuer, selfsigned
@@ -262,8 +262,8 @@ async def act(cluster: provider.Provider, user: tenants.Tenant) -> None:
 async def all_known(api: kube.Client) -> state.State:
     contract = await contracts.discover(api)
     assert contract is not None
-    known = state.State(caches.Caches(api, contract, caches.Scope()))
-    await known.caches.load()
+    known = state.State(informers.Informers(api, contract, informers.Scope()))
+    await known.informers.sync()
     return known
 
 

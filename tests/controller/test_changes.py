@@ -270,7 +270,7 @@ async def test_a_change_that_comes_meanwhile_counts(gate: Gate, last: str) -> No
         assert BLUE not in controller.state.changes
         if last == "deleted":
             assert BLUE not in controller.state.books
-            assert controller.state.caches.offers._known == {}
+            assert controller.state.informers.offers._known == {}
         else:
             pool = await present(controller)
             assert controller.state.book(BLUE).offer == pools.offer_of(pool)
@@ -291,7 +291,7 @@ async def test_the_offer_of_a_pool_that_is_gone_is_not_kept() -> None:
     api = Cluster()
     api.pool(["10.0.0.0/24"], [])
     async with at_work(api) as controller:
-        known = controller.state.caches.offers._known
+        known = controller.state.informers.offers._known
         assert BLUE in known
         api.remove(POOLS, "default", "blue")
         await until(lambda: BLUE not in known)

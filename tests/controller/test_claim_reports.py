@@ -356,7 +356,7 @@ async def test_a_claim_of_a_pause_that_ended_does_not_wait_for_its_turn(world: W
 
     claim = world.read()
     world.api.put(CONTRACT.claims, {**claim, "metadata": {**claim["metadata"], "annotations": {}}})
-    await claims._state.claims.fetch(world.api, WEB)
+    await claims._state.claims.get_live(world.api, WEB)
     await claims.reconcile(WEB)
 
     assert world.ready()["status"] == "True"

@@ -12,7 +12,7 @@ from kube.errors import ConflictError, RevisionError, UnreachableError
 from kube.meta import Key
 from kube.workers import Done, RequeueAfter
 from objects import clusterapi, contracts
-from objects.caches import Scope
+from objects.informers import Scope
 from objects.metadata import Metadata
 from objects.pools import PoolKey
 
@@ -302,9 +302,9 @@ async def test_an_address_whose_claim_was_moved_to_another_cluster_is_released_a
     claim = world.read()
     claim["metadata"]["annotations"] = {"clusterctl.cluster.x-k8s.io/delete-for-move": ""}
     world.api.put(CONTRACT.claims, claim)
-    await claims._state.claims.load()
+    await claims._state.claims.sync()
     abandon(world)
-    await claims._state.claims.load()
+    await claims._state.claims.sync()
 
     assert await claims.reconcile(WEB) == Done()
 
@@ -371,7 +371,7 @@ async def test_a_create_whose_answer_was_lost_does_not_outlive_its_claim(world: 
     claims = await world.claims()  # sees the claim, and no address ever
     await world.reconcile()
     world.delete()
-    await claims._state.claims.fetch(world.api, WEB)
+    await claims._state.claims.get_live(world.api, WEB)
 
     await claims.reconcile(WEB)
 
@@ -422,7 +422,7 @@ async def test_a_claim_that_left_the_scope_does_not_hold_up_the_line() -> None:
     old = world.read("old")
     old["metadata"]["labels"] = {}
     world.api.put(CONTRACT.claims, old)
-    await claims._state.claims.fetch(world.api, Key("default", "old"))
+    await claims._state.claims.get_live(world.api, Key("default", "old"))
 
     await claims.reconcile(Key("default", "old"))
     claims._state.set_address(claims._state.addresses.get(Key("default", "holder")), None)
@@ -599,10 +599,10 @@ async def test_the_time_of_an_orphan_starts_anew_when_its_claim_was_back(world: 
     await claims.reconcile(WEB)
     clock.seconds = 200
     world.api.put(CONTRACT.claims, claim)
-    await claims._state.claims.fetch(world.api, WEB)
+    await claims._state.claims.get_live(world.api, WEB)
     await claims.reconcile(WEB)
     abandon(world)
-    await claims._state.claims.load()
+    await claims._state.claims.sync()
 
     outcome = await claims.reconcile(WEB)
 
@@ -628,10 +628,10 @@ async def test_a_waiting_claim_names_the_same_holder_after_a_restart(world: Worl
     other = json.loads(json.dumps(world.address("holder")))
     other["metadata"] = {"name": "duplicate", "namespace": "default"}
     world.api.put(CONTRACT.addresses, other)
-    duplicate = await claims._state.addresses.fetch(world.api, Key("default", "duplicate"))
+    duplicate = await claims._state.addresses.get_live(world.api, Key("default", "duplicate"))
     claims._state.set_address(None, duplicate)
     world.claim(annotations={"ipam.cluster.x-k8s.io/address": "10.0.0.5"})
-    claims._state.set_claim(None, await claims._state.claims.fetch(world.api, WEB))
+    claims._state.set_claim(None, await claims._state.claims.get_live(world.api, WEB))
     await claims.reconcile(WEB)
     assert "default/duplicate" in world.ready()["message"]
     listed, first = world.api._objects, ("ipaddresses", "default", "holder")
@@ -674,7 +674,7 @@ async def test_a_claim_keeps_its_place_in_line_when_its_cluster_is_named_later(
     claim = world.read()
     claim["metadata"]["labels"] = {"cluster.x-k8s.io/cluster-name": "c1"}
     world.api.put(CONTRACT.claims, claim)
-    await state.claims.fetch(world.api, WEB)
+    await state.claims.get_live(world.api, WEB)
 
     assert (
         state.age(state.claims.get(WEB) or clusterapi.IPAddressClaim(metadata=Metadata())) == before

@@ -22,7 +22,7 @@ from kube.errors import ApiError
 from kube.resources import ApiResource
 from kube.testing.fake import FakeApi, Json
 from objects import contracts, pools
-from objects.caches import Caches, Scope
+from objects.informers import Informers, Scope
 from objects.metadata import CLUSTER_NAME_LABEL, PAUSED_ANNOTATION, Annotations
 from objects.pools import PoolKey
 
@@ -246,7 +246,7 @@ async def test_many_bad_entries_make_no_message_that_the_api_server_refuses(
 async def test_books_of_pools_that_are_gone_do_not_pile_up() -> None:
     api = Cluster()
     api.pool("10.0.0.5")
-    controller = Controller(api, Caches(api, CONTRACT, Scope()))
+    controller = Controller(api, Informers(api, CONTRACT, Scope()))
     task = asyncio.create_task(running.run(controller))
     try:
         api.claim("web")
@@ -274,8 +274,8 @@ async def test_a_start_with_many_claims_leaves_others_their_turns(
         reference = {"apiGroup": POOLS.group, "kind": POOLS.kind, "name": "blue"}
         spec = {"poolRef": reference, "address": str(FIRST + number)}
         cluster.put(CONTRACT.addresses, {"metadata": meta, "spec": spec})
-    controller = Controller(cluster, Caches(cluster, CONTRACT, Scope()))
-    await controller.state.caches.load()
+    controller = Controller(cluster, Informers(cluster, CONTRACT, Scope()))
+    await controller.state.informers.sync()
 
     assert await turns_during(controller.state.build()) >= 3 * CROWD
     assert await turns_during(controller.state.doubt_records()) >= CROWD
@@ -302,9 +302,9 @@ async def test_a_pool_with_many_claims_that_changes_leaves_others_their_turns(
     for number in range(CROWD):
         at = "2026-01-01T00:00:00Z"
         cluster.claim(f"claim-{number}", deletionTimestamp=at, finalizers=["x"])
-    controller = Controller(cluster, Caches(cluster, CONTRACT, Scope()))
+    controller = Controller(cluster, Informers(cluster, CONTRACT, Scope()))
     await running.fill(controller.state)
-    (old,) = controller.state.caches.pools[POOLS.kind]
+    (old,) = controller.state.informers.pools[POOLS.kind]
     paused = msgspec.structs.replace(old.metadata, annotations=Annotations(paused=""))
     assert old.spec
     new = {
@@ -332,7 +332,7 @@ async def test_claims_that_all_can_be_served_at_once_are_called_in_pieces() -> N
     api.claim("holder")
     for number in range(CROWD):
         api.claim(f"claim-{number}", 1)
-    controller = Controller(api, Caches(api, CONTRACT, Scope()))
+    controller = Controller(api, Informers(api, CONTRACT, Scope()))
     await running.fill(controller.state)
     with controller.state.following(), contextlib.ExitStack() as heard:
         book = controller.state.book(BLUE)

@@ -19,7 +19,7 @@ from kube.resources import ApiResource
 from kube.testing.fake import FakeApi, Json
 from kube.workers import Done, RequeueAfter
 from objects import contracts, pools
-from objects.caches import Caches, Scope
+from objects.informers import Informers, Scope
 from objects.pools import PoolKey
 
 CONTRACT = contracts.V1Beta2("v1beta2")
@@ -58,7 +58,7 @@ def api() -> Api:
 
 
 async def reconciler(api: Api, clock: Clock) -> Pools:
-    state = State(Caches(api, CONTRACT, Scope()))
+    state = State(Informers(api, CONTRACT, Scope()))
     await running.fill(state)
     return Pools(api, state, clock=clock)
 

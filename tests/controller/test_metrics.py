@@ -14,7 +14,7 @@ from controller.state import State
 from kube.meta import Key
 from kube.testing.fake import FakeApi, Json
 from objects import contracts, pools
-from objects.caches import Caches, Scope
+from objects.informers import Informers, Scope
 from objects.pools import PoolKey
 
 CONTRACT = contracts.V1Beta2("v1beta2")
@@ -42,7 +42,7 @@ def add_claim(api: FakeApi, name: str, pool: str = "blue", **metadata: object) -
 
 
 async def loaded(api: FakeApi) -> State:
-    state = State(Caches(api, CONTRACT, Scope()))
+    state = State(Informers(api, CONTRACT, Scope()))
     await running.fill(state)
     return state
 
@@ -169,7 +169,7 @@ async def test_a_report_has_the_books_of_pools_and_no_more_than_names_and_number
         "line": {"count": 3, "first": ["default/w1", "default/w2", "default/w3"], "leftOut": 0},
     }
     assert first(found)[1]["notReady"].startswith("does not exist")
-    assert "hidden" not in json.dumps([found, report.caches(state)])
+    assert "hidden" not in json.dumps([found, report.informers(state)])
 
 
 async def test_a_report_has_the_longest_lines_and_their_oldest_claims_and_is_bounded() -> None:
@@ -195,7 +195,7 @@ async def test_a_report_has_the_longest_lines_and_their_oldest_claims_and_is_bou
 
 
 async def test_a_report_says_up_to_where_each_cache_has_heard(state: State) -> None:
-    found = {each["resource"]: each for each in report.caches(state)}
+    found = {each["resource"]: each for each in report.informers(state)}
 
     assert found["ipaddresses"] == {
         "resource": "ipaddresses",

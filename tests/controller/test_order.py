@@ -20,7 +20,7 @@ from kube.meta import Key
 from kube.resources import ApiResource
 from kube.testing.fake import FakeApi, Json
 from objects import contracts, pools
-from objects.caches import Caches, Scope
+from objects.informers import Informers, Scope
 from objects.metadata import PAUSED_ANNOTATION
 
 CONTRACT = contracts.V1Beta2("v1beta2")
@@ -304,7 +304,7 @@ async def test_one_claim_beside_5000_of_another_pool_is_handed_out_in_its_first_
     first: bool,  # noqa: FBT001 - whether the claims were there before the controller
 ) -> None:
     api = Busy()
-    controller = Controller(api, Caches(api, CONTRACT, Scope()))
+    controller = Controller(api, Informers(api, CONTRACT, Scope()))
     if first:
         storm_and_one(api)
     await running.fill(controller.state)
@@ -337,7 +337,7 @@ async def test_a_new_leader_serves_what_waits_before_it_looks_at_all_that_is_ser
         api.put(CONTRACT.claims, claim | {"status": {"addressRef": {"name": f"served-{number}"}}})
         address = {"metadata": {"name": f"served-{number}", "namespace": "default"}}
         api.put(CONTRACT.addresses, address | {"spec": {"poolRef": claim["spec"]["poolRef"]}})
-    controller = Controller(api, Caches(api, CONTRACT, Scope()))
+    controller = Controller(api, Informers(api, CONTRACT, Scope()))
     api.claim("waits", second=59)
     await running.fill(controller.state)
     await controller._queue_waiting()
@@ -347,7 +347,7 @@ async def test_a_new_leader_serves_what_waits_before_it_looks_at_all_that_is_ser
     controller._claim_queue.done(Key("default", "waits"))
     await controller._queue_rest()
     api.claim("comes", second=59)
-    await controller.state.claims.load()
+    await controller.state.claims.sync()
     controller._wake([Key("default", "comes")])
 
     turns = [(await controller._claim_queue.get()).name for _ in range(4)]

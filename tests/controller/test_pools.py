@@ -15,7 +15,7 @@ from kube.meta import Key
 from kube.testing.fake import FakeApi, Json
 from kube.workers import Done
 from objects import contracts, pools
-from objects.caches import Caches, Scope
+from objects.informers import Informers, Scope
 from objects.pools import PoolKey
 
 CONTRACT = contracts.V1Beta2("v1beta2")
@@ -44,7 +44,7 @@ class World:
 
     async def reconcile(self) -> None:
         """Run once as a process does that has just started, and write the news."""
-        state = State(Caches(self.api, CONTRACT, Scope()))
+        state = State(Informers(self.api, CONTRACT, Scope()))
         await running.fill(state)
         news = events.Recorder(self.api, state.pool)
         assert await Pools(self.api, state, news).reconcile(BLUE) == Done()
@@ -195,7 +195,7 @@ async def test_a_broken_address_counts_as_in_use_and_out_of_range(world: World) 
 
 async def attempts(world: World, now: list[float], seconds: float) -> list[float]:
     """Return when writes that are refused are tried, in a storm that never leaves off asking."""
-    state = State(Caches(world.api, CONTRACT, Scope()))
+    state = State(Informers(world.api, CONTRACT, Scope()))
     await running.fill(state)
     pools = Pools(world.api, state, clock=lambda: now[0])
     tried: list[float] = []
@@ -231,7 +231,7 @@ async def test_a_finalizer_that_is_refused_is_tried_less_and_less_often(world: W
 
 async def test_after_a_write_that_works_the_next_failure_is_the_first_one(world: World) -> None:
     now = [100.0]
-    state = State(Caches(world.api, CONTRACT, Scope()))
+    state = State(Informers(world.api, CONTRACT, Scope()))
     await running.fill(state)
     pools = Pools(world.api, state, clock=lambda: now[0])
     for _ in range(5):
@@ -242,7 +242,7 @@ async def test_after_a_write_that_works_the_next_failure_is_the_first_one(world:
 
     assert await pools.reconcile(BLUE) == Done()
     world.pool("10.0.0.5-10.0.0.6", generation=7)
-    await state.caches.pools[POOLS.kind].load()
+    await state.informers.pools[POOLS.kind].sync()
     now[0] += 60
     world.api.fail = ApiError(422, "Invalid", "no", "PATCH")
     with pytest.raises(ApiError):
@@ -257,7 +257,7 @@ async def test_of_many_pools_so_many_statuses_a_second_are_written(world: World)
     names = [f"pool-{number}" for number in range(30)]
     for name in names:
         world.pool("10.0.0.5", name=name)
-    state = State(Caches(world.api, CONTRACT, Scope()))
+    state = State(Informers(world.api, CONTRACT, Scope()))
     await running.fill(state)
     pools = Pools(world.api, state, clock=lambda: now[0])
 
@@ -272,7 +272,7 @@ async def test_of_many_pools_so_many_statuses_a_second_are_written(world: World)
 
 async def test_a_pool_is_not_let_go_while_an_address_of_it_may_be_on_its_way(world: World) -> None:
     world.pool("10.0.0.5", deletionTimestamp="2026-01-01T00:00:01Z")
-    state = State(Caches(world.api, CONTRACT, Scope()))
+    state = State(Informers(world.api, CONTRACT, Scope()))
     await running.fill(state)
     told: list[PoolKey] = []
     state.on_settled = told.append

@@ -12,7 +12,7 @@ from controller import events
 from controller.controller import Controller
 from kube.testing.fake import FakeApi, Json
 from objects import contracts, pools
-from objects.caches import Caches, Scope
+from objects.informers import Informers, Scope
 from objects.metadata import WATCH_LABEL
 
 CONTRACT = contracts.V1Beta2("v1beta2")
@@ -142,7 +142,7 @@ async def test_a_claim_that_is_out_of_scope_or_goes_is_told_nothing(more: Json) 
     claim(api, "web", named(VERSIONED), **more)
     claim(api, "mine", named(VERSIONED), labels={WATCH_LABEL: "mine"})
     claim(api, "good", named(GROUP), labels={WATCH_LABEL: "mine"})
-    controller = Controller(api, Caches(api, CONTRACT, Scope(watch_filter="mine")))
+    controller = Controller(api, Informers(api, CONTRACT, Scope(watch_filter="mine")))
     task = asyncio.create_task(running.run(controller))
 
     async with asyncio.timeout(10):

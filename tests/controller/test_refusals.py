@@ -107,7 +107,7 @@ async def test_a_claim_that_is_not_served_any_more_gives_its_choice_up(world: Wo
         CONTRACT.claims,
         world.read("old") | {"metadata": world.read("old")["metadata"] | {"annotations": paused}},
     )
-    await claims._state.claims.fetch(world.api, OLD)
+    await claims._state.claims.get_live(world.api, OLD)
     await claims.reconcile(OLD)
 
     await claims.reconcile(YOUNG)

@@ -10,7 +10,7 @@ from api.resources import GROUP
 from controller import state
 from kube.testing.fake import FakeApi, Json
 from objects import clusterapi, contracts
-from objects.caches import Caches, Scope
+from objects.informers import Informers, Scope
 from objects.metadata import RELEASE_FINALIZER, Metadata
 from objects.references import TypedReference
 
@@ -86,7 +86,7 @@ async def test_who_has_no_address_or_is_being_deleted_waits() -> None:
         api.put(CONTRACT.claims, each)
     for name in ("bound", "unbound", "deleted", "alone"):
         api.put(CONTRACT.addresses, address(name))
-    known = state.State(Caches(api, CONTRACT, Scope()))
+    known = state.State(Informers(api, CONTRACT, Scope()))
 
     await running.fill(known)
 
@@ -95,13 +95,13 @@ async def test_who_has_no_address_or_is_being_deleted_waits() -> None:
 
 async def test_who_waits_is_known_at_each_change() -> None:
     api = FakeApi()
-    known = state.State(Caches(api, CONTRACT, Scope()))
+    known = state.State(Informers(api, CONTRACT, Scope()))
     await running.fill(known)
     seen: list[set[str]] = []
 
     async def hear() -> None:
-        for cache in (known.claims, known.addresses):
-            await cache.load()
+        for informer in (known.claims, known.addresses):
+            await informer.sync()
         seen.append(names(known))
 
     with known.following():
@@ -131,8 +131,8 @@ async def test_a_record_without_an_ipaddress_is_doubted_by_a_new_leader_bound_or
     ):  # fmt: skip
         api.put(CONTRACT.claims, each)
     api.put(CONTRACT.addresses, address("held"))
-    known = state.State(Caches(api, CONTRACT, Scope()))
-    await known.caches.load()
+    known = state.State(Informers(api, CONTRACT, Scope()))
+    await known.informers.sync()
     changing = asyncio.create_task(known.changes.run())
     await known.build()
     changing.cancel()

@@ -14,7 +14,6 @@ import pytest
 from aiohttp import web
 from servers import Answer, kubeconfig, serving
 
-from kube.cache import Cache
 from kube.client import Client, pages
 from kube.connect import connect
 from kube.errors import (
@@ -24,6 +23,7 @@ from kube.errors import (
     TooManyRequestsError,
     UnreachableError,
 )
+from kube.informer import Informer
 from kube.resources import ApiResource
 from objects import clusterapi, contracts
 
@@ -273,8 +273,8 @@ async def test_a_copy_loaded_in_such_a_moment_has_nothing_that_is_gone(tmp_path:
         return page("gone", **{"continue": "x"}) if "limit" in request.query else page("there")
 
     async with a_client(tmp_path, answer) as api:
-        copy = Cache(api, CLUSTERS, clusterapi.Cluster)
-        await copy.load()
+        copy = Informer(api, CLUSTERS, clusterapi.Cluster)
+        await copy.sync()
 
     assert [item.metadata.name for item in copy] == ["there"]
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 import pytest
 
-from kube.cache import Cache
 from kube.errors import KubeError, RevisionError
+from kube.informer import Informer
 from kube.meta import Key
 from kube.resources import ApiResource
 from kube.testing import fake
@@ -36,7 +36,7 @@ class World:
     """A copy that is followed, and a backup older than all that it learned last."""
 
     api: fake.FakeApi
-    cache: Cache[clusterapi.Cluster]
+    informer: Informer[clusterapi.Cluster]
     following: asyncio.Task[object]
     backup: fake.Backup
 
@@ -55,16 +55,16 @@ async def world(request: pytest.FixtureRequest) -> AsyncGenerator[World]:
         add(api, f"other-{number}")
     for name in ("a", "b"):
         add(api, name)
-    cache = Cache(api, CLUSTERS, clusterapi.Cluster)
-    await cache.load()
-    following = asyncio.create_task(cache.follow())
+    informer = Informer(api, CLUSTERS, clusterapi.Cluster)
+    await informer.sync()
+    following = asyncio.create_task(informer.run())
     await asyncio.sleep(0)
     backup = api.backup()
     for _ in range(3):
         pause(api, "a")
     await asyncio.sleep(0.05)
-    assert cache.revision > backup.revision
-    yield World(api, cache, following, backup)
+    assert informer.revision > backup.revision
+    yield World(api, informer, following, backup)
     following.cancel()
     with suppress(asyncio.CancelledError, KubeError):
         await following
@@ -73,7 +73,7 @@ async def world(request: pytest.FixtureRequest) -> AsyncGenerator[World]:
 async def test_a_watch_is_not_opened_again_at_a_server_whose_revisions_went_back(
     world: World,
 ) -> None:
-    known = world.cache.revision
+    known = world.informer.revision
 
     world.api.restore(world.backup)
 
@@ -89,7 +89,7 @@ async def test_a_restart_of_the_api_server_alone_ends_no_copy(world: World) -> N
     await asyncio.sleep(0.3)
 
     assert not world.following.done()
-    assert world.cache.get(Key("default", "c"))
+    assert world.informer.get(Key("default", "c"))
 
 
 async def test_nobody_is_told_to_have_caught_up_with_a_state_that_is_older(world: World) -> None:
@@ -97,9 +97,9 @@ async def test_nobody_is_told_to_have_caught_up_with_a_state_that_is_older(world
     world.api.restore(world.backup)
 
     with pytest.raises(RevisionError):
-        await world.cache.catch_up()
+        await world.informer.catch_up()
     with pytest.raises(RevisionError):
-        await world.cache.until_back()
+        await world.informer.until_rollback()
 
 
 async def test_an_object_that_is_older_than_before_ends_a_copy_though_revisions_go_on(
@@ -113,36 +113,36 @@ async def test_an_object_that_is_older_than_before_ends_a_copy_though_revisions_
 async def test_an_object_that_comes_back_to_life_ends_a_copy_though_revisions_go_on(
     world: World,
 ) -> None:
-    b = world.cache.get(B)
+    b = world.informer.get(B)
     assert b is not None
-    await world.cache.delete(world.api, b)
+    await world.informer.delete(world.api, b)
     world.following.cancel()
 
     world.api.restore(world.backup, BUMP)
 
     with pytest.raises(RevisionError):
-        await world.cache.load()
+        await world.informer.sync()
 
 
 async def _patch(world: World) -> object:
-    b = world.cache.get(B)
+    b = world.informer.get(B)
     assert b is not None
-    return await world.cache.patch(world.api, b, {"spec": {"paused": True}})
+    return await world.informer.patch(world.api, b, {"spec": {"paused": True}})
 
 
 async def _create(world: World) -> object:
     body = {"metadata": {"name": "new", "namespace": "default"}, "spec": {}}
-    return await world.cache.create(world.api, "default", json.dumps(body).encode())
+    return await world.informer.create(world.api, "default", json.dumps(body).encode())
 
 
 async def _delete(world: World) -> object:
-    a = world.cache.get(A)
+    a = world.informer.get(A)
     assert a is not None
-    return await world.cache.delete(world.api, a)
+    return await world.informer.delete(world.api, a)
 
 
 async def _fetch(world: World) -> object:
-    return await world.cache.fetch(world.api, A)
+    return await world.informer.get_live(world.api, A)
 
 
 @pytest.mark.parametrize("request_", [_patch, _create, _fetch, _delete])
@@ -160,15 +160,15 @@ async def test_an_answer_that_is_older_than_what_was_known_ends_a_copy(
         await request_(world)
     async with asyncio.timeout(1):
         with pytest.raises(RevisionError):
-            await world.cache.until_back()
+            await world.informer.until_rollback()
 
 
 async def test_a_patch_that_changes_nothing_proves_nothing(world: World) -> None:
-    b = world.cache.get(B)
+    b = world.informer.get(B)
     assert b is not None
-    assert b.metadata.revision < world.cache.revision
+    assert b.metadata.revision < world.informer.revision
 
-    assert await world.cache.patch(world.api, b, {"spec": {}})
+    assert await world.informer.patch(world.api, b, {"spec": {}})
 
     assert not world.following.done()
 
@@ -176,7 +176,7 @@ async def test_a_patch_that_changes_nothing_proves_nothing(world: World) -> None
 async def test_an_answer_that_the_watch_has_overtaken_proves_nothing(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    b = world.cache.get(B)
+    b = world.informer.get(B)
     assert b is not None
     patch = world.api.patch
 
@@ -187,7 +187,7 @@ async def test_an_answer_that_the_watch_has_overtaken_proves_nothing(
         return answer
 
     monkeypatch.setattr(world.api, "patch", slow)
-    written = await world.cache.patch(world.api, b, {"spec": {"paused": True}})
+    written = await world.informer.patch(world.api, b, {"spec": {"paused": True}})
 
-    assert written.metadata.revision < world.cache.revision
+    assert written.metadata.revision < world.informer.revision
     assert not world.following.done()

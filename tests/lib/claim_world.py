@@ -16,7 +16,7 @@ from kube.meta import Key
 from kube.testing.fake import FakeApi, Json
 from kube.workers import Done, RequeueAfter
 from objects import contracts, pools
-from objects.caches import Caches, Scope
+from objects.informers import Informers, Scope
 
 CONTRACT = contracts.V1Beta2("v1beta2")
 POOLS = pools.KINDS["InClusterIPPool"]
@@ -48,14 +48,14 @@ class World:
         return await (await self.claims()).reconcile(key)
 
     async def claims(self, clock: Callable[[], float] = time.monotonic) -> Claims:
-        state = State(Caches(self.api, self.contract, self.scope))
+        state = State(Informers(self.api, self.contract, self.scope))
         await running.fill(state)
         self.heard.enter_context(state.following())
         return Claims(self.api, state, clock=clock)
 
     async def news_of(self, name: str, *, fails: bool = False) -> list[str]:
         """Reconcile a claim, and return the reasons of the Events that were written about it."""
-        state = State(Caches(self.api, self.contract, self.scope))
+        state = State(Informers(self.api, self.contract, self.scope))
         await running.fill(state)
         news = events.Recorder(self.api, state.pool)
         before = len(self.api.writes)

@@ -12,7 +12,7 @@ from controller.state import State
 from kube.client import Api
 from kube.tasks import together
 from objects import contracts
-from objects.caches import Caches, Scope
+from objects.informers import Informers, Scope
 
 CONTRACT = contracts.V1Beta2("v1beta2")
 
@@ -20,7 +20,7 @@ CONTRACT = contracts.V1Beta2("v1beta2")
 @asynccontextmanager
 async def at_work(api: Api, scope: Scope | None = None) -> AsyncGenerator[Controller]:
     """Let a controller with new caches work while the block runs."""
-    controller = Controller(api, Caches(api, CONTRACT, scope or Scope()))
+    controller = Controller(api, Informers(api, CONTRACT, scope or Scope()))
     task = asyncio.create_task(run(controller))
     try:
         yield controller
@@ -32,16 +32,16 @@ async def at_work(api: Api, scope: Scope | None = None) -> AsyncGenerator[Contro
 
 async def run(controller: Controller) -> NoReturn:
     """Load the caches, follow them, and let the controller work on them."""
-    caches, election = controller.state.caches, Election()
+    informers, election = controller.state.informers, Election()
     election.win()
-    await caches.load()
-    await together(caches.follow(), controller.run(election))
+    await informers.sync()
+    await together(informers.run(), controller.run(election))
     raise AssertionError("neither ends")
 
 
 async def fill(state: State) -> None:
     """Load the caches, and make the books from them."""
-    await state.caches.load()
+    await state.informers.sync()
     await build(state)
 
 

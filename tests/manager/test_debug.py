@@ -22,7 +22,7 @@ from kube.resources import ApiResource
 from kube.testing import fake
 from manager import debug, diagnostics, logs
 from objects import contracts
-from objects.caches import Caches, Scope
+from objects.informers import Informers, Scope
 
 TOKEN = "good"  # noqa: S105 - no secret
 
@@ -175,7 +175,7 @@ async def test_pages_say_that_no_controller_runs() -> None:
 
 
 async def test_pages_show_the_queues_and_caches_of_the_controller_that_runs() -> None:
-    state = State(Caches(fake.FakeApi(), contracts.V1Beta2("v1beta2"), Scope()))
+    state = State(Informers(fake.FakeApi(), contracts.V1Beta2("v1beta2"), Scope()))
     queue: Queue[str] = Queue("shown", asyncio.get_running_loop().call_later)
     queue.add("default/web")
 

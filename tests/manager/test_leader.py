@@ -16,7 +16,7 @@ from kube.resources import ApiResource
 from kube.tasks import together
 from kube.testing import fake
 from manager import leader
-from objects import caches, pools
+from objects import informers, pools
 
 SERVED = ("IPAddressClaim", "IPAddress", "Cluster")
 POOLS = pools.KINDS["InClusterIPPool"]
@@ -48,13 +48,15 @@ async def test_pools_are_shown_while_the_controller_runs_and_no_longer() -> None
     api: Any = Cluster()
     meta: fake.Json = {"name": "blue", "namespace": "default"}
     api.put(POOLS, {"metadata": meta, "spec": {"addresses": ["10.0.0.5"], "prefix": 24}})
-    copies = caches.Copies(api, caches.Scope(), lambda _: contextlib.nullcontext())
+    supervisor = informers.InformerSupervisor(
+        api, informers.Scope(), lambda _: contextlib.nullcontext()
+    )
     assert free() is None
 
     election = Election()
-    control = leader._control(api, copies, election)
-    task = asyncio.create_task(together(copies.keep(), control))
-    await copies.loaded()
+    control = leader._control(api, supervisor, election)
+    task = asyncio.create_task(together(supervisor.run(), control))
+    await supervisor.current()
     await asyncio.sleep(0.05)
     assert (free(), metrics.SERVED.queues) == (None, {})  # a standby shows nothing
     election.win()

@@ -11,7 +11,8 @@ from typing_extensions import override
 from ipam import offer
 from kube import client, errors, resources
 from kube.testing import fake
-from objects import caches, contracts, pools
+from objects import contracts, pools
+from objects.informers import Informers, Scope
 from webhook import inuse, live
 
 GROUP = "ipam.cluster.x-k8s.io"
@@ -246,15 +247,15 @@ async def never() -> None:
 @contextlib.asynccontextmanager
 async def at_work(api: Counting) -> AsyncGenerator[live.Live]:
     """Give admission the caches of a replica that follows the API server."""
-    copies = caches.Caches(api, CONTRACT, caches.Scope())
-    await copies.load()
+    informers = Informers(api, CONTRACT, Scope())
+    await informers.sync()
     api.listed.clear()
     asked = live.Live(api)
     asked._resource = CONTRACT.addresses  # nothing to discover
-    following = [asyncio.create_task(cache.follow()) for cache in copies.all]
+    following = [asyncio.create_task(informer.run()) for informer in informers.all]
     await asyncio.sleep(0)
     try:
-        async with asked.using(copies):
+        async with asked.using(informers):
             yield asked
     finally:
         for task in following:
@@ -326,7 +327,7 @@ async def test_a_cache_that_does_not_catch_up_in_time_is_not_waited_for(
     api.take("10.0.0.1", 1)
     async with at_work(api) as asked:
         assert asked._present
-        monkeypatch.setattr(asked._present.copies.addresses, "catch_up", never)
+        monkeypatch.setattr(asked._present.informers.addresses, "catch_up", never)
         api.take("10.0.0.2", 2)
         assert await found(asked, BLUE) == ["10.0.0.1", "10.0.0.2"]
 
@@ -336,7 +337,7 @@ async def test_pools_of_other_namespaces_than_the_cache_has_are_listed() -> None
     api.take("10.0.0.1", 1)
     async with at_work(api) as asked:
         assert asked._present
-        asked._present.copies.addresses.namespace = "elsewhere"
+        asked._present.informers.addresses.namespace = "elsewhere"
 
         assert await found(asked, BLUE) == ["10.0.0.1"]
         assert await found(asked, WIDE) == []
@@ -392,7 +393,7 @@ async def test_a_warning_is_no_reason_to_wait(monkeypatch: pytest.MonkeyPatch) -
     api.offer(BLUE.kind, "blue", addresses=[f"10.0.0.{number}" for number in range(250)] * 3)
     async with at_work(api) as asked, asyncio.timeout(10):
         assert asked._present
-        async with asked._present.copies.offers._one:
+        async with asked._present.informers.offers._one:
             assert await asked.offers() == {}
 
 
@@ -443,8 +444,8 @@ async def test_only_a_few_lists_are_asked_for_at_a_time() -> None:
 async def test_caches_that_are_replaced_during_the_question_do_not_answer_it() -> None:
     api = Counting()
     api.take("10.0.0.1", 1, WIDE)
-    copies = caches.Caches(api, CONTRACT, caches.Scope())
-    await copies.load()
+    informers = Informers(api, CONTRACT, Scope())
+    await informers.sync()
     asked = live.Live(api)
     asked._resource = CONTRACT.addresses
     held = asyncio.Event()
@@ -453,7 +454,7 @@ async def test_caches_that_are_replaced_during_the_question_do_not_answer_it() -
         await held.wait()
 
     api.answers = when_told
-    using = asked.using(copies)
+    using = asked.using(informers)
     await using.__aenter__()
     question = asyncio.create_task(asked.find(BLUE, None))
     await asyncio.sleep(0)

@@ -13,11 +13,11 @@ from controller.controller import Controller
 from controller.ledger import Book
 from ipam.notation import Address
 from kube import metrics, workers
-from kube.cache import Cache
 from kube.errors import GoneError, KubeError
+from kube.informer import Informer
 from kube.meta import Key
 from kube.queue import Queue
-from objects.caches import Caches, Scope
+from objects.informers import Informers, Scope
 
 from .steps import Clock, HandQueue, Worker, finished
 from .wire import CONTRACT, Server, Wire
@@ -37,13 +37,13 @@ class Process:
         self.defects: list[Exception] = []
         self.controller = made = hand_made(self.wire, clock)
         self.state = made.state
-        self.caches: dict[str, Cache[Any]] = {
-            cache.resource.plural: cache for cache in self.state.caches.all
+        self.informers: dict[str, Informer[Any]] = {
+            informer.resource.plural: informer for informer in self.state.informers.all
         }
         self.wire.known = self.state.addresses
         self.workers: list[Worker] = []
-        for cache in self.caches.values():
-            finished(cache.load())
+        for informer in self.informers.values():
+            finished(informer.sync())
         self.heard = ExitStack()
         self.heard.enter_context(self.state.following())
         finished(self.state.build())
@@ -53,7 +53,7 @@ class Process:
     def lead(self) -> None:
         """Come to lead: hear of everything so far, and begin to work."""
         made = self.controller
-        for plural in self.caches:
+        for plural in self.informers:
             self.hear(plural)
         finished(self.state.doubt_records())
         made._watch(self.heard)
@@ -91,24 +91,24 @@ class Process:
 
     def hear(self, plural: str, most: int = MANY) -> int:
         """Let one cache hear of so many changes; returns of how many it did."""
-        cache = self.caches[plural]
+        informer = self.informers[plural]
         heard = 0
-        for event in self._unheard(cache):
+        for event in self._unheard(informer):
             if heard == most:
                 break
-            cache._apply(event)
+            informer._apply(event)
             heard += 1
         return heard
 
-    def _unheard(self, cache: Cache[Any]) -> Iterator[bytes]:
-        return iter(tuple(self.server.changes(cache.resource, "", cache._revision)))
+    def _unheard(self, informer: Informer[Any]) -> Iterator[bytes]:
+        return iter(tuple(self.server.changes(informer.resource, "", informer._revision)))
 
     def lose_history(self, plural: str) -> None:
-        cache = self.caches[plural]
+        informer = self.informers[plural]
         expired = {"type": "ERROR", "object": {"code": 410, "reason": "Expired", "message": "old"}}
         with pytest.raises(GoneError):
-            cache._apply(json.dumps(expired).encode())
-        finished(cache.load())
+            informer._apply(json.dumps(expired).encode())
+        finished(informer.sync())
 
     @property
     def waiting(self) -> int:
@@ -118,7 +118,7 @@ class Process:
     def rest(self) -> None:
         """Hear everything and finish everything, but for what waits for time to pass."""
         for _ in range(MANY):
-            heard = sum(self.hear(plural) for plural in self.caches)
+            heard = sum(self.hear(plural) for plural in self.informers)
             for worker in self.workers:
                 worker.go()
             idle = all(worker.at.kind in ("idle", "ended") for worker in self.workers)
@@ -133,7 +133,7 @@ class Process:
 
 def hand_made(wire: Wire, clock: Clock) -> Controller:
     async def made() -> Controller:
-        return Controller(wire, Caches(wire, CONTRACT, Scope()), clock)
+        return Controller(wire, Informers(wire, CONTRACT, Scope()), clock)
 
     controller = asyncio.run(made())
     controller._claim_queue = HandQueue("test", clock.later, clock, controller._age_of)

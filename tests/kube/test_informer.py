@@ -11,13 +11,13 @@ import structlog
 from typing_extensions import override
 
 from kube import liveness
-from kube.cache import Cache
 from kube.errors import GoneError, NotFoundError, UnreachableError
+from kube.informer import Informer
 from kube.interner import Interner
 from kube.meta import Key
 from kube.resources import ApiResource
 from kube.testing.fake import FakeApi, Json
-from objects import caches, clusterapi, contracts
+from objects import clusterapi, contracts, informers
 
 LATEST = 1_000_000  # a revision that nothing in a script has passed
 ADDRESSES = contracts.V1Beta2("v1beta2").addresses
@@ -73,10 +73,10 @@ class Scripted(FakeApi):
             yield line
 
 
-async def followed(api: Scripted) -> tuple[Cache[clusterapi.Cluster], list[str]]:
+async def followed(api: Scripted) -> tuple[Informer[clusterapi.Cluster], list[str]]:
     """Load, follow to the end of the script, and return the changes that were told."""
-    cache = Cache(api, CLUSTERS, clusterapi.Cluster)
-    await cache.load()
+    informer = Informer(api, CLUSTERS, clusterapi.Cluster)
+    await informer.sync()
     told: list[str] = []
 
     def tell(old: clusterapi.Cluster | None, new: clusterapi.Cluster | None) -> None:
@@ -85,19 +85,19 @@ async def followed(api: Scripted) -> tuple[Cache[clusterapi.Cluster], list[str]]
         verb = "changed" if old and new else "added" if new else "removed"
         told.append(f"{verb} {either.metadata.name}")
 
-    with suppress(TimeoutError), cache.telling(tell):
+    with suppress(TimeoutError), informer.event_handler(tell):
         async with asyncio.timeout(0.2):
-            await cache.follow()
-    return cache, told
+            await informer.run()
+    return informer, told
 
 
 async def test_all_pages_of_a_list_are_read() -> None:
     api = Scripted([[cluster("a", 1) | {"more": True}], [cluster("b", 2)]], [])
-    cache = Cache(api, CLUSTERS, clusterapi.Cluster)
+    informer = Informer(api, CLUSTERS, clusterapi.Cluster)
 
-    await cache.load()
+    await informer.sync()
 
-    assert {item.metadata.name for item in cache} == {"a", "b"}
+    assert {item.metadata.name for item in informer} == {"a", "b"}
 
 
 async def test_events_are_told_once_and_in_order() -> None:
@@ -108,32 +108,32 @@ async def test_events_are_told_once_and_in_order() -> None:
         event("DELETED", cluster("b", 14)),
     ]
 
-    cache, told = await followed(Scripted([[cluster("a", 1)]], [lines]))
+    informer, told = await followed(Scripted([[cluster("a", 1)]], [lines]))
 
     assert told == ["added b", "changed a", "removed b"]
-    assert [item.paused for item in cache] == [True]
+    assert [item.paused for item in informer] == [True]
 
 
 async def test_what_a_write_answered_is_there_at_once_and_no_older_event_replaces_it() -> None:
-    cache = Cache(Scripted([[cluster("a", 5)]], []), CLUSTERS, clusterapi.Cluster)
-    await cache.load()
+    informer = Informer(Scripted([[cluster("a", 5)]], []), CLUSTERS, clusterapi.Cluster)
+    await informer.sync()
 
-    cache.observe(json.dumps(cluster("a", 20, paused=True)).encode())
-    cache._apply(event("MODIFIED", cluster("a", 15)))
+    informer.apply_response(json.dumps(cluster("a", 20, paused=True)).encode())
+    informer._apply(event("MODIFIED", cluster("a", 15)))
 
-    found = cache.get(Key("default", "a"))
+    found = informer.get(Key("default", "a"))
     assert found
     assert found.paused
 
 
 async def test_an_answer_that_the_watch_has_passed_brings_nothing_back() -> None:
-    cache = Cache(Scripted([[cluster("a", 5)]], []), CLUSTERS, clusterapi.Cluster)
-    await cache.load()
-    cache._apply(event("DELETED", cluster("a", 20)))
+    informer = Informer(Scripted([[cluster("a", 5)]], []), CLUSTERS, clusterapi.Cluster)
+    await informer.sync()
+    informer._apply(event("DELETED", cluster("a", 20)))
 
-    cache.observe(json.dumps(cluster("a", 15)).encode())
+    informer.apply_response(json.dumps(cluster("a", 15)).encode())
 
-    assert len(cache) == 0
+    assert len(informer) == 0
 
 
 @pytest.mark.parametrize(
@@ -156,26 +156,26 @@ async def test_an_object_that_cannot_be_read_is_skipped_and_counted() -> None:
     broken["spec"]["paused"] = "perhaps"
 
     later = event("MODIFIED", cluster("broken", 11) | {"spec": broken["spec"]})
-    cache, told = await followed(Scripted([[broken, cluster("a", 1)]], [[later]]))
+    informer, told = await followed(Scripted([[broken, cluster("a", 1)]], [[later]]))
 
-    assert [item.metadata.name for item in cache] == ["a"]
-    assert (cache.skipped, told) == (1, [])
-    assert cache.unreadable == {Key("default", "broken")}
+    assert [item.metadata.name for item in informer] == ["a"]
+    assert (informer.skipped, told) == (1, [])
+    assert informer.unreadable == {Key("default", "broken")}
 
 
 async def test_an_object_that_can_be_read_in_part_is_there() -> None:
     meta = {"name": "web", "namespace": "default", "uid": "u", "resourceVersion": "7"}
     api = FakeApi()
     api.put(ADDRESSES, {"metadata": meta, "spec": {"address": "10.0.0.5", "gateway": 7}})
-    cache = Cache(api, ADDRESSES, clusterapi.IPAddress)
+    informer = Informer(api, ADDRESSES, clusterapi.IPAddress)
 
-    await cache.load()
+    await informer.sync()
 
-    found = cache.get(Key("default", "web"))
+    found = informer.get(Key("default", "web"))
     assert found is not None
     assert found.spec.address == "10.0.0.5"
-    assert (cache.skipped, cache.unreadable) == (0, set())
-    changed = await cache.patch(api, found, {"metadata": {"finalizers": ["a"]}})
+    assert (informer.skipped, informer.unreadable) == (0, set())
+    changed = await informer.patch(api, found, {"metadata": {"finalizers": ["a"]}})
     assert changed.spec.address == "10.0.0.5"
 
 
@@ -187,67 +187,67 @@ async def test_what_can_be_read_again_or_is_gone_is_not_unreadable_any_more() ->
         event("DELETED", cluster("other", 12) | {"spec": other["spec"]}),
     ]
 
-    cache, told = await followed(Scripted([[broken, other]], [lines]))
+    informer, told = await followed(Scripted([[broken, other]], [lines]))
 
-    assert (cache.unreadable, told) == (set(), ["added broken"])
+    assert (informer.unreadable, told) == (set(), ["added broken"])
 
 
 async def test_a_resource_that_is_not_served_any_more_ends_the_following() -> None:
     missing = NotFoundError(404, "NotFound", "no such resource", "WATCH clusters")
-    cache = Cache(Scripted([[]], [[missing]]), CLUSTERS, clusterapi.Cluster)
-    await cache.load()
+    informer = Informer(Scripted([[]], [[missing]]), CLUSTERS, clusterapi.Cluster)
+    await informer.sync()
 
     with pytest.raises(NotFoundError):
-        await cache.follow()
+        await informer.run()
 
 
 async def test_what_a_write_of_ours_removed_is_gone_at_once_and_stays_so() -> None:
     api = FakeApi()
     api.put(CLUSTERS, cluster("a", 0) | {"metadata": {**held("a"), "uid": "first"}})
-    cache = Cache(api, CLUSTERS, clusterapi.Cluster)
-    await cache.load()
-    seen = cache.get(Key("default", "a"))
+    informer = Informer(api, CLUSTERS, clusterapi.Cluster)
+    await informer.sync()
+    seen = informer.get(Key("default", "a"))
     assert seen is not None
     changes: list[tuple[object, object]] = []
     late = cluster("a", 900) | {"metadata": {**held("a"), "uid": "first", "resourceVersion": "900"}}
 
-    with cache.telling(lambda old, new: changes.append((old and 1, new and 1))):
-        await cache.patch(api, seen, {"metadata": {"finalizers": []}})
-        assert cache.get(Key("default", "a")) is None
-        cache._apply(event("MODIFIED", late))
+    with informer.event_handler(lambda old, new: changes.append((old and 1, new and 1))):
+        await informer.patch(api, seen, {"metadata": {"finalizers": []}})
+        assert informer.get(Key("default", "a")) is None
+        informer._apply(event("MODIFIED", late))
 
-    assert cache.get(Key("default", "a")) is None
+    assert informer.get(Key("default", "a")) is None
     assert changes == [(1, None)]
 
 
 async def test_a_new_object_of_the_name_of_one_that_is_gone_is_taken_over() -> None:
     api = FakeApi()
     api.put(CLUSTERS, cluster("a", 0) | {"metadata": {**held("a"), "uid": "first"}})
-    cache = Cache(api, CLUSTERS, clusterapi.Cluster)
-    await cache.load()
-    seen = cache.get(Key("default", "a"))
+    informer = Informer(api, CLUSTERS, clusterapi.Cluster)
+    await informer.sync()
+    seen = informer.get(Key("default", "a"))
     assert seen is not None
-    await cache.patch(api, seen, {"metadata": {"finalizers": []}})
+    await informer.patch(api, seen, {"metadata": {"finalizers": []}})
 
-    cache._apply(event("ADDED", cluster("a", 901)))
-    cache._apply(
+    informer._apply(event("ADDED", cluster("a", 901)))
+    informer._apply(
         event("DELETED", {"metadata": {**held("a"), "uid": "first"}})
     )  # of the first, late
 
-    assert cache.get(Key("default", "a")) is not None
+    assert informer.get(Key("default", "a")) is not None
 
 
 async def test_what_a_delete_of_ours_ended_is_gone_at_once() -> None:
     api = FakeApi()
     api.put(CLUSTERS, cluster("a", 0))
-    cache = Cache(api, CLUSTERS, clusterapi.Cluster)
-    await cache.load()
-    seen = cache.get(Key("default", "a"))
+    informer = Informer(api, CLUSTERS, clusterapi.Cluster)
+    await informer.sync()
+    seen = informer.get(Key("default", "a"))
     assert seen is not None
 
-    assert await cache.delete(api, seen) is None
+    assert await informer.delete(api, seen) is None
 
-    assert cache.get(Key("default", "a")) is None
+    assert informer.get(Key("default", "a")) is None
 
 
 def held(name: str) -> Json:
@@ -272,10 +272,10 @@ async def test_parts_that_objects_have_alike_are_kept_once() -> None:
         api.put(contract.addresses, {"metadata": meta, "spec": {"poolRef": reference}})
         meta = {"name": name, "namespace": "default", "labels": {"x": "y"}}
         api.put(contract.claims, {"metadata": meta, "spec": {"poolRef": reference}})
-    addresses = Cache(api, contract.addresses, clusterapi.IPAddress)
-    claims = Cache(api, contract.claims, clusterapi.IPAddressClaim)
-    await addresses.load()
-    await claims.load()
+    addresses = Informer(api, contract.addresses, clusterapi.IPAddress)
+    claims = Informer(api, contract.claims, clusterapi.IPAddressClaim)
+    await addresses.sync()
+    await claims.sync()
 
     one, two = addresses
     assert one.metadata.finalizers is two.metadata.finalizers
@@ -297,28 +297,28 @@ def test_parts_that_are_not_alike_do_not_pile_up() -> None:
 
 
 async def test_news_of_an_end_that_is_older_than_what_is_known_end_nothing() -> None:
-    cache = Cache(Scripted([[cluster("a", 20)]], []), CLUSTERS, clusterapi.Cluster)
-    await cache.load()
+    informer = Informer(Scripted([[cluster("a", 20)]], []), CLUSTERS, clusterapi.Cluster)
+    await informer.sync()
 
-    cache._apply(event("DELETED", cluster("a", 15)))
+    informer._apply(event("DELETED", cluster("a", 15)))
 
-    assert cache.get(Key("default", "a")) is not None
+    assert informer.get(Key("default", "a")) is not None
 
 
 async def test_a_line_that_cannot_be_read_ends_the_watch_and_no_more() -> None:
     lines: list[list[bytes | Exception]] = [[b"<html>"], [event("ADDED", cluster("b", 11))]]
 
-    cache, told = await followed(Scripted([[]], lines))
+    informer, told = await followed(Scripted([[]], lines))
 
     assert told == ["added b"]
-    assert cache.skipped == 0
+    assert informer.skipped == 0
 
 
 async def test_an_answer_to_a_write_that_cannot_be_read_may_have_been_applied() -> None:
-    cache = Cache(FakeApi(), CLUSTERS, clusterapi.Cluster)
+    informer = Informer(FakeApi(), CLUSTERS, clusterapi.Cluster)
 
     with pytest.raises(UnreachableError, match="clusters: an answer that cannot be read") as caught:
-        cache.observe(b"<html>")
+        informer.apply_response(b"<html>")
 
     assert caught.value.maybe_applied
 
@@ -351,12 +351,12 @@ class Breaking(Scripted):
 
 async def broken(monkeypatch: pytest.MonkeyPatch, *seconds: float) -> Breaking:
     api = Breaking(list(seconds))
-    cache = Cache(api, CLUSTERS, clusterapi.Cluster)
-    await cache.load()
+    informer = Informer(api, CLUSTERS, clusterapi.Cluster)
+    await informer.sync()
     monkeypatch.setattr(asyncio.get_running_loop(), "time", lambda: api.now)
     monkeypatch.setattr(asyncio, "sleep", api.pause)
     with pytest.raises(NotFoundError):
-        await cache.follow()
+        await informer.run()
     return api
 
 
@@ -388,23 +388,23 @@ async def test_only_a_watch_that_fails_after_another_failure_is_worth_a_warning(
 async def test_each_watch_and_each_page_of_a_list_is_a_sign_of_life() -> None:
     pages = [[cluster("a", 1) | {"more": True}], [cluster("b", 2)]]
     lost = GoneError(410, "Expired", "too old resource version", "WATCH clusters")
-    cache = Cache(Scripted([[], [], *pages], [[], [lost]]), CLUSTERS, clusterapi.Cluster)
-    await cache.load()
+    informer = Informer(Scripted([[], [], *pages], [[], [lost]]), CLUSTERS, clusterapi.Cluster)
+    await informer.sync()
     beats: list[int] = []
-    cache.heartbeat.beat = lambda: beats.append(1)  # type: ignore[method-assign]
+    informer.heartbeat.beat = lambda: beats.append(1)  # type: ignore[method-assign]
 
     with suppress(TimeoutError):
         async with asyncio.timeout(1):
-            await cache.follow()
+            await informer.run()
 
     assert len(beats) == 3 + 2  # three watches, the last of which goes on, and two pages
 
 
 async def test_followed_copies_that_are_silent_are_no_life(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(liveness, "BOUND_SECONDS", 0.0)
-    found = caches.Caches(FakeApi(), contracts.V1Beta2("v1beta2"), caches.Scope())
-    await found.load()
-    following = asyncio.create_task(found.follow())
+    found = informers.Informers(FakeApi(), contracts.V1Beta2("v1beta2"), informers.Scope())
+    await found.sync()
+    following = asyncio.create_task(found.run())
     await asyncio.sleep(0.01)
 
     lost = [problem.partition(" has shown")[0] for problem in liveness.LIVENESS.problems()]
@@ -412,7 +412,7 @@ async def test_followed_copies_that_are_silent_are_no_life(monkeypatch: pytest.M
     with suppress(asyncio.CancelledError):
         await following
 
-    assert {f"the watch of {cache.resource.plural}" for cache in found.all} <= set(lost)
+    assert {f"the watch of {informer.resource.plural}" for informer in found.all} <= set(lost)
     assert not [each for each in liveness.LIVENESS.problems() if "the watch of" in each]
 
 
@@ -469,15 +469,15 @@ class Server(FakeApi):
 FOREIGN = ApiResource("example.com", "v1", "Thing", "things")
 
 
-def names(cache: Cache[clusterapi.Cluster]) -> list[str]:
-    return sorted(item.metadata.name for item in cache)
+def names(informer: Informer[clusterapi.Cluster]) -> list[str]:
+    return sorted(item.metadata.name for item in informer)
 
 
 @asynccontextmanager
-async def at_work(cache: Cache[clusterapi.Cluster]) -> AsyncGenerator[None]:
+async def at_work(informer: Informer[clusterapi.Cluster]) -> AsyncGenerator[None]:
     """Let the cache follow, once it has loaded."""
-    await cache.load()
-    following = asyncio.create_task(cache.follow())
+    await informer.sync()
+    following = asyncio.create_task(informer.run())
     await asyncio.sleep(0)
     try:
         yield
@@ -488,52 +488,52 @@ async def at_work(cache: Cache[clusterapi.Cluster]) -> AsyncGenerator[None]:
 
 
 @pytest.fixture
-async def large() -> AsyncGenerator[tuple[Server, Cache[clusterapi.Cluster]]]:
+async def large() -> AsyncGenerator[tuple[Server, Informer[clusterapi.Cluster]]]:
     """Return a cache of more than a page, quiet, while others write elsewhere."""
     api = Server()
     for number in range(501):
         api.put(CLUSTERS, {"metadata": {"name": f"c-{number}", "namespace": "default"}})
-    cache = Cache(api, CLUSTERS, clusterapi.Cluster)
-    async with at_work(cache):
+    informer = Informer(api, CLUSTERS, clusterapi.Cluster)
+    async with at_work(informer):
         api.put(FOREIGN, {"metadata": {"name": "thing"}})
-        yield api, cache
+        yield api, informer
 
 
 async def test_a_cache_of_one_page_catches_up_by_a_list_of_it() -> None:
     api = Server()
     api.put(CLUSTERS, {"metadata": {"name": "a", "namespace": "default"}})
-    cache = Cache(api, CLUSTERS, clusterapi.Cluster)
-    await cache.load()
+    informer = Informer(api, CLUSTERS, clusterapi.Cluster)
+    await informer.sync()
     api.put(CLUSTERS, {"metadata": {"name": "b", "namespace": "default"}})
     api.remove(CLUSTERS, "default", "a")
 
-    await cache.catch_up()
+    await informer.catch_up()
 
-    assert names(cache) == ["b"]
+    assert names(informer) == ["b"]
     assert api.watched == []
 
 
 async def test_a_large_quiet_cache_catches_up_by_a_short_watch(
-    large: tuple[Server, Cache[clusterapi.Cluster]],
+    large: tuple[Server, Informer[clusterapi.Cluster]],
 ) -> None:
-    api, cache = large
+    api, informer = large
     present = api._revision
-    assert cache.revision < present
+    assert informer.revision < present
 
     async with asyncio.timeout(5):
-        await cache.catch_up()
+        await informer.catch_up()
 
-    assert cache.revision == present
+    assert informer.revision == present
     assert api.watched == ["", "3"]
     assert api.listed[2:] == ["1"]
 
 
 async def test_after_a_proof_the_watch_is_a_long_one_again(
-    large: tuple[Server, Cache[clusterapi.Cluster]],
+    large: tuple[Server, Informer[clusterapi.Cluster]],
 ) -> None:
-    api, cache = large
+    api, informer = large
     async with asyncio.timeout(5):
-        await cache.catch_up()
+        await informer.catch_up()
         while len(api.watched) < 3:  # noqa: ASYNC110 - what is waited for is no event
             await asyncio.sleep(0.01)
 
@@ -541,106 +541,106 @@ async def test_after_a_proof_the_watch_is_a_long_one_again(
 
 
 async def test_who_catches_up_has_what_was_written_before(
-    large: tuple[Server, Cache[clusterapi.Cluster]],
+    large: tuple[Server, Informer[clusterapi.Cluster]],
 ) -> None:
-    api, cache = large
+    api, informer = large
     api.slow.clear()
-    proof = asyncio.create_task(cache.catch_up())
+    proof = asyncio.create_task(informer.catch_up())
     await asyncio.sleep(0)
     api.put(CLUSTERS, {"metadata": {"name": "new", "namespace": "default"}})
-    later = [asyncio.create_task(cache.catch_up()) for _ in range(20)]
+    later = [asyncio.create_task(informer.catch_up()) for _ in range(20)]
     api.slow.set()
 
     async with asyncio.timeout(5):
         await asyncio.gather(proof, *later)
 
-    assert "new" in names(cache)
+    assert "new" in names(informer)
     assert len(api.listed[2:]) == 2  # the proofs of all that came meanwhile are one
 
 
 async def test_a_proof_that_nobody_waits_for_any_more_leaves_the_watch_alone(
-    large: tuple[Server, Cache[clusterapi.Cluster]],
+    large: tuple[Server, Informer[clusterapi.Cluster]],
 ) -> None:
-    _, cache = large
+    _, informer = large
     with suppress(TimeoutError):
         async with asyncio.timeout(0.02):
-            await cache.catch_up()
+            await informer.catch_up()
 
-    assert cache._passing == []
-    assert not cache._turn.locked()
+    assert informer._passing == []
+    assert not informer._turn.locked()
 
 
 async def test_a_stale_event_after_a_proof_brings_nothing_back() -> None:
     api = Server()
     api.put(CLUSTERS, {"metadata": {"name": "a", "namespace": "default"}})
-    cache = Cache(api, CLUSTERS, clusterapi.Cluster)
-    await cache.load()
-    seen = cache.revision
+    informer = Informer(api, CLUSTERS, clusterapi.Cluster)
+    await informer.sync()
+    seen = informer.revision
     api.put(CLUSTERS, {"metadata": {"name": "b", "namespace": "default"}})
     api.remove(CLUSTERS, "default", "b")
-    await cache.catch_up()
+    await informer.catch_up()
 
     for line in api.changes(CLUSTERS, "", seen):
-        cache._apply(line)
-        assert names(cache) == ["a"]
+        informer._apply(line)
+        assert names(informer) == ["a"]
 
 
 async def test_what_a_delete_of_ours_ended_during_a_list_does_not_come_back() -> None:
     api = Server()
     api.put(CLUSTERS, {"metadata": {"name": "a", "namespace": "default"}})
-    cache = Cache(api, CLUSTERS, clusterapi.Cluster)
-    await cache.load()
-    seen = cache.get(Key("default", "a"))
+    informer = Informer(api, CLUSTERS, clusterapi.Cluster)
+    await informer.sync()
+    seen = informer.get(Key("default", "a"))
     assert seen is not None
     api.put(CLUSTERS, {"metadata": {"name": "b", "namespace": "default"}})
     api.slow.clear()
-    listing = asyncio.create_task(cache.load())
+    listing = asyncio.create_task(informer.sync())
     await asyncio.sleep(0)
 
-    await cache.delete(api, seen)
+    await informer.delete(api, seen)
     api.slow.set()
     await listing
 
-    assert names(cache) == ["b"]
+    assert names(informer) == ["b"]
 
 
 async def test_a_list_takes_over_page_by_page_and_keeps_no_second_copy(
-    large: tuple[Server, Cache[clusterapi.Cluster]],
+    large: tuple[Server, Informer[clusterapi.Cluster]],
 ) -> None:
-    api, cache = large
-    seen = {item.metadata.name: item for item in cache}
+    api, informer = large
+    seen = {item.metadata.name: item for item in informer}
     api.put(CLUSTERS, {"metadata": {"name": "c-0", "namespace": "default"}, "spec": {}})
     api.remove(CLUSTERS, "default", "c-1")
-    cache._lost_history = True
+    informer._lost_history = True
 
-    await cache.load()
+    await informer.sync()
 
-    assert len(cache) == 500
-    unchanged = [item.metadata.name for item in cache if item is seen[item.metadata.name]]
+    assert len(informer) == 500
+    unchanged = [item.metadata.name for item in informer if item is seen[item.metadata.name]]
     assert len(unchanged) == 499  # what is as it was is the object that was there
     assert "c-0" not in unchanged
 
 
 async def test_what_was_made_and_deleted_during_a_list_does_not_come_back_by_a_late_event() -> None:
     api = Server()
-    cache = Cache(api, CLUSTERS, clusterapi.Cluster)
-    await cache.load()
-    seen = cache.revision
+    informer = Informer(api, CLUSTERS, clusterapi.Cluster)
+    await informer.sync()
+    seen = informer.revision
     api.put(FOREIGN, {"metadata": {"name": "thing"}})
     api.slow.clear()
-    listing = asyncio.create_task(cache.load())
+    listing = asyncio.create_task(informer.sync())
     await asyncio.sleep(0)
 
-    made = cache.observe(
+    made = informer.apply_response(
         await api.create(
             CLUSTERS, "default", b'{"metadata": {"name": "x", "namespace": "default"}}'
         )
     )
-    await cache.delete(api, made)
+    await informer.delete(api, made)
     api.slow.set()
     await listing
 
     for line in api.changes(CLUSTERS, "", seen):
-        cache._apply(line)
-        assert names(cache) == []
-    assert cache._gone == {}
+        informer._apply(line)
+        assert names(informer) == []
+    assert informer._gone == {}

@@ -15,8 +15,9 @@ from kube import errors
 from kube.meta import Key
 from kube.resources import ApiResource
 from kube.testing import fake
-from objects import caches, contracts, pools
+from objects import contracts, informers, pools
 from objects.errors import StaleError
+from objects.informers import Informers, InformerSupervisor, Scope
 
 POOLS = pools.KINDS["InClusterIPPool"]
 SERVED = ("IPAddressClaim", "IPAddress", "Cluster")
@@ -69,8 +70,8 @@ class Uses:
         self.past: list[str] = []
 
     @asynccontextmanager
-    async def __call__(self, copies: caches.Caches) -> AsyncGenerator[None]:
-        self.present.append(copies.contract.version)
+    async def __call__(self, loaded: Informers) -> AsyncGenerator[None]:
+        self.present.append(loaded.contract.version)
         try:
             yield
         finally:
@@ -79,47 +80,47 @@ class Uses:
 
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(caches, "_AGAIN_SECONDS", 0.01)
+    monkeypatch.setattr(informers, "_AGAIN_SECONDS", 0.01)
     monkeypatch.setattr(contracts, "_CHECK_SECONDS", 0.01)
 
 
 @pytest.fixture
-async def kept(quick: None) -> AsyncIterator[tuple[Server, caches.Copies, Uses]]:
+async def kept(quick: None) -> AsyncIterator[tuple[Server, InformerSupervisor, Uses]]:
     del quick
     api, uses = Server(), Uses()
-    copies = caches.Copies(api, caches.Scope(), uses)
-    keeping = asyncio.create_task(copies.keep())
+    supervisor = InformerSupervisor(api, Scope(), uses)
+    keeping = asyncio.create_task(supervisor.run())
     async with asyncio.timeout(10):
-        yield api, copies, uses
+        yield api, supervisor, uses
     keeping.cancel()
     with suppress(asyncio.CancelledError):
         await keeping
     assert uses.present == []
 
 
-Kept = tuple[Server, caches.Copies, Uses]
+Kept = tuple[Server, InformerSupervisor, Uses]
 
 
 async def test_caches_are_used_from_when_they_are_loaded(kept: Kept) -> None:
-    api, copies, uses = kept
+    api, supervisor, uses = kept
     api.put(POOLS, {"metadata": {"name": "blue", "namespace": "default"}, "spec": {}})
 
-    loaded = await copies.loaded()
+    loaded = await supervisor.current()
 
     assert uses.present == ["v1beta2"]
-    assert await copies.loaded() is loaded
+    assert await supervisor.current() is loaded
     await loaded.catch_up()
     assert [pool.key.name for pool in loaded.pools[POOLS.kind]] == ["blue"]
 
 
 async def test_another_contract_gets_caches_of_its_own(kept: Kept) -> None:
-    api, copies, uses = kept
-    first = await copies.loaded()
+    api, supervisor, uses = kept
+    first = await supervisor.current()
 
     api.version = "v1beta1"
     with pytest.raises(StaleError):
-        await copies.until_replaced(first)
-    second = await copies.loaded()
+        await supervisor.until_replaced(first)
+    second = await supervisor.current()
 
     assert (second.contract.version, uses.present, uses.past) == (
         "v1beta1",
@@ -127,16 +128,16 @@ async def test_another_contract_gets_caches_of_its_own(kept: Kept) -> None:
         ["v1beta2"],
     )
     with pytest.raises(StaleError):
-        await copies.until_replaced(first)
+        await supervisor.until_replaced(first)
 
 
 async def test_who_waits_for_caches_gets_them_once_cluster_api_is_there_and_answers(
     kept: Kept,
 ) -> None:
-    api, copies, uses = kept
+    api, supervisor, uses = kept
     api.version = ""
     api.refused = {"ipaddresses"}
-    waiting = asyncio.create_task(copies.loaded())
+    waiting = asyncio.create_task(supervisor.current())
     await asyncio.sleep(0.05)
     assert (waiting.done(), uses.present) == (False, [])
 
@@ -155,8 +156,8 @@ def elected() -> Election:
 
 
 async def test_a_controller_that_ended_hears_nothing_any_more(kept: Kept) -> None:
-    api, copies, _ = kept
-    loaded = await copies.loaded()
+    api, supervisor, _ = kept
+    loaded = await supervisor.current()
     controller = Controller(api, loaded)
     leading = asyncio.create_task(controller.run(elected()))
     while len(loaded.claims._handlers) < 2:  # noqa: ASYNC110 - what is waited for is no event
@@ -165,13 +166,13 @@ async def test_a_controller_that_ended_hears_nothing_any_more(kept: Kept) -> Non
     with suppress(asyncio.CancelledError):
         await leading
 
-    assert [cache.resource.plural for cache in loaded.all if cache._handlers] == []
+    assert [informer.resource.plural for informer in loaded.all if informer._handlers] == []
 
 
 async def test_a_new_leader_has_what_was_written_before_it_came_to_lead(kept: Kept) -> None:
-    api, copies, _ = kept
+    api, supervisor, _ = kept
     api.silent = True  # so that no watch tells
-    loaded = await copies.loaded()
+    loaded = await supervisor.current()
     controller = Controller(api, loaded)
     api.put(POOLS, {"metadata": {"name": "late", "namespace": "default"}, "spec": {}})
 
@@ -189,39 +190,39 @@ async def test_a_new_leader_lists_what_its_watch_does_not_bring_in_time(
     quick: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     del quick
-    monkeypatch.setattr(caches, "_CATCH_UP_SECONDS", 0.01)
+    monkeypatch.setattr(informers, "_CATCH_UP_SECONDS", 0.01)
     api = Server()
     for number in range(501):
         meta = {"name": f"c-{number}", "namespace": "default"}
         api.put(CONTRACT.claims, {"metadata": meta, "spec": {}})
-    copies = caches.Caches(api, CONTRACT, caches.Scope())
-    await copies.load()
+    loaded = Informers(api, CONTRACT, Scope())
+    await loaded.sync()
     api.silent = True
-    following = [asyncio.create_task(cache.follow()) for cache in copies.all]
+    following = [asyncio.create_task(informer.run()) for informer in loaded.all]
     api.put(CONTRACT.claims, {"metadata": {"name": "late", "namespace": "default"}, "spec": {}})
 
     async with asyncio.timeout(10):
-        await copies.catch_up()
+        await loaded.catch_up()
 
-    assert copies.claims.get(Key("default", "late"))
+    assert loaded.claims.get(Key("default", "late"))
     for task in following:
         task.cancel()
     await asyncio.gather(*following, return_exceptions=True)
 
 
 @asynccontextmanager
-async def silent_copies(count: int) -> AsyncGenerator[tuple[Server, caches.Caches]]:
+async def silent_informers(count: int) -> AsyncGenerator[tuple[Server, Informers]]:
     """Give caches with so many claims whose watches tell nothing."""
     api = Server()
     for number in range(count):
         api.put(CONTRACT.claims, claim(f"c-{number}"))
-    copies = caches.Caches(api, CONTRACT, caches.Scope())
-    await copies.load()
+    loaded = Informers(api, CONTRACT, Scope())
+    await loaded.sync()
     api.silent = True
-    following = [asyncio.create_task(cache.follow()) for cache in copies.all]
+    following = [asyncio.create_task(informer.run()) for informer in loaded.all]
     try:
         async with asyncio.timeout(10):
-            yield api, copies
+            yield api, loaded
     finally:
         for task in following:
             task.cancel()
@@ -235,43 +236,43 @@ def claim(name: str) -> fake.Json:
 async def test_what_the_predecessor_had_is_enough_though_revisions_went_on(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(caches, "_CATCH_UP_SECONDS", 60.0)
-    async with silent_copies(501) as (api, copies):
-        newest = dict(copies.newest)
+    monkeypatch.setattr(informers, "_CATCH_UP_SECONDS", 60.0)
+    async with silent_informers(501) as (api, loaded):
+        newest = dict(loaded.newest)
         api.put(CONTRACT.claims, claim("late"))
 
-        await copies.catch_up(newest)
+        await loaded.catch_up(newest)
 
-        assert copies.claims.get(Key("default", "late")) is None
+        assert loaded.claims.get(Key("default", "late")) is None
 
 
 async def test_what_the_predecessor_had_and_no_watch_brings_is_listed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(caches, "_CATCH_UP_SECONDS", 0.01)
-    async with silent_copies(501) as (api, copies):
+    monkeypatch.setattr(informers, "_CATCH_UP_SECONDS", 0.01)
+    async with silent_informers(501) as (api, loaded):
         api.put(CONTRACT.claims, claim("late"))
 
-        late = copies.newest["ipaddressclaims"] + 1
-        await copies.catch_up({**copies.newest, "ipaddressclaims": late})
+        late = loaded.newest["ipaddressclaims"] + 1
+        await loaded.catch_up({**loaded.newest, "ipaddressclaims": late})
 
-        assert copies.claims.get(Key("default", "late"))
+        assert loaded.claims.get(Key("default", "late"))
 
 
 async def test_a_predecessor_that_had_more_than_there_is_now_proves_nothing(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(caches, "_CATCH_UP_SECONDS", 60.0)
-    async with silent_copies(501) as (_, copies):
-        await copies.catch_up({**copies.newest, "ipaddressclaims": 10_000})
+    monkeypatch.setattr(informers, "_CATCH_UP_SECONDS", 60.0)
+    async with silent_informers(501) as (_, loaded):
+        await loaded.catch_up({**loaded.newest, "ipaddressclaims": 10_000})
 
 
 async def test_revisions_that_went_back_are_noticed_whatever_the_predecessor_had() -> None:
-    async with silent_copies(501) as (_, copies):
-        copies.claims._revision = 10_000
+    async with silent_informers(501) as (_, loaded):
+        loaded.claims._revision = 10_000
 
         with pytest.raises(ExceptionGroup) as raised:
-            await copies.catch_up(copies.newest)
+            await loaded.catch_up(loaded.newest)
 
         assert raised.group_contains(errors.RevisionError)
 
@@ -280,28 +281,28 @@ async def test_how_far_copies_are_counts_objects_and_our_own_writes() -> None:
     api = Server()
     api.put(CONTRACT.claims, claim("first"))
     api.put(CONTRACT.addresses, claim("other"))
-    copies = caches.Caches(api, CONTRACT, caches.Scope())
-    await copies.load()
-    found = copies.claims.get(Key("default", "first"))
+    loaded = Informers(api, CONTRACT, Scope())
+    await loaded.sync()
+    found = loaded.claims.get(Key("default", "first"))
     assert found
-    assert (copies.newest["ipaddressclaims"], copies.newest["clusters"]) == (
+    assert (loaded.newest["ipaddressclaims"], loaded.newest["clusters"]) == (
         found.metadata.revision,
         0,
     )
 
-    await copies.claims.patch(api, found, {"metadata": {"finalizers": ["x"]}})
+    await loaded.claims.patch(api, found, {"metadata": {"finalizers": ["x"]}})
 
-    assert copies.newest["ipaddressclaims"] == copies.newest["ipaddresses"] + 1
+    assert loaded.newest["ipaddressclaims"] == loaded.newest["ipaddresses"] + 1
 
 
 async def test_how_far_copies_are_is_known_though_they_are_followed_no_more(kept: Kept) -> None:
-    api, copies, _ = kept
+    api, supervisor, _ = kept
     api.put(CONTRACT.claims, claim("first"))
-    assert copies.newest == {}
-    loaded = await copies.loaded()
+    assert supervisor.newest == {}
+    loaded = await supervisor.current()
     api.version = ""
     with pytest.raises(StaleError):
-        await copies.until_replaced(loaded)
+        await supervisor.until_replaced(loaded)
 
-    assert copies.newest == loaded.newest
-    assert copies.newest["ipaddressclaims"] > 0
+    assert supervisor.newest == loaded.newest
+    assert supervisor.newest["ipaddressclaims"] > 0

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A local copy of a collection, kept current by a watch: an informer, without its threads."""
+"""A local copy of a collection, kept current by a watch: client-go's informer, in asyncio."""
 
 from __future__ import annotations
 
@@ -80,25 +80,26 @@ Handler = Callable[[T | None, T | None], None]
 """Takes an object as it was (None: it is new) and as it is (None: it is gone)."""
 
 
-class Cache(Generic[T]):
+class Informer(Generic[T]):
     """The objects of one resource, by namespace and name.
 
     Flow:
-        `load` lists once; `follow` watches from there on for ever, and lists again where the watch
-        lost history (410).  Each handler is told each difference, once, in order.
+        `sync` lists once.  `run` watches from there on and never ends; where the watch lost history
+        (410), it lists again.  Each event handler gets each difference, once, in order.
 
     Guarantees:
-        `observe` takes over what a write of ours answered, so that whoever wrote reads at least
-        that.  An older event or answer never replaces a newer object.
+        `apply_response` applies what the API server answered to a write of ours, so the writer
+        reads at least that.  An older event or response never replaces a newer object.
 
-        Where etcd was restored from a backup, the copy ends (`until_back`), because a watch from a
-        revision that is still to come tells nothing.  Proof is a consistent read or the answer to a
-        write that shows an older revision than one known before; each is compared, and there is a
-        read before a watch is opened again.  A restart of the API server ends all watches.
+        Where etcd was restored from a backup, the informer ends (`until_rollback`), because a watch
+        from a revision that is still to come gets no events.  Proof is a consistent read, or the
+        response to a write, with an older revision than one known before.  Each response is
+        compared, and there is a read before a watch is opened again.  A restart of the API server
+        ends all watches.
 
     Caveats:
-        Of a collection of more than a page, a restore stays unseen if the revisions have passed the
-        known one again before the watch is opened again: by a backup of the last few seconds.
+        In a collection of more than a page, a restore stays unseen if the revisions pass the known
+        one before the watch is opened again.  That takes a backup of the last few seconds.
 
         Otherwise it lags behind the API server.  After `catch_up` it has everything that was
         written before that call.
@@ -111,7 +112,7 @@ class Cache(Generic[T]):
         self.unreadable: set[Key] = set()
         """Objects that exist and of which nothing can be read, so the copy lacks them."""
         self.heartbeat = Heartbeat(f"the watch of {resource.plural}")
-        """Of `follow`."""
+        """Of `run`."""
         self._handlers: list[Handler[T]] = []
         self._api = api
         self._request = f"{resource.plural} {namespace}".rstrip()
@@ -155,7 +156,7 @@ class Cache(Generic[T]):
         """Return an object as last heard of."""
         return self._objects.get(key)
 
-    async def load(self) -> None:
+    async def sync(self) -> None:
         """Read the whole collection.
 
         Raises:
@@ -176,14 +177,14 @@ class Cache(Generic[T]):
         Flow:
             A consistent LIST gives the present revision.  Where one page is the whole collection,
             the copy is made equal to it.  Otherwise the watch has to pass that revision: if it does
-            not at once, `follow` opens it again for so short a time that the API server soon sends
+            not at once, `run` opens it again for so short a time that the API server soon sends
             a bookmark.  Calls that come meanwhile share the next proof.
 
         Guarantees:
             Waits for about two seconds where the API server is well, after a proof under way.
 
         Caveats:
-            `follow` has to be running.  The caller bounds the time: it waits through outages.
+            `run` has to be running.  The caller bounds the time: it waits through outages.
 
         Raises:
             KubeError: the LIST failed.
@@ -245,16 +246,16 @@ class Cache(Generic[T]):
             self._patience.reschedule(None if seconds is None else now + seconds)
 
     @contextmanager
-    def telling(self, handle: Handler[T]) -> Generator[None]:
-        """Tell a handler of each difference while the block runs."""
+    def event_handler(self, handle: Handler[T]) -> Generator[None]:
+        """Call a handler with each difference while the block runs."""
         self._handlers.append(handle)
         try:
             yield
         finally:
             self._handlers.remove(handle)
 
-    async def follow(self) -> NoReturn:
-        """Keep the copy current until cancelled; outages are waited for.
+    async def run(self) -> NoReturn:
+        """Watch until cancelled; wait while the API server is out of reach.
 
         Raises:
             NotFoundError: the resource is not served any more.
@@ -266,7 +267,7 @@ class Cache(Generic[T]):
             began = math.inf  # a list that takes long and fails is no watch that has lived
             try:
                 if self._lost_history:
-                    await self.load()
+                    await self.sync()
                 elif reopened:
                     await self._look()
                 reopened = True
@@ -288,11 +289,11 @@ class Cache(Generic[T]):
                 level("watch failed", resource=self.resource.plural, error=str(error))
                 failures = await _pause(failures)
 
-    async def until_back(self) -> NoReturn:
-        """Wait until an answer shows that revisions went back.
+    async def until_rollback(self) -> NoReturn:
+        """Wait until a response shows that revisions went back.
 
         Raises:
-            RevisionError: so it is.
+            RevisionError: they went back.
         """
         await self._went_back.wait()
         assert self._back is not None
@@ -309,8 +310,8 @@ class Cache(Generic[T]):
             self._went_back.set()
             raise self._back
 
-    def observe(self, answer: bytes) -> T:
-        """Take over the object that a write of ours answered, and return it."""
+    def apply_response(self, answer: bytes) -> T:
+        """Apply the object in the response to a write of ours, and return it."""
         try:
             item = self._whole_or_part(answer)
         except (msgspec.DecodeError, ValueError) as error:
@@ -324,21 +325,21 @@ class Cache(Generic[T]):
         return item
 
     async def create(self, api: Api, namespace: str, body: bytes) -> T:
-        """Write a new object, and observe the answer.
+        """Write a new object, and apply the response.
 
         Raises:
             RevisionError: revisions went back; the object exists.
             KubeError: the write failed.
         """
         before = self._revision
-        item = self.observe(await api.create(self.resource, namespace, body))
+        item = self.apply_response(await api.create(self.resource, namespace, body))
         self._compare(item.metadata.revision, before)
         return item
 
     async def patch(
         self, api: Api, known: T, changes: Mapping[str, object], subresource: str = ""
     ) -> T:
-        """Merge changes into the version of an object that we know, and observe the answer.
+        """Merge changes into the known version of an object, and apply the response.
 
         Raises:
             ConflictError: the object has another resourceVersion by now.
@@ -352,13 +353,13 @@ class Cache(Generic[T]):
         body = msgspec.json.encode({**changes, "metadata": {**metadata, **version}})
         before = self._revision
         answer = await api.patch(self.resource, meta.namespace, meta.name, body, subresource)
-        item = self.observe(answer)
+        item = self.apply_response(answer)
         if item.metadata.revision != meta.revision:  # that is one which changed nothing
             self._compare(item.metadata.revision, before)
         return item
 
     async def delete(self, api: Api, known: T) -> T | None:
-        """Delete an object if it still is the one we know; None where nothing holds it back.
+        """Delete the object with the known uid; return None if no finalizer holds it.
 
         Raises:
             NotFoundError: it is gone already.
@@ -367,14 +368,14 @@ class Cache(Generic[T]):
         meta = known.metadata
         answer = await api.delete(self.resource, meta.namespace, meta.name, meta.uid)
         if _is_object(answer, meta.uid):
-            item = self.observe(answer)
+            item = self.apply_response(answer)
             self._compare(item.metadata.revision, meta.revision)
             return item
         self._forget(known)
         return None
 
-    async def fetch(self, api: Api, key: Key) -> T | None:
-        """Read an object from the API server itself; None is one that does not exist.
+    async def get_live(self, api: Api, key: Key) -> T | None:
+        """Read an object from the API server itself; return None if it does not exist.
 
         Raises:
             RevisionError: revisions went back.
@@ -382,7 +383,7 @@ class Cache(Generic[T]):
         """
         known = self.get(key)
         try:
-            item = self.observe(await api.get(self.resource, key.namespace, key.name))
+            item = self.apply_response(await api.get(self.resource, key.namespace, key.name))
         except NotFoundError:
             return None
         if known is not None:

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Copies of everything that the provider looks at: one set in each replica, whoever leads.
+"""The informers of all resources that the provider reads: one set in each replica, leader or not.
 
-Admission answers from them in every replica.  A replica that comes to lead has them already, and
-only proves that they are up to date.
+Admission in every replica answers from them.  A replica that becomes the leader has them already,
+and only proves that they are up to date.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import structlog
 
-from kube.cache import Cache
 from kube.client import may_follow
 from kube.errors import KubeError
+from kube.informer import Informer
 from kube.meta import Key
 from kube.tasks import first_error, together
 
@@ -50,17 +50,19 @@ class Scope:
     watch_filter: str = ""
 
 
-class Caches:
-    """One copy for each resource, in the versions of one contract of Cluster API."""
+class Informers:
+    """One informer for each resource, in the versions of one contract of Cluster API."""
 
     def __init__(self, api: Api, contract: contracts.Contract, scope: Scope) -> None:
         self.contract = contract
         self.scope = scope
-        self.claims = Cache(api, contract.claims, IPAddressClaim, scope.namespace)
-        self.addresses = Cache(api, contract.addresses, IPAddress)
-        self.clusters = Cache(api, contract.clusters, Cluster, scope.namespace)
+        self.claims = Informer(api, contract.claims, IPAddressClaim, scope.namespace)
+        self.addresses = Informer(api, contract.addresses, IPAddress)
+        self.clusters = Informer(api, contract.clusters, Cluster, scope.namespace)
         self.pools = {
-            kind: Cache(api, resource, pools.Pool, scope.namespace if resource.namespaced else "")
+            kind: Informer(
+                api, resource, pools.Pool, scope.namespace if resource.namespaced else ""
+            )
             for kind, resource in pools.KINDS.items()
         }
         self.offers = Offers()
@@ -72,11 +74,14 @@ class Caches:
     @property
     def all(
         self,
-    ) -> tuple[Cache[IPAddressClaim] | Cache[IPAddress] | Cache[Cluster] | Cache[pools.Pool], ...]:
-        """All of them."""
+    ) -> tuple[
+        Informer[IPAddressClaim] | Informer[IPAddress] | Informer[Cluster] | Informer[pools.Pool],
+        ...,
+    ]:
+        """All informers."""
         return (self.claims, self.addresses, self.clusters, *self.pools.values())
 
-    async def load(self) -> None:
+    async def sync(self) -> None:
         """List everything once.
 
         Raises:
@@ -84,50 +89,52 @@ class Caches:
         """
         if self.scope.namespace:
             await self._narrow(self.scope.namespace)
-        await together(*(cache.load() for cache in self.all))
+        await together(*(informer.sync() for informer in self.all))
 
-    async def follow(self) -> NoReturn:
-        """Keep all copies up to date until cancelled.
+    async def run(self) -> NoReturn:
+        """Run all informers until cancelled.
 
         Raises:
             KubeError: alone or in a group: Cluster API serves other versions now, or revisions
                 went back.
         """
         with ExitStack() as running:
-            for cache in self.all:
-                running.enter_context(cache.heartbeat.running())
-            following = (cache.follow() for cache in self.all)
-            going_back = (cache.until_back() for cache in self.all)
+            for informer in self.all:
+                running.enter_context(informer.heartbeat.running())
+            following = (informer.run() for informer in self.all)
+            going_back = (informer.until_rollback() for informer in self.all)
             changing = contracts.until_changed(self._api, self.contract)
             await together(*following, *going_back, changing)
         raise AssertionError("watching never ends")  # pragma: no cover - it ends by an error
 
     async def catch_up(self, newest: Newest | None = None) -> None:
-        """Wait until all caches have what was written before this call.
+        """Wait until all informers have what was written before this call.
 
         Flow:
-            A cache that does not catch up in time is listed: without progress reports of etcd, the
+            An informer that does not catch up in time lists: without progress reports of etcd, the
             API server sends nothing on a quiet watch.
 
         Args:
-            newest: How far the caches of another process were, if that is enough.  It takes
+            newest: How far the informers of another process were, if that is enough.  It takes
                 milliseconds instead of seconds.
 
         Raises:
             KubeError: alone or in a group: a request failed.
         """
         known = newest or {}
-        await together(*(_fresh(cache, known.get(cache.resource.plural)) for cache in self.all))
+        await together(
+            *(_fresh(informer, known.get(informer.resource.plural)) for informer in self.all)
+        )
 
     @property
     def newest(self) -> Newest:
-        """How far the caches are, for another process to catch up with."""
-        return {cache.resource.plural: cache.newest for cache in self.all}
+        """The newest revision of each resource, for another process to catch up with."""
+        return {informer.resource.plural: informer.newest for informer in self.all}
 
     def pool(self, key: pools.PoolKey) -> pools.Pool | None:
-        """Return a pool as last heard of."""
-        cache = self.pools.get(key.kind)  # without global kinds where they can't be read
-        return cache.get(Key(key.namespace, key.name)) if cache else None
+        """Return a pool as its informer has it."""
+        informer = self.pools.get(key.kind)  # without global kinds where they can't be read
+        return informer.get(Key(key.namespace, key.name)) if informer else None
 
     async def _narrow(self, namespace: str) -> None:
         """Look at one namespace alone where no more is allowed, and then serve no global pools.
@@ -145,77 +152,77 @@ class Caches:
             f"{', '.join(closed)} in all namespaces: allow this to its ServiceAccount, or use a "
             "pool of the namespace"
         )
-        self.addresses = Cache(self._api, self.contract.addresses, IPAddress, namespace)
+        self.addresses = Informer(self._api, self.contract.addresses, IPAddress, namespace)
         for kind in _GLOBAL_KINDS:
             del self.pools[kind]
 
 
-async def _fresh(cache: Cache[Any], newest: int | None) -> None:
+async def _fresh(informer: Informer[Any], newest: int | None) -> None:
     try:
         async with asyncio.timeout(_CATCH_UP_SECONDS):
-            await (cache.catch_up() if newest is None else cache.catch_up_with(newest))
+            await (informer.catch_up() if newest is None else informer.catch_up_with(newest))
     except TimeoutError:
-        log.warning("a cache lags behind; it is listed", resource=cache.resource.plural)
-        await cache.load()
+        log.warning("a cache lags behind; it is listed", resource=informer.resource.plural)
+        await informer.sync()
 
 
-Using = Callable[[Caches], AbstractAsyncContextManager[None]]
-"""Uses caches that are loaded for as long as they are followed."""
+Using = Callable[[Informers], AbstractAsyncContextManager[None]]
+"""Uses synced informers for as long as they run."""
 
 
-class Copies:
-    """The caches of the process.
+class InformerSupervisor:
+    """Runs the informers of the process, and replaces them when they end.
 
-    They are made anew where Cluster API comes to serve other versions, and where etcd was restored.
+    They end when Cluster API serves other versions, and when etcd was restored from a backup.
     """
 
     def __init__(self, api: Api, scope: Scope, using: Using) -> None:
         self._api = api
         self._scope = scope
         self._using = using
-        self._current: asyncio.Future[Caches] = asyncio.get_running_loop().create_future()
-        self._last: Caches | None = None
+        self._current: asyncio.Future[Informers] = asyncio.get_running_loop().create_future()
+        self._last: Informers | None = None
         self._ended = asyncio.Event()
 
-    async def keep(self) -> NoReturn:
-        """Load and follow until cancelled."""
+    async def run(self) -> NoReturn:
+        """Sync and run informers until cancelled, one set after the other."""
         while True:
             try:
                 if contract := await contracts.discover(self._api):
-                    await self._follow(Caches(self._api, contract, self._scope))
+                    await self._run(Informers(self._api, contract, self._scope))
                 else:
                     log.warning("Cluster API's IPAM types are not installed; waiting for them")
             except* KubeError as group:
                 log.warning("caches start again", error=str(first_error(group)))
             await asyncio.sleep(_AGAIN_SECONDS)
 
-    async def loaded(self) -> Caches:
-        """Return the present caches; wait for them where they are not loaded yet."""
+    async def current(self) -> Informers:
+        """Return the present informers, as soon as they are synced."""
         return await asyncio.shield(self._current)
 
     @property
     def newest(self) -> Newest:
-        """How far the last caches are, even if they are no longer followed."""
+        """How far the last informers are, even if they have ended."""
         return self._last.newest if self._last else {}
 
-    async def until_replaced(self, caches: Caches) -> NoReturn:
-        """Wait for as long as these caches are followed.
+    async def until_replaced(self, informers: Informers) -> NoReturn:
+        """Wait for as long as these informers run.
 
         Raises:
-            StaleError: they are followed no more.
+            StaleError: they have ended.
         """
-        while self._current.done() and self._current.result() is caches:
+        while self._current.done() and self._current.result() is informers:
             await self._ended.wait()
         raise StaleError
 
-    async def _follow(self, caches: Caches) -> None:
-        await caches.load()
-        log.info("caches loaded", contract=caches.contract.version, claims=len(caches.claims))
+    async def _run(self, informers: Informers) -> None:
+        await informers.sync()
+        log.info("caches loaded", contract=informers.contract.version, claims=len(informers.claims))
         try:
-            async with self._using(caches):
-                self._last = caches
-                self._current.set_result(caches)
-                await caches.follow()
+            async with self._using(informers):
+                self._last = informers
+                self._current.set_result(informers)
+                await informers.run()
         finally:
             if self._current.done():
                 self._current = asyncio.get_running_loop().create_future()
