@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import structlog
 
 from kube import workers
+from kube.deltas import Added, Delta, Modified
 from kube.queue import Queue
 from kube.tasks import in_pieces, together
 from objects import clusterapi
@@ -143,7 +144,7 @@ class Controller:
             async for pool in in_pieces(tuple(informer)):
                 self._pool_queue.add(pool.key)
         async for claim in in_pieces(tuple(self.state.claims)):
-            self._references.check(None, claim)
+            self._references.check(Added(claim))
             if claim.pool and claim.metadata.key not in self.state.waiting:
                 self._claim_queue.add(claim.metadata.key, _SERVED)
         async for address in in_pieces(tuple(self.state.addresses)):
@@ -160,45 +161,39 @@ class Controller:
         claim = self.state.claims.get(key)
         return self.state.age(claim) if claim else ("", 0)
 
-    def _on_claim(
-        self, old: clusterapi.IPAddressClaim | None, new: clusterapi.IPAddressClaim | None
-    ) -> None:
-        changed = new or old
-        assert changed is not None
-        self._references.check(old, new)
-        pools = _pools_of(old, new)
+    def _on_claim(self, delta: Delta[clusterapi.IPAddressClaim]) -> None:
+        claim = delta.object
+        self._references.check(delta)
+        pools = _pools_of(delta)
         if pools:
-            self._claim_queue.add(changed.metadata.key, changed.pool)
+            self._claim_queue.add(claim.metadata.key, claim.pool)
         for pool in pools:
             self._look_at(pool)
 
-    def _on_address(
-        self, old: clusterapi.IPAddress | None, new: clusterapi.IPAddress | None
-    ) -> None:
-        changed = new or old
-        assert changed is not None
-        key = changed.metadata.key
+    def _on_address(self, delta: Delta[clusterapi.IPAddress]) -> None:
+        key = delta.object.metadata.key
         self._claim_queue.add(key, self._pool_of(key))
-        unreadable = [each for each in (old, new) if isinstance(each, clusterapi.UnreadableAddress)]
+        unreadable = [
+            each for each in delta.objects if isinstance(each, clusterapi.UnreadableAddress)
+        ]
         if any(each.pool is None for each in unreadable):  # it may be of any pool
             self._crowds.put_nowait(self._look_at_offers)
             return
-        for pool in _pools_of(old, new):
+        for pool in _pools_of(delta):
             if unreadable:
                 self._on_offer(pool)
             else:
                 self._look_at(pool)
 
-    def _on_pool(self, old: pools.Pool | None, new: pools.Pool | None) -> None:
-        changed = new or old
-        assert changed is not None
-        key, state = changed.key, self.state
-        self._pool_queue.add(key)
-        if _appearance(old) != _appearance(new):
-            self._wake(state.claims_of_pool.get(key, ()))
-        elif old and new and old.spec != new.spec:
-            self._on_offer(key)
-            self._wake(state.claims_of_pool.get(key, ()), _is_deleting)  # the grace period, perhaps
+    def _on_pool(self, delta: Delta[pools.Pool]) -> None:
+        pool = delta.object
+        self._pool_queue.add(pool.key)
+        claims = self.state.claims_of_pool.get(pool.key, ())
+        if not isinstance(delta, Modified) or _appearance(delta.old) != _appearance(pool):
+            self._wake(claims)
+        elif delta.old.spec != pool.spec:
+            self._on_offer(pool.key)
+            self._wake(claims, _is_deleting)  # the grace period, perhaps
 
     def _on_offer(self, pool: PoolKey) -> None:
         """Queue all waiting claims of a pool: the change may serve them, or change the reason."""
@@ -206,11 +201,10 @@ class Controller:
             self._wake(book.line.ages)
         self._look_at(pool)
 
-    def _on_cluster(self, old: clusterapi.Cluster | None, new: clusterapi.Cluster | None) -> None:
-        changed = new or old
-        assert changed is not None
-        if (old is None, old and old.pauses) != (new is None, new and new.pauses):
-            self._wake(self.state.claims_of_cluster.get(changed.metadata.key, ()))
+    def _on_cluster(self, delta: Delta[clusterapi.Cluster]) -> None:
+        cluster = delta.object
+        if not isinstance(delta, Modified) or delta.old.pauses != cluster.pauses:
+            self._wake(self.state.claims_of_cluster.get(cluster.metadata.key, ()))
 
     async def _reconcile(self, key: Key) -> workers.Outcome:
         """Reconcile a claim; whatever came of it may be somebody else's chance."""
@@ -268,15 +262,12 @@ def _is_deleting(claim: clusterapi.IPAddressClaim) -> bool:
 
 
 def _pools_of(
-    old: clusterapi.IPAddressClaim | clusterapi.IPAddress | None,
-    new: clusterapi.IPAddressClaim | clusterapi.IPAddress | None,
+    delta: Delta[clusterapi.IPAddressClaim] | Delta[clusterapi.IPAddress],
 ) -> set[PoolKey]:
     """Return our pools that a change concerns: two where an object was replaced by another."""
-    return {item.pool for item in (old, new) if item and item.pool}
+    return {item.pool for item in delta.objects if item.pool}
 
 
-def _appearance(pool: pools.Pool | None) -> tuple[str, bool, bool] | None:
+def _appearance(pool: pools.Pool) -> tuple[str, bool, bool]:
     """Return what makes all claims of a pool, bound ones too, worth another look."""
-    if pool is None:
-        return None
     return pool.metadata.uid, pool.metadata.paused, pool.metadata.deleting

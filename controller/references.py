@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from api.resources import GROUP
+from kube.deltas import Deleted, Delta, Modified
 from objects.references import intended_pool_of
 
 from .events import News
@@ -28,21 +29,23 @@ class References:
         self._state = state
         self._news = news
 
-    def check(
-        self, old: clusterapi.IPAddressClaim | None, new: clusterapi.IPAddressClaim | None
-    ) -> None:
+    def check(self, delta: Delta[clusterapi.IPAddressClaim]) -> None:
         """Record the Event, unless the claim had the same reference before or needs no address.
 
         Guarantees:
             The Event's name stays the same until the claim changes.  So a restart repeats it only
             after the API server has dropped it.
         """
-        if new is None or new.bound or new.metadata.deleting or not self._selected(new):
+        claim = delta.object
+        if isinstance(delta, Deleted) or claim.bound or claim.metadata.deleting:
             return
-        pool = intended_pool_of(new.spec.pool_ref, new.metadata.namespace)
-        if pool and not (old and _identity(old) == _identity(new)):
-            news = News("InvalidPoolReference", "Allocate", _note(new), warning=True)
-            self._news.tell(self._state.contract.claims, new.metadata, news, pool)
+        if not self._selected(claim):
+            return
+        pool = intended_pool_of(claim.spec.pool_ref, claim.metadata.namespace)
+        known = isinstance(delta, Modified) and _identity(delta.old) == _identity(claim)
+        if pool and not known:
+            news = News("InvalidPoolReference", "Allocate", _note(claim), warning=True)
+            self._news.tell(self._state.contract.claims, claim.metadata, news, pool)
 
     def _selected(self, claim: clusterapi.IPAddressClaim) -> bool:
         return self._state.scope.watch_filter in ("", claim.metadata.labels.watch)

@@ -19,6 +19,7 @@ import structlog
 from ipam.errors import NotationError
 from ipam.notation import BITS, Address, Network, parse_address
 from kube.client import REQUEST_SECONDS
+from kube.deltas import Added, Deleted, Delta, Handler, Modified
 from kube.meta import Key, T
 from kube.tasks import in_pieces
 from objects import clusterapi, pools
@@ -168,61 +169,94 @@ class State:
                 if given is not None:
                     self.unsettle(key, claim.pool, given)
 
-    def set_pool(self, old: pools.Pool | None, new: pools.Pool | None) -> None:
+    def set_pool(self, delta: Delta[pools.Pool]) -> None:
         """Bring the book of a pool up to date."""
-        if old and new and _terms(old) == _terms(new):
-            return  # most changes of a pool are our own writes of its status
-        if new is not None:
-            self.changes.begin(new)
-        elif old is not None:
-            self.changes.cancel(old.key)
-            self.informers.offers.forget(old.key)
-            book = self.book(old.key)
-            book.set_offer(book.offer, NO_POOL)
-            self._drop_if_idle(old.key)
+        match delta:
+            case Modified(old, pool) if _terms(old) == _terms(pool):
+                pass  # most changes of a pool are our own writes of its status
+            case Added(pool) | Modified(_, pool):
+                self.changes.begin(pool)
+            case Deleted(pool):
+                self.changes.cancel(pool.key)
+                self.informers.offers.forget(pool.key)
+                book = self.book(pool.key)
+                book.set_offer(book.offer, NO_POOL)
+                self._drop_if_idle(pool.key)
 
-    def set_address(
-        self, old: clusterapi.IPAddress | None, new: clusterapi.IPAddress | None
-    ) -> None:
+    def set_address(self, delta: Delta[clusterapi.IPAddress]) -> None:
         """Bring the books up to date with an IPAddress object."""
-        if old and old.pool and (new is None or new.pool != old.pool):
-            self.book(old.pool).remove_object(old.metadata.key)
-            self._drop_if_idle(old.pool)
-        if old and new is None:
-            self.forsaken.pop(old.metadata.key, None)
-        if old:
-            self._unassigned.discard(old.metadata.key)
-        problem = new.problem if isinstance(new, clusterapi.UnreadableAddress) else ""
-        if new and new.pool:
-            self.book(new.pool).set_object(new.metadata.key, held(new), problem)
-        elif new and problem:
-            self._unassigned.set(new.metadata.key, problem)
-        if changed := new or old:
-            self._look_at(changed.metadata.key)
+        address = delta.object
+        key = address.metadata.key
+        self._unassigned.discard(key)
+        match delta:
+            case Deleted():
+                self._remove_address(address)
+                self.forsaken.pop(key, None)
+            case Modified(old, _) if old.pool != address.pool:
+                self._remove_address(old)
+                self._keep_address(address)
+            case _:
+                self._keep_address(address)
+        self._look_at(key)
 
-    def set_claim(
-        self, old: clusterapi.IPAddressClaim | None, new: clusterapi.IPAddressClaim | None
-    ) -> None:
+    def _keep_address(self, address: clusterapi.IPAddress) -> None:
+        key = address.metadata.key
+        problem = address.problem if isinstance(address, clusterapi.UnreadableAddress) else ""
+        if address.pool:
+            self.book(address.pool).set_object(key, held(address), problem)
+        elif problem:
+            self._unassigned.set(key, problem)
+
+    def _remove_address(self, address: clusterapi.IPAddress) -> None:
+        if address.pool:
+            self.book(address.pool).remove_object(address.metadata.key)
+            self._drop_if_idle(address.pool)
+
+    def set_claim(self, delta: Delta[clusterapi.IPAddressClaim]) -> None:
         """Bring the books and the indices up to date with a claim."""
-        if old and (new is None or new.metadata.uid != old.metadata.uid):
-            self._ages.pop(old.metadata.key, None)
-            left = self.addresses.get(old.metadata.key)
-            if left and old.metadata.annotations.moved is not None:
-                self.forsaken[old.metadata.key] = left.metadata.uid
-        if old and (new is None or new.cluster_name != old.cluster_name):
-            cluster = Key(old.metadata.namespace, old.cluster_name)
-            _discard(self.claims_of_cluster, cluster, old.metadata.key)
-        if old and (new is None or _identity(new) != _identity(old)):
+        claim = delta.object
+        match delta:
+            case Added():
+                self._keep_claim(claim)
+            case Modified(old, _):
+                self._replace_claim(old, claim)
+                self._keep_claim(claim)
+            case Deleted():
+                self._end_claim(claim)
+                self._leave_cluster(claim)
+                self._forget(claim)
+        self._look_at(claim.metadata.key)
+
+    def _keep_claim(self, claim: clusterapi.IPAddressClaim) -> None:
+        key = claim.metadata.key
+        if claim.pool:
+            self.age(claim)
+            self.claims_of_pool[claim.pool].add(key)
+            if claim.cluster_name:
+                self.claims_of_cluster[Key(key.namespace, claim.cluster_name)].add(key)
+            self.book(claim.pool).set_reservation(key, reservation(claim))
+
+    def _replace_claim(
+        self, old: clusterapi.IPAddressClaim, new: clusterapi.IPAddressClaim
+    ) -> None:
+        """Remove what is true of the old state of a claim only, or of an old claim of its name."""
+        if new.metadata.uid != old.metadata.uid:
+            self._end_claim(old)
+        if new.cluster_name != old.cluster_name:
+            self._leave_cluster(old)
+        if _identity(new) != _identity(old):
             self._forget(old)
-        if new and new.pool:
-            key = new.metadata.key
-            self.age(new)
-            self.claims_of_pool[new.pool].add(key)
-            if new.cluster_name:
-                self.claims_of_cluster[Key(key.namespace, new.cluster_name)].add(key)
-            self.book(new.pool).set_reservation(key, reservation(new))
-        if changed := new or old:
-            self._look_at(changed.metadata.key)
+
+    def _end_claim(self, claim: clusterapi.IPAddressClaim) -> None:
+        key = claim.metadata.key
+        self._ages.pop(key, None)
+        left = self.addresses.get(key)
+        if left and claim.metadata.annotations.moved is not None:
+            self.forsaken[key] = left.metadata.uid
+
+    def _leave_cluster(self, claim: clusterapi.IPAddressClaim) -> None:
+        key = claim.metadata.key
+        _discard(self.claims_of_cluster, Key(key.namespace, claim.cluster_name), key)
 
     def _look_at(self, key: Key) -> None:
         """Update whether a claim is in `waiting`."""
@@ -268,13 +302,11 @@ class State:
             del self.books[key]
 
 
-async def _take_over(
-    items: Iterable[T], informer: Informer[T], handle: Callable[[T | None, T | None], None]
-) -> None:
+async def _take_over(items: Iterable[T], informer: Informer[T], handle: Handler[T]) -> None:
     """Call `handle` with each object as the cache has it at that moment."""
     async for item in in_pieces(tuple(items)):
         if found := informer.get(item.metadata.key):
-            handle(None, found)
+            handle(Added(found))
 
 
 def _ignore(_pool: PoolKey) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Callable, Generator
 from contextlib import aclosing, contextmanager
 from typing import TYPE_CHECKING, Generic, NoReturn
 
@@ -13,6 +12,7 @@ import msgspec
 import structlog
 
 from .client import decode, pages
+from .deltas import Added, Deleted, Delta, Handler, Modified
 from .errors import (
     ApiError,
     GoneError,
@@ -28,7 +28,7 @@ from .meta import Key, Meta, Object, RawList, T, WatchEvent
 from .structs import Struct, prepared
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Generator, Iterable, Iterator, Mapping
 
     from .client import Api
     from .resources import ApiResource
@@ -74,10 +74,6 @@ class _Listed:
         self.unreadable: set[Key] = set()
         self.gone: set[str] = set()
         self.revision = 0
-
-
-Handler = Callable[[T | None, T | None], None]
-"""Takes an object as it was (None: it is new) and as it is (None: it is gone)."""
 
 
 class Informer(Generic[T]):
@@ -528,7 +524,7 @@ class Informer(Generic[T]):
             return
         self._objects[key] = item
         self._newest = max(self._newest, item.metadata.revision)
-        self._tell(known, item)
+        self._notify(Modified(known, item) if known else Added(item))
 
     def _forget(self, item: T) -> None:
         """Drop an object that is gone; the watch may still tell of its last days."""
@@ -538,11 +534,11 @@ class Informer(Generic[T]):
             self._drop(item.metadata.key)
 
     def _drop(self, key: Key) -> None:
-        self._tell(self._objects.pop(key), None)
+        self._notify(Deleted(self._objects.pop(key)))
 
-    def _tell(self, old: T | None, new: T | None) -> None:
+    def _notify(self, delta: Delta[T]) -> None:
         for handle in self._handlers:
-            handle(old, new)
+            handle(delta)
 
 
 def _failures_in_a_row(failures: int, began: float) -> int:

@@ -7,6 +7,7 @@ from sortedcontainers import SortedList
 
 from ipam import errors as ipam_errors
 from ipam import notation, offer
+from kube.deltas import Added, Deleted, Delta, Modified
 from kube.meta import Key
 from kube.tasks import in_pieces
 from objects import clusterapi, pools
@@ -34,12 +35,16 @@ class AddressIndex:
     def __init__(self) -> None:
         self._held: dict[pools.PoolKey, SortedList[_Entry]] = {}
 
-    def change(self, old: clusterapi.IPAddress | None, new: clusterapi.IPAddress | None) -> None:
-        """Take over a change of the cache."""
-        if old is not None and old.pool is not None:
-            self._remove(old.pool, _entry(old))
-        if new is not None and new.pool is not None:
-            self._held.setdefault(new.pool, SortedList()).add(_entry(new))
+    def apply(self, delta: Delta[clusterapi.IPAddress]) -> None:
+        """Apply a change of the cache."""
+        match delta:
+            case Added(address):
+                self._add(address)
+            case Modified(old, address):
+                self._remove(old)
+                self._add(address)
+            case Deleted(address):
+                self._remove(address)
 
     async def find(self, pool: pools.PoolKey, among: offer.Offer | None) -> Found:
         """Return the IPAddresses of a pool whose address is among these; None: all of them."""
@@ -55,11 +60,16 @@ class AddressIndex:
                     return found
         return found
 
-    def _remove(self, pool: pools.PoolKey, entry: _Entry) -> None:
-        held = self._held[pool]
-        held.remove(entry)
-        if not held:
-            del self._held[pool]
+    def _add(self, address: clusterapi.IPAddress) -> None:
+        if address.pool is not None:
+            self._held.setdefault(address.pool, SortedList()).add(_entry(address))
+
+    def _remove(self, address: clusterapi.IPAddress) -> None:
+        if address.pool is not None:
+            held = self._held[address.pool]
+            held.remove(_entry(address))
+            if not held:
+                del self._held[address.pool]
 
 
 def _entry(address: clusterapi.IPAddress) -> _Entry:

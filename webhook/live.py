@@ -19,6 +19,7 @@ import structlog
 from api.resources import GROUP
 from ipam import offer
 from kube import client, errors, resources
+from kube.deltas import Added
 from kube.meta import Object
 from kube.structs import Struct
 from kube.tasks import in_pieces
@@ -82,8 +83,8 @@ class Live:
         """Answer from these caches while the block runs; they must not change before that."""
         index = AddressIndex()
         async for address in in_pieces(informers.addresses):
-            index.change(None, address)
-        with informers.addresses.event_handler(index.change):
+            index.apply(Added(address))
+        with informers.addresses.event_handler(index.apply):
             self._present = _Present(informers, index)
             try:
                 yield

@@ -8,6 +8,7 @@ import pytest
 from claim_world import CONTRACT, POOLS, WEB, Clock, World
 
 from ipam.notation import Address
+from kube.deltas import Added, Deleted
 from kube.errors import ConflictError, RevisionError, UnreachableError
 from kube.meta import Key
 from kube.workers import Done, RequeueAfter
@@ -425,8 +426,12 @@ async def test_a_claim_that_left_the_scope_does_not_hold_up_the_line() -> None:
     await claims._state.claims.get_live(world.api, Key("default", "old"))
 
     await claims.reconcile(Key("default", "old"))
-    claims._state.set_address(claims._state.addresses.get(Key("default", "holder")), None)
-    claims._state.set_claim(claims._state.claims.get(Key("default", "holder")), None)
+    address = claims._state.addresses.get(Key("default", "holder"))
+    claim = claims._state.claims.get(Key("default", "holder"))
+    assert address
+    assert claim
+    claims._state.set_address(Deleted(address))
+    claims._state.set_claim(Deleted(claim))
 
     assert claims._state.book(PoolKey(POOLS.kind, "default", "blue")).call(10) == [
         Key("default", "young")
@@ -629,9 +634,12 @@ async def test_a_waiting_claim_names_the_same_holder_after_a_restart(world: Worl
     other["metadata"] = {"name": "duplicate", "namespace": "default"}
     world.api.put(CONTRACT.addresses, other)
     duplicate = await claims._state.addresses.get_live(world.api, Key("default", "duplicate"))
-    claims._state.set_address(None, duplicate)
+    assert duplicate
+    claims._state.set_address(Added(duplicate))
     world.claim(annotations={"ipam.cluster.x-k8s.io/address": "10.0.0.5"})
-    claims._state.set_claim(None, await claims._state.claims.get_live(world.api, WEB))
+    claim = await claims._state.claims.get_live(world.api, WEB)
+    assert claim
+    claims._state.set_claim(Added(claim))
     await claims.reconcile(WEB)
     assert "default/duplicate" in world.ready()["message"]
     listed, first = world.api._objects, ("ipaddresses", "default", "holder")

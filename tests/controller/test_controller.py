@@ -18,6 +18,7 @@ from controller.controller import Controller
 from controller.errors import AllocationError
 from ipam import offer
 from kube import tasks
+from kube.deltas import Modified
 from kube.errors import ApiError
 from kube.resources import ApiResource
 from kube.testing.fake import FakeApi, Json
@@ -314,7 +315,7 @@ async def test_a_pool_with_many_claims_that_changes_leaves_others_their_turns(
         ),
     }[what]
 
-    controller._on_pool(old, new)
+    controller._on_pool(Modified(old, new))
     assert len(controller._claim_queue) == 0
     waking = asyncio.create_task(controller._wake_crowds())
     queued = list[int]()

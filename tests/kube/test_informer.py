@@ -11,6 +11,7 @@ import structlog
 from typing_extensions import override
 
 from kube import liveness
+from kube.deltas import Deleted, Delta
 from kube.errors import GoneError, NotFoundError, UnreachableError
 from kube.informer import Informer
 from kube.interner import Interner
@@ -79,11 +80,8 @@ async def followed(api: Scripted) -> tuple[Informer[clusterapi.Cluster], list[st
     await informer.sync()
     told: list[str] = []
 
-    def tell(old: clusterapi.Cluster | None, new: clusterapi.Cluster | None) -> None:
-        either = new or old
-        assert either is not None
-        verb = "changed" if old and new else "added" if new else "removed"
-        told.append(f"{verb} {either.metadata.name}")
+    def tell(delta: Delta[clusterapi.Cluster]) -> None:
+        told.append(f"{type(delta).__name__.lower()} {delta.object.metadata.name}")
 
     with suppress(TimeoutError), informer.event_handler(tell):
         async with asyncio.timeout(0.2):
@@ -110,7 +108,7 @@ async def test_events_are_told_once_and_in_order() -> None:
 
     informer, told = await followed(Scripted([[cluster("a", 1)]], [lines]))
 
-    assert told == ["added b", "changed a", "removed b"]
+    assert told == ["added b", "modified a", "deleted b"]
     assert [item.paused for item in informer] == [True]
 
 
@@ -148,7 +146,7 @@ async def test_lost_history_is_made_up_for_by_a_list(gone: bytes | Exception) ->
 
     _, told = await followed(Scripted(lists, [[gone]]))
 
-    assert told == ["added c", "removed a"]
+    assert told == ["added c", "deleted a"]
 
 
 async def test_an_object_that_cannot_be_read_is_skipped_and_counted() -> None:
@@ -208,16 +206,16 @@ async def test_what_a_write_of_ours_removed_is_gone_at_once_and_stays_so() -> No
     await informer.sync()
     seen = informer.get(Key("default", "a"))
     assert seen is not None
-    changes: list[tuple[object, object]] = []
+    changes: list[Delta[clusterapi.Cluster]] = []
     late = cluster("a", 900) | {"metadata": {**held("a"), "uid": "first", "resourceVersion": "900"}}
 
-    with informer.event_handler(lambda old, new: changes.append((old and 1, new and 1))):
+    with informer.event_handler(changes.append):
         await informer.patch(api, seen, {"metadata": {"finalizers": []}})
         assert informer.get(Key("default", "a")) is None
         informer._apply(event("MODIFIED", late))
 
     assert informer.get(Key("default", "a")) is None
-    assert changes == [(1, None)]
+    assert changes == [Deleted(seen)]
 
 
 async def test_a_new_object_of_the_name_of_one_that_is_gone_is_taken_over() -> None:
