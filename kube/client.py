@@ -25,6 +25,7 @@ from .errors import (
     from_response,
 )
 from .meta import RawList
+from .options import EVERYTHING, ListOptions
 from .structs import Struct
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ WATCH_SECONDS = 290
 _WATCH_SILENCE_SECONDS = 135.0  # two bookmarks have not come: at the server itself something hangs
 _DOUBT_SECONDS = 2.0  # without an answer, for a caller that gives up: then a flow may be gone
 _LEAST_SECONDS = 1.0  # of an attempt: the API server counts time-outs in whole seconds
-_PAGE = "500"  # objects per page: what kubectl asks for, about 0.5 MB
+_PAGE = 500  # objects per page: what kubectl asks for, about 0.5 MB
 _NO_TIMEOUT = aiohttp.ClientTimeout(total=None)
 """asyncio's own is used: aiohttp's, which nests, takes a cancellation of the task that comes at the
 same moment for its own, and the task then waits for ever for work that nobody gives it."""
@@ -82,20 +83,12 @@ class Api(Protocol):
         """Read one object."""
         ...
 
-    async def list(
-        self,
-        resource: ApiResource,
-        namespace: str = "",
-        params: Mapping[str, str] | None = None,
-    ) -> bytes:
-        """Read one page of a collection; all namespaces where none is given."""
+    async def list(self, resource: ApiResource, options: ListOptions = EVERYTHING) -> bytes:
+        """Read one page of a collection."""
         ...
 
     def watch(
-        self,
-        resource: ApiResource,
-        namespace: str = "",
-        params: Mapping[str, str] | None = None,
+        self, resource: ApiResource, options: ListOptions = EVERYTHING
     ) -> AsyncGenerator[bytes]:
         """Yield watch events, each as the bytes of its JSON."""
         ...
@@ -148,22 +141,22 @@ async def pages(
         GoneError: history is compacted away, and there is no `start_over`.
         KubeError: the API server refused or could not be reached.
     """
-    selector = {"fieldSelector": f"metadata.name={name}"} if name else {}
-    params = {"limit": _PAGE, **selector}
+    selector = f"metadata.name={name}" if name else ""
+    options = ListOptions(namespace, selector, _PAGE)
     while True:
         try:
-            answer = await api.list(resource, namespace, params)
+            answer = await api.list(resource, options)
         except GoneError:
-            if start_over is None or "continue" not in params:
+            if start_over is None or not options.continue_:
                 raise
             start_over()
-            params = selector
+            options = ListOptions(namespace, selector)
             continue
         page = decode(answer, RawList, f"LIST {resource.path(namespace)}")
         yield page
         if not page.metadata.continue_:
             return
-        params = {"limit": _PAGE, "continue": page.metadata.continue_, **selector}
+        options = ListOptions(namespace, selector, _PAGE, page.metadata.continue_)
 
 
 async def may_follow(api: Api, resource: ApiResource) -> bool:
@@ -175,8 +168,8 @@ async def may_follow(api: Api, resource: ApiResource) -> bool:
         KubeError: the API server refused for another reason, or could not be reached.
     """
     try:
-        await api.list(resource, "", {"limit": "1"})
-        async with aclosing(api.watch(resource, "", {"timeoutSeconds": "1"})) as events:
+        await api.list(resource, ListOptions(limit=1))
+        async with aclosing(api.watch(resource, ListOptions(timeout_seconds=1))) as events:
             await anext(events, None)
     except ApiError as error:
         if error.status == HTTPStatus.FORBIDDEN:
@@ -251,15 +244,10 @@ class Client:
         """Read one object."""
         return await self.send("GET", resource.path(namespace, name))
 
-    async def list(
-        self,
-        resource: ApiResource,
-        namespace: str = "",
-        params: Mapping[str, str] | None = None,
-    ) -> bytes:
-        """Read one page of a collection; all namespaces where none is given."""
-        path = resource.path(namespace)
-        return await self.send("GET", path, params=params, seconds=LIST_SECONDS)
+    async def list(self, resource: ApiResource, options: ListOptions = EVERYTHING) -> bytes:
+        """Read one page of a collection."""
+        path = resource.path(options.namespace)
+        return await self.send("GET", path, params=options.query, seconds=LIST_SECONDS)
 
     async def create(self, resource: ApiResource, namespace: str, body: bytes) -> bytes:
         """Write a new object."""
@@ -303,14 +291,11 @@ class Client:
         return await self._attempts(request, self._answer, seconds)
 
     async def watch(
-        self,
-        resource: ApiResource,
-        namespace: str = "",
-        params: Mapping[str, str] | None = None,
+        self, resource: ApiResource, options: ListOptions = EVERYTHING
     ) -> AsyncGenerator[bytes]:
         """Yield watch events, each as the bytes of its JSON, until the server ends the watch."""
-        path = resource.path(namespace)
-        query = {"watch": "true", "timeoutSeconds": str(WATCH_SECONDS), **(params or {})}
+        path = resource.path(options.namespace)
+        query = {"watch": "true", "timeoutSeconds": str(WATCH_SECONDS), **options.query}
         request = _Request("GET", path, params=query, watch=True)
         opened = await self._attempts(request, self._open, REQUEST_SECONDS)
         try:

@@ -25,6 +25,7 @@ from .errors import (
 from .interner import Interner
 from .liveness import Heartbeat
 from .meta import Key, Meta, Object, RawList, T, WatchEvent
+from .options import ListOptions
 from .structs import Struct, prepared
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ _AT_ONCE = 100  # objects decoded, in 5 ms, before others have their turn
 
 _GRACE_SECONDS = 0.1  # on a busy resource the watch passes any revision within that time
 
-_SHORT_SECONDS = "3"
+_SHORT_SECONDS = 3
 """For such a watch the API server sends its closing bookmark within 2 s (measured: 1.6 s).  It
 sends bookmarks two seconds before the end of a watch, so a shorter one gets none.
 Source: k8s.io/apiserver, pkg/storage/cacher/cache_watcher.go, nextBookmarkTime
@@ -212,9 +213,9 @@ class Informer(Generic[T]):
 
     async def _look(self) -> int:
         """Read the present revision, and where one page is the whole collection, all of it."""
-        limit = "1" if len(self._objects) > _PAGE else str(_PAGE)
+        limit = 1 if len(self._objects) > _PAGE else _PAGE
         listed, known = _Listed(self._gone), self._revision
-        answer = await self._api.list(self.resource, self.namespace, {"limit": limit})
+        answer = await self._api.list(self.resource, ListOptions(self.namespace, limit=limit))
         page = decode(answer, RawList, f"LIST {self._request}")
         self._compare(int(page.metadata.resource_version), known)
         if not page.metadata.continue_ and await self._read(page, listed):
@@ -388,11 +389,14 @@ class Informer(Generic[T]):
 
     async def _watch(self) -> bool:
         """Watch until the server ends it, or a proof of freshness does: then return True."""
-        params = {"resourceVersion": str(self._revision), "allowWatchBookmarks": "true"}
         self._short = bool(self._passing)
-        if self._short:
-            params["timeoutSeconds"] = _SHORT_SECONDS
-        lines = self._api.watch(self.resource, self.namespace, params)
+        options = ListOptions(
+            self.namespace,
+            resource_version=str(self._revision),
+            timeout_seconds=_SHORT_SECONDS if self._short else 0,
+            allow_watch_bookmarks=True,
+        )
+        lines = self._api.watch(self.resource, options)
         try:
             async with asyncio.timeout(None) as patience, aclosing(lines) as events:
                 self._patience = patience

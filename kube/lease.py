@@ -32,6 +32,7 @@ from .clock import now
 from .errors import ConflictError, KubeError, NotFoundError, NotLeaderError
 from .liveness import Heartbeat
 from .meta import Key, Meta, WatchEvent
+from .options import ListOptions
 from .resources import ApiResource
 from .structs import Struct, prepared
 from .tasks import together
@@ -261,7 +262,7 @@ class Lease:
             await asyncio.sleep(_RETRY_SECONDS)
 
     async def _watch_held(self) -> None:
-        async with aclosing(self._api.watch(LEASES, self._namespace, self._watched())) as lines:
+        async with aclosing(self._api.watch(LEASES, self._watched())) as lines:
             async for line in lines:
                 event = decode(line, WatchEvent, f"WATCH lease {self._name}")
                 if event.type == "ERROR":
@@ -382,17 +383,16 @@ class Lease:
             await asyncio.sleep(_RETRY_SECONDS)
 
     async def _next_event(self) -> None:
-        async with aclosing(self._api.watch(LEASES, self._namespace, self._watched())) as events:
+        async with aclosing(self._api.watch(LEASES, self._watched())) as events:
             async for _ in events:
                 return
         await asyncio.sleep(_RETRY_SECONDS)
 
-    def _watched(self) -> dict[str, str]:
+    def _watched(self) -> ListOptions:
         """Return what asks for the changes of the lease since we read it, or from its state on."""
-        watched = {"fieldSelector": f"metadata.name={self._name}"}
-        if self._lease is not None:
-            watched["resourceVersion"] = self._lease.metadata.resource_version
-        return watched
+        revision = self._lease.metadata.resource_version if self._lease else ""
+        selector = f"metadata.name={self._name}"
+        return ListOptions(self._namespace, selector, resource_version=revision)
 
 
 def _released(spec: _LeaseSpec) -> bool:

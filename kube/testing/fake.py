@@ -23,9 +23,10 @@ from kube.errors import (
     NotFoundError,
     UnreachableError,
 )
+from kube.options import EVERYTHING, ListOptions
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Iterator, Mapping
+    from collections.abc import AsyncGenerator, Iterator
 
     from kube.resources import ApiResource
 
@@ -101,19 +102,13 @@ class FakeApi:
         """Read one object."""
         return json.dumps(self._known((resource.plural, namespace, name))).encode()
 
-    async def list(
-        self,
-        resource: ApiResource,
-        namespace: str = "",
-        params: Mapping[str, str] | None = None,
-    ) -> bytes:
+    async def list(self, resource: ApiResource, options: ListOptions = EVERYTHING) -> bytes:
         """Read a page of a collection; of the selectors, `metadata.name=` is known."""
-        query = params or {}
-        if "continue" in query:
-            revision, items = self._pages[query["continue"]]
+        if options.continue_:
+            revision, items = self._pages[options.continue_]
         else:
-            revision = str(self._revision)
-            selector = query.get("fieldSelector", "")
+            revision, namespace = str(self._revision), options.namespace
+            selector = options.field_selector
             items = [
                 item
                 for (plural, where, name), item in self._objects.items()
@@ -121,7 +116,7 @@ class FakeApi:
                 and namespace in ("", where)
                 and selector in ("", f"metadata.name={name}")
             ]
-        size = int(query.get("limit", 0)) or len(items)
+        size = options.limit or len(items)
         meta = {"resourceVersion": revision}
         if rest := items[size:]:
             meta["continue"] = f"page-{len(self._pages)}"
@@ -129,14 +124,10 @@ class FakeApi:
         return json.dumps({"metadata": meta, "items": items[:size]}).encode()
 
     async def watch(
-        self,
-        resource: ApiResource,
-        namespace: str = "",
-        params: Mapping[str, str] | None = None,
+        self, resource: ApiResource, options: ListOptions = EVERYTHING
     ) -> AsyncGenerator[bytes]:
         """Yield each change after a resourceVersion; ends where nothing comes for its time-out."""
-        seen = int((params or {}).get("resourceVersion", "0"))
-        limit = (params or {}).get("timeoutSeconds")
+        seen = int(options.resource_version or "0")
         if seen < self._compacted:
             raise GoneError(410, "Expired", "too old resource version", f"WATCH {resource.plural}")
         start = self._starts
@@ -144,11 +135,11 @@ class FakeApi:
             changed = self._changed
             if self._starts != start:
                 raise UnreachableError(f"WATCH {resource.plural}", "the API server was restarted")
-            for event in tuple(self.changes(resource, namespace, seen)):
+            for event in tuple(self.changes(resource, options.namespace, seen)):
                 yield event
             seen = self._revision
             try:
-                await asyncio.wait_for(changed.wait(), float(limit) if limit else None)
+                await asyncio.wait_for(changed.wait(), options.timeout_seconds or None)
             except TimeoutError:
                 return
 

@@ -17,7 +17,7 @@ NAMES = ["a", "b", "c", "d", "e"]
 @pytest.fixture
 def maps(tenant: tenants.Tenant, monkeypatch: pytest.MonkeyPatch) -> str:
     """Make some objects, of which two fit in a page; return their namespace."""
-    monkeypatch.setattr(client, "_PAGE", "2")
+    monkeypatch.setattr(client, "_PAGE", 2)
     store = tenant.provider.admin.resource("v1", "configmaps", tenant.namespace)
     for name in NAMES:
         store.create({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}})

@@ -12,6 +12,7 @@ from structlog.testing import capture_logs
 from controller import migration, rewriting
 from controller.storage_version_migrations import MIGRATIONS
 from kube import client, errors, resources
+from kube.options import EVERYTHING, ListOptions
 from kube.testing import fake
 from objects import pools
 
@@ -129,7 +130,7 @@ async def test_every_object_is_written_before_the_old_version_is_forgotten() -> 
 
 
 async def test_objects_on_later_pages_are_written_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(client, "_PAGE", "2")
+    monkeypatch.setattr(client, "_PAGE", 2)
     names = ["a", "b", "c", "d", "e"]
     api = api_with(["v1alpha1", "v1alpha2"], names)
 
@@ -147,14 +148,14 @@ async def test_all_pages_are_read_before_the_first_write_since_the_token_of_a_pa
 
         begun = 0
 
-        async def list(self, resource: Any, namespace: str = "", params: Any = None) -> bytes:
-            if "continue" not in params:
+        async def list(self, resource: Any, options: ListOptions = EVERYTHING) -> bytes:
+            if not options.continue_:
                 self.begun = len(self.writes)
             elif len(self.writes) > self.begun:
                 raise errors.GoneError(410, "Expired", "the token is too old", "LIST")
-            return await super().list(resource, namespace, params)
+            return await super().list(resource, options)
 
-    monkeypatch.setattr(client, "_PAGE", "2")
+    monkeypatch.setattr(client, "_PAGE", 2)
     api = api_with(["v1alpha1", "v1alpha2"], ["a", "b", "c"])
     api.__class__ = Compacted
 
@@ -321,10 +322,10 @@ async def test_an_object_that_is_still_there_was_not_deleted_whatever_a_404_says
 
 async def test_a_kind_that_is_served_no_more_was_not_deleted_object_by_object() -> None:
     class Unserved(Meanwhile):
-        async def list(self, resource: Any, namespace: str = "", params: Any = None) -> bytes:
+        async def list(self, resource: Any, options: ListOptions = EVERYTHING) -> bytes:
             if self.asked:
                 raise BARE
-            return await super().list(resource, namespace, params)
+            return await super().list(resource, options)
 
     api = api_with(["v1alpha1", "v1alpha2"], ["a"])
     api.__class__ = Unserved

@@ -8,6 +8,7 @@ from prometheus_client import REGISTRY
 
 from controller import migration
 from kube import errors, resources
+from kube.options import EVERYTHING, ListOptions
 from kube.testing import fake
 from objects import pools
 
@@ -55,9 +56,9 @@ class Cluster(fake.FakeApi):
     def rewritten(self) -> list[str]:
         return [name for _, plural, name in self.writes if plural == POOLS.plural]
 
-    async def list(self, resource: Any, namespace: str = "", params: Any = None) -> bytes:
+    async def list(self, resource: Any, options: ListOptions = EVERYTHING) -> bytes:
         self.lists += resource.plural == POOLS.plural
-        return await super().list(resource, namespace, params)
+        return await super().list(resource, options)
 
 
 def value(name: str) -> float | None:

@@ -1,20 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """Writes that fail: a claim keeps what it has, and says what lasts."""
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING
-
 import pytest
 from claim_world import CONTRACT, World
 from typing_extensions import override
 
 from kube.errors import ApiError, ConflictError, KubeError, UnreachableError
 from kube.meta import Key
+from kube.options import EVERYTHING, ListOptions
+from kube.resources import ApiResource
 from kube.testing.fake import FakeApi
 from objects.metadata import CLUSTER_NAME_LABEL
-
-if TYPE_CHECKING:
-    from kube.resources import ApiResource
 
 OLD, YOUNG = Key("default", "old"), Key("default", "young")
 
@@ -69,15 +65,10 @@ class Listless(FakeApi):
     refused = ""
 
     @override
-    async def list(
-        self,
-        resource: "ApiResource",
-        namespace: str = "",
-        params: Mapping[str, str] | None = None,
-    ) -> bytes:
+    async def list(self, resource: ApiResource, options: ListOptions = EVERYTHING) -> bytes:
         if resource.plural == self.refused:
             raise BUSY
-        return await super().list(resource, namespace, params)
+        return await super().list(resource, options)
 
 
 async def test_an_older_claim_that_fails_before_its_choice_keeps_its_place(world: World) -> None:

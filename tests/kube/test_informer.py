@@ -3,7 +3,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator
 from contextlib import aclosing, asynccontextmanager, suppress
 
 import pytest
@@ -16,6 +16,7 @@ from kube.errors import GoneError, NotFoundError, UnreachableError
 from kube.informer import Informer
 from kube.interner import Interner
 from kube.meta import Key
+from kube.options import EVERYTHING, ListOptions
 from kube.resources import ApiResource
 from kube.testing.fake import FakeApi, Json
 from objects import clusterapi, contracts, informers
@@ -47,12 +48,7 @@ class Scripted(FakeApi):
         """Of the lists of the script."""
 
     @override
-    async def list(
-        self,
-        resource: ApiResource,
-        namespace: str = "",
-        params: Mapping[str, str] | None = None,
-    ) -> bytes:
+    async def list(self, resource: ApiResource, options: ListOptions = EVERYTHING) -> bytes:
         items = self.lists.pop(0) if self.lists else [{"more": True}]
         more = {"continue": "next"} if items and items[-1].pop("more", False) else {}
         revision = self.revision if items != [{}] else LATEST
@@ -61,10 +57,7 @@ class Scripted(FakeApi):
 
     @override
     async def watch(
-        self,
-        resource: ApiResource,
-        namespace: str = "",
-        params: Mapping[str, str] | None = None,
+        self, resource: ApiResource, options: ListOptions = EVERYTHING
     ) -> AsyncGenerator[bytes]:
         if not self.watches:
             await asyncio.Event().wait()
@@ -335,10 +328,7 @@ class Breaking(Scripted):
 
     @override
     async def watch(
-        self,
-        resource: ApiResource,
-        namespace: str = "",
-        params: Mapping[str, str] | None = None,
+        self, resource: ApiResource, options: ListOptions = EVERYTHING
     ) -> AsyncGenerator[bytes]:
         if not self.seconds:
             raise NotFoundError(404, "NotFound", "the end of the script", "WATCH")
@@ -427,38 +417,30 @@ class Server(FakeApi):
 
     def __init__(self) -> None:
         super().__init__()
-        self.watched: list[str] = []
-        self.listed: list[str] = []
+        self.watched: list[int] = []
+        self.listed: list[int] = []
         self.slow = asyncio.Event()
         self.slow.set()
 
     @override
-    async def list(
-        self,
-        resource: ApiResource,
-        namespace: str = "",
-        params: Mapping[str, str] | None = None,
-    ) -> bytes:
-        self.listed.append((params or {}).get("limit", ""))
-        answer = await super().list(resource, namespace, params)
+    async def list(self, resource: ApiResource, options: ListOptions = EVERYTHING) -> bytes:
+        self.listed.append(options.limit)
+        answer = await super().list(resource, options)
         await self.slow.wait()
         return answer
 
     @override
     async def watch(
-        self,
-        resource: ApiResource,
-        namespace: str = "",
-        params: Mapping[str, str] | None = None,
+        self, resource: ApiResource, options: ListOptions = EVERYTHING
     ) -> AsyncGenerator[bytes]:
-        seconds = (params or {}).get("timeoutSeconds", "")
+        seconds = options.timeout_seconds
         self.watched.append(seconds)
         if not seconds:
-            async with aclosing(super().watch(resource, namespace, params)) as events:
+            async with aclosing(super().watch(resource, options)) as events:
                 async for line in events:
                     yield line
-        seen = int((params or {})["resourceVersion"])
-        for line in tuple(self.changes(resource, namespace, seen)):
+        seen = int(options.resource_version)
+        for line in tuple(self.changes(resource, options.namespace, seen)):
             yield line
         yield event("BOOKMARK", {"metadata": {"resourceVersion": str(self._revision)}})
         await asyncio.Event().wait()  # nothing else comes, until whoever watches leaves
@@ -522,8 +504,8 @@ async def test_a_large_quiet_cache_catches_up_by_a_short_watch(
         await informer.catch_up()
 
     assert informer.revision == present
-    assert api.watched == ["", "3"]
-    assert api.listed[2:] == ["1"]
+    assert api.watched == [0, 3]
+    assert api.listed[2:] == [1]
 
 
 async def test_after_a_proof_the_watch_is_a_long_one_again(
@@ -535,7 +517,7 @@ async def test_after_a_proof_the_watch_is_a_long_one_again(
         while len(api.watched) < 3:  # noqa: ASYNC110 - what is waited for is no event
             await asyncio.sleep(0.01)
 
-    assert api.watched == ["", "3", ""]
+    assert api.watched == [0, 3, 0]
 
 
 async def test_who_catches_up_has_what_was_written_before(

@@ -5,7 +5,7 @@ import asyncio
 import contextlib
 import copy
 import json
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable
 
 import pytest
 from typing_extensions import override
@@ -14,6 +14,7 @@ from kube import lease
 from kube.errors import ApiError, NotLeaderError
 from kube.lease import LEASES, Lease
 from kube.meta import Key
+from kube.options import EVERYTHING, ListOptions
 from kube.resources import ApiResource
 from kube.tasks import first_error
 from kube.testing.fake import FakeApi, Json
@@ -154,10 +155,7 @@ class Unwatched(FakeApi):
 
     @override
     async def watch(
-        self,
-        resource: ApiResource,
-        namespace: str = "",
-        params: Mapping[str, str] | None = None,
+        self, resource: ApiResource, options: ListOptions = EVERYTHING
     ) -> AsyncGenerator[bytes]:
         await asyncio.Event().wait()
         yield b""

@@ -4,7 +4,6 @@
 import asyncio
 import contextlib
 import json
-from collections.abc import Mapping
 from typing import Any
 
 from prometheus_client import REGISTRY
@@ -12,6 +11,7 @@ from typing_extensions import override
 
 from controller.election import Election
 from kube import errors, metrics
+from kube.options import EVERYTHING, ListOptions
 from kube.resources import ApiResource
 from kube.tasks import together
 from kube.testing import fake
@@ -26,14 +26,9 @@ class Cluster(fake.FakeApi):
     """A fake API server on which Cluster API is installed."""
 
     @override
-    async def list(
-        self,
-        resource: ApiResource,
-        namespace: str = "",
-        params: Mapping[str, str] | None = None,
-    ) -> bytes:
+    async def list(self, resource: ApiResource, options: ListOptions = EVERYTHING) -> bytes:
         if resource.kind != "APIResourceList":
-            return await super().list(resource, namespace, params)
+            return await super().list(resource, options)
         if resource.version != "v1beta2":
             raise errors.NotFoundError(404, "NotFound", "not served", "GET")
         return json.dumps({"resources": [{"kind": kind} for kind in SERVED]}).encode()

@@ -2,7 +2,6 @@
 """Which of Cluster API's versions is used, and when that changes."""
 
 import json
-from collections.abc import Iterator, Mapping
 
 import msgspec
 import pytest
@@ -10,6 +9,7 @@ from typing_extensions import override
 
 from kube.errors import NotFoundError, UnreachableError
 from kube.meta import OwnerReference
+from kube.options import EVERYTHING, ListOptions
 from kube.resources import ApiResource
 from kube.testing.fake import FakeApi, Json
 from objects import clusterapi, contracts
@@ -25,16 +25,11 @@ class Discovery(FakeApi):
 
     def __init__(self, *looks: set[str] | None) -> None:
         super().__init__()
-        self.looks: Iterator[set[str] | None] = iter(looks)
+        self.looks = iter(looks)
         self.now = next(self.looks)
 
     @override
-    async def list(
-        self,
-        resource: ApiResource,
-        namespace: str = "",
-        params: Mapping[str, str] | None = None,
-    ) -> bytes:
+    async def list(self, resource: ApiResource, options: ListOptions = EVERYTHING) -> bytes:
         if self.now is None:
             raise UnreachableError("GET", "cut off")
         if resource.api_version not in self.now:
@@ -69,12 +64,7 @@ class Aggregated(FakeApi):
         }
 
     @override
-    async def list(
-        self,
-        resource: ApiResource,
-        namespace: str = "",
-        params: Mapping[str, str] | None = None,
-    ) -> bytes:
+    async def list(self, resource: ApiResource, options: ListOptions = EVERYTHING) -> bytes:
         raise AssertionError("one answer has all")
 
 

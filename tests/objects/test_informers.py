@@ -3,7 +3,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing, asynccontextmanager, suppress
 
 import pytest
@@ -13,6 +13,7 @@ from controller.controller import Controller
 from controller.election import Election
 from kube import errors
 from kube.meta import Key
+from kube.options import EVERYTHING, ListOptions
 from kube.resources import ApiResource
 from kube.testing import fake
 from objects import contracts, informers, pools
@@ -35,28 +36,20 @@ class Server(fake.FakeApi):
 
     @override
     async def watch(
-        self,
-        resource: ApiResource,
-        namespace: str = "",
-        params: Mapping[str, str] | None = None,
+        self, resource: ApiResource, options: ListOptions = EVERYTHING
     ) -> AsyncGenerator[bytes]:
         if self.silent:
             await asyncio.Event().wait()
-        async with aclosing(super().watch(resource, namespace, params)) as events:
+        async with aclosing(super().watch(resource, options)) as events:
             async for event in events:
                 yield event
 
     @override
-    async def list(
-        self,
-        resource: ApiResource,
-        namespace: str = "",
-        params: Mapping[str, str] | None = None,
-    ) -> bytes:
+    async def list(self, resource: ApiResource, options: ListOptions = EVERYTHING) -> bytes:
         if resource.plural in self.refused:
             raise errors.UnreachableError("LIST", "cut off")
         if resource.kind != "APIResourceList":
-            return await super().list(resource, namespace, params)
+            return await super().list(resource, options)
         if resource.version != self.version:
             raise errors.NotFoundError(404, "NotFound", "not served", "GET")
         return json.dumps({"resources": [{"kind": kind} for kind in SERVED]}).encode()

@@ -10,6 +10,7 @@ from typing_extensions import override
 
 from ipam import offer
 from kube import client, errors, resources
+from kube.options import EVERYTHING, ListOptions
 from kube.testing import fake
 from objects import contracts, pools
 from objects.informers import Informers, Scope
@@ -50,10 +51,7 @@ class Pages:
         self.page: bytes | None = None
 
     async def list(
-        self,
-        resource: resources.ApiResource,
-        namespace: str = "",
-        params: Mapping[str, str] | None = None,
+        self, resource: resources.ApiResource, options: ListOptions = EVERYTHING
     ) -> bytes:
         if self.refusal:
             raise self.refusal
@@ -64,8 +62,8 @@ class Pages:
                 raise errors.NotFoundError(404, "NotFound", "no clusters here", "GET")
             kinds = ("IPAddressClaim", "IPAddress")
             return json.dumps({"resources": [{"kind": kind} for kind in kinds]}).encode()
-        self.asked.append(resource.path(namespace))
-        start = int((params or {}).get("continue", "0"))
+        self.asked.append(resource.path(options.namespace))
+        start = int(options.continue_ or "0")
         following = str(start + 2) if start + 2 < len(STORED) else ""
         if self.page is not None:
             return self.page
@@ -200,23 +198,20 @@ class Counting(fake.FakeApi):
 
     def __init__(self) -> None:
         super().__init__()
-        self.listed: list[tuple[str, str]] = []
+        self.listed: list[tuple[str, int]] = []
         self.under_way = self.most = 0
         self.answers: Callable[[], Awaitable[None]] = noop
 
     @override
     async def list(
-        self,
-        resource: resources.ApiResource,
-        namespace: str = "",
-        params: Mapping[str, str] | None = None,
+        self, resource: resources.ApiResource, options: ListOptions = EVERYTHING
     ) -> bytes:
-        self.listed.append((resource.plural, (params or {}).get("limit", "")))
+        self.listed.append((resource.plural, options.limit))
         self.under_way += 1
         self.most = max(self.under_way, self.most)
         await self.answers()
         self.under_way -= 1
-        return await super().list(resource, namespace, params)
+        return await super().list(resource, options)
 
     def take(self, text: str, number: int, pool: pools.PoolKey = BLUE, **spec: object) -> None:
         """Store an IPAddress of a pool."""
@@ -274,7 +269,7 @@ async def test_a_replica_answers_from_its_cache_when_that_has_caught_up() -> Non
         assert await found(asked, BLUE, offer.ip_pool(
             ["10.0.9.0/24"], 24, "", (), allocate_reserved=False
         )) == ["10.0.9.9"]  # fmt: skip
-        assert api.listed == [("ipaddresses", "1")]
+        assert api.listed == [("ipaddresses", 1)]
 
 
 async def test_the_cache_counts_all_of_a_pool_as_far_as_anybody_needs_to_know() -> None:
