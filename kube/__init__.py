@@ -64,8 +64,8 @@ Walk through it from the top:
    says why it is ours).  `credentials.py`, `tls.py`, `files.py` and `proxies.py` are its parts.
 3. `client.py` sends one request, and `retry.py` decides which failed ones it sends again.
    `options.py` has the options of lists and watches, `errors.py` all that can go wrong.
-4. `informer.py` keeps a local copy of a resource.  It hands typed `deltas.py` to event handlers and
-   applies the responses to writes, so that a writer reads its own writes.
+4. `informer.py` keeps a local copy of a resource in its `store.py`.  It hands the typed `deltas.py`
+   to event handlers and applies the responses to writes, so that a writer reads its own writes.
 5. `queue.py` keeps the keys that wait: each once, never with two workers, groups in turn.
    `backoff.py` delays those that failed.
 6. `workers.py` calls the reconcile function and acts on its outcome: `Done` or `RequeueAfter`.

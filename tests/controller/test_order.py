@@ -316,7 +316,7 @@ async def test_one_claim_beside_5000_of_another_pool_is_handed_out_in_its_first_
     if not first:
         storm_and_one(api)
         for event in api.changes(CONTRACT.claims, "", controller.state.claims._revision):
-            controller.state.claims._apply(event)
+            controller.state.claims._apply_event(event)
 
     turns = [(await controller._claim_queue.get()).name for _ in range(4)]
 

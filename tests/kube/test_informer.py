@@ -110,7 +110,7 @@ async def test_what_a_write_answered_is_there_at_once_and_no_older_event_replace
     await informer.sync()
 
     informer.apply_response(json.dumps(cluster("a", 20, paused=True)).encode())
-    informer._apply(event("MODIFIED", cluster("a", 15)))
+    informer._apply_event(event("MODIFIED", cluster("a", 15)))
 
     found = informer.get(Key("default", "a"))
     assert found
@@ -120,7 +120,7 @@ async def test_what_a_write_answered_is_there_at_once_and_no_older_event_replace
 async def test_an_answer_that_the_watch_has_passed_brings_nothing_back() -> None:
     informer = Informer(Scripted([[cluster("a", 5)]], []), CLUSTERS, clusterapi.Cluster)
     await informer.sync()
-    informer._apply(event("DELETED", cluster("a", 20)))
+    informer._apply_event(event("DELETED", cluster("a", 20)))
 
     informer.apply_response(json.dumps(cluster("a", 15)).encode())
 
@@ -205,7 +205,7 @@ async def test_what_a_write_of_ours_removed_is_gone_at_once_and_stays_so() -> No
     with informer.event_handler(changes.append):
         await informer.patch(api, seen, {"metadata": {"finalizers": []}})
         assert informer.get(Key("default", "a")) is None
-        informer._apply(event("MODIFIED", late))
+        informer._apply_event(event("MODIFIED", late))
 
     assert informer.get(Key("default", "a")) is None
     assert changes == [Deleted(seen)]
@@ -220,8 +220,8 @@ async def test_a_new_object_of_the_name_of_one_that_is_gone_is_taken_over() -> N
     assert seen is not None
     await informer.patch(api, seen, {"metadata": {"finalizers": []}})
 
-    informer._apply(event("ADDED", cluster("a", 901)))
-    informer._apply(
+    informer._apply_event(event("ADDED", cluster("a", 901)))
+    informer._apply_event(
         event("DELETED", {"metadata": {**held("a"), "uid": "first"}})
     )  # of the first, late
 
@@ -291,7 +291,7 @@ async def test_news_of_an_end_that_is_older_than_what_is_known_end_nothing() -> 
     informer = Informer(Scripted([[cluster("a", 20)]], []), CLUSTERS, clusterapi.Cluster)
     await informer.sync()
 
-    informer._apply(event("DELETED", cluster("a", 15)))
+    informer._apply_event(event("DELETED", cluster("a", 15)))
 
     assert informer.get(Key("default", "a")) is not None
 
@@ -546,8 +546,8 @@ async def test_a_proof_that_nobody_waits_for_any_more_leaves_the_watch_alone(
         async with asyncio.timeout(0.02):
             await informer.catch_up()
 
-    assert informer._passing == []
-    assert not informer._turn.locked()
+    assert informer._waiters == []
+    assert not informer._proof_lock.locked()
 
 
 async def test_a_stale_event_after_a_proof_brings_nothing_back() -> None:
@@ -561,7 +561,7 @@ async def test_a_stale_event_after_a_proof_brings_nothing_back() -> None:
     await informer.catch_up()
 
     for line in api.changes(CLUSTERS, "", seen):
-        informer._apply(line)
+        informer._apply_event(line)
         assert names(informer) == ["a"]
 
 
@@ -621,6 +621,6 @@ async def test_what_was_made_and_deleted_during_a_list_does_not_come_back_by_a_l
     await listing
 
     for line in api.changes(CLUSTERS, "", seen):
-        informer._apply(line)
+        informer._apply_event(line)
         assert names(informer) == []
-    assert informer._gone == {}
+    assert informer._deleted == {}

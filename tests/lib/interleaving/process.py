@@ -96,7 +96,7 @@ class Process:
         for event in self._unheard(informer):
             if heard == most:
                 break
-            informer._apply(event)
+            informer._apply_event(event)
             heard += 1
         return heard
 
@@ -107,7 +107,7 @@ class Process:
         informer = self.informers[plural]
         expired = {"type": "ERROR", "object": {"code": 410, "reason": "Expired", "message": "old"}}
         with pytest.raises(GoneError):
-            informer._apply(json.dumps(expired).encode())
+            informer._apply_event(json.dumps(expired).encode())
         finished(informer.sync())
 
     @property
