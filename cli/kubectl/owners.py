@@ -16,10 +16,10 @@ import msgspec
 
 from kube.client import decode, pages
 from kube.errors import ApiError
-from kube.meta import Object
-from kube.resources import GroupVersionResource
+from kube.resources import ApiResource
 from kube.structs import Struct, prepared
 from objects.contracts import CLUSTER_GROUP
+from objects.metadata import Object
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from kube.client import Api
     from kube.meta import Key, Meta, OwnerReference
     from objects import clusterapi
+    from objects.metadata import Metadata
 
 _MOST_OWNERS = 8
 """Of a chain; real ones have three to five."""
@@ -85,10 +86,10 @@ class Owners:
     """Reads the owners of claims; what is read once is not read again."""
 
     api: Api
-    _resources: dict[tuple[str, str], GroupVersionResource | None] = field(
-        default_factory=dict[tuple[str, str], GroupVersionResource | None]
+    _resources: dict[tuple[str, str], ApiResource | None] = field(
+        default_factory=dict[tuple[str, str], ApiResource | None]
     )
-    _objects: dict[str, Meta] = field(default_factory=dict[str, "Meta"])
+    _objects: dict[str, Metadata] = field(default_factory=dict[str, "Metadata"])
     """By uid."""
 
     async def chains(self, claims: Iterable[clusterapi.IPAddressClaim]) -> Mapping[Key, Chain]:
@@ -152,15 +153,15 @@ class Owners:
         meta = _DECODER.decode(raw).metadata
         self._objects[meta.uid] = meta
 
-    async def _resource(self, api_version: str, kind: str) -> GroupVersionResource | None:
+    async def _resource(self, api_version: str, kind: str) -> ApiResource | None:
         """Ask the API server what a kind is called in paths."""
         if (api_version, kind) not in self._resources:
             group, _, version = api_version.rpartition("/")
-            answer = await self.api.list(GroupVersionResource(group, version, kind, ""))
+            answer = await self.api.list(ApiResource(group, version, kind, ""))
             listed = decode(answer, _Resources, f"GET {api_version}").resources
             for each in listed:
                 if "/" not in each.name:
-                    self._resources[api_version, each.kind] = GroupVersionResource(
+                    self._resources[api_version, each.kind] = ApiResource(
                         group, version, each.kind, each.name, namespaced=each.namespaced
                     )
             self._resources.setdefault((api_version, kind), None)

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
-from kube.cache import Cache
 from kube.errors import ApiError, NotFoundError
+from kube.informer import Informer
 from kube.tasks import first_error, together
 from objects import clusterapi, contracts, pools
 
@@ -68,23 +68,25 @@ async def read_contract(api: Api, contract: contracts.Contract, namespace: str) 
     Raises:
         KubeError: alone or in a group: the API server refused, or could not be reached.
     """
-    claims = Cache(api, contract.claims, clusterapi.IPAddressClaim, namespace)
-    addresses = Cache(api, contract.addresses, clusterapi.IPAddress, namespace)
+    claims = Informer(api, contract.claims, clusterapi.IPAddressClaim, namespace)
+    addresses = Informer(api, contract.addresses, clusterapi.IPAddress, namespace)
     of_pools = [
-        Cache(api, resource, pools.Pool, namespace)
+        Informer(api, resource, pools.Pool, namespace)
         for resource in pools.KINDS.values()
         if resource.namespaced or not namespace
     ]
-    caches: list[Cache[Any]] = [claims, addresses, *of_pools]
-    await together(*(cache.load() for cache in caches))
+    informers: list[Informer[Any]] = [claims, addresses, *of_pools]
+    await together(*(informer.sync() for informer in informers))
     return Snapshot(
         contract=contract,
-        pools={pool.key: pool for cache in of_pools for pool in cache},
+        pools={pool.key: pool for informer in of_pools for pool in informer},
         claims={claim.metadata.key: claim for claim in claims},
         addresses={address.metadata.key: address for address in addresses},
         namespace=namespace,
         unreadable=tuple(
-            f"{cache.resource.plural} {key}" for cache in caches for key in sorted(cache.unreadable)
+            f"{informer.resource.plural} {key}"
+            for informer in informers
+            for key in sorted(informer.unreadable)
         ),
     )
 

@@ -150,7 +150,7 @@ def _holdings(snapshot: Snapshot) -> defaultdict[PoolKey, list[Holding]]:
 
 
 def _waiting(snapshot: Snapshot) -> defaultdict[PoolKey, list[clusterapi.IPAddressClaim]]:
-    found = defaultdict["PoolKey", list["capi.Claim"]](list)
+    found = defaultdict["PoolKey", list["clusterapi.IPAddressClaim"]](list)
     for claim in snapshot.claims.values():
         if claim.pool and not claim.bound and not claim.metadata.deleting:
             found[claim.pool].append(claim)

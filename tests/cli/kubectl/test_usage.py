@@ -11,7 +11,7 @@ from snapshots import BLUE, CONTRACT, Objects
 from cli.kubectl import usage
 from controller.state import State
 from kube.meta import Key
-from objects.caches import Caches, Scope
+from objects.informers import Informers, Scope
 from objects.metadata import ADDRESS_ANNOTATION, RELEASE_FINALIZER
 from objects.pools import PoolKey
 
@@ -104,7 +104,7 @@ def test_the_numbers_are_those_of_the_controller(taken: list[str], recorded: lis
         objects.claim(f"r-{number}", annotations=record, finalizers=[RELEASE_FINALIZER])
 
     async def both() -> tuple[usage.Usage, State]:
-        state = State(Caches(objects.api, CONTRACT, Scope()))
+        state = State(Informers(objects.api, CONTRACT, Scope()))
         await running.fill(state)
         return (await objects.usages())[BLUE], state
 
