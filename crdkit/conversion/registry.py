@@ -59,19 +59,17 @@ class Kind:
     resource: Resource
     spokes: Mapping[str, Pair] = field(default_factory=dict[str, Pair])
     unnamed: str = ""
+    hub: str = field(init=False)
+    """That of the resource: the version that all others convert to and from."""
     versions: Mapping[str, str] = field(init=False)
     """Those with a way to them and from them, by apiVersion."""
 
     def __post_init__(self) -> None:
         """Name the versions."""
+        object.__setattr__(self, "hub", self.resource.hub)
         names = (*self.spokes, self.hub)
         versions = {self.resource.api_version(name): name for name in names}
         object.__setattr__(self, "versions", versions)
-
-    @property
-    def hub(self) -> str:
-        """The version that all others convert to and from."""
-        return self.resource.hub
 
     def hub_only(self, version: str) -> frozenset[str]:
         """Return the names of the hub's fields that a spoke lacks: the annotation keeps them."""
