@@ -13,6 +13,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 DOCS := $(VENV)/.docs
+PARALLEL := --numprocesses=auto --dist=loadfile --no-loadscope-reorder
 COMPILE := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
 
 .PHONY: help
@@ -64,8 +65,12 @@ dev-down: $(STAMP) ## End what `make dev` started
 
 
 .PHONY: test
-test: tools $(DOCS) ## Run all tests; set-up included
-	$(BIN)/python -m pytest
+test: tools $(DOCS) ## Run all tests, in parallel processes; set-up included
+	$(BIN)/python -m pytest $(PARALLEL)
+
+.PHONY: test-unit
+test-unit: $(STAMP) ## Run the tests that need no control plane (under a minute)
+	$(BIN)/python -m pytest $(PARALLEL) -m "not control_plane"
 
 .PHONY: e2e
 e2e: e2e-tools image-rootfs ## Test installation, upgrades and moves with the real clusterctl (as root; 30 minutes to build, once; E2E= for pytest)

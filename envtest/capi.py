@@ -11,8 +11,7 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-import yaml
-
+from . import manifests
 from .client import Json
 from .errors import BuildError
 from .golang import TOOLS, require_go
@@ -52,7 +51,7 @@ _FILES = (
 def crds(series: str) -> list[Json]:
     """Return the CRDs of claims, addresses and Clusters of a series such as `v1.14`."""
     bases = config(series) / "crd" / "bases"
-    return [yaml.safe_load((bases / name).read_text()) for name in _FILES]
+    return [crd for name in _FILES for crd in manifests.parse((bases / name).read_text())]
 
 
 def config(series: str) -> Path:
@@ -65,9 +64,10 @@ def source(series: str) -> Path:
     return _module(f"clusterapi/{series}", MODULE)
 
 
-def cert_manager_crds() -> Path:
-    """Return the folder of cert-manager's CRDs."""
-    return _module("certmanager", "github.com/cert-manager/cert-manager") / "deploy" / "crds"
+def cert_manager_crds() -> list[Path]:
+    """Return the files of cert-manager's CRDs."""
+    module = _module("certmanager", "github.com/cert-manager/cert-manager")
+    return sorted((module / "deploy" / "crds").glob("*.yaml"))
 
 
 def _module(folder: str, module: str) -> Path:

@@ -13,12 +13,12 @@ import subprocess
 import tempfile
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 
 import yaml
 
-from . import binaries
+from . import binaries, manifests
 from .client import Client, Json
 from .errors import BuildError, EnvtestError
 from .waiting import until
@@ -58,8 +58,9 @@ class Variant:
     components: tuple[str | Path, ...] = ()
 
     def objects(self) -> list[Json]:
-        """Return its objects, as kustomize builds them."""
-        return [found for found in yaml.safe_load_all(self.text()) if found]
+        """Return its objects, as kustomize builds them; what is shipped is built once a process."""
+        shipped = all(isinstance(part, str) for part in self.components)
+        return manifests.parse(_shipped_text(self) if shipped else self.text())
 
     def text(self, images: Sequence[Json] = ()) -> str:
         """Return its objects as one file of YAML, with some images replaced."""
@@ -73,6 +74,11 @@ class Variant:
             }
             (here / "kustomization.yaml").write_text(yaml.safe_dump(kustomization))
             return kustomized(here)
+
+
+@cache
+def _shipped_text(variant: Variant) -> str:
+    return variant.text()
 
 
 def namespaced(folder: Path, served: str, name: str = "capi") -> Path:

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Objects as a user would write them, in the few forms that tests and the demo need."""
 
+import yaml
+
 from .client import Json
 from .contract import GROUP
 
@@ -11,6 +13,11 @@ KINDS = {
     "GlobalInClusterPrefixPool": "globalinclusterprefixpools",
 }
 """Plural by kind."""
+
+
+def parse(text: str) -> list[Json]:
+    """Return the objects of a YAML file; libyaml reads it in a tenth of the time of Python's."""
+    return [found for found in yaml.load_all(text, Loader=yaml.CSafeLoader) if found]
 
 
 def pool(name: str, spec: Json, kind: str = "InClusterIPPool", version: str = "v1alpha2") -> Json:

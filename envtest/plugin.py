@@ -2,14 +2,16 @@
 """The pytest plugin: fixtures for tests that need a real control plane.
 
 Nothing is started, built or imported beyond the standard library before a test asks for a fixture,
-so unit tests pay nothing.  One control plane with one manager serves the whole run; each test gets
-a namespace of its own.  A failed test shows what the processes wrote during it.
+so unit tests pay nothing.  One control plane with one manager serves each process of the run; each
+test gets a namespace of its own.  A test of which a fixture starts a control plane has the marker
+`control_plane`.  A failed test shows what the processes wrote during it.
 """
 
 from __future__ import annotations
 
 import itertools
 import os
+from collections.abc import Callable, Generator
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,8 +19,6 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
-
     from .client import Client
     from .provider import Provider
     from .tenants import Tenant
@@ -27,17 +27,52 @@ _LOG_LINES = 40  # of each log, below a failed test: about one screen
 _CONTAINER = "container"
 """In a pod's folder: the files that the container sees, of which none is a log of ours."""
 
+MakeFolder = Callable[[], Path]
+CONTROL_PLANE = "control_plane"
+_STARTERS = {"make_log_folder", "shared_provider"}
+"""The fixtures of which every start of a control plane needs one."""
+
 _STASH = pytest.StashKey["dict[Path, int]"]()
 _FOLDERS: list[Path] = []
 _NUMBERS = itertools.count(1)
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Declare the marker."""
+    config.addinivalue_line("markers", f"{CONTROL_PLANE}: starts etcd and kube-apiserver")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests that start a control plane."""
+    for item in items:
+        if isinstance(item, pytest.Function) and _STARTERS & {*item.fixturenames}:
+            item.add_marker(CONTROL_PLANE)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """Run more processes than there are cores: each waits for its control plane now and then."""
+    return max(2, len(os.sched_getaffinity(0)))
+
+
 @pytest.fixture(scope="session")
-def shared_provider(tmp_path_factory: pytest.TempPathFactory) -> Generator[Provider]:
-    """The run's one control plane with everything installed and the manager running."""
+def make_log_folder(tmp_path_factory: pytest.TempPathFactory) -> MakeFolder:
+    """Make scratch folders for control planes; a failed test shows the ends of the logs in them."""
+
+    def make() -> Path:
+        folder = tmp_path_factory.mktemp("control-plane")
+        show_logs_of(folder)
+        return folder
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def shared_provider(make_log_folder: MakeFolder) -> Generator[Provider]:
+    """The process's one control plane with everything installed and the manager running."""
     from .provider import Provider  # noqa: PLC0415 - see the module's docstring
 
-    with Provider(log_folder(tmp_path_factory), audit=True) as provider:
+    with Provider(make_log_folder(), audit=True) as provider:
         yield provider
 
 
@@ -67,13 +102,6 @@ def tenant(provider: Provider, namespace: str) -> Tenant:
     from .tenants import Tenant  # noqa: PLC0415 - see the module's docstring
 
     return Tenant(provider, namespace)
-
-
-def log_folder(factory: pytest.TempPathFactory) -> Path:
-    """Return a new scratch folder; a failed test shows the ends of the logs in it."""
-    folder = factory.mktemp("control-plane")
-    show_logs_of(folder)
-    return folder
 
 
 def show_logs_of(folder: Path) -> None:

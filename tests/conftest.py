@@ -6,12 +6,44 @@ A clean clone has no tables of unicode yet; making them takes Hypothesis seconds
 
 import os
 from collections.abc import Generator
+from pathlib import Path
 
 import hypothesis
 import pytest
 import structlog
 
 pytest.register_assert_rewrite("interleaving")  # in tests/lib: its asserts show their values, too
+
+LONGEST_FIRST = (
+    "apiserver/test_high_availability.py",
+    "crdkit/test_constraints.py",
+    "chaos/test_run.py",
+    "apiserver/test_removing_a_version.py",
+    "apiserver/test_restore.py",
+    "apiserver/test_restarts.py",
+    "apiserver/test_migration.py",
+    "apiserver/test_repair.py",
+    "apiserver/test_webhook_away.py",
+    "apiserver/test_lifecycle.py",
+    "apiserver/test_permissions.py",
+    "apiserver/test_events.py",
+    "apiserver/test_fairness.py",
+    "apiserver/test_kubectl.py",
+    "apiserver/test_cold_list.py",
+    "apiserver/test_self_signed.py",
+    "apiserver/test_dev.py",
+    "apiserver/test_in_use.py",
+    "apiserver/test_cert_manager.py",
+    "apiserver/test_kubernetes_migrates.py",
+    "apiserver/test_one_namespace.py",
+    "apiserver/test_schema_fuzz.py",
+    "generator/test_programs.py",
+    "manager/test_probes.py",
+    "webhook/test_server.py",
+    "cli/test_cli.py",
+    "release/test_release.py",
+)
+"""Files that take longest, by measured time: no parallel run is to wait for one at its end."""
 
 FUZZ_EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "100000"))  # of each property, in `make fuzz`
 
@@ -22,6 +54,14 @@ hypothesis.settings.register_profile(  # make fuzz
     "fuzz", hypothesis.settings.get_profile("clockless"), max_examples=FUZZ_EXAMPLES
 )
 hypothesis.settings.load_profile("clockless")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Let parallel processes begin with the files that take longest."""
+    if hasattr(config, "workerinput"):
+        here = Path(__file__).parent
+        ranks = {here / name: rank for rank, name in enumerate(LONGEST_FIRST)}
+        items.sort(key=lambda item: ranks.get(item.path, len(ranks)))
 
 
 @pytest.fixture(autouse=True)

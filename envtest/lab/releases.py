@@ -21,7 +21,7 @@ OURS = {"v1beta1": ("v2.0.0", "v2.0.1"), "v1beta2": ("v2.1.0", "v2.1.1")}
 
 def publish_cert_manager(repository: Repository, known: Images, folder: Path) -> None:
     """Publish cert-manager as the lab runs it."""
-    crds = sorted(capi.cert_manager_crds().glob("*.yaml"))
+    crds = capi.cert_manager_crds()
     documents = [path.read_text() for path in crds]
     documents.append(Path(__file__).with_name("cert-manager.yaml").read_text())
     version = binaries.CERT_MANAGER.version

@@ -11,8 +11,8 @@ CRDS = "customresourcedefinitions"
 
 
 @pytest.fixture
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Generator[provider.Provider]:
-    folder = plugin.log_folder(tmp_path_factory)
+def cluster(make_log_folder: plugin.MakeFolder) -> Generator[provider.Provider]:
+    folder = make_log_folder()
     with provider.Provider(folder, capi_series=capi.OLDEST) as started:
         yield started
 

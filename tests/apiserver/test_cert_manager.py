@@ -13,10 +13,19 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-import yaml
 from cryptography import x509
 
-from envtest import binaries, capi, control_plane, install, plugin, processes, provider, waiting
+from envtest import (
+    binaries,
+    capi,
+    control_plane,
+    install,
+    manifests,
+    plugin,
+    processes,
+    provider,
+    waiting,
+)
 from envtest.client import Client, Json
 
 GROUP = "cert-manager.io/v1"
@@ -37,9 +46,9 @@ class World:
 
 
 @pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> Generator[World]:
+def world(make_log_folder: plugin.MakeFolder) -> Generator[World]:
     """What was installed with a certificate that signed itself, and then upgraded."""
-    program, folder = binaries.find(binaries.CERT_MANAGER), plugin.log_folder(tmp_path_factory)
+    program, folder = binaries.find(binaries.CERT_MANAGER), make_log_folder()
     with control_plane.ControlPlane(folder) as plane:
         kubeconfig = plane.kubeconfig("cert-manager", ["system:masters"])
         install.crds(plane.admin, cert_manager_crds())
@@ -97,7 +106,8 @@ def started(program: Path, command: str, kubeconfig: Path) -> processes.Process:
 
 
 def cert_manager_crds() -> list[Json]:
-    return [yaml.safe_load(path.read_text()) for path in capi.cert_manager_crds().glob("*.yaml")]
+    files = capi.cert_manager_crds()
+    return [crd for path in files for crd in manifests.parse(path.read_text())]
 
 
 def certificates() -> list[Json]:

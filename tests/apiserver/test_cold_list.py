@@ -82,9 +82,9 @@ class Reading:
 
 
 @pytest.fixture(scope="module")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Generator[Cluster]:
+def cluster(make_log_folder: plugin.MakeFolder) -> Generator[Cluster]:
     """A cluster of its own, in which only conversion is at work: nothing else reads or writes."""
-    own = provider.Provider(plugin.log_folder(tmp_path_factory))
+    own = provider.Provider(make_log_folder())
     try:
         own.control_plane.start()
         own.install()

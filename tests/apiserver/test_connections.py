@@ -55,8 +55,8 @@ class Site:
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Generator[Site]:
-    own = provider.Provider(plugin.log_folder(tmp_path_factory))
+def site(make_log_folder: plugin.MakeFolder) -> Generator[Site]:
+    own = provider.Provider(make_log_folder())
     try:
         own.control_plane.start()
         own.install()

@@ -11,9 +11,9 @@ from envtest.contract import PAUSED
 
 @pytest.fixture(scope="module")
 def old_cluster(
-    tmp_path_factory: pytest.TempPathFactory,
+    make_log_folder: plugin.MakeFolder,
 ) -> Generator[provider.Provider]:
-    folder = plugin.log_folder(tmp_path_factory)
+    folder = make_log_folder()
     with provider.Provider(folder, capi_series=capi.OLDEST) as cluster:
         yield cluster
 

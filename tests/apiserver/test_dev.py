@@ -12,6 +12,7 @@ import pytest
 
 from envtest import binaries, dev, processes
 
+pytestmark = pytest.mark.control_plane
 ENVTEST = (sys.executable, "-m", "envtest")
 POOLS = "inclusterippools.v1alpha2.ipam.cluster.x-k8s.io"
 

@@ -42,9 +42,9 @@ class Pair:
 
 
 @pytest.fixture(scope="module")
-def shared_pair(tmp_path_factory: pytest.TempPathFactory) -> Generator[Pair]:
+def shared_pair(make_log_folder: plugin.MakeFolder) -> Generator[Pair]:
     with (
-        replicas.Replicas(plugin.log_folder(tmp_path_factory)) as both,
+        replicas.Replicas(make_log_folder()) as both,
         closing(both.provider.control_plane.etcd_client()) as etcd,
         history.History(etcd) as written,
     ):

@@ -27,9 +27,9 @@ OLD: dict[str, Json] = {name: {"subnet": "10.0.0.0/24"} for name in ("a", "b", "
 
 
 @pytest.fixture(scope="module")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Generator[provider.Provider]:
+def cluster(make_log_folder: plugin.MakeFolder) -> Generator[provider.Provider]:
     """Return a cluster where the manager serves webhooks only: somebody else has its lease."""
-    with provider.Provider(plugin.log_folder(tmp_path_factory)) as started:
+    with provider.Provider(make_log_folder()) as started:
         process = controllers.process(started.control_plane, CONTROLLERS)
         process.start()
         waiting.until("the manager leads", started.holder, bool)

@@ -346,9 +346,9 @@ def test_claims_of_namespaced_pools_alone_are_marked_to_move_with_them(
 
 
 @pytest.fixture(scope="module")
-def filtered(tmp_path_factory: pytest.TempPathFactory) -> Generator[provider.Provider]:
+def filtered(make_log_folder: plugin.MakeFolder) -> Generator[provider.Provider]:
     flags = (*manager.LEASE_FLAGS, "--watch-filter=mine")
-    with provider.Provider(plugin.log_folder(tmp_path_factory), flags=flags) as started:
+    with provider.Provider(make_log_folder(), flags=flags) as started:
         yield started
 
 

@@ -25,8 +25,8 @@ NAMES = [f"pool-{number:02}" for number in range(20)]
 
 
 @pytest.fixture(scope="module")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Generator[provider.Provider]:
-    with provider.Provider(plugin.log_folder(tmp_path_factory), audit=True) as started:
+def cluster(make_log_folder: plugin.MakeFolder) -> Generator[provider.Provider]:
+    with provider.Provider(make_log_folder(), audit=True) as started:
         yield started
 
 

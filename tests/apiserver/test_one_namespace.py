@@ -30,10 +30,10 @@ NARROW_PREFIXES: client.Json = {"prefixes": ["fd00::/56"]}
 
 
 @pytest.fixture(scope="module")
-def narrow(tmp_path_factory: pytest.TempPathFactory) -> Generator[provider.Provider]:
+def narrow(make_log_folder: plugin.MakeFolder) -> Generator[provider.Provider]:
     """The shipped variant that serves one namespace, and a second installation of it."""
     flags = (*manager.LEASE_FLAGS, f"--namespace={TEAM}")
-    folder = plugin.log_folder(tmp_path_factory)
+    folder = make_log_folder()
     variant = install.Variant(components=(install.namespaced(folder, TEAM),))
     cluster = provider.Provider(folder, flags=flags, variant=variant)
     try:

@@ -94,8 +94,8 @@ class Runs(NamedTuple):
 
 
 @pytest.fixture(scope="module")
-def runs(tmp_path_factory: pytest.TempPathFactory) -> Generator[Runs]:
-    with provider.Provider(plugin.log_folder(tmp_path_factory), audit=True) as cluster:
+def runs(make_log_folder: plugin.MakeFolder) -> Generator[Runs]:
+    with provider.Provider(make_log_folder(), audit=True) as cluster:
         modules, more = rbac.MODULES, rbac.SELF_SIGNED_MODULES
         use_default(cluster)
         default = Run(modules, modules, logged(cluster, declared(modules), 0))

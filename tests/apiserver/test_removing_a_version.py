@@ -28,8 +28,8 @@ INVALID = f"request to convert CR to an invalid group/version: {OLD_VERSION}"
 
 
 @pytest.fixture(scope="module")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Generator[provider.Provider]:
-    with provider.Provider(plugin.log_folder(tmp_path_factory)) as started:
+def cluster(make_log_folder: plugin.MakeFolder) -> Generator[provider.Provider]:
+    with provider.Provider(make_log_folder()) as started:
         yield started
 
 

@@ -17,9 +17,9 @@ NUMBERS = itertools.count(1)
 
 @pytest.fixture(scope="module", params=[manager.LEASE_FLAGS, ()], ids=["elected", "alone"])
 def cluster(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+    request: pytest.FixtureRequest, make_log_folder: plugin.MakeFolder
 ) -> Generator[provider.Provider]:
-    folder = plugin.log_folder(tmp_path_factory) / ("elected" if request.param else "alone")
+    folder = make_log_folder() / ("elected" if request.param else "alone")
     folder.mkdir()
     with provider.Provider(folder, flags=request.param) as own:
         yield own

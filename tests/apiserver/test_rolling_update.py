@@ -48,11 +48,9 @@ class Service:
 
 
 @pytest.fixture
-def service(tmp_path_factory: pytest.TempPathFactory) -> Generator[Service]:
+def service(make_log_folder: plugin.MakeFolder) -> Generator[Service]:
     with relay.Relay(spread=True) as between:
-        own = provider.Provider(
-            plugin.log_folder(tmp_path_factory), flags=FLAGS, webhook_port=between.port
-        )
+        own = provider.Provider(make_log_folder(), flags=FLAGS, webhook_port=between.port)
         try:
             own.control_plane.start()
             own.install()

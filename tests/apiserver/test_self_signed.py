@@ -16,8 +16,8 @@ SUBNET = {"subnet": "10.9.0.0/24"}
 
 
 @pytest.fixture(scope="module")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Generator[provider.Provider]:
-    folder = plugin.log_folder(tmp_path_factory)
+def cluster(make_log_folder: plugin.MakeFolder) -> Generator[provider.Provider]:
+    folder = make_log_folder()
     with provider.Provider(folder, self_signed=True, audit=True) as started:
         yield started
 

@@ -35,8 +35,8 @@ HELD_BACK = "pool is not written yet"
 
 
 @pytest.fixture(scope="module")
-def own(tmp_path_factory: pytest.TempPathFactory) -> Generator[provider.Provider]:
-    with provider.Provider(plugin.log_folder(tmp_path_factory)) as cluster:
+def own(make_log_folder: plugin.MakeFolder) -> Generator[provider.Provider]:
+    with provider.Provider(make_log_folder()) as cluster:
         yield cluster
 
 

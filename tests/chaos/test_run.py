@@ -3,8 +3,6 @@
 
 from collections.abc import Callable
 
-import pytest
-
 from envtest import plugin
 from envtest.chaos import faults, run
 
@@ -15,9 +13,9 @@ RESTORES = ["etcd restored"] * 12  # some of which find that a backup is still t
 
 
 def test_restores_of_etcd_break_no_law_of_a_manager_that_is_alone(
-    tmp_path_factory: pytest.TempPathFactory,
+    make_log_folder: plugin.MakeFolder,
 ) -> None:
-    folder = plugin.log_folder(tmp_path_factory)
+    folder = make_log_folder()
 
     report = run.run(folder, SEED, lambda _: RESTORES, lambda _: None, elected=False)
 
@@ -27,9 +25,9 @@ def test_restores_of_etcd_break_no_law_of_a_manager_that_is_alone(
 
 
 def test_each_kind_of_fault_under_traffic_breaks_no_law(
-    tmp_path_factory: pytest.TempPathFactory, record_property: Callable[[str, object], None]
+    make_log_folder: plugin.MakeFolder, record_property: Callable[[str, object], None]
 ) -> None:
-    folder = plugin.log_folder(tmp_path_factory)
+    folder = make_log_folder()
 
     report = run.run(folder, SEED, faults.Faults.each_once, lambda _: None)
 

@@ -7,9 +7,8 @@ from collections.abc import Generator
 from pathlib import Path
 
 import pytest
-import yaml
 
-from envtest import capi, client, control_plane, errors, install, plugin, provider
+from envtest import capi, client, control_plane, errors, install, manifests, plugin, provider
 
 ROOT = Path(__file__).parent.parent.parent
 VERSION = "v2.1.0"
@@ -66,7 +65,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def objects(folder: Path, variant: str) -> list[client.Json]:
-    return list(yaml.safe_load_all((folder / variant).read_text()))
+    return manifests.parse((folder / variant).read_text())
 
 
 def test_everything_is_there(folder: Path) -> None:
@@ -149,10 +148,11 @@ def test_an_image_without_a_registry_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def bare(tmp_path_factory: pytest.TempPathFactory) -> Generator[client.Client]:
+def bare(make_log_folder: plugin.MakeFolder) -> Generator[client.Client]:
     """An API server that knows every kind of a release, and has the namespace."""
-    crds = [yaml.safe_load(path.read_text()) for path in capi.cert_manager_crds().glob("*.yaml")]
-    with control_plane.ControlPlane(plugin.log_folder(tmp_path_factory)) as plane:
+    files = capi.cert_manager_crds()
+    crds = [crd for path in files for crd in manifests.parse(path.read_text())]
+    with control_plane.ControlPlane(make_log_folder()) as plane:
         monitoring = [monitoring_crd(kind) for kind in ("ServiceMonitor", "PrometheusRule")]
         install.crds(plane.admin, [*crds, *monitoring])
         plane.admin.resource("v1", "namespaces").create(
