@@ -6,6 +6,8 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
 from typing import NoReturn
 
+import pytest
+
 from controller.controller import Controller
 from controller.election import Election
 from controller.state import State
@@ -21,13 +23,15 @@ CONTRACT = contracts.V1Beta2("v1beta2")
 async def at_work(api: Api, scope: Scope | None = None) -> AsyncGenerator[Controller]:
     """Let a controller with new caches work while the block runs."""
     controller = Controller(api, Informers(api, CONTRACT, scope or Scope()))
-    task = asyncio.create_task(run(controller))
-    try:
-        yield controller
-    finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(contracts, "_CHECK_SECONDS", 3600.0)  # the fake has no CRDs to find
+        task = asyncio.create_task(run(controller))
+        try:
+            yield controller
+        finally:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
 
 
 async def run(controller: Controller) -> NoReturn:
