@@ -2,7 +2,7 @@
 """Why nothing is generated: a model says what the API server would refuse.
 
 * GenerationError
-  * SchemaError: a field can't be said in a structural schema, or the API server would refuse it
+  * SchemaError: a structural schema cannot express a field, or the API server would refuse it
     * CostError: a rule of a field costs more than the API server's budget
   * PathError: a column, a selectable field or the scale subresource points at nothing that fits
   * VersionsError: the versions of a kind do not fit together
@@ -19,7 +19,7 @@ class GenerationError(Exception):
 
 
 class SchemaError(GenerationError):
-    """A field's type can't be told to the API server; `path` is like `Pool.spec.addresses[]`."""
+    """The API server cannot take a field's type; `path` is such as `Pool.spec.addresses[]`."""
 
     def __init__(self, path: str, problem: str) -> None:
         super().__init__(f"{path}: {problem}")
@@ -52,7 +52,7 @@ class VersionsError(GenerationError):
 
 
 class NamesError(GenerationError):
-    """A name or a text of a kind is none that the API server takes."""
+    """The API server refuses a name or a text of a kind."""
 
     def __init__(self, kind: str, what: str, value: str, problem: str) -> None:
         super().__init__(f"{kind}: {what} {value!r} {problem}")

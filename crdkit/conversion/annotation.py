@@ -34,7 +34,7 @@ _ENCODER: Final = msgspec.json.Encoder(order="sorted")
 
 
 def read(obj: JsonObject) -> JsonObject:
-    """Return what the annotation of an object keeps; empty if it is absent or no good.
+    """Return what the annotation of an object keeps; empty if it is absent or invalid.
 
     Raises:
         FieldError: metadata or its annotations are not objects.
@@ -94,7 +94,7 @@ def _parse(text: str) -> JsonObject:
 
 
 def _unpack(packed: str) -> str:
-    """Return the text inside; empty if there is none, or one that is too long."""
+    """Return the text inside; empty if it is damaged or too long."""
     stream = zlib.decompressobj()
     try:
         plain = stream.decompress(base64.b64decode(packed, validate=True), _LONGEST_BYTES)

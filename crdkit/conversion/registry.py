@@ -127,8 +127,8 @@ class Registry:
             version: The one that the client wrote.
 
         Returns:
-            Fields of the stored spec.  None of them if the client sent the annotation: it then has
-            said all that it wanted.
+            Fields of the stored spec.  None of them if the client sent the annotation, because then
+            it has sent all fields that it wants.
         """
         kind = self.kinds[str(obj.get("kind"))]
         pair = kind.spokes.get(version)

@@ -11,7 +11,7 @@ JsonObject = dict[str, object]
 """A JSON object.  Values that nobody here looks at may be anything, such as raw JSON."""
 
 MISSING: Final = object()
-"""What a field is that isn't there; null is a value."""
+"""The value of an absent field; null is a value."""
 
 
 @dataclass(frozen=True, slots=True)

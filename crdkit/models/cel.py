@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How fields are called in rules of CEL, where some names mean something else or are none."""
+"""The names of fields in CEL rules, where reserved words and signs are escaped."""
 
 import re
 

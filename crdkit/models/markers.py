@@ -3,8 +3,8 @@
 
 A marker goes into `Annotated[...]` and edits the JSON schema of that field; a rule about several
 fields goes into `Model.rules`.  The generator knows no marker by name: a new one is a class in this
-file and a line in a test.  What is said of a whole kind stands in its `resources.Resource`, what is
-said of one version of it in `Version`.
+file and a line in a test.  What is about a whole kind is in its `resources.Resource`, what is
+about one version of it in `Version`.
 """
 
 from dataclasses import dataclass
@@ -73,7 +73,7 @@ class ExactlyOneOf(CEL):
     __slots__ = ()
 
     def __init__(self, field: str, *more: str) -> None:
-        """Say it in controller-gen's words."""
+        """Use controller-gen's rule and message."""
         names = (field, *more)
         super().__init__(
             f"{_count(names)} == 1", f"exactly one of the fields in [{' '.join(names)}] must be set"
@@ -81,12 +81,12 @@ class ExactlyOneOf(CEL):
 
 
 class AtMostOneOf(CEL):
-    """An object in which one of some fields is set, or none."""
+    """An object in which at most one of some fields is set."""
 
     __slots__ = ()
 
     def __init__(self, field: str, *more: str) -> None:
-        """Say it in controller-gen's words."""
+        """Use controller-gen's rule and message."""
         names = (field, *more)
         super().__init__(
             f"{_count(names)} <= 1", f"at most one of the fields in [{' '.join(names)}] may be set"
@@ -94,12 +94,12 @@ class AtMostOneOf(CEL):
 
 
 class AtLeastOneOf(CEL):
-    """An object in which one of some fields is set, or several."""
+    """An object in which at least one of some fields is set."""
 
     __slots__ = ()
 
     def __init__(self, field: str, *more: str) -> None:
-        """Say it in controller-gen's words."""
+        """Use controller-gen's rule and message."""
         names = (field, *more)
         super().__init__(
             "||".join(f"has(self.{cel.name(name)})" for name in names),
@@ -138,7 +138,7 @@ class ListType:
     def __get_pydantic_json_schema__(
         self, core_schema: CoreSchema, handler: GetJsonSchemaHandler
     ) -> JsonSchemaValue:
-        """Say so in the extensions of the array."""
+        """Set the extensions of the array."""
         schema = handler(core_schema) | {"x-kubernetes-list-type": self.kind}
         return schema | {"x-kubernetes-list-map-keys": list(self.keys)} if self.keys else schema
 
@@ -150,7 +150,7 @@ class Opaque:
     def __get_pydantic_json_schema__(
         self, core_schema: CoreSchema, handler: GetJsonSchemaHandler
     ) -> JsonSchemaValue:
-        """Say that it is an object, and nothing about its fields."""
+        """Return the schema of an object with any fields."""
         del core_schema, handler  # what Python knows of the value is of no use here
         return {"type": "object"}
 
@@ -164,7 +164,7 @@ class MapType:
     def __get_pydantic_json_schema__(
         self, core_schema: CoreSchema, handler: GetJsonSchemaHandler
     ) -> JsonSchemaValue:
-        """Say so in the extension of the object."""
+        """Set the extension of the object."""
         return handler(core_schema) | {"x-kubernetes-map-type": self.kind}
 
 
@@ -175,7 +175,7 @@ class Nullable:
     def __get_pydantic_json_schema__(
         self, core_schema: CoreSchema, handler: GetJsonSchemaHandler
     ) -> JsonSchemaValue:
-        """Say so in the way of OpenAPI; the generator takes null out of the alternatives."""
+        """Set OpenAPI's key; the generator takes null out of the alternatives."""
         return handler(core_schema) | {"nullable": True}
 
 
@@ -192,7 +192,7 @@ class IntOrString:
     def __get_pydantic_json_schema__(
         self, core_schema: CoreSchema, handler: GetJsonSchemaHandler
     ) -> JsonSchemaValue:
-        """Say so beside the alternatives, which the generator brings into the API server's form."""
+        """Set the extension; the generator brings the alternatives into the API server's form."""
         schema = handler(core_schema) | {"x-kubernetes-int-or-string": True}
         return schema | {"pattern": self.pattern} if self.pattern else schema
 
@@ -208,7 +208,7 @@ class PreserveUnknownFields:
     def __get_pydantic_json_schema__(
         self, core_schema: CoreSchema, handler: GetJsonSchemaHandler
     ) -> JsonSchemaValue:
-        """Say so in the extension of the object."""
+        """Set the extension of the object."""
         return handler(core_schema) | {"x-kubernetes-preserve-unknown-fields": True}
 
 
@@ -219,7 +219,7 @@ class Embedded:
     def __get_pydantic_json_schema__(
         self, core_schema: CoreSchema, handler: GetJsonSchemaHandler
     ) -> JsonSchemaValue:
-        """Say so in the extension of the object."""
+        """Set the extension of the object."""
         return handler(core_schema) | {"x-kubernetes-embedded-resource": True}
 
 
@@ -236,7 +236,7 @@ class Named:
     def __get_pydantic_json_schema__(
         self, core_schema: CoreSchema, handler: GetJsonSchemaHandler
     ) -> JsonSchemaValue:
-        """Say what the name is, and nothing about other fields."""
+        """Restrict the name, and no other field."""
         del core_schema, handler  # what Python knows of the value is of no use here
         name: dict[str, Any] = {"type": "string", "maxLength": self.max_length}
         if self.pattern:

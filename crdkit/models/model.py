@@ -68,7 +68,7 @@ class Model(BaseModel):
     @classmethod
     @override
     def __pydantic_init_subclass__(cls, **_: Any) -> None:
-        """See that the rules are several, also where there is one.
+        """Make sure that `rules` is a tuple.
 
         Raises:
             TypeError: `rules` is no tuple, as without the comma of `(CEL(...),)`.

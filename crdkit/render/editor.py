@@ -94,7 +94,7 @@ def _document(resource: resources.Resource, item: VersionSchema) -> Schema:
 
 
 def _warning(resource: resources.Resource, item: VersionSchema) -> str:
-    """Return what clients of a deprecated version are told, by the API server's word if need be."""
+    """Return the warning for clients of a deprecated version, by default the API server's."""
     text = item.version.deprecated
     if isinstance(text, str):
         return text

@@ -29,7 +29,7 @@ _TIGHTER: Mapping[str, Callable[[Any, Any], Any]] = {"min": max, "max": min}
 
 
 def of_a_union(schema: Schema, path: str) -> None:
-    """See that nothing but its alternatives constrains an int-or-string.
+    """Make sure that only its alternatives constrain an int-or-string.
 
     Raises:
         SchemaError: a constraint stands at all alternatives, but can only be applied to one.

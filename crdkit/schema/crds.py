@@ -62,9 +62,9 @@ def definitions(kinds: Iterable[type[model.Object]]) -> list[Definition]:
 
     Raises:
         VersionsError: a kind has two plurals, not exactly one storage version, or a version twice.
-        NamesError: a name or a text is none that the API server takes.
+        NamesError: the API server refuses a name or a text.
         PathError: a column, a selectable field or the scale shows a field that does not exist.
-        SchemaError: a field's type can't be said in a structural schema.
+        SchemaError: a structural schema cannot express a field's type.
     """
     ordered = sorted(kinds, key=_place)
     found = [
@@ -75,7 +75,7 @@ def definitions(kinds: Iterable[type[model.Object]]) -> list[Definition]:
 
 
 def _check_plurals(found: Iterable[Definition]) -> None:
-    """See that no kind of a group has two plurals: the API server would serve only the first."""
+    """Make sure that a kind has one plural: of two, the API server would serve only the first."""
     plurals = dict[tuple[str, str], str]()
     for resource in (definition.resource for definition in found):
         plural = plurals.setdefault((resource.group, resource.kind), resource.plural)

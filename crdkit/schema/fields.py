@@ -53,7 +53,7 @@ def clash(names: Mapping[str, str]) -> str:
 
 
 def deprecations(kind: type[BaseModel]) -> Iterator[tuple[str, str]]:
-    """Yield the JSON names of deprecated fields, and what their users are told."""
+    """Yield the JSON names of deprecated fields with their deprecation messages."""
     for attribute, field in kind.model_fields.items():
         if field.deprecated and field.deprecated is not True:
             name = field.validation_alias if isinstance(field.validation_alias, str) else attribute

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Finds the kinds in a package of models, whosever it is."""
+"""Finds the kinds in a package of models."""
 
 import pkgutil
 import sys
@@ -51,7 +51,7 @@ def _is_kind(found: type[model.Object]) -> bool:
 def _modules(name: str) -> Iterator[str]:
     """Yield a module and all below it, each after its package was imported.
 
-    What a package runs as a program, its `__main__`, is none of its models.
+    A package's `__main__`, which is a program, is left out.
     """
     if not all(part.isidentifier() for part in name.split(".")):
         raise ModelsError(

@@ -58,7 +58,7 @@ def schema_of(kind: type[model.Model]) -> dict[str, Any]:
         Deterministic.  The API server takes what is returned, as far as `crd_validation` can tell.
 
     Raises:
-        SchemaError: a field's type can't be said in a structural schema.
+        SchemaError: a structural schema cannot express a field's type.
     """
     whole = document.of(kind)
     schema = _Flattener(whole.get("$defs", {})).flatten(whole, kind.__name__)
@@ -223,7 +223,7 @@ def _const(key: str, schema: Mapping[str, Any], path: str) -> dict[str, Any]:
 
 
 def _default(key: str, schema: Mapping[str, Any], path: str) -> dict[str, Any]:
-    """Return the default as JSON; None says that there is none."""
+    """Return the default as JSON; None if there is no default."""
     del path
     return {} if schema[key] is None else {key: _present(schema[key])}
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the API server refuses of a schema although it is structural, said before it is installed.
+"""What the API server refuses in a structural schema, found before the schema is installed.
 
 Each law is a function that yields what is wrong with one schema.  CEL is not evaluated: whether a
 rule compiles, and whether a default obeys it, the API server says.

@@ -30,7 +30,7 @@ def decode(raw: msgspec.Raw | bytes, metadata: tuple[str, ...] = _METADATA) -> o
         metadata: The fields of metadata that become values.
 
     Returns:
-        Any value, if it is no object at all: whoever reads it says so.
+        The value itself if it is no object; the caller refuses it.
     """
     obj = _decode(raw, _READ)
     if values.is_object(obj) and "metadata" in obj:
@@ -69,7 +69,7 @@ def unknown_version(version: str, known: str) -> NoReturn:
 
 
 def _decode(raw: msgspec.Raw | bytes, read: tuple[str, ...]) -> object:
-    """Decode some fields of an object, or a value that is none."""
+    """Decode some fields of an object, or any other value."""
     try:
         fields: dict[str, Any] = _SHALLOW.decode(raw)
     except msgspec.ValidationError:
