@@ -26,6 +26,7 @@ from .errors import CliError
 
 if TYPE_CHECKING:
     from crdkit.conversion.values import JsonObject
+    from kube.client import Api
     from kube.connect import Connection
     from kube.definitions import Definition
     from kube.resources import ApiResource
@@ -73,7 +74,7 @@ async def _look(connection: Connection, *, rewrite: bool) -> list[version_report
     if rewrite:
         for resource in pools.KINDS.values():
             await _rewrite(api, resource)
-    return [await _kind(api, resource) for resource in pools.KINDS.values()]
+    return [await kind_of(api, resource) for resource in pools.KINDS.values()]
 
 
 async def _rewrite(api: Client, resource: ApiResource) -> None:
@@ -85,7 +86,13 @@ async def _rewrite(api: Client, resource: ApiResource) -> None:
         raise CliError(f"{resource.kind}: {done}; {_rights(rewrite=True)}")
 
 
-async def _kind(api: Client, resource: ApiResource) -> version_report.Kind:
+async def kind_of(api: Api, resource: ApiResource) -> version_report.Kind:
+    """Return the report on one kind; it has no versions if it is not installed.
+
+    Raises:
+        CliError: this release's version of it is not served.
+        KubeError: the API server refused, or could not be reached.
+    """
     crd = f"{resource.plural}.{resource.group}"
     try:
         found = await definitions.read(api, crd)
@@ -95,7 +102,7 @@ async def _kind(api: Client, resource: ApiResource) -> version_report.Kind:
     return version_report.report(resource.kind, crd, found, objects)
 
 
-async def _objects(api: Client, resource: ApiResource, found: Definition) -> list[JsonObject]:
+async def _objects(api: Api, resource: ApiResource, found: Definition) -> list[JsonObject]:
     """List all objects, and keep only their metadata."""
     if resource.version not in found.served:
         raise CliError(

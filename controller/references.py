@@ -44,7 +44,7 @@ class References:
         pool = intended_pool_of(claim.spec.pool_ref, claim.metadata.namespace)
         known = isinstance(delta, Modified) and _identity(delta.old) == _identity(claim)
         if pool and not known:
-            news = News("InvalidPoolReference", "Allocate", _note(claim), warning=True)
+            news = News("InvalidPoolReference", "Allocate", note(claim), warning=True)
             self._news.tell(self._state.contract.claims, claim.metadata, news, pool)
 
     def _selected(self, claim: clusterapi.IPAddressClaim) -> bool:
@@ -55,7 +55,9 @@ def _identity(claim: clusterapi.IPAddressClaim) -> tuple[object, ...]:
     return claim.metadata.uid, claim.spec.pool_ref
 
 
-def _note(claim: clusterapi.IPAddressClaim) -> str:
+def note(claim: clusterapi.IPAddressClaim) -> str:
+    """Return what is wrong with the group in the reference of a claim, and the remedy."""
+    """Return what is wrong with the group in the reference of a claim, and the remedy."""
     group = claim.spec.pool_ref.api_group
     problem = f'is "{group}"' if group else "is empty"
     return (

@@ -19,6 +19,7 @@ COMMANDS = {
     "show": "show",
     "who-has": "who_has",
     "free": "free",
+    "check": "check",
 }
 """Each command with a cluster, and its module."""
 

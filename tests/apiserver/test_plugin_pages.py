@@ -85,3 +85,44 @@ def test_kubectl_asks_for_completions(
     printed = run(f"kubectl __complete ipam {words}", environment, tmp_path)
 
     assert [line for line in printed.splitlines() if "ShellCompDirective" not in line] == expected
+
+
+def test_check_my_installation(
+    tenant: tenants.Tenant, environment: dict[str, str], tmp_path: Path
+) -> None:
+    tenant.add_claim("web", "missing")
+    tenant.not_ready("web", "PoolNotReady")
+
+    printed = [run(block, environment, tmp_path) for block in blocks("check-my-installation.md")]
+
+    assert f"InClusterIPPool {tenant.namespace}/missing" in printed[0]
+    assert "something is wrong" in printed[0]
+    assert 'name="pool-missing"' in (tmp_path / "ipam.xml").read_text()
+
+
+def test_the_page_has_every_check() -> None:
+    modules = [Path("cli/kubectl") / name for name in ("findings.py", "installation.py")]
+    code = "".join((HOW_TO.parents[1] / module).read_text() for module in modules)
+    checks = set(re.findall(r'Finding\(\s*"([a-z-]+)"', code))
+    rows = re.findall(
+        r"^\| (`.+`) \|", (HOW_TO / "check-my-installation.md").read_text(), re.MULTILINE
+    )
+
+    assert len(checks) > 10
+    assert {name for row in rows for name in re.findall(r"`([^`]+)`", row)} == checks
+
+
+def test_why_does_my_claim_wait(
+    tenant: tenants.Tenant, environment: dict[str, str], tmp_path: Path
+) -> None:
+    tenant.add_pool("blue", "10.0.0.5")
+    tenant.add_claim("first", "blue")
+    tenant.bound("first")
+    tenant.add_claim("late", "blue")
+    tenant.not_ready("late", "PoolExhausted")
+
+    page = "why-does-my-claim-wait.md"
+    checked, shown, _ = (run(block, environment, tmp_path) for block in blocks(page))
+
+    assert f"such as {tenant.namespace}/late" in checked
+    assert f"{tenant.namespace}/late waits: " in shown

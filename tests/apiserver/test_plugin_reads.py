@@ -288,3 +288,32 @@ def test_another_context_is_another_user(tmp_path: Path, everything: Path) -> No
     assert run(path, "pools").exit_code == 0
     result = run(path, "pools", "--context", "other")
     assert result.stderr.startswith(f"kubeconfig {path}: there is no cluster named 'none'")
+
+
+def test_check(blue: tenants.Tenant, everything: Path) -> None:
+    result = run(everything, "check")
+
+    lines = golden(result, blue.namespace)
+    problem, _, remedy = EXHAUSTED.rpartition("; ")
+    assert result.exit_code == 1
+    assert lines[0] == "SEVERITY  CHECK  OBJECT  PROBLEM AND REMEDY"
+    (line,) = [line for line in lines if "NS" in line]
+    assert line == (
+        "warning  waiting  InClusterIPPool NS/blue  1 claim without an address, such as NS/late: "
+        f"{problem}. Remedy: {remedy}"
+    )
+    checks = {line.split()[1] for line in lines[1:]}
+    assert not checks & {"certificate", "crd", "leader", "unchecked", "webhook"}
+
+
+def test_check_says_what_it_may_not_read(blue: tenants.Tenant, reader: Path) -> None:
+    found: list[Json] = json.loads(run(reader, "check", "-o", "json").stdout)["findings"]
+
+    unchecked = [each for each in found if each["check"] == "unchecked"]
+    assert blue.namespace in str(found)
+    assert [each["object"] for each in unchecked] == [
+        "customresourcedefinitions",
+        "webhook configurations",
+        "leases",
+    ]
+    assert all("cannot" in each["problem"] for each in unchecked)

@@ -1,0 +1,171 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Each thing that may be wrong is found, and nothing is found where all is well."""
+
+import datetime as dt
+from collections.abc import Callable
+from xml.etree import ElementTree as ET
+
+import pytest
+from snapshots import BLUE, CONTRACT, IP_POOL, Objects
+
+from cli.kubectl import check, findings, installation, usage
+from kube.lease import LEASES
+from kube.testing.fake import Json
+from manager import pod
+from objects import pools
+from objects.pools import PoolKey
+
+NOW = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
+GONE = "2026-01-01T00:00:00Z"
+
+
+async def found(objects: Objects, namespace: str = "default") -> list[tuple[str, str]]:
+    read = await objects.snapshot()
+    return [
+        (each.check, each.object) for each in findings.of_objects(read, usage.of(read), namespace)
+    ]
+
+
+def nothing(objects: Objects) -> None:
+    objects.bound("web", "10.0.0.2")
+
+
+def duplicate(objects: Objects) -> None:
+    objects.bound("a", "10.0.0.2")
+    objects.bound("b", "10.0.0.2")
+
+
+def orphan(objects: Objects) -> None:
+    objects.address("web", "10.0.0.2")
+
+
+def outside(objects: Objects) -> None:
+    objects.bound("web", "10.9.0.2")
+
+
+def waits(objects: Objects) -> None:
+    objects.claim("web")
+
+
+def no_pool(objects: Objects) -> None:
+    objects.claim("web", PoolKey(IP_POOL, "default", "red"))
+
+
+def bad_pool(objects: Objects) -> None:
+    objects.pool("ten", name="bad")
+
+
+def overlap(objects: Objects) -> None:
+    objects.pool("10.0.0.14-10.0.0.17", name="red")
+
+
+def stuck(objects: Objects) -> None:
+    objects.claim("web", bound=True, deletionTimestamp=GONE, finalizers=["a/b"])
+    objects.address("web", "10.0.0.2")
+
+
+def unbacked(objects: Objects) -> None:
+    objects.claim("web", bound=True)
+
+
+def reference(objects: Objects, group: str, kind: str) -> None:
+    body: Json = {"spec": {"poolRef": {"apiGroup": group, "kind": kind, "name": "blue"}}}
+    objects.api.put(CONTRACT.claims, {"metadata": {"name": "web", "namespace": "default"}, **body})
+
+
+def wrong_group(objects: Objects) -> None:
+    reference(objects, "ipam.cluster.x-k8s.io/v1alpha2", IP_POOL)
+
+
+def wrong_kind(objects: Objects) -> None:
+    reference(objects, "ipam.cluster.x-k8s.io", "InClusterPool")
+
+
+@pytest.mark.parametrize(
+    ("make", "expected"),
+    [
+        (nothing, []),
+        (duplicate, [("duplicate", "InClusterIPPool default/blue")]),
+        (orphan, [("orphan", "IPAddress default/web")]),
+        (outside, [("outside", "IPAddress default/web")]),
+        (waits, [("waiting", "InClusterIPPool default/blue")]),
+        (no_pool, [("pool-missing", "InClusterIPPool default/red")]),
+        (bad_pool, [("pool-closed", "InClusterIPPool default/bad")]),
+        (
+            overlap,
+            [
+                ("overlap", "InClusterIPPool default/blue"),
+                ("overlap", "InClusterIPPool default/red"),
+            ],
+        ),
+        (stuck, [("claim-deleting", "IPAddressClaim default/web")]),
+        (unbacked, [("unbacked", "IPAddressClaim default/web")]),
+        (wrong_group, [("reference", "IPAddressClaim default/web")]),
+        (wrong_kind, [("reference", "IPAddressClaim default/web")]),
+    ],
+)
+async def test_what_is_wrong_is_found(
+    make: Callable[[Objects], None], expected: list[tuple[str, str]]
+) -> None:
+    objects = Objects()
+    objects.pool("10.0.0.0/28")
+    make(objects)
+
+    assert await found(objects) == expected
+
+
+async def test_other_namespaces_are_left_out() -> None:
+    objects = Objects()
+    objects.pool("10.0.0.0/28")
+    waits(objects)
+
+    assert await found(objects, "team") == []
+    assert await found(objects, "") == [("waiting", str(BLUE))]
+
+
+def lease(renewed: str | None) -> Json:
+    spec = {"holderIdentity": "one", "renewTime": renewed, "leaseDurationSeconds": 15}
+    return {"metadata": {"name": pod.LEASE, "namespace": "system"}, "spec": spec}
+
+
+@pytest.mark.parametrize(
+    ("renewed", "silent"),
+    [("2025-12-31T23:59:50.000000Z", False), ("2025-12-31T23:59:00.000000Z", True), (None, True)],
+)
+async def test_a_lease_that_nobody_renews_is_found(renewed: str | None, silent: bool) -> None:  # noqa: FBT001 - a parameter
+    objects = Objects()
+    objects.api.put(LEASES, lease(renewed))
+
+    read = await installation.findings(objects.api, NOW)
+
+    assert ("leader" in {each.check for each in read}) == silent
+
+
+async def test_crds_and_webhooks_that_are_missing_are_found() -> None:
+    read = await installation.findings(Objects().api, NOW)
+
+    kinds = [each.object for each in read if each.check == "crd"]
+    assert kinds == [
+        f"CustomResourceDefinition {each.plural}.{each.group}" for each in pools.KINDS.values()
+    ]
+    assert len([each for each in read if each.check == "webhook"]) == 2
+
+
+def test_junit_has_a_case_for_each_check() -> None:
+    made = [
+        findings.Finding("orphan", findings.WARNING, f"IPAddress {name}", "has no <claim>", "wait")
+        for name in ("a", "b")
+    ]
+
+    suite, clean = ET.fromstring(check.junit(made)), ET.fromstring(check.junit([]))  # noqa: S314 - our own text
+
+    assert suite.attrib == {"name": "kubectl ipam check", "tests": "1", "failures": "1"}
+    assert [line.split(":")[0] for line in suite.findtext("testcase/failure", "").splitlines()] == [
+        "IPAddress a",
+        "IPAddress b",
+    ]
+    assert (clean.get("tests"), clean.get("failures"), clean.find("testcase/failure")) == (
+        "1",
+        "0",
+        None,
+    )
