@@ -29,6 +29,7 @@ from envtest.provider import Provider
 from envtest.tenants import Tenant
 from kube.client import Client
 from kube.connect import connect
+from kube.options import ListOptions
 from objects.contracts import V1Beta2
 
 _BLOCK = 10  # claims of each kind in turn: frozen for 0.2 s, the manager's lease lasts
@@ -48,7 +49,7 @@ class Sight:
     async def follow(self, api: Client) -> None:
         """Watch until cancelled."""
         while True:
-            async with aclosing(api.watch(_CLAIMS, _NAMESPACE)) as lines:
+            async with aclosing(api.watch(_CLAIMS, ListOptions(_NAMESPACE))) as lines:
                 async for line in lines:
                     self._see(json.loads(line)["object"])
 
