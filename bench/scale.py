@@ -34,6 +34,8 @@ _TAKEOVER_SECONDS = 15.0 + 2.0  # the lease, and as much
 _LOADED = "caches loaded"
 _REVIEW_MS = 50.0  # of our CPU, whatever is in use
 _REVIEWS = 5  # of each kind
+_PEAK = 1.15  # of the memory that is held before and after
+_LARGE_KINDS = {"ipaddressclaims", "ipaddresses"}
 _WRITES = {"create", "update", "patch", "delete", "deletecollection"}
 
 
@@ -64,8 +66,34 @@ def generated(count: int, _turns: int) -> Iterator[table.Figure]:
         await_serving(provider)
         _fill(provider, tenant, count)
         yield from _restarted(provider, count, _LARGE_MIB, None)
+        yield from _relisted(provider, tenant, count)
         yield from _reviews(provider, tenant, count)
         yield from _handovers(provider, tenant, count)
+
+
+def _relisted(provider: Provider, tenant: Tenant, count: int) -> Iterator[table.Figure]:
+    """Yield what it takes to list everything again, beside what is held already.
+
+    An API server that starts has no history, so it answers 410 to a watch that goes on.
+    """
+    plane, pid = provider.control_plane, provider.manager.pid
+    before, steady, cpu = len(provider.requests()), usage.rss_mib(pid), usage.cpu_seconds(pid)
+    usage.forget_peak(pid)
+    plane.apiserver.stop()
+    plane.start()
+    tenant.claims.get(fill.TEMPLATE)
+    usage.settle(plane.apiserver.pid, usage.SERVER_SHARE, _CACHING_SECONDS)
+    await_serving(provider)
+    lists = [event for event in provider.requests()[before:] if _is_page(event)]
+    peak, spent = usage.peak_mib(pid), usage.cpu_seconds(pid) - cpu
+    yield table.Figure(f"relist of {count} claims, pages", str(len(lists)))
+    yield table.Figure(f"relist of {count} claims, CPU", f"{spent:.1f} s")
+    yield table.limited(f"relist of {count} claims, peak by steady", peak / steady, _PEAK, "", 2)
+
+
+def _is_page(event: Json) -> bool:
+    about: dict[str, str] = event.get("objectRef", {})
+    return event["verb"] == "list" and about.get("resource") in _LARGE_KINDS
 
 
 def _reviews(provider: Provider, tenant: Tenant, count: int) -> Iterator[table.Figure]:

@@ -20,8 +20,17 @@ def cpu_seconds(*pids: int) -> float:
 
 def rss_mib(pid: int) -> float:
     """Return the resident memory of a process."""
-    status = Path(f"/proc/{pid}/status").read_text()
-    return int(re.findall(r"VmRSS:\s+(\d+) kB", status)[0]) / 1024
+    return _mib(pid, "VmRSS")
+
+
+def forget_peak(pid: int) -> None:
+    """Begin anew with the peak of a process's resident memory (proc_pid_clear_refs(5))."""
+    Path(f"/proc/{pid}/clear_refs").write_text("5")
+
+
+def peak_mib(pid: int) -> float:
+    """Return the largest resident memory of a process since `forget_peak`."""
+    return _mib(pid, "VmHWM")
 
 
 def settle(pid: int, share: float = _QUIET_SHARE, patience: float = 300.0) -> None:
@@ -33,6 +42,11 @@ def settle(pid: int, share: float = _QUIET_SHARE, patience: float = 300.0) -> No
         if cpu_seconds(pid) - before <= share * _QUIET_SECONDS:
             return
     raise SystemExit(f"process {pid} is still at work after {patience:g} s")
+
+
+def _mib(pid: int, field: str) -> float:
+    status = Path(f"/proc/{pid}/status").read_text()
+    return int(re.findall(rf"{field}:\s+(\d+) kB", status)[0]) / 1024
 
 
 def _ticks(pid: int) -> int:
