@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+from collections import defaultdict
 from contextlib import aclosing
 from typing import TYPE_CHECKING, NoReturn
 
@@ -67,11 +68,18 @@ class _Listed:
 
     def clear(self) -> None:
         """Drop everything, because the list starts over."""
-        self.keys: set[Key] = set()
+        self._names: defaultdict[str, set[str]] = defaultdict(set)  # by namespace
         self.unreadable: set[Key] = set()
         self.deleted_since: set[str] = set()
         """uids that it shows although our requests have deleted them since."""
         self.revision = 0
+
+    def add(self, meta: Meta) -> None:
+        """Remember a name.  It takes no memory of its own if `meta` is that of a kept object."""
+        self._names[meta.namespace].add(meta.name)
+
+    def __contains__(self, key: Key) -> bool:
+        return key.name in self._names[key.namespace] or key in self.unreadable
 
 
 class Informer(Store[T]):
@@ -426,11 +434,11 @@ class Informer(Store[T]):
             if isinstance(item, Key):
                 listed.unreadable.add(item)
                 continue
-            listed.keys.add(item.metadata.key)
             self._check_listed(item, listed)
             if item.metadata.uid in self._deleted:
                 listed.deleted_since.add(item.metadata.uid)
             self._put(item)
+            listed.add((self.get(item.metadata.key) or item).metadata)
         return self._is_newer(page)
 
     def _check_listed(self, item: T, listed: _Listed) -> None:
@@ -450,8 +458,7 @@ class Informer(Store[T]):
             if uid in listed.deleted_since or revision > listed.revision
         }
         self.unreadable = listed.unreadable
-        gone = self._objects.keys() - listed.keys - listed.unreadable
-        for key in gone:
+        for key in [key for key in self._objects if key not in listed]:
             if self._objects[key].metadata.revision <= listed.revision:
                 self._remove(key)
         self._advance(listed.revision)

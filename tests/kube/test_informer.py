@@ -3,6 +3,7 @@
 
 import asyncio
 import json
+import tracemalloc
 from collections.abc import AsyncGenerator
 from contextlib import aclosing, asynccontextmanager, suppress
 
@@ -599,6 +600,27 @@ async def test_a_list_takes_over_page_by_page_and_keeps_no_second_copy(
     unchanged = [item.metadata.name for item in informer if item is seen[item.metadata.name]]
     assert len(unchanged) == 499  # what is as it was is the object that was there
     assert "c-0" not in unchanged
+
+
+async def test_a_list_of_what_is_known_takes_little_memory() -> None:
+    each, number = 500, 40
+
+    def pages() -> list[list[Json]]:
+        found = [[cluster(f"c-{page}-{n}", 9) for n in range(each)] for page in range(number)]
+        for page in found[:-1]:
+            page[-1]["more"] = True
+        return found
+
+    informer = Informer(Scripted([*pages(), *pages()], []), CLUSTERS, clusterapi.Cluster)
+    await informer.sync()
+    informer._lost_history = True
+    tracemalloc.start()
+    await informer.sync()
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+
+    assert len(informer) == each * number
+    assert peak < 90 * each * number + 1_000_000  # bytes: of each object its name, and a page
 
 
 async def test_what_was_made_and_deleted_during_a_list_does_not_come_back_by_a_late_event() -> None:
