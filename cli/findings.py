@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from api import resources
 from conversion import registry
 from crdkit.conversion import values
-from ipam import offer
+from ipam.address_sets import FieldError
 from ipam.texts import quoted
 from webhook import statuses
 
@@ -66,7 +66,7 @@ def unknown_kind(document: Document) -> Iterator[Finding]:
         yield Finding(document, text)
 
 
-def is_missing(problem: offer.Problem) -> bool:
+def is_missing(problem: FieldError) -> bool:
     """Tell whether a problem is that a whole field is missing, not an entry of a list."""
     unset = problem.value is None or "is required" in problem.text
     return unset and not problem.path.endswith("]")
@@ -82,7 +82,7 @@ def version_of(document: Document) -> str:
     return pools.version_of(object_of(document))
 
 
-def line_of(problem: offer.Problem) -> str:
+def line_of(problem: FieldError) -> str:
     """Return a problem as a line: the field, its value and what is wrong."""
     value = "" if is_missing(problem) else f"{quoted(problem.value)}: "
     return f"{statuses.path_of(problem)}: {value}{problem.text}"

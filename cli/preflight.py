@@ -51,7 +51,7 @@ def _on_conversion(document: Document, target: Target) -> Iterator[findings.Find
         yield findings.Finding(document, text, warning=True)
     try:
         registry.REGISTRY.convert(obj, target.api_version)
-        problems = Pool.read(obj).problems(version, None)
+        problems = Pool.read(obj).errors(version, None)
         lost = list(target.losses(obj))
     except conversion_errors.ConversionError as error:
         yield findings.Finding(document, str(error))

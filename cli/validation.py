@@ -8,7 +8,7 @@ from itertools import chain, islice
 
 from crdkit.conversion import errors as conversion_errors
 from crdkit.conversion import values
-from ipam import offer
+from ipam.address_sets import AddressSet
 from objects.pools import PoolKey
 from webhook import admission, neighbours, statuses
 from webhook.pool import Pool
@@ -85,7 +85,7 @@ def _on_write(document: Document, context: Context) -> Iterator[findings.Finding
 
 def _few_problems(obj: values.JsonObject, write: PoolReview) -> Iterator[str]:
     """Yield the first problems of a pool, and how many more there are."""
-    problems = write.problems
+    problems = write.errors
     texts = [findings.line_of(problem) for problem in problems]
     blamed = {statuses.path_of(problem) for problem in problems}
     texts += [f"{path}: is required" for path in fields.missing_fields(obj) if path not in blamed]
@@ -112,10 +112,10 @@ def _own_warnings(write: PoolReview, new: Pool) -> Iterator[str]:
     """Yield the warnings that do not depend on other pools; the most important one first."""
     if write.lost:
         yield "takes addresses out of the pool, which is refused if one of them is in use"
-    yield from new.notes(write.version)
+    yield from new.warnings(write.version)
 
 
-def _readable(documents: Iterable[Document]) -> Iterator[tuple[PoolKey, Pool, offer.Offer]]:
+def _readable(documents: Iterable[Document]) -> Iterator[tuple[PoolKey, Pool, AddressSet]]:
     """Yield the pools among documents, as far as they can be read."""
     for document in documents:
         if pools.meant_kind(document.obj):

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, NoReturn
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ipam.offer import Offer
+    from ipam.address_sets import AddressSet
     from objects import pools
-    from objects.offers import Offers
+    from objects.address_sets import AddressSetCache
     from objects.pools import PoolKey
 
     from .ledger import Book
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _FEW = 200
 """Held addresses that are placed at once, which takes 2 ms."""
 
-_SHOWN_PROBLEMS = 5  # of a spec; the API server refuses conditions over 32,768 characters
+_SHOWN_ERRORS = 5  # of a spec; the API server refuses conditions over 32,768 characters
 
 
 class Changes:
@@ -30,9 +30,9 @@ class Changes:
         that is under way.
     """
 
-    def __init__(self, offers: Offers, book: Callable[[PoolKey], Book]) -> None:
+    def __init__(self, address_sets: AddressSetCache, book: Callable[[PoolKey], Book]) -> None:
         """Begin without changes; `book` returns the book of a pool."""
-        self._offers = offers
+        self._address_sets = address_sets
         self._book = book
         self._keys: asyncio.Queue[PoolKey] = asyncio.Queue()
         self._under_way: dict[PoolKey, pools.Pool] = {}
@@ -46,12 +46,12 @@ class Changes:
     def begin(self, pool: pools.Pool) -> None:
         """Update the book of a pool to its spec, or queue that if it takes long."""
         self.cancel(pool.key)
-        book, offer = self._book(pool.key), self._offers.now(pool)
-        if offer is not None and (offer == book.offer or book.holders <= _FEW):
-            book.set_offer(offer, not_ready(pool, offer))
+        book, address_set = self._book(pool.key), self._address_sets.now(pool)
+        if address_set is not None and (address_set == book.address_set or book.holders <= _FEW):
+            book.set_offer(address_set, not_ready(pool, address_set))
             return
         if pool.metadata.deleting:
-            book.begin(book.offer, not_ready(pool, book.offer))
+            book.begin(book.address_set, not_ready(pool, book.address_set))
         self._under_way[pool.key] = pool
         self._keys.put_nowait(pool.key)
 
@@ -72,12 +72,12 @@ class Changes:
             self._keys.task_done()
 
     async def _change(self, pool: pools.Pool) -> None:
-        offer = await self._offers.get(pool)
+        address_set = await self._address_sets.get(pool)
         if not self._is_current(pool):
-            self._offers.forget(pool.key)  # it belongs to an old spec, or to a deleted pool
+            self._address_sets.forget(pool.key)  # it belongs to an old spec, or to a deleted pool
             return
         book = self._book(pool.key)
-        book.begin(offer, not_ready(pool, offer))
+        book.begin(address_set, not_ready(pool, address_set))
         while book.changing:
             await asyncio.sleep(0)
             if not self._is_current(pool):
@@ -94,13 +94,13 @@ def _ignore(_pool: PoolKey) -> None:
     """Do nothing: the default of `on_done`."""
 
 
-def not_ready(pool: pools.Pool, offer: Offer) -> str:
+def not_ready(pool: pools.Pool, address_set: AddressSet) -> str:
     """Return why a pool cannot allocate, as the rest of a sentence; empty if it can."""
     if pool.metadata.deleting:
         return "is being deleted"
-    if not offer.problems:
-        return f"offers nothing: {offer.nothing}" if offer.nothing else ""
-    few = [str(problem) for problem in offer.problems[:_SHOWN_PROBLEMS]]
-    if more := len(offer.problems) - len(few):
+    if not address_set.errors:
+        return f"offers nothing: {address_set.why_empty}" if address_set.why_empty else ""
+    few = [str(error) for error in address_set.errors[:_SHOWN_ERRORS]]
+    if more := len(address_set.errors) - len(few):
         few.append(f"and {more} more")
     return f"has an invalid spec: {'; '.join(few)}"

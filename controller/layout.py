@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The offer of a pool, and which of its addresses are free."""
+"""The address set of a pool, and which of its addresses are free."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ipam.notation import Address
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from ipam.offer import Offer
+    from ipam.address_sets import AddressSet
     from ipam.ranges import Range
     from kube.meta import Key
 
@@ -20,19 +20,19 @@ START = Address(-1, 0)
 
 
 class Layout:
-    """One offer of a pool, with as many of the holders as are placed in it.
+    """One address set of a pool, with the holders that are placed in it so far.
 
     Flow:
         Holders are placed in the order of their addresses, in pieces.  `reached` is the last
-        address that is placed, or None if all are.  Changes beyond it are left for later pieces.
+        placed address, or None if all are placed.  Later pieces take in changes beyond it.
     """
 
-    __slots__ = ("allocator", "offer", "outside", "reached")
+    __slots__ = ("address_set", "allocator", "outside", "reached")
 
-    def __init__(self, offer: Offer, outside: Iterable[Key] = ()) -> None:
+    def __init__(self, address_set: AddressSet, outside: Iterable[Key] = ()) -> None:
         """Begin without holders; `outside` are IPAddresses whose address cannot be parsed."""
-        self.offer = offer
-        self.allocator = Allocator(offer.slots)
+        self.address_set = address_set
+        self.allocator = Allocator(address_set.indexes)
         self.outside = set(outside)
         """IPAddresses that are out of range."""
         self.reached: Address | None = START

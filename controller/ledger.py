@@ -25,9 +25,9 @@ from typing import TYPE_CHECKING
 
 from sortedcontainers import SortedDict
 
+from ipam.address_sets import AddressSet
 from ipam.errors import ExhaustedError
 from ipam.notation import BITS, Address, Block, Network
-from ipam.offer import Offer
 from objects.metadata import ADDRESS_ANNOTATION
 
 from .errors import AllocationError, PoolExhaustedError, PoolNotReadyError
@@ -76,7 +76,7 @@ class Book:
         self._unassigned = unassigned
         self._closed_by: SortedDict[Key, str] = SortedDict()  # IPAddresses that cannot be read
         self.line = Line()
-        self._layout = Layout(Offer())
+        self._layout = Layout(AddressSet())
         self._layout.reached = None
         self._next: Layout | None = None
         self._next_problem = ""
@@ -92,9 +92,9 @@ class Book:
         self._freed: set[Block] = set()  # since the last call
 
     @property
-    def offer(self) -> Offer:
+    def address_set(self) -> AddressSet:
         """What the pool offers."""
-        return self._layout.offer
+        return self._layout.address_set
 
     @property
     def holders(self) -> int:
@@ -158,25 +158,25 @@ class Book:
     @property
     def counts(self) -> Counts:
         """The pool's numbers now."""
-        return Counts(self.offer.total, self.free, self.used, len(self._layout.outside))
+        return Counts(self.address_set.total, self.free, self.used, len(self._layout.outside))
 
-    def set_offer(self, offer: Offer, problem: str) -> None:
+    def set_offer(self, address_set: AddressSet, problem: str) -> None:
         """Replace the offer of the pool, and the reason why it cannot allocate."""
-        self.begin(offer, problem)
+        self.begin(address_set, problem)
         while self.changing:
             self.go_on()
 
-    def begin(self, offer: Offer, problem: str) -> None:
+    def begin(self, address_set: AddressSet, problem: str) -> None:
         """Begin to replace the offer; `go_on` does that in pieces.
 
         Guarantees:
             Until that is done, the book answers from the old offer.  A problem counts at once.
         """
         self._next = None
-        if problem or offer == self.offer:
+        if problem or address_set == self.address_set:
             self._problem = problem
-        if offer != self.offer:
-            self._next, self._next_problem = Layout(offer, self._unreadable), problem
+        if address_set != self.address_set:
+            self._next, self._next_problem = Layout(address_set, self._unreadable), problem
 
     @property
     def changing(self) -> bool:
@@ -189,10 +189,10 @@ class Book:
         assert layout is not None
         rest = self._holders.irange(layout.reached, inclusive=(False, True))
         addresses = list(islice(rest, _PIECE))
-        ranges = (self._range(layout.offer, address) for address in addresses)
+        ranges = (self._range(layout.address_set, address) for address in addresses)
         layout.take(each for each in ranges if each)
         for address in addresses:
-            layout.outside.update(self._outside_at(layout.offer, address))
+            layout.outside.update(self._outside_at(layout.address_set, address))
         if len(addresses) == _PIECE:
             layout.reached = addresses[-1]
             return
@@ -244,7 +244,7 @@ class Book:
             self._add_holder(key, address)
             self._put_objects_first(address)
         for layout in self._layouts:
-            if layout.has_reached(address) and not layout.offer.hands_out(network):
+            if layout.has_reached(address) and not layout.address_set.has_block(network):
                 layout.outside.add(key)
 
     def set_reservation(self, key: Key, address: Address | None) -> None:
@@ -341,7 +341,7 @@ class Book:
         address = self._pending.get(key)
         if (
             address is None
-            or self._slot(address) is None
+            or self._index_of(address) is None
             or not self.holds_first(key, address)
             or wanted not in (None, address)
         ):
@@ -355,11 +355,11 @@ class Book:
         first, *_ = holders = self._holders.get(wanted, (key,))
         doubted = any(wanted in self._doubted.get(other, ()) for other in {*holders} - {key})
         overlapped = self._is_overlapped(wanted)
-        if self._slot(wanted) is not None and first == key and not (doubted or overlapped):
+        if self._index_of(wanted) is not None and first == key and not (doubted or overlapped):
             return wanted
         if settle:
             return self._lowest(age)
-        if self._slot(wanted) is None:
+        if self._index_of(wanted) is None:
             problem = f"is not one that {self.pool} may hand out"
         elif overlapped:
             problem = f"overlaps {self._overlapping(wanted)}"
@@ -370,21 +370,21 @@ class Book:
 
     def _lowest(self, age: Age) -> Address:
         try:
-            slot = self._layout.allocator.lowest()
+            index = self._layout.allocator.lowest()
         except ExhaustedError as error:
             raise PoolExhaustedError(self.pool) from error
         if self.free <= self.line.older_than(age):
             raise PoolExhaustedError(self.pool)
-        return self.offer.address(slot)
+        return self.address_set.address_at(index)
 
-    def _slot(self, address: Address) -> int | None:
-        return self.offer.slot(address)
+    def _index_of(self, address: Address) -> int | None:
+        return self.address_set.index_of(address)
 
-    def _outside_at(self, offer: Offer, address: Address) -> Iterator[Key]:
+    def _outside_at(self, address_set: AddressSet, address: Address) -> Iterator[Key]:
         """Yield the IPAddress objects of an address whose network the offer does not hand out."""
         for key in self._holders[address]:
             network = self._objects.get(key)
-            if network and network[:2] == address and not offer.hands_out(network):
+            if network and network[:2] == address and not address_set.has_block(network):
                 yield key
 
     def _has(self, key: Key, address: Address) -> bool:
@@ -392,16 +392,16 @@ class Book:
         network = self._objects.get(key)
         return network is not None and network[:2] == address
 
-    def _range(self, offer: Offer, address: Address) -> Range | None:
-        """Return the slots that the holders of an address have: those of the largest object."""
+    def _range(self, address_set: AddressSet, address: Address) -> Range | None:
+        """Return the indexes that the holders of an address have: those of the largest object."""
         if (holders := self._holders.get(address)) is None:
             return None
         objects = (self._objects[key] for key in holders if self._has(key, address))
         largest = min((each for each in objects if each), key=_length, default=None)
-        if largest is not None and (overlapped := offer.overlapped(largest)):
+        if largest is not None and (overlapped := address_set.overlapping(largest)):
             return overlapped
-        slot = offer.slot(address)
-        return None if slot is None else (slot, slot)
+        index = address_set.index_of(address)
+        return None if index is None else (index, index)
 
     @property
     def _layouts(self) -> tuple[Layout, ...]:
@@ -411,19 +411,19 @@ class Book:
     def _changing(self, address: Address) -> Generator[None]:
         """Update the layouts after a block that changes the holders of an address."""
         layouts = [layout for layout in self._layouts if layout.has_reached(address)]
-        before = [self._range(layout.offer, address) for layout in layouts]
+        before = [self._range(layout.address_set, address) for layout in layouts]
         yield
         for layout, old in zip(layouts, before, strict=True):
-            layout.move(old, self._range(layout.offer, address))
+            layout.move(old, self._range(layout.address_set, address))
 
     def _is_overlapped(self, address: Address) -> bool:
         """Say whether an IPAddress with another address has a part of what a claim holds here."""
-        slot = self._slot(address)
-        if slot is None:
+        index = self._index_of(address)
+        if index is None:
             return False
         held = address in self._holders
         allocator = self._layout.allocator
-        return allocator.is_shared(slot) if held else not allocator.is_free(slot)
+        return allocator.is_shared(index) if held else not allocator.is_free(index)
 
     def _overlapping(self, address: Address) -> str:
         """Name the IPAddress that overlaps an allocation: a larger one, else the first inside it.
@@ -433,7 +433,7 @@ class Book:
         """
         family, value = address
         larger = (Address(family, value >> bits << bits) for bits in range(BITS[family], 0, -1))
-        last = Address(family, value + self.offer.step - 1)
+        last = Address(family, value + self.address_set.block_size - 1)
         inside = self._holders.irange(address, last, inclusive=(False, True))
         found = (
             (key, network)
@@ -453,8 +453,8 @@ class Book:
 
     def _includes(self, network: Network, address: Address) -> bool:
         """Say whether an IPAddress with this network has a part of an allocation."""
-        taken, slot = self.offer.overlapped(network), self._slot(address)
-        return taken is not None and slot in range(taken[0], taken[1] + 1)
+        taken, index = self.address_set.overlapping(network), self._index_of(address)
+        return taken is not None and index in range(taken[0], taken[1] + 1)
 
     @property
     def unknown_use(self) -> str:
@@ -519,7 +519,7 @@ class Book:
         """Remember that who asks for an allocation that this overlapped may have it now."""
         if not self.line.callers:
             return  # nobody asks; in a standby, nobody would forget it again
-        first = network.first - network.first % self.offer.step
+        first = network.first - network.first % self.address_set.block_size
         self._freed.add(Block(network.family, first, network.last))
 
 

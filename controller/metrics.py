@@ -38,7 +38,7 @@ _POOL_LABELS: tuple[str, ...] = ("kind", "namespace", "name")
 _POOL_GAUGES: dict[str, tuple[str, Callable[[Book], float]]] = {
     "addresses": (
         "Addresses (of prefix pools: prefixes) that the pool may hand out, in use or not.",
-        lambda book: book.offer.total,
+        lambda book: book.address_set.total,
     ),
     "addresses_free": (
         "Addresses of the pool that nobody holds and no claim has reserved.",

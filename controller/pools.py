@@ -209,7 +209,7 @@ def _verdict(pool: pools.Pool, book: Book) -> Verdict:
         text = f"claims are neither served nor released while the pool has {PAUSED_TEXT}"
         return Verdict(ok=False, reason=PAUSED, message=text)
     if book.not_ready:
-        reason = "InvalidSpec" if book.offer.problems else "NoAddresses"
+        reason = "InvalidSpec" if book.address_set.errors else "NoAddresses"
         if book.unknown_use:
             reason = "UnreadableAddress"
         return Verdict(ok=False, reason=reason, message=f"pool {book.not_ready}")

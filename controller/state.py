@@ -77,7 +77,7 @@ class State:
         self.forsaken: dict[Key, str] = {}
         """Uids of IPAddresses whose claim is gone, and that nobody brings back: `clusterctl` has
         moved it to another cluster, or it went while its IPAddress was created."""
-        self.changes = Changes(informers.offers, self.book)
+        self.changes = Changes(informers.address_sets, self.book)
         """Changes of pool specs that are under way."""
         self.waiting: set[Key] = set()
         """Claims that are not bound, have no IPAddress, or are being deleted."""
@@ -108,7 +108,7 @@ class State:
         if key not in self.books:
             self.books[key] = book = Book(key, self._unassigned)
             if key.kind not in self.informers.pools:
-                book.set_offer(book.offer, self.informers.global_pools_closed)
+                book.set_offer(book.address_set, self.informers.global_pools_closed)
         return self.books[key]
 
     def age(self, claim: clusterapi.IPAddressClaim) -> Age:
@@ -178,9 +178,9 @@ class State:
                 self.changes.begin(pool)
             case Deleted(pool):
                 self.changes.cancel(pool.key)
-                self.informers.offers.forget(pool.key)
+                self.informers.address_sets.forget(pool.key)
                 book = self.book(pool.key)
-                book.set_offer(book.offer, NO_POOL)
+                book.set_offer(book.address_set, NO_POOL)
                 self._drop_if_idle(pool.key)
 
     def set_address(self, delta: Delta[clusterapi.IPAddress]) -> None:

@@ -11,7 +11,8 @@ from typing import cast
 from crdkit.conversion import values
 from crdkit.conversion.values import JsonObject
 from ipam import errors as ipam_errors
-from ipam import notation, offer
+from ipam import notation
+from ipam.address_sets import FieldError
 
 from . import v1alpha1
 
@@ -20,7 +21,7 @@ _BY_PREFIX, _BY_SUBNET = "(its lowest address / prefix)", "(its lowest address /
 _HUB_ONLY = tuple(name for name in v1alpha1.HUB_FIELDS if name not in v1alpha1.SPOKE_FIELDS)
 
 
-def problems_of(old: JsonObject) -> Iterator[offer.Problem]:
+def problems_of(old: JsonObject) -> Iterator[FieldError]:
     """Yield what is wrong with subnet, start and end of a v1alpha1 spec.
 
     Guarantees:
@@ -38,15 +39,15 @@ def problems_of(old: JsonObject) -> Iterator[offer.Problem]:
     if bad or bounds.entry:
         return
     if not bounds.start and bounds.end:
-        yield offer.Problem("start", start, "is required where end is set and subnet is not")
+        yield FieldError("start", start, "is required where end is set and subnet is not")
     elif bounds.start and not bounds.end:
-        yield offer.Problem("end", end, "is required where start is set and subnet is not")
+        yield FieldError("end", end, "is required where start is set and subnet is not")
     elif bounds.start:
         yield _bad_range(old, bounds)
 
 
-def notes(old: JsonObject, of_hub: Iterable[offer.Problem]) -> Iterator[offer.Problem]:
-    """Yield all notes on a v1alpha1 spec, given those on the hub spec that it becomes."""
+def warnings(old: JsonObject, of_hub: Iterable[FieldError]) -> Iterator[FieldError]:
+    """Yield all warnings about a v1alpha1 spec, given those on the hub spec that it becomes."""
     yield from _outside_subnet(old)
     yield from map(AsWritten(old), of_hub)
 
@@ -67,14 +68,14 @@ class AsWritten:
         entry = v1alpha1.read_bounds(old).entry
         self._another = f"another entry of addresses: {entry}" if entry else ""
 
-    def __call__(self, problem: offer.Problem) -> offer.Problem:
+    def __call__(self, problem: FieldError) -> FieldError:
         """Return the problem as its user should read it."""
         text = self._text(problem)
         for name in self._givers(problem.path):
             if value := values.text(self._old, name):
-                return offer.Problem(name, value, text)
+                return FieldError(name, value, text)
         written = self._old.get(problem.path, problem.value)  # of lists, what conversion left out
-        return offer.Problem(problem.path, written, text)
+        return FieldError(problem.path, written, text)
 
     def _givers(self, path: str) -> tuple[str, ...]:
         """Return the v1alpha1 fields that can have given a value, likeliest first."""
@@ -86,7 +87,7 @@ class AsWritten:
             return ("subnet",)
         return ()
 
-    def _text(self, problem: offer.Problem) -> str:
+    def _text(self, problem: FieldError) -> str:
         text = _with_version(problem)
         if problem.path == "prefix" and problem.value is None:
             return f"{text} where subnet is not set; 0 means not set"
@@ -97,15 +98,15 @@ class AsWritten:
         return text if self._old.get("prefix") else text.replace(_BY_PREFIX, _BY_SUBNET)
 
 
-def hint_computed_entry(old: JsonObject, problem: offer.Problem) -> offer.Problem:
+def hint_computed_entry(old: JsonObject, problem: FieldError) -> FieldError:
     """Explain that subnet, start and end add one entry to a list that is too long."""
     text = _with_version(problem)
     if problem.path == "addresses" and v1alpha1.read_bounds(old).entry:
         text = f"{text}; subnet, start and end together are one more"
-    return offer.Problem(problem.path, problem.value, text)
+    return FieldError(problem.path, problem.value, text)
 
 
-def as_v1alpha1_errors(old: JsonObject, problems: tuple[offer.Problem, ...]) -> list[offer.Problem]:
+def as_v1alpha1_errors(old: JsonObject, problems: tuple[FieldError, ...]) -> list[FieldError]:
     """Return all problems of a v1alpha1 spec, given those of the hub spec that it becomes.
 
     Guarantees:
@@ -121,14 +122,14 @@ def _bounds_as_written(old: JsonObject) -> str:
     return " and ".join(f"{name} {value}" for name, value in fields if value)
 
 
-def _with_version(problem: offer.Problem) -> str:
+def _with_version(problem: FieldError) -> str:
     """Return the text of a problem; it says so where a field is not one of v1alpha1."""
     words = f"{problem.path} {problem.text}"
     names = [f"{name} is a field of v1alpha2" for name in _HUB_ONLY if name in words]
     return "; ".join((problem.text, *names))
 
 
-def _outside_subnet(old: JsonObject) -> Iterator[offer.Problem]:
+def _outside_subnet(old: JsonObject) -> Iterator[FieldError]:
     """Note start and end that are not in the subnet beside them: they count, it does not."""
     subnet = values.text(old, "subnet")
     try:
@@ -136,7 +137,7 @@ def _outside_subnet(old: JsonObject) -> Iterator[offer.Problem]:
         for name in ("start", "end"):
             text = values.text(old, name)
             if text and not _within(network, notation.parse_address(text)):
-                yield offer.Problem(name, text, f"is outside subnet {subnet}")
+                yield FieldError(name, text, f"is outside subnet {subnet}")
     except ipam_errors.NotationError:
         return  # an error, and told as such
 
@@ -145,23 +146,23 @@ def _within(network: notation.Network, address: notation.Address) -> bool:
     return network.family == address.family and network.first <= address.value <= network.last
 
 
-def _unparsed_subnet(text: str) -> Iterator[offer.Problem]:
+def _unparsed_subnet(text: str) -> Iterator[FieldError]:
     try:
         if text:
             notation.parse_network(text)
     except ipam_errors.NotationError as error:
-        yield offer.Problem("subnet", text, error.problem)
+        yield FieldError("subnet", text, error.problem)
 
 
-def _unparsed_address(name: str, text: str) -> Iterator[offer.Problem]:
+def _unparsed_address(name: str, text: str) -> Iterator[FieldError]:
     try:
         if text:
             notation.parse_address(text)
     except ipam_errors.NotationError as error:
-        yield offer.Problem(name, text, error.problem)
+        yield FieldError(name, text, error.problem)
 
 
-def _bad_range(old: JsonObject, bounds: v1alpha1.Bounds) -> offer.Problem:
+def _bad_range(old: JsonObject, bounds: v1alpha1.Bounds) -> FieldError:
     """Return why start and end, each an address, are no range together.
 
     One that was not written is the subnet's own.
@@ -170,5 +171,5 @@ def _bad_range(old: JsonObject, bounds: v1alpha1.Bounds) -> offer.Problem:
     name, value, other = ("end", end, bounds.start) if end else ("start", start, bounds.end)
     rest = f"start {start}" if start and end else f"{other} of subnet {values.text(old, 'subnet')}"
     if notation.parse_address(value).family != notation.parse_address(other).family:
-        return offer.Problem(name, value, f"is not of the IP family of {rest}")
-    return offer.Problem(name, value, f"is {'below' if end else 'above'} {rest}")
+        return FieldError(name, value, f"is not of the IP family of {rest}")
+    return FieldError(name, value, f"is {'below' if end else 'above'} {rest}")

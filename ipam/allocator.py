@@ -14,20 +14,20 @@ from .errors import ExhaustedError
 from .ranges import Range, RangeSet
 
 _Counted = tuple[int, int, int]
-"""The slots from the first to the last, and how many holders each of them has."""
+"""The blocks from the first to the last, and how many holders each of them has."""
 
-_ALONE = 1  # holders of a slot that nobody shares
+_ALONE = 1  # holders of a block that nobody shares
 
 
 class Allocator:
-    """The free slots of one pool; a slot is an address, or the number of a sub-prefix.
+    """The free blocks of one pool; a block is an address, or the number of a sub-prefix.
 
     Flow:
-        Holders take and give back ranges, which may overlap: a slot is free when its last holder
+        Holders take and give back ranges, which may overlap: a block is free when its last holder
         has given it back.
 
     Guarantees:
-        An operation on one slot costs O(log n) in the number of ranges, whatever the size of the
+        An operation on one block costs O(log n) in the number of ranges, whatever the size of the
         pool.  One on a range costs that for each free range, and each overlap, inside of it.
 
     Caveats:
@@ -43,7 +43,7 @@ class Allocator:
         self._offered = offered
         self._free = _Ranges((first, last, 0) for first, last in free.ranges)
         self._left = free.size
-        self._shared = _Ranges(  # slots with more than one holder
+        self._shared = _Ranges(  # blocks with more than one holder
             (*part, holders)
             for first, last, holders in counted
             if holders > _ALONE
@@ -52,11 +52,11 @@ class Allocator:
 
     @property
     def free(self) -> int:
-        """How many slots are free, exactly."""
+        """How many blocks are free, exactly."""
         return self._left
 
     def lowest(self) -> int:
-        """Return the lowest free slot, without taking it.
+        """Return the index of the lowest free block, without taking it.
 
         Raises:
             ExhaustedError: none is free.
@@ -66,7 +66,7 @@ class Allocator:
         return self._free.lowest
 
     def take(self, first: int, last: int) -> None:
-        """Count one more holder of each slot of a range that is offered."""
+        """Count one more holder of each block of a range that is offered."""
         for part in self._offered.within(first, last):
             freed = self._free.cut(*part)
             self._left -= sum(end - start + 1 for start, end, _ in freed)
@@ -78,7 +78,7 @@ class Allocator:
                     self._shared.put(lowest, highest, holders + 1)
 
     def give_back(self, first: int, last: int) -> None:
-        """Count one holder less of each slot of a range; those that had only one are free."""
+        """Count one holder less of each block of a range; those that had only one are free."""
         for part in self._offered.within(first, last):
             shared = self._shared.cut(*part)
             for start, end, holders in shared:
@@ -88,13 +88,13 @@ class Allocator:
                 self._free.put(start, end, 0)
                 self._left += end - start + 1
 
-    def is_free(self, slot: int) -> bool:
-        """Say whether a slot is offered and not in use."""
-        return slot in self._free
+    def is_free(self, index: int) -> bool:
+        """Say whether a block is offered and not in use."""
+        return index in self._free
 
-    def is_shared(self, slot: int) -> bool:
-        """Say whether more than one range that was taken has a slot which is offered."""
-        return slot in self._shared
+    def is_shared(self, index: int) -> bool:
+        """Say whether more than one range that was taken has a block which is offered."""
+        return index in self._shared
 
 
 class _Ranges:
@@ -110,12 +110,12 @@ class _Ranges:
     def __bool__(self) -> bool:
         return bool(self._ranges)
 
-    def __contains__(self, slot: int) -> bool:
-        return slot <= self._starting_by(slot)[1]
+    def __contains__(self, index: int) -> bool:
+        return index <= self._starting_by(index)[1]
 
     @property
     def lowest(self) -> int:
-        """The lowest slot of all; there must be one."""
+        """The lowest index of all; there must be one."""
         return self._ranges.peekitem(0)[0]
 
     def cut(self, first: int, last: int) -> list[_Counted]:
@@ -143,9 +143,9 @@ class _Ranges:
             last = end
         self._ranges[first] = (last, number)
 
-    def _starting_by(self, slot: int) -> _Counted:
-        """Return the last range that starts at or below a slot, else one that ends before all."""
-        at = self._ranges.bisect_right(slot) - 1
+    def _starting_by(self, index: int) -> _Counted:
+        """Return the last range that starts at or below a block, else one that ends before all."""
+        at = self._ranges.bisect_right(index) - 1
         if at < 0:
             return _NONE
         first, (last, number) = self._ranges.peekitem(at)
@@ -167,13 +167,13 @@ def _between(whole: Range, parts: Iterable[_Counted]) -> Iterator[Range]:
 
 
 def _counted(taken: Iterable[Range]) -> Iterator[_Counted]:
-    """Yield the slots that are taken, in order, and how many of the ranges have them."""
+    """Yield the blocks that are taken, in order, and how many of the ranges have them."""
     steps: defaultdict[int, int] = defaultdict(int)
     for first, last in taken:
         steps[first] += 1
         steps[last + 1] -= 1
     holders = 0
-    for first, end in pairwise(sorted(slot for slot, step in steps.items() if step)):
+    for first, end in pairwise(sorted(index for index, step in steps.items() if step)):
         holders += steps[first]
         if holders:
             yield first, end - 1, holders

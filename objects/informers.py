@@ -22,9 +22,9 @@ from kube.meta import Key
 from kube.tasks import first_error, together
 
 from . import contracts, pools
+from .address_sets import AddressSetCache
 from .clusterapi import Cluster, IPAddress, IPAddressClaim
 from .errors import StaleError
-from .offers import Offers
 
 if TYPE_CHECKING:
     from kube.client import Api
@@ -65,8 +65,8 @@ class Informers:
             )
             for kind, resource in pools.KINDS.items()
         }
-        self.offers = Offers()
-        """The offers of all pools."""
+        self.address_sets = AddressSetCache()
+        """The addresses that each pool may hand out."""
         self.global_pools_closed = ""
         """Why no global pool can be served, as the rest of a sentence; empty when they can."""
         self._api = api

@@ -7,18 +7,21 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
 from api import resources as names
-from ipam import offer
+from ipam import pool_specs
 from kube.meta import Key
 from kube.resources import ApiResource
 from kube.structs import Struct, prepared
 
 from .conditions import Condition
 from .metadata import Metadata, Object
+
+if TYPE_CHECKING:
+    from ipam.address_sets import AddressSet
 
 HUB = names.IN_CLUSTER_IP_POOL.hub
 
@@ -119,13 +122,13 @@ class Pool(Object, frozen=True):
         return PoolKey(self.kind, self.metadata.namespace, self.metadata.name)
 
 
-def offer_of(pool: Pool) -> offer.Offer:
-    """Work out what a pool offers today."""
+def address_set_of(pool: Pool) -> AddressSet:
+    """Return the addresses that a pool may hand out."""
     spec = pool.spec or PoolSpec()
     if pool.kind in PREFIX_KINDS:
         length = spec.allocation_prefix_length
-        return offer.prefix_pool(spec.prefixes, length, spec.gateway, spec.excluded_prefixes)
-    return offer.ip_pool(
+        return pool_specs.prefix_pool(spec.prefixes, length, spec.gateway, spec.excluded_prefixes)
+    return pool_specs.ip_pool(
         spec.addresses,
         spec.prefix,
         spec.gateway,

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from sortedcontainers import SortedList
 
 from ipam import errors as ipam_errors
-from ipam import notation, offer
+from ipam import notation
+from ipam.address_sets import AddressSet
 from kube.deltas import Added, Deleted, Delta, Modified
 from kube.meta import Key
 from kube.tasks import in_pieces
@@ -46,7 +47,7 @@ class AddressIndex:
             case Deleted(address):
                 self._remove(address)
 
-    async def find(self, pool: pools.PoolKey, among: offer.Offer | None) -> Found:
+    async def find(self, pool: pools.PoolKey, among: AddressSet | None) -> Found:
         """Return the IPAddresses of a pool whose address is among these; None: all of them."""
         found = Found()
         async for first, last in in_pieces(_ranges(among)):
@@ -54,7 +55,7 @@ class AddressIndex:
             if held is None:
                 break
             for _, value, namespace, name, text in held.irange(first, last, (True, False)):
-                if among is None or value % among.step == 0:
+                if among is None or value % among.block_size == 0:
                     found.add(Holder(Key(namespace, name), text))
                 if found.more:
                     return found
@@ -82,10 +83,10 @@ def _entry(address: clusterapi.IPAddress) -> _Entry:
     return family, value, key.namespace, key.name, text
 
 
-def _ranges(among: offer.Offer | None) -> Iterator[_Range]:
+def _ranges(among: AddressSet | None) -> Iterator[_Range]:
     if among is None:
         yield _ANY
         return
-    family, step = among.family, among.step
-    for first, last in among.slots.ranges:
-        yield (family, first * step, "", "", ""), (family, last * step + 1, "", "", "")
+    family, block_size = among.family, among.block_size
+    for first, last in among.indexes.ranges:
+        yield (family, first * block_size, "", "", ""), (family, last * block_size + 1, "", "", "")

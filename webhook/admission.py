@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from conversion import registry
 from crdkit.conversion import values
-from ipam import offer
+from ipam.address_sets import AddressSet
 from ipam.texts import counted
 from objects import pools
 
@@ -46,9 +46,9 @@ class Assessment:
     warnings: list[str] = field(default_factory=list[str])
     deleted: bool = False
     """Whether no IPAddress of the pool may exist."""
-    lost: offer.Offer | None = None
+    lost: AddressSet | None = None
     """The allocations that it takes out of the pool; none of them may be in use."""
-    shared: offer.Offer | None = None
+    shared: AddressSet | None = None
     """What to compare with the offers of other pools; None: nothing new."""
 
 
@@ -61,9 +61,9 @@ def assess(write: PoolReview) -> Assessment:
         return Assessment(pool, deleted=not write.may_delete_in_use)
     if write.new is None:
         return Assessment(pool)
-    if problems := write.problems:
+    if problems := write.errors:
         return Assessment(pool, statuses.invalid(pool.kind, pool.name, problems))
-    warnings = write.new.notes(write.version)
+    warnings = write.new.warnings(write.version)
     return Assessment(pool, None, warnings, lost=write.lost, shared=write.newly_offered)
 
 
@@ -149,7 +149,7 @@ async def _neighbours(assessed: Assessment, in_use: InUse) -> list[str]:
     found: list[str] = []
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(_NEIGHBOURS_SECONDS):
-            others = await in_use.offers()
+            others = await in_use.address_sets()
             for text in neighbours.one_by_one(assessed.pool, assessed.shared, others):
                 found += [text] if text else []
                 await asyncio.sleep(0)  # other reviews are not kept waiting for all the pools

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 from ipam import errors as ipam_errors
-from ipam import notation, offer
+from ipam import notation
+from ipam.address_sets import AddressSet
 from kube.meta import Key
 from objects import pools
 
@@ -63,7 +64,7 @@ class Found:
         self.count += 1
 
 
-def has(among: offer.Offer | None, address: str) -> bool:
+def has(among: AddressSet | None, address: str) -> bool:
     """Tell whether an IPAddress is one of those that are asked for; None: any of the pool."""
     if among is None:
         return True
@@ -71,13 +72,13 @@ def has(among: offer.Offer | None, address: str) -> bool:
         parsed = notation.parse_address(address)
     except ipam_errors.NotationError:
         return False  # no pool offers it
-    return among.slot(parsed) is not None
+    return among.index_of(parsed) is not None
 
 
 class InUse(Protocol):
     """Knows the addresses that are in use, and those that other pools offer."""
 
-    async def find(self, pool: pools.PoolKey, among: offer.Offer | None) -> Found:
+    async def find(self, pool: pools.PoolKey, among: AddressSet | None) -> Found:
         """Return the IPAddresses of a pool whose address is among these; None: all of them.
 
         Guarantees:
@@ -88,7 +89,7 @@ class InUse(Protocol):
         """
         ...
 
-    async def offers(self) -> Mapping[pools.PoolKey, offer.Offer]:
+    async def address_sets(self) -> Mapping[pools.PoolKey, AddressSet]:
         """Return what every pool offers.
 
         Caveats:
@@ -109,15 +110,15 @@ class Later:
         self._real = real
         self._given.set()
 
-    async def find(self, pool: pools.PoolKey, among: offer.Offer | None) -> Found:
+    async def find(self, pool: pools.PoolKey, among: AddressSet | None) -> Found:
         """Wait for the real one and ask it."""
         await self._given.wait()
         assert self._real is not None
         return await self._real.find(pool, among)
 
-    async def offers(self) -> Mapping[pools.PoolKey, offer.Offer]:
+    async def address_sets(self) -> Mapping[pools.PoolKey, AddressSet]:
         """Ask the real one, if it is there."""
-        return await self._real.offers() if self._real else {}
+        return await self._real.address_sets() if self._real else {}
 
 
 class FakeInUse:
@@ -125,11 +126,11 @@ class FakeInUse:
 
     def __init__(self, table: Mapping[pools.PoolKey, Sequence[str]] | None = None) -> None:
         self.table = dict(table or {})
-        self.pools: dict[pools.PoolKey, offer.Offer] = {}
+        self.pools: dict[pools.PoolKey, AddressSet] = {}
         self.broken: InUseError | None = None
         self.silent = False
 
-    async def find(self, pool: pools.PoolKey, among: offer.Offer | None) -> Found:
+    async def find(self, pool: pools.PoolKey, among: AddressSet | None) -> Found:
         """Return what the table says."""
         await self._answer()
         if self.broken:
@@ -140,7 +141,7 @@ class FakeInUse:
                 found.add(Holder(Key(pool.namespace or "default", f"ip-{number}"), address))
         return found
 
-    async def offers(self) -> Mapping[pools.PoolKey, offer.Offer]:
+    async def address_sets(self) -> Mapping[pools.PoolKey, AddressSet]:
         """Return what it was given."""
         await self._answer()
         return self.pools

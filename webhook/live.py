@@ -17,7 +17,7 @@ import msgspec
 import structlog
 
 from api.resources import GROUP
-from ipam import offer
+from ipam.address_sets import AddressSet
 from kube import client, errors, resources
 from kube.deltas import Added
 from kube.meta import Object
@@ -91,7 +91,7 @@ class Live:
             finally:
                 self._present = None
 
-    async def find(self, pool: pools.PoolKey, among: offer.Offer | None) -> Found:
+    async def find(self, pool: pools.PoolKey, among: AddressSet | None) -> Found:
         """Return the IPAddresses of a pool whose address is among these; None: all of them.
 
         Raises:
@@ -123,34 +123,34 @@ class Live:
         # The index hears nothing any more where other caches have come meanwhile.
         return self._present is present and not addresses.unreadable
 
-    async def offers(self) -> Mapping[pools.PoolKey, offer.Offer]:
+    async def address_sets(self) -> Mapping[pools.PoolKey, AddressSet]:
         """Return what every pool in the caches offers; this is for warnings.
 
         Caveats:
             Where time runs out, only what was worked out until then; the next call goes on there.
         """
-        offered: dict[pools.PoolKey, offer.Offer] = {}
+        offered: dict[pools.PoolKey, AddressSet] = {}
         with suppress(TimeoutError):
             async with asyncio.timeout(_OFFERS_SECONDS):
                 await self._gather(offered)
         return offered
 
-    async def _gather(self, offered: dict[pools.PoolKey, offer.Offer]) -> None:
+    async def _gather(self, offered: dict[pools.PoolKey, AddressSet]) -> None:
         """Fill in what every pool offers."""
         if (present := self._present) is None:
             return
         found = [pool for informer in present.informers.pools.values() for pool in informer]
         async for pool in in_pieces(found):
-            offered[pool.key] = await present.informers.offers.get(pool)
+            offered[pool.key] = await present.informers.address_sets.get(pool)
 
-    async def _list_or_discover(self, pool: pools.PoolKey, among: offer.Offer | None) -> Found:
+    async def _list_or_discover(self, pool: pools.PoolKey, among: AddressSet | None) -> Found:
         try:
             return await self._list(pool, among)
         except errors.NotFoundError:
             self._resource = None  # CAPI was upgraded: another version is served now
             return await self._list(pool, among)
 
-    async def _list(self, pool: pools.PoolKey, among: offer.Offer | None) -> Found:
+    async def _list(self, pool: pools.PoolKey, among: AddressSet | None) -> Found:
         """Go through the pages until there is enough to refuse."""
         found = Found()
         if self._resource is None:

@@ -9,12 +9,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from typing import NamedTuple
 
-from ipam import intersections, notation, offer, ranges
+from ipam import intersections, notation, ranges
+from ipam.address_sets import AddressSet
 from objects import pools
 
 
 def one_by_one(
-    key: pools.PoolKey, mine: offer.Offer, others: Mapping[pools.PoolKey, offer.Offer]
+    key: pools.PoolKey, mine: AddressSet, others: Mapping[pools.PoolKey, AddressSet]
 ) -> Iterator[str]:
     """Yield after each other pool: its warning, or an empty text.
 
@@ -55,7 +56,7 @@ class Index:
         the ranges of both its pools.
     """
 
-    def __init__(self, offers: Mapping[pools.PoolKey, offer.Offer]) -> None:
+    def __init__(self, offers: Mapping[pools.PoolKey, AddressSet]) -> None:
         self._keys = sorted(offers)
         self._numbers = {key: number for number, key in enumerate(self._keys)}
         self._families = [offers[key].family for key in self._keys]
@@ -92,12 +93,14 @@ class Index:
             self._met[number] |= met
 
 
-def _addresses(what: offer.Offer) -> Sequence[ranges.Range]:
+def _addresses(what: AddressSet) -> Sequence[ranges.Range]:
     """Return the ranges of addresses that a pool offers, sorted and apart."""
-    step = what.step
-    if step == 1:
-        return what.slots.ranges
-    return [(low * step, high * step + step - 1) for low, high in what.slots.ranges]
+    block_size = what.block_size
+    if block_size == 1:
+        return what.indexes.ranges
+    return [
+        (low * block_size, high * block_size + block_size - 1) for low, high in what.indexes.ranges
+    ]
 
 
 def _warning(

@@ -9,7 +9,7 @@ import msgspec
 from api import resources
 from conversion import fields, registry
 from crdkit.conversion import annotation, values
-from ipam import offer
+from ipam.address_sets import AddressSet, FieldError
 from objects import pools
 
 from . import shape, statuses
@@ -42,7 +42,7 @@ class Pool:
 
     obj: values.JsonObject
     _versions: dict[str, "Pool"] = field(default_factory=dict[str, "Pool"], repr=False)
-    _offers: list[offer.Offer] = field(default_factory=list[offer.Offer], repr=False)
+    _offers: list[AddressSet] = field(default_factory=list[AddressSet], repr=False)
     """None yet, or the one.  `functools.cached_property` would not do: before Python 3.12 one lock
     of all instances is held while any of them is worked out, so the event loop waits for threads.
     """
@@ -83,35 +83,35 @@ class Pool:
         return bool(self.metadata.get("deletionTimestamp"))
 
     @property
-    def offered(self) -> offer.Offer:
+    def offered(self) -> AddressSet:
         """What it offers; nothing, if it has not even the shape of a pool."""
         if not self._offers:
             self._offers.append(self._work_out())
         return self._offers[0]
 
-    def _work_out(self) -> offer.Offer:
+    def _work_out(self) -> AddressSet:
         given = {name: value for name, value in self.spec.items() if value is not None}
         try:
             spec = msgspec.convert(given, pools.PoolSpec)
         except msgspec.ValidationError:
-            return offer.Offer()
+            return AddressSet()
         metadata = pools.PoolMeta(name=self.key.name, namespace=self.key.namespace)
-        return pools.offer_of(pools.Pool(kind=self.key.kind, metadata=metadata, spec=spec))
+        return pools.address_set_of(pools.Pool(kind=self.key.kind, metadata=metadata, spec=spec))
 
-    def problems(self, version: str, stored: "Pool | None") -> list[offer.Problem]:
+    def errors(self, version: str, stored: "Pool | None") -> list[FieldError]:
         """Return what is wrong, in the words of the version that its user wrote."""
         before = stored.spec if stored else {}
         if misfits := list(shape.problems_of(self.key.kind, self.spec, before)):
             return misfits if version == pools.HUB else self._counted(version, misfits)
-        problems = self._said(version, self.offered.problems)
+        problems = self._said(version, self.offered.errors)
         return problems or list(self._too_long())
 
-    def notes(self, version: str) -> list[str]:
+    def warnings(self, version: str) -> list[str]:
         """Return what is not wrong, but perhaps not meant either."""
-        notes = self.offered.notes
+        warnings = self.offered.warnings
         if version != pools.HUB:
-            notes = tuple(fields.notes(self.written(version), notes))
-        return [str(note) for note in notes]
+            warnings = tuple(fields.warnings(self.written(version), warnings))
+        return [str(warning) for warning in warnings]
 
     def overlong(self) -> "Overlong | None":
         """Return in which version the annotations would be too long to be read, if in any."""
@@ -121,7 +121,7 @@ class Pool:
                 return Overlong(version, size)
         return None
 
-    def _too_long(self) -> Iterator[offer.Problem]:
+    def _too_long(self) -> Iterator[FieldError]:
         """Yield the list that no annotation could hold: a client of another version reads it.
 
         Flow:
@@ -134,18 +134,18 @@ class Pool:
         if 2 * sum(sizes.values()) > found.size:
             largest = max(sizes, key=sizes.__getitem__)
             text = f"has {sizes[largest]} bytes: {found}; keep less in it"
-            yield offer.Problem(statuses.ANNOTATIONS, largest, text)
+            yield FieldError(statuses.ANNOTATIONS, largest, text)
             return
         field = "addresses" if found.version == pools.HUB else "excludedAddresses"
         text = f"is too long: {found}; write ranges, or two pools"
-        yield offer.Problem(field, self.spec.get(field), text)
+        yield FieldError(field, self.spec.get(field), text)
 
-    def _said(self, version: str, problems: tuple[offer.Problem, ...]) -> list[offer.Problem]:
+    def _said(self, version: str, problems: tuple[FieldError, ...]) -> list[FieldError]:
         if version == pools.HUB:
             return list(problems)
         return fields.as_v1alpha1_errors(self.written(version), problems)
 
-    def _counted(self, version: str, misfits: list[offer.Problem]) -> list[offer.Problem]:
+    def _counted(self, version: str, misfits: list[FieldError]) -> list[FieldError]:
         """Say of a list that is too long what else than its own entries counts."""
         return [fields.hint_computed_entry(self.written(version), misfit) for misfit in misfits]
 
@@ -173,9 +173,9 @@ def adding(obj: values.JsonObject, fields: values.JsonObject) -> values.JsonObje
     return {**obj, "spec": {**values.child(obj, "spec", "spec"), **fields}} if fields else obj
 
 
-def lost(before: offer.Offer, after: offer.Offer) -> offer.Offer | None:
+def lost(before: AddressSet, after: AddressSet) -> AddressSet | None:
     """Return the allocations that a change takes out of the offer; None: none at all."""
-    left = before.slots
-    if (before.family, before.step) == (after.family, after.step):
-        left = before.slots - after.slots
-    return offer.Offer(before.family, before.step, left) if left else None
+    left = before.indexes
+    if (before.family, before.block_size) == (after.family, after.block_size):
+        left = before.indexes - after.indexes
+    return AddressSet(before.family, before.block_size, left) if left else None

@@ -3,7 +3,7 @@
 
 from dataclasses import dataclass
 
-from ipam import offer
+from ipam.address_sets import AddressSet, FieldError
 from objects import pools
 from objects.metadata import MOVED_ANNOTATION
 
@@ -53,33 +53,33 @@ class PoolReview:
         )
 
     @property
-    def problems(self) -> list[offer.Problem]:
+    def errors(self) -> list[FieldError]:
         """What is wrong with the new object, whatever is in use."""
         if self.new is None:
             return []
-        return self.new.problems(self.version, self.old) + self._moved_length()
+        return self.new.errors(self.version, self.old) + self._moved_length()
 
     @property
-    def lost(self) -> offer.Offer | None:
+    def lost(self) -> AddressSet | None:
         """The allocations that the update takes out of the offer; None: none at all."""
         if self.new is None or self.old is None:
             return None
         return lost(self.old.offered, self.new.offered)
 
     @property
-    def newly_offered(self) -> offer.Offer | None:
+    def newly_offered(self) -> AddressSet | None:
         """What the new object offers, unless the old one offered just that."""
-        if self.new is None or not self.new.offered.slots:
+        if self.new is None or not self.new.offered.indexes:
             return None
-        if self.old is not None and self.old.offered.slots == self.new.offered.slots:
+        if self.old is not None and self.old.offered.indexes == self.new.offered.indexes:
             return None
         return self.new.offered
 
-    def _moved_length(self) -> list[offer.Problem]:
+    def _moved_length(self) -> list[FieldError]:
         """Refuse another length of sub-prefixes: those handed out have the old one."""
         if self.new is None or self.old is None or self.pool.key.kind not in pools.PREFIX_KINDS:
             return []
         new = self.new.spec.get(_LENGTH, pools.DEFAULT_PREFIX_LENGTH)
         if new == self.old.spec.get(_LENGTH, pools.DEFAULT_PREFIX_LENGTH):
             return []
-        return [offer.Problem(_LENGTH, new, "is immutable")]
+        return [FieldError(_LENGTH, new, "is immutable")]

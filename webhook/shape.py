@@ -11,7 +11,7 @@ import pydantic
 from pydantic_core import ErrorDetails
 
 from crdkit.conversion import values
-from ipam import offer
+from ipam.address_sets import FieldError
 from objects import pools
 
 _SAID_BY_IPAM = frozenset(("missing", "too_short"))  # in the same words for all who ask
@@ -36,7 +36,7 @@ def load() -> Mapping[str, type[pydantic.BaseModel]]:
     return {model.resource.kind: model for model in kinds.KINDS if model.version.name == pools.HUB}
 
 
-def problems_of(kind: str, spec: object, stored: values.JsonObject) -> Iterator[offer.Problem]:
+def problems_of(kind: str, spec: object, stored: values.JsonObject) -> Iterator[FieldError]:
     """Yield where a spec does not have the schema of its kind.
 
     Guarantees:
@@ -48,7 +48,7 @@ def problems_of(kind: str, spec: object, stored: values.JsonObject) -> Iterator[
     except pydantic.ValidationError as error:
         for detail in error.errors(include_url=False):
             if detail["type"] not in _SAID_BY_IPAM and not _unchanged(detail, spec, stored):
-                yield offer.Problem(_path(detail["loc"][1:]), detail["input"], _text(detail))
+                yield FieldError(_path(detail["loc"][1:]), detail["input"], _text(detail))
 
 
 def _unchanged(detail: ErrorDetails, spec: object, stored: values.JsonObject) -> bool:

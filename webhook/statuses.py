@@ -10,7 +10,7 @@ from http import HTTPStatus
 
 from api import resources
 from crdkit.conversion import values
-from ipam import offer
+from ipam.address_sets import FieldError
 
 ANNOTATIONS = "metadata.annotations"
 """The only path of a problem that does not begin at the spec."""
@@ -20,7 +20,7 @@ MOST_CAUSES = 50
 """Of one answer: nobody mends more at once, and a pool can have 4096 bad entries."""
 
 
-def invalid(kind: str, name: str, problems: Sequence[offer.Problem]) -> values.JsonObject:
+def invalid(kind: str, name: str, problems: Sequence[FieldError]) -> values.JsonObject:
     """Return 422 Invalid with one cause per problem."""
     causes = [_cause(problem) for problem in problems[:MOST_CAUSES]]
     texts = [f"{cause['field']}: {cause['message']}" for cause in causes]
@@ -47,12 +47,12 @@ def unavailable(message: str) -> values.JsonObject:
     return _failure(HTTPStatus.SERVICE_UNAVAILABLE, "ServiceUnavailable", message)
 
 
-def path_of(problem: offer.Problem) -> str:
+def path_of(problem: FieldError) -> str:
     """Return the path of the blamed field from the top of the object."""
     return problem.path if problem.path == ANNOTATIONS else f"spec.{problem.path}"
 
 
-def _cause(problem: offer.Problem) -> dict[str, str]:
+def _cause(problem: FieldError) -> dict[str, str]:
     path = path_of(problem)
     if problem.value is None or problem.value in ("", []):
         return {

@@ -99,7 +99,7 @@ def report_of(found: usage.Usage, count: int, contiguous: int | None) -> FreeRep
     return FreeReport(
         *found.key,
         free=found.free.size,
-        addresses=[_text(found, slot) for slot in slots],
+        addresses=[_text(found, index) for index in slots],
         longest=[_run_report(found, each) for each in longest],
     )
 
@@ -151,7 +151,7 @@ def _run_report(found: usage.Usage, run: Range) -> Run:
     return Run(_text(found, first), _text(found, last), last - first + 1)
 
 
-def _text(found: usage.Usage, slot: int) -> str:
-    address, step = found.offer.address(slot), found.offer.step
-    length = BITS[address.family] - step.bit_length() + 1
-    return str(address) if step == 1 else f"{address}/{length}"
+def _text(found: usage.Usage, index: int) -> str:
+    address, block_size = found.address_set.address_at(index), found.address_set.block_size
+    length = BITS[address.family] - block_size.bit_length() + 1
+    return str(address) if block_size == 1 else f"{address}/{length}"

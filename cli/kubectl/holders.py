@@ -57,7 +57,7 @@ def report(usage: Usage, holding: Holding, chain: Chain = NOBODY) -> HolderRepor
 def _written(usage: Usage, holding: Holding) -> str:
     """Return the address, with the length of its prefix if the pool hands out prefixes."""
     network = holding.network
-    if network is None or usage.offer.step == 1:
+    if network is None or usage.address_set.block_size == 1:
         return holding.text
     return f"{holding.text}/{network.length}"
 

@@ -114,7 +114,7 @@ class Index:
         usage, holding = match
         if holding.start is not None:
             self._by_start[holding.start].append(match)
-        if usage.offer.step > 1:
+        if usage.address_set.block_size > 1:
             self._networks.append(match)
         known = holding.claim or holding.address
         cluster = holding.claim.cluster_name if holding.claim else ""
@@ -129,15 +129,15 @@ def in_pools(address: Address, every: Mapping[PoolKey, Usage]) -> Iterator[tuple
         if usage.pool is None:
             continue
         parts = spaces.of(usage.pool)
-        slot = parts.slot(address)
-        if slot is None:
+        index = parts.index_of(address)
+        if index is None:
             if usage.pool.spec and _address(usage.pool.spec.gateway) == address:
                 yield key, spaces.GATEWAY
             continue
-        reasons = sorted(parts.reasons(slot))
+        reasons = sorted(parts.reasons(index))
         if reasons:
             yield key, " and ".join(reasons)
-        elif slot in usage.free:
+        elif index in usage.free:
             yield key, FREE
 
 

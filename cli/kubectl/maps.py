@@ -47,7 +47,7 @@ class Layers:
     """The numbers of a pool's allocations by their state; no number is in two of them."""
 
     family: int
-    step: int
+    block_size: int
     sets: dict[str, RangeSet]
 
     @property
@@ -58,10 +58,10 @@ class Layers:
 
 def layers(usage: Usage, parts: spaces.Spaces) -> Layers:
     """Return what each address of a pool is, for its map."""
-    offer = usage.offer
+    address_set = usage.address_set
     taken = dict[str, list[range]](used=[], held=[], outside=[])
     for holding in usage.holdings:
-        found = offer.overlapped(holding.network) if holding.network else None
+        found = address_set.overlapping(holding.network) if holding.network else None
         if found:
             state = "held" if holding.is_held else "used"
             state = "outside" if holding.key in usage.outside else state
@@ -74,7 +74,7 @@ def layers(usage: Usage, parts: spaces.Spaces) -> Layers:
     for reason, slots in parts.withheld.items():
         sets[reason] = slots - known
         known = RangeSet.of((*known.ranges, *slots.ranges))
-    return Layers(offer.family, offer.step, sets)
+    return Layers(address_set.family, address_set.block_size, sets)
 
 
 def lines(found: Layers) -> Iterator[Text]:
@@ -89,7 +89,9 @@ def lines(found: Layers) -> Iterator[Text]:
         for first, last in _scaled(everything, size * _CELLS).ranges
         for number in range(first, last + 1)
     ]
-    labels = [str(Address(found.family, number * size * _CELLS * found.step)) for number in rows]
+    labels = [
+        str(Address(found.family, number * size * _CELLS * found.block_size)) for number in rows
+    ]
     width = max(map(len, labels))
     for number, label in zip(rows, labels, strict=True):
         row = Text(f"{label:<{width}}  ")
@@ -140,13 +142,13 @@ def _legend(found: Layers, size: int) -> Iterator[Text]:
         if found.sets.get(state):
             text.append("   " if text else "").append(symbol, style).append(f" {state}")
     if size > 1:
-        text.append(f"   ▁▃▅▇ share in use   each cell: {_amount(size, found.step)}")
+        text.append(f"   ▁▃▅▇ share in use   each cell: {_amount(size, found.block_size)}")
     yield text
 
 
-def _amount(size: int, step: int) -> str:
+def _amount(size: int, block_size: int) -> str:
     number = f"{size}" if size < 1 << 20 else f"2^{size.bit_length() - 1}"
-    return f"{number} {'addresses' if step == 1 else 'prefixes'}"
+    return f"{number} {'addresses' if block_size == 1 else 'prefixes'}"
 
 
 def ranges(found: Layers) -> dict[str, list[str]]:
@@ -159,6 +161,6 @@ def ranges(found: Layers) -> dict[str, list[str]]:
 
 
 def _entry(found: Layers, first: int, last: int) -> str:
-    low = Address(found.family, first * found.step)
-    high = Address(found.family, last * found.step + found.step - 1)
+    low = Address(found.family, first * found.block_size)
+    high = Address(found.family, last * found.block_size + found.block_size - 1)
     return str(low) if low == high else f"{low}-{high}"

@@ -106,13 +106,13 @@ def answer(usages: Mapping[PoolKey, usage.Usage], namespace: str) -> printing.An
 
 def reports(usages: Mapping[PoolKey, usage.Usage], namespace: str) -> list[PoolReport]:
     """Return the numbers of the pools that serve a namespace."""
-    index = neighbours.Index({key: each.offer for key, each in usages.items()})
+    index = neighbours.Index({key: each.address_set for key, each in usages.items()})
     return [
         PoolReport(
             kind=key.kind,
             namespace=key.namespace,
             name=key.name,
-            total=usages[key].offer.total,
+            total=usages[key].address_set.total,
             used=usages[key].used,
             held=usages[key].held,
             free=usages[key].free.size,

@@ -17,8 +17,8 @@ from objects import pools
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from ipam.address_sets import AddressSet
     from ipam.notation import Address
-    from ipam.offer import Offer
     from ipam.ranges import RangeSet
 
 RESERVED, GATEWAY, EXCLUDED = "reserved", "gateway", "excluded"
@@ -29,20 +29,20 @@ class Spaces:
     """The numbers of a pool's allocations, by what withholds them; nothing if the spec is bad."""
 
     family: int
-    step: int
+    block_size: int
     listed: RangeSet
     """All that the entries of the pool have."""
     withheld: dict[str, RangeSet]
     """By `reserved`, `gateway` and `excluded`; a number may be in more than one."""
 
-    def slot(self, address: Address) -> int | None:
+    def index_of(self, address: Address) -> int | None:
         """Return the number of the allocation that an address is in; None: of no entry."""
-        number = address.value // self.step
+        number = address.value // self.block_size
         return number if address.family == self.family and number in self.listed else None
 
-    def reasons(self, slot: int) -> Iterator[str]:
+    def reasons(self, index: int) -> Iterator[str]:
         """Yield what withholds an allocation."""
-        return (reason for reason, slots in self.withheld.items() if slot in slots)
+        return (reason for reason, slots in self.withheld.items() if index in slots)
 
 
 def of(pool: pools.Pool) -> Spaces:
@@ -64,17 +64,17 @@ def of(pool: pools.Pool) -> Spaces:
             excluded_prefixes=spec.excluded_prefixes,
         ),
     }
-    everything = _offer(pool, bare)
+    everything = _address_set(pool, bare)
     return Spaces(
         family=everything.family,
-        step=everything.step,
-        listed=everything.slots,
+        block_size=everything.block_size,
+        listed=everything.indexes,
         withheld={
-            reason: everything.slots - _offer(pool, changed).slots
+            reason: everything.indexes - _address_set(pool, changed).indexes
             for reason, changed in withholding.items()
         },
     )
 
 
-def _offer(pool: pools.Pool, spec: pools.PoolSpec) -> Offer:
-    return pools.offer_of(replace(pool, spec=spec))
+def _address_set(pool: pools.Pool, spec: pools.PoolSpec) -> AddressSet:
+    return pools.address_set_of(replace(pool, spec=spec))

@@ -16,7 +16,7 @@ from ipam.ranges import RangeSet
 from objects import pools
 
 if TYPE_CHECKING:
-    from ipam.offer import Offer
+    from ipam.address_sets import AddressSet
     from ipam.ranges import Range
     from kube.meta import Key
     from objects import clusterapi
@@ -64,7 +64,7 @@ class Usage:
 
     key: PoolKey
     pool: pools.Pool | None
-    offer: Offer
+    address_set: AddressSet
     closed: str
     """Why the pool cannot allocate, as the rest of a sentence; empty if it can."""
     holdings: tuple[Holding, ...]
@@ -105,27 +105,27 @@ def _usage(
     holdings: list[Holding],
     waiting: list[clusterapi.IPAddressClaim],
 ) -> Usage:
-    offer = pools.offer_of(pool or pools.Pool(metadata=pools.PoolMeta()))
+    address_set = pools.address_set_of(pool or pools.Pool(metadata=pools.PoolMeta()))
     taken = RangeSet.of(
-        each for holding in holdings if (each := _taken(offer, holding)) is not None
+        each for holding in holdings if (each := _taken(address_set, holding)) is not None
     )
     return Usage(
         key=key,
         pool=pool,
-        offer=offer,
-        closed=changes.not_ready(pool, offer) if pool else NO_POOL,
+        address_set=address_set,
+        closed=changes.not_ready(pool, address_set) if pool else NO_POOL,
         holdings=tuple(sorted(holdings, key=_order)),
         waiting=tuple(sorted(waiting, key=lambda claim: claim.metadata.age_order)),
-        free=offer.slots - taken,
-        outside=frozenset(each.key for each in holdings if _is_outside(offer, each)),
+        free=address_set.indexes - taken,
+        outside=frozenset(each.key for each in holdings if _is_outside(address_set, each)),
         duplicates=_duplicates(holdings),
     )
 
 
-def _is_outside(offer: Offer, holding: Holding) -> bool:
+def _is_outside(address_set: AddressSet, holding: Holding) -> bool:
     if holding.address is None:
         return False
-    return holding.network is None or not offer.hands_out(holding.network)
+    return holding.network is None or not address_set.has_block(holding.network)
 
 
 def _duplicates(holdings: list[Holding]) -> frozenset[Key]:
@@ -157,14 +157,14 @@ def _waiting(snapshot: Snapshot) -> defaultdict[PoolKey, list[clusterapi.IPAddre
     return found
 
 
-def _taken(offer: Offer, holding: Holding) -> Range | None:
+def _taken(address_set: AddressSet, holding: Holding) -> Range | None:
     """Return the numbers of the allocations that nobody else can get."""
     if holding.network is None or holding.start is None:
         return None
     if holding.address:
-        return offer.overlapped(holding.network)
-    slot = offer.slot(holding.start)
-    return None if slot is None else (slot, slot)
+        return address_set.overlapping(holding.network)
+    index = address_set.index_of(holding.start)
+    return None if index is None else (index, index)
 
 
 def _order(holding: Holding) -> tuple[Address, Key]:

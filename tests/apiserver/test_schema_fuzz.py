@@ -244,7 +244,7 @@ def admitted(kind: type[model.Object], body: Json) -> bool:
     if isinstance(spec := body.get("spec"), dict):
         ours["spec"] = {name: spec[name] for name in fields_of(kind, 4) if name in spec}
     try:
-        return not pool.Pool.read(ours).problems(kind.version.name, None)
+        return not pool.Pool.read(ours).errors(kind.version.name, None)
     except conversion_errors.ConversionError:
         return False
 

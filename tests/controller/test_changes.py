@@ -137,9 +137,9 @@ async def test_a_pool_with_many_holders_that_changes_never_holds_the_event_loop(
             await until(lambda: api.counts()["generation"] == 2)
         book = controller.state.book(BLUE)
 
-    offered = pools.offer_of(await present(controller))
-    outside = [each for each in book._objects.values() if not (each and offered.hands_out(each))]
-    assert (book.offer, book.counts.out_of_range) == (offered, len(outside))
+    offered = pools.address_set_of(await present(controller))
+    outside = [each for each in book._objects.values() if not (each and offered.has_block(each))]
+    assert (book.address_set, book.counts.out_of_range) == (offered, len(outside))
     assert outside
     assert watchdog.longest < HELD_SECONDS
 
@@ -270,10 +270,10 @@ async def test_a_change_that_comes_meanwhile_counts(gate: Gate, last: str) -> No
         assert BLUE not in controller.state.changes
         if last == "deleted":
             assert BLUE not in controller.state.books
-            assert controller.state.informers.offers._known == {}
+            assert controller.state.informers.address_sets._known == {}
         else:
             pool = await present(controller)
-            assert controller.state.book(BLUE).offer == pools.offer_of(pool)
+            assert controller.state.book(BLUE).address_set == pools.address_set_of(pool)
 
 
 async def test_that_a_pool_is_being_deleted_counts_before_its_spec_is_read(gate: Gate) -> None:
@@ -291,7 +291,7 @@ async def test_the_offer_of_a_pool_that_is_gone_is_not_kept() -> None:
     api = Cluster()
     api.pool(["10.0.0.0/24"], [])
     async with at_work(api) as controller:
-        known = controller.state.informers.offers._known
+        known = controller.state.informers.address_sets._known
         assert BLUE in known
         api.remove(POOLS, "default", "blue")
         await until(lambda: BLUE not in known)

@@ -16,7 +16,7 @@ from typing_extensions import override
 from controller import controller as controllers
 from controller.controller import Controller
 from controller.errors import AllocationError
-from ipam import offer
+from ipam import pool_specs
 from kube import tasks
 from kube.deltas import Modified
 from kube.errors import ApiError
@@ -343,7 +343,7 @@ async def test_claims_that_all_can_be_served_at_once_are_called_in_pieces() -> N
         assert len(book.line) == CROWD
         controller._watch(heard)
 
-        book.set_offer(offer.ip_pool(["10.0.0.0/16"], 16, "", (), allocate_reserved=False), "")
+        book.set_offer(pool_specs.ip_pool(["10.0.0.0/16"], 16, "", (), allocate_reserved=False), "")
         controller._look_at(BLUE)
         assert len(controller._claim_queue) == controllers._AT_ONCE
         waking = asyncio.create_task(controller._wake_crowds())

@@ -11,7 +11,7 @@ from controller import ledger
 from controller.errors import AllocationError, PoolExhaustedError, PoolNotReadyError
 from controller.ledger import Book
 from controller.unassigned import Unassigned
-from ipam import offer
+from ipam import pool_specs
 from ipam.notation import Address, Network, parse_address, parse_network
 from kube.meta import Key
 from objects.pools import PoolKey
@@ -21,7 +21,7 @@ POOL = PoolKey("InClusterIPPool", "default", "blue")
 
 def book(*addresses: str) -> Book:
     made = Book(POOL, Unassigned())
-    made.set_offer(offer.ip_pool(addresses, 24, "", (), allocate_reserved=False), "")
+    made.set_offer(pool_specs.ip_pool(addresses, 24, "", (), allocate_reserved=False), "")
     return made
 
 
@@ -131,7 +131,7 @@ def test_a_choice_that_the_pool_offers_no_more_is_made_anew() -> None:
     blue = book("10.0.0.5")
     choose(blue, "a")
 
-    blue.set_offer(offer.ip_pool(["10.0.0.7"], 24, "", (), allocate_reserved=False), "")
+    blue.set_offer(pool_specs.ip_pool(["10.0.0.7"], 24, "", (), allocate_reserved=False), "")
 
     assert choose(blue, "a") == "10.0.0.7"
 
@@ -158,11 +158,11 @@ def test_a_pool_that_is_not_ready_calls_nobody() -> None:
     choose(blue, "a")
     with pytest.raises(PoolExhaustedError):
         choose(blue, "b", 2)
-    blue.set_offer(blue.offer, "is being deleted")
+    blue.set_offer(blue.address_set, "is being deleted")
     blue.cancel(key("a"))
 
     assert blue.call(10) == []
-    blue.set_offer(blue.offer, "")
+    blue.set_offer(blue.address_set, "")
     assert blue.call(10) == [key("b")]
 
 
@@ -187,7 +187,7 @@ def test_counts_follow_objects_and_the_offer() -> None:
     counts = blue.counts
     assert (counts.total, counts.free, counts.used, counts.out_of_range) == (2, 1, 3, 2)
 
-    blue.set_offer(offer.ip_pool(["10.0.0.200"], 24, "", (), allocate_reserved=False), "")
+    blue.set_offer(pool_specs.ip_pool(["10.0.0.200"], 24, "", (), allocate_reserved=False), "")
 
     counts = blue.counts
     assert (counts.total, counts.free, counts.used, counts.out_of_range) == (1, 0, 3, 2)
@@ -228,7 +228,7 @@ def test_a_claim_that_is_tried_again_keeps_its_place_and_is_not_called_for_it() 
 def test_a_pool_that_does_not_become_ready_takes_its_choices_back() -> None:
     blue = book("10.0.0.5")
     choose(blue, "a")
-    blue.set_offer(blue.offer, "is being deleted")
+    blue.set_offer(blue.address_set, "is being deleted")
 
     with pytest.raises(PoolNotReadyError):
         choose(blue, "a")
@@ -254,7 +254,7 @@ def test_an_ipaddress_of_which_not_even_the_pool_can_be_read_closes_all_that_it_
     unassigned = Unassigned()
     unassigned.set(Key(namespace, "broken"), "spec.poolRef: Expected `object`")
     blue = Book(POOL, unassigned)
-    blue.set_offer(book("10.0.0.5").offer, "")
+    blue.set_offer(book("10.0.0.5").address_set, "")
 
     assert bool(blue.not_ready) == closed
 
@@ -278,7 +278,7 @@ def test_the_first_ipaddress_that_may_be_of_a_pool_is_found_by_namespace() -> No
 def prefixes(of: str, *taken: str, length: int = 64) -> Book:
     """Return the book of a prefix pool, with IPAddresses that somebody made."""
     made = Book(PoolKey("InClusterPrefixPool", "default", "green"), Unassigned())
-    made.set_offer(offer.prefix_pool([of], length, "", ()), "")
+    made.set_offer(pool_specs.prefix_pool([of], length, "", ()), "")
     for number, text in enumerate(taken):
         made.set_object(key(f"by-hand-{number}"), parse_network(text))
     return made
@@ -433,7 +433,7 @@ class NoPrefixOverlaps(RuleBasedStateMachine):
     @rule(length=st.sampled_from([61, 62, 61]))
     def the_pool_is_edited(self, length: int) -> None:
         """Begin with that; the former offer counts until the last holder is placed."""
-        self.book.begin(offer.prefix_pool([f"fd00::/{length}"], 64, "", ()), "")
+        self.book.begin(pool_specs.prefix_pool([f"fd00::/{length}"], 64, "", ()), "")
         self.to_come = SLOTS[: 1 << (64 - length)]
 
     @precondition(lambda self: self.book.changing)

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from conversion import fields, v1alpha1
 from crdkit.conversion import values
-from ipam import offer
+from ipam import pool_specs
+from ipam.address_sets import AddressSet, FieldError
 
 lengths = st.integers(24, 32)
 texts = st.ip_addresses().map(str) | st.text(max_size=4) | st.just("")
@@ -30,9 +31,9 @@ def test_whatever_gives_no_addresses_is_a_problem_of_a_field_that_is_there_to_me
 Spec = dict[str, Any]
 
 
-def offered(old: Spec) -> offer.Offer:
+def offered(old: Spec) -> AddressSet:
     hub = v1alpha1.to_hub(old)
-    return offer.ip_pool(
+    return pool_specs.ip_pool(
         values.strings(hub, "addresses"),
         cast("int | None", hub.get("prefix")),
         values.text(hub, "gateway"),
@@ -41,10 +42,12 @@ def offered(old: Spec) -> offer.Offer:
     )
 
 
-def told(old: Spec) -> list[offer.Problem]:
+def told(old: Spec) -> list[FieldError]:
     """Return all errors of a v1alpha1 spec, or else all warnings."""
     found = offered(old)
-    return fields.as_v1alpha1_errors(old, found.problems) or list(fields.notes(old, found.notes))
+    return fields.as_v1alpha1_errors(old, found.errors) or list(
+        fields.warnings(old, found.warnings)
+    )
 
 
 near = st.integers(0, 7).map("10.0.0.{}".format)
@@ -159,39 +162,39 @@ def test_missing_addresses_are_told_with_all_that_may_give_them() -> None:
 
 
 def test_a_field_that_v1alpha1_does_not_have_is_told_with_its_version() -> None:
-    hub = offer.Problem("excludedAddresses[0]", "10.9.9.9", "excludes nothing")
+    hub = FieldError("excludedAddresses[0]", "10.9.9.9", "excludes nothing")
 
-    [problem] = fields.notes({"subnet": "10.0.0.0/24"}, [hub])
+    [problem] = fields.warnings({"subnet": "10.0.0.0/24"}, [hub])
 
     assert problem.text == "excludes nothing; excludedAddresses is a field of v1alpha2"
 
 
 def test_the_appended_range_is_blamed_on_the_field_that_gave_it() -> None:
-    problem = offer.Problem("addresses[1]", "10.0.0.1-10.0.0.254", "is bad")
+    problem = FieldError("addresses[1]", "10.0.0.1-10.0.0.254", "is bad")
     subnet: dict[str, object] = {"addresses": ["10.0.0.9"], "subnet": "10.0.0.0/24"}
     ends: dict[str, object] = {"addresses": ["10.0.0.9"], "start": "10.0.0.1", "end": "10.0.0.254"}
 
-    assert fields.AsWritten(subnet)(problem) == offer.Problem("subnet", "10.0.0.0/24", "is bad")
-    assert fields.AsWritten(ends)(problem) == offer.Problem("end", "10.0.0.254", "is bad")
+    assert fields.AsWritten(subnet)(problem) == FieldError("subnet", "10.0.0.0/24", "is bad")
+    assert fields.AsWritten(ends)(problem) == FieldError("end", "10.0.0.254", "is bad")
 
 
 def test_a_prefix_from_the_subnet_is_blamed_on_the_subnet() -> None:
-    problem = offer.Problem("prefix", 24, "is bad")
+    problem = FieldError("prefix", 24, "is bad")
 
     blamed = fields.AsWritten({"subnet": "10.0.0.0/24"})(problem)
 
-    assert blamed == offer.Problem("subnet", "10.0.0.0/24", "is bad")
+    assert blamed == FieldError("subnet", "10.0.0.0/24", "is bad")
     assert fields.AsWritten({"subnet": "10.0.0.0/24", "prefix": 24})(problem) == problem
 
 
 def test_fields_that_both_versions_have_keep_their_name() -> None:
     for path, value in (("addresses[0]", "x"), ("gateway", "x"), ("prefix", 24)):
-        problem = offer.Problem(path, value, "is bad")
+        problem = FieldError(path, value, "is bad")
         assert fields.AsWritten({"addresses": ["x"], "prefix": 24})(problem) == problem
 
 
 def test_what_an_unreadable_field_leaves_missing_is_not_told_twice() -> None:
-    missing = (offer.Problem("addresses", [], "at least one"), offer.Problem("prefix", None, "is"))
+    missing = (FieldError("addresses", [], "at least one"), FieldError("prefix", None, "is"))
 
     said = fields.as_v1alpha1_errors({"subnet": "x"}, missing)
 

@@ -16,7 +16,8 @@ from envtest import errors, install, waiting
 from envtest.client import Client, Json
 from envtest.provider import Provider
 from generator import manifests, rbac
-from ipam import offer
+from ipam import pool_specs
+from ipam.address_sets import AddressSet
 from webhook import shape
 
 Causes = list[tuple[str, str]]
@@ -202,7 +203,7 @@ def test_a_rule_refuses_with_its_field_value_and_message(client: Client, bad: Ba
 
 @pytest.mark.parametrize("bad", REFUSED.values(), ids=REFUSED)
 def test_admission_refuses_the_same_for_the_same_reason(bad: Bad) -> None:
-    problems = offer_of(bad.kind, bad.spec).problems
+    problems = address_set_of(bad.kind, bad.spec).errors
 
     # A rule can't compute what would be right, and can't point into a list from outside of it.
     same = [problem for problem in problems if problem.text.startswith(bad.message)]
@@ -231,12 +232,14 @@ def test_both_bound_the_grace_period_alike(client: Client, seconds: int, wrong: 
     assert not wrong or any(text.endswith(wrong) for text in refused)
 
 
-def offer_of(kind: str, spec: Json) -> offer.Offer:
+def address_set_of(kind: str, spec: Json) -> AddressSet:
     gateway = spec.get("gateway", "")
     if kind == "prefix":
-        return offer.prefix_pool(spec["prefixes"], 64, gateway, spec.get("excludedPrefixes", []))
+        return pool_specs.prefix_pool(
+            spec["prefixes"], 64, gateway, spec.get("excludedPrefixes", [])
+        )
     excluded = spec.get("excludedAddresses", [])
-    return offer.ip_pool(
+    return pool_specs.ip_pool(
         spec["addresses"], spec["prefix"], gateway, excluded, allocate_reserved=False
     )
 

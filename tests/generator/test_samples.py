@@ -133,9 +133,9 @@ def test_a_claim_names_a_pool_among_the_samples(claim: Json) -> None:
 def test_a_pool_offers_addresses_and_leaves_nothing_to_remark(pool: Json) -> None:
     hub = msgspec.convert(registry.REGISTRY.convert(pool, HUB), pools.Pool)
 
-    offered = pools.offer_of(hub)
+    offered = pools.address_set_of(hub)
 
-    assert (offered.problems, offered.notes) == ((), ())
+    assert (offered.errors, offered.warnings) == ((), ())
     assert offered.total > 0
 
 

@@ -32,13 +32,13 @@ def test_an_ip_pool_and_a_prefix_pool_offer_what_their_specs_say() -> None:
         spec=pools.PoolSpec(prefixes=("2001:db8::/56",)),
     )
 
-    assert (pools.offer_of(ip).total, pools.prefix_length(ip)) == (2, 30)
-    assert (pools.offer_of(prefix).total, pools.prefix_length(prefix)) == (256, 64)
+    assert (pools.address_set_of(ip).total, pools.prefix_length(ip)) == (2, 30)
+    assert (pools.address_set_of(prefix).total, pools.prefix_length(prefix)) == (256, 64)
 
 
 @pytest.mark.parametrize("kind", pools.KINDS)
 def test_a_pool_without_a_spec_offers_nothing(kind: str) -> None:
     pool = pools.Pool(kind=kind, metadata=pools.PoolMeta(name="empty"))
 
-    assert pools.offer_of(pool).problems
-    assert pools.offer_of(pool).total == 0
+    assert pools.address_set_of(pool).errors
+    assert pools.address_set_of(pool).total == 0

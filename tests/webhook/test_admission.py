@@ -17,7 +17,8 @@ import yaml
 from conversion import registry
 from crdkit.webhook import errors as webhook_errors
 from crdkit.webhook import worker
-from ipam import offer
+from ipam import pool_specs
+from ipam.address_sets import AddressSet
 from objects import pools
 from objects.metadata import MOVED_ANNOTATION
 from webhook import admission, admission_review, inuse
@@ -316,7 +317,7 @@ async def test_no_more_warnings_are_given_than_somebody_reads(number: int, last:
 def beside(*names: str) -> inuse.FakeInUse:
     """Return what a cluster says that has other pools with the addresses of GOOD."""
     in_use = inuse.FakeInUse()
-    offered = offer.ip_pool(["10.0.0.9"], 24, "", [], allocate_reserved=False)
+    offered = pool_specs.ip_pool(["10.0.0.9"], 24, "", [], allocate_reserved=False)
     in_use.pools = {pools.PoolKey(KIND, "default", name): offered for name in names}
     return in_use
 
@@ -452,8 +453,8 @@ async def test_a_prefix_that_makes_an_address_the_broadcast_address_strands_it()
     assert (await validate(pool(wide | {"prefix": 28}), pool(wide), in_use))["allowed"]
 
 
-def subnets(length: int) -> offer.Offer:
-    return offer.prefix_pool(["::/48"], length, "", [])
+def subnets(length: int) -> AddressSet:
+    return pool_specs.prefix_pool(["::/48"], length, "", [])
 
 
 @pytest.mark.parametrize(
@@ -461,11 +462,11 @@ def subnets(length: int) -> offer.Offer:
     [
         pytest.param(subnets(56), subnets(64), True, id="the step changes"),
         pytest.param(subnets(64), subnets(64), False, id="nothing changes"),
-        pytest.param(offer.Offer(), subnets(64), False, id="there was nothing to strand"),
+        pytest.param(AddressSet(), subnets(64), False, id="there was nothing to strand"),
     ],
 )
 def test_numbers_of_allocations_are_compared_only_if_they_count_the_same(
-    before: offer.Offer, after: offer.Offer, *, can: bool
+    before: AddressSet, after: AddressSet, *, can: bool
 ) -> None:
     assert bool(lost(before, after)) == can
 

@@ -3,7 +3,7 @@ import asyncio
 
 import pytest
 
-from ipam import offer
+from ipam.address_sets import AddressSet
 from objects import pools
 from webhook import inuse
 
@@ -23,12 +23,12 @@ async def test_who_asks_early_waits_for_the_cluster() -> None:
 
 async def test_who_asks_early_for_other_pools_does_not_wait() -> None:
     later, real = inuse.Later(), inuse.FakeInUse()
-    real.pools = {BLUE: offer.Offer()}
-    assert await later.offers() == {}
+    real.pools = {BLUE: AddressSet()}
+    assert await later.address_sets() == {}
 
     later.give(real)
 
-    assert await later.offers() == {BLUE: offer.Offer()}
+    assert await later.address_sets() == {BLUE: AddressSet()}
 
 
 async def test_the_fake_can_be_broken() -> None:

@@ -8,7 +8,8 @@ from typing import Any, cast
 import pytest
 from typing_extensions import override
 
-from ipam import offer
+from ipam import pool_specs
+from ipam.address_sets import AddressSet
 from kube import client, errors, resources
 from kube.options import EVERYTHING, ListOptions
 from kube.testing import fake
@@ -38,7 +39,7 @@ STORED = [
 ]
 
 
-ANY = offer.ip_pool(["10.0.0.0/24"], 24, "", (), allocate_reserved=True)
+ANY = pool_specs.ip_pool(["10.0.0.0/24"], 24, "", (), allocate_reserved=True)
 
 
 class Pages:
@@ -76,7 +77,7 @@ def live_on(pages: Pages) -> live.Live:
 
 
 async def found(
-    asked: live.Live, pool: pools.PoolKey, among: offer.Offer | None = None
+    asked: live.Live, pool: pools.PoolKey, among: AddressSet | None = None
 ) -> list[str]:
     return [holder.address for holder in (await asked.find(pool, among)).few]
 
@@ -167,7 +168,7 @@ async def test_an_update_reads_on_until_it_can_name_enough() -> None:
 
 
 async def test_only_addresses_that_are_asked_for_are_found() -> None:
-    four = offer.ip_pool(["10.0.0.4-10.0.0.9"], 24, "", (), allocate_reserved=False)
+    four = pool_specs.ip_pool(["10.0.0.4-10.0.0.9"], 24, "", (), allocate_reserved=False)
 
     assert await found(live_on(Pages()), BLUE, four) == ["10.0.0.5"]
 
@@ -266,7 +267,7 @@ async def test_a_replica_answers_from_its_cache_when_that_has_caught_up() -> Non
         api.take("10.0.9.9", 900)
         api.take("10.0.9.9", 901, WIDE)
 
-        assert await found(asked, BLUE, offer.ip_pool(
+        assert await found(asked, BLUE, pool_specs.ip_pool(
             ["10.0.9.0/24"], 24, "", (), allocate_reserved=False
         )) == ["10.0.9.9"]  # fmt: skip
         assert api.listed == [("ipaddresses", 1)]
@@ -302,7 +303,7 @@ async def test_an_address_is_found_by_the_prefixes_that_begin_with_it() -> None:
     key = pools.PoolKey("InClusterPrefixPool", "default", "racks")
     for number, text in enumerate(("2001:db8:0:5::", "2001:db8:0:6::1", "2001:db8:0:7::")):
         api.take(text, number, key)
-    lost = offer.prefix_pool(["2001:db8:0:4::/63", "2001:db8:0:6::/64"], 64, "", ())
+    lost = pool_specs.prefix_pool(["2001:db8:0:4::/63", "2001:db8:0:6::/64"], 64, "", ())
     async with at_work(api) as asked:
         assert await found(asked, key, lost) == ["2001:db8:0:5::"]
 
@@ -338,10 +339,10 @@ async def test_pools_of_other_namespaces_than_the_cache_has_are_listed() -> None
         assert await found(asked, WIDE) == []
 
 
-def offered(spec: Mapping[str, Any], kind: str) -> offer.Offer:
+def offered(spec: Mapping[str, Any], kind: str) -> AddressSet:
     if kind in pools.PREFIX_KINDS:
-        return offer.prefix_pool(spec["prefixes"], 64, "", ())
-    return offer.ip_pool(spec["addresses"], spec["prefix"], "", (), allocate_reserved=False)
+        return pool_specs.prefix_pool(spec["prefixes"], 64, "", ())
+    return pool_specs.ip_pool(spec["addresses"], spec["prefix"], "", (), allocate_reserved=False)
 
 
 async def test_what_the_pools_of_all_kinds_offer_is_told_from_the_cache() -> None:
@@ -351,7 +352,7 @@ async def test_what_the_pools_of_all_kinds_offer_is_told_from_the_cache() -> Non
         api.offer(kind, "blue", **spec)
 
     async with at_work(api) as asked:
-        assert await asked.offers() == {
+        assert await asked.address_sets() == {
             pools.PoolKey(kind, "default" if pools.KINDS[kind].namespaced else "", "blue"): offered(
                 spec, kind
             )
@@ -361,7 +362,7 @@ async def test_what_the_pools_of_all_kinds_offer_is_told_from_the_cache() -> Non
 
 
 async def test_before_there_are_caches_nothing_is_told_of_other_pools() -> None:
-    assert await live.Live(Counting()).offers() == {}
+    assert await live.Live(Counting()).address_sets() == {}
 
 
 async def test_an_offer_is_worked_out_again_only_for_another_spec() -> None:
@@ -370,12 +371,12 @@ async def test_an_offer_is_worked_out_again_only_for_another_spec() -> None:
         api.offer(BLUE.kind, name, **IP_SPEC)
     red = pools.PoolKey(BLUE.kind, "default", "red")
     async with at_work(api) as asked:
-        before = await asked.offers()
+        before = await asked.address_sets()
 
         api.offer(BLUE.kind, "red", **IP_SPEC, gateway="10.0.0.5")
         api.remove(pools.KINDS[BLUE.kind], "default", "gone")
         await asyncio.sleep(0.01)
-        after = await asked.offers()
+        after = await asked.address_sets()
 
         assert after[BLUE] is before[BLUE]
         assert (before[red].total, after[red].total) == (9, 8)
@@ -388,8 +389,8 @@ async def test_a_warning_is_no_reason_to_wait(monkeypatch: pytest.MonkeyPatch) -
     api.offer(BLUE.kind, "blue", addresses=[f"10.0.0.{number}" for number in range(250)] * 3)
     async with at_work(api) as asked, asyncio.timeout(10):
         assert asked._present
-        async with asked._present.informers.offers._one:
-            assert await asked.offers() == {}
+        async with asked._present.informers.address_sets._one:
+            assert await asked.address_sets() == {}
 
 
 async def test_what_was_worked_out_in_time_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -397,14 +398,14 @@ async def test_what_was_worked_out_in_time_is_told(monkeypatch: pytest.MonkeyPat
     api.offer(BLUE.kind, "blue", **IP_SPEC)
     api.offer(BLUE.kind, "red", **IP_SPEC)
 
-    def late(pool: pools.Pool) -> offer.Offer:
+    def late(pool: pools.Pool) -> AddressSet:
         if pool.metadata.name == "red":
             raise TimeoutError
         return offered(IP_SPEC, pool.kind)
 
     monkeypatch.setattr(pools, "offer_of", late)
     async with at_work(api) as asked:
-        assert (await asked.offers()).keys() == {BLUE}
+        assert (await asked.address_sets()).keys() == {BLUE}
 
 
 async def test_large_pools_leave_the_event_loop_to_others(
@@ -416,7 +417,7 @@ async def test_large_pools_leave_the_event_loop_to_others(
         entries = [f"10.{number}.{entry // 256}.{entry % 256}" for entry in range(4096)]
         api.offer(BLUE.kind, f"blue-{number}", addresses=entries, prefix=8)
     async with at_work(api) as asked:
-        task, turns = asyncio.create_task(asked.offers()), 0
+        task, turns = asyncio.create_task(asked.address_sets()), 0
         while not task.done():
             await asyncio.sleep(0.001)
             turns += 1

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 import pytest
 
-from ipam import offer
+from ipam import pool_specs
+from ipam.address_sets import AddressSet
 from objects.pools import PoolKey
 from webhook import neighbours
 
@@ -12,13 +13,13 @@ HIDDEN = PoolKey("InClusterIPPool", "secret", "payroll")
 RACKS = PoolKey("InClusterPrefixPool", "default", "racks")
 
 
-def offered(*addresses: str, prefix: int = 8) -> offer.Offer:
-    found = offer.ip_pool(addresses, prefix, "", (), allocate_reserved=False)
-    assert not found.problems
+def offered(*addresses: str, prefix: int = 8) -> AddressSet:
+    found = pool_specs.ip_pool(addresses, prefix, "", (), allocate_reserved=False)
+    assert not found.errors
     return found
 
 
-def warnings(key: PoolKey, mine: offer.Offer, **others: tuple[PoolKey, offer.Offer]) -> list[str]:
+def warnings(key: PoolKey, mine: AddressSet, **others: tuple[PoolKey, AddressSet]) -> list[str]:
     """Return the warnings, which are the same from the index of all pools."""
     told = [text for text in neighbours.one_by_one(key, mine, dict(others.values())) if text]
     overlaps = neighbours.Index({**dict(others.values()), key: mine}).overlaps(key)
@@ -74,7 +75,7 @@ def test_after_each_pool_there_is_a_pause() -> None:
 
 
 def test_a_prefix_overlaps_the_addresses_inside_it() -> None:
-    racks = offer.prefix_pool(["2001:db8::/48"], 64, "", ())
+    racks = pool_specs.prefix_pool(["2001:db8::/48"], 64, "", ())
     mine = offered("2001:db8:0:7::1-2001:db8:0:7::9", prefix=64)
 
     (told,) = warnings(MINE, mine, racks=(RACKS, racks))

@@ -16,7 +16,7 @@ from conversion import registry
 from crdkit.models.resources import Resource
 from crdkit.webhook import worker
 from envtest import sizes
-from ipam import offer
+from ipam.address_sets import AddressSet
 from objects import pools
 from webhook import admission, admission_review, inuse
 from webhook.pool import Pool
@@ -84,15 +84,15 @@ def test_a_review_works_out_each_offer_once(
 ) -> None:
     worked_out = Counter[str]()
 
-    def counted(pool: pools.Pool) -> offer.Offer:
+    def counted(pool: pools.Pool) -> AddressSet:
         worked_out["offer"] += 1
-        return offer_of(pool)
+        return address_set_of(pool)
 
     def converted(*args: Any) -> Any:
         worked_out["conversion"] += args[0]["apiVersion"] != args[1]
         return convert(*args)
 
-    offer_of, convert = pools.offer_of, registry.REGISTRY.convert
+    address_set_of, convert = pools.address_set_of, registry.REGISTRY.convert
     monkeypatch.setattr(pools, "offer_of", counted)
     monkeypatch.setattr(registry.REGISTRY, "convert", converted)
     few = sizes.spec(resource.kind, 3)
@@ -164,10 +164,10 @@ async def test_a_small_pool_does_not_wait_for_a_large_one_in_a_thread() -> None:
 
     class Slow(Pool):
         @override
-        def _work_out(self) -> offer.Offer:
+        def _work_out(self) -> AddressSet:
             started.set()
             ends.wait(10)
-            return offer.Offer()
+            return AddressSet()
 
     resource = resources.POOLS[0]
     small = Pool(sizes.pool(resource, sizes.spec(resource.kind, 1)))

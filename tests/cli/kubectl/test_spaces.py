@@ -35,15 +35,15 @@ def ip_pool(spec: pools.PoolSpec = SPEC) -> pools.Pool:
 )
 def test_each_reason_that_withholds_an_address_is_named(address: str, reasons: list[str]) -> None:
     found = spaces.of(ip_pool())
-    slot = found.slot(parse_address(address))
+    index = found.index_of(parse_address(address))
 
-    assert slot is not None
-    assert list(found.reasons(slot)) == reasons
+    assert index is not None
+    assert list(found.reasons(index)) == reasons
 
 
 @pytest.mark.parametrize("address", ["10.0.0.16", "2001:db8::1"])
 def test_an_address_of_no_entry_has_no_number(address: str) -> None:
-    assert spaces.of(ip_pool()).slot(parse_address(address)) is None
+    assert spaces.of(ip_pool()).index_of(parse_address(address)) is None
 
 
 def test_a_pool_without_a_spec_has_nothing() -> None:

@@ -29,7 +29,7 @@ async def test_holders_are_in_the_order_of_their_addresses() -> None:
     found = (await objects.usages())[BLUE]
 
     assert starts(found) == ["10.0.0.2", "10.0.0.3", "10.0.0.10"]
-    assert (found.used, found.held, found.free.size, found.offer.total) == (3, 0, 11, 14)
+    assert (found.used, found.held, found.free.size, found.address_set.total) == (3, 0, 11, 14)
 
 
 async def test_a_record_without_an_ipaddress_is_held() -> None:
@@ -43,7 +43,7 @@ async def test_a_record_without_an_ipaddress_is_held() -> None:
 
     assert [(each.key.name, each.is_held) for each in found.holdings] == [("web", True)]
     assert [claim.metadata.name for claim in found.waiting] == ["web", "asks"]
-    assert found.free.size == found.offer.total - 1
+    assert found.free.size == found.address_set.total - 1
 
 
 async def test_the_address_of_a_claim_that_is_being_deleted_is_held() -> None:
@@ -111,6 +111,6 @@ def test_the_numbers_are_those_of_the_controller(taken: list[str], recorded: lis
     found, state = asyncio.run(both())
     counts = state.book(BLUE).counts
 
-    assert (found.offer.total, found.free.size) == (counts.total, counts.free)
+    assert (found.address_set.total, found.free.size) == (counts.total, counts.free)
     assert (found.used, len(found.outside)) == (counts.used, counts.out_of_range)
     assert len(found.duplicates) == state.book(BLUE).duplicates

@@ -151,7 +151,7 @@ def known(process: Process) -> dict[str, Any]:
         "clusters": dict(state.claims_of_cluster),
         "books": {
             key: (
-                (book.counts, book.offer) if state.pool(key) else book.used,
+                (book.counts, book.address_set) if state.pool(key) else book.used,
                 book.not_ready, book.shared, holders(book),
             )
             for key, book in state.books.items()

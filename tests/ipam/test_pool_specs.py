@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ipam import offer
+from ipam import pool_specs
+from ipam.address_sets import AddressSet
 from ipam.notation import Address
 
 
@@ -18,24 +19,24 @@ def pool(
     excluded: Sequence[str] = (),
     *,
     reserved: bool = False,
-) -> offer.Offer:
-    return offer.ip_pool(addresses, prefix, gateway, excluded, allocate_reserved=reserved)
+) -> AddressSet:
+    return pool_specs.ip_pool(addresses, prefix, gateway, excluded, allocate_reserved=reserved)
 
 
-def texts(offered: offer.Offer) -> list[str]:
+def texts(offered: AddressSet) -> list[str]:
     return [
-        str(offered.address(slot))
-        for first, last in offered.slots.ranges
+        str(offered.address_at(slot))
+        for first, last in offered.indexes.ranges
         for slot in range(first, last + 1)
     ]
 
 
-def problems(offered: offer.Offer) -> list[tuple[str, object, str]]:
-    return [(found.path, found.value, found.text) for found in offered.problems]
+def problems(offered: AddressSet) -> list[tuple[str, object, str]]:
+    return [(found.path, found.value, found.text) for found in offered.errors]
 
 
-def notes(offered: offer.Offer) -> list[str]:
-    return [f"{note.path}: {note.text}" for note in offered.notes]
+def notes(offered: AddressSet) -> list[str]:
+    return [f"{note.path}: {note.text}" for note in offered.warnings]
 
 
 def test_a_pool_offers_its_addresses_without_network_broadcast_and_gateway() -> None:
@@ -131,14 +132,14 @@ def test_prefix_zero_is_a_prefix() -> None:
     ],
 )
 def test_a_bad_spec_offers_nothing_and_says_why(
-    offered: offer.Offer, expected: list[tuple[str, object, str]]
+    offered: AddressSet, expected: list[tuple[str, object, str]]
 ) -> None:
     assert problems(offered) == expected
-    assert not offered.slots
+    assert not offered.indexes
 
 
 def test_a_problem_reads_as_one_line() -> None:
-    (problem,) = pool(["10.0.0.1"], 33).problems
+    (problem,) = pool(["10.0.0.1"], 33).errors
 
     assert str(problem) == "spec.prefix: 33: must be between 0 and 32 for IPv4"
 
@@ -160,13 +161,13 @@ def test_a_problem_reads_as_one_line() -> None:
         ),
         (
             pool(["10.0.0.0/31"], 31),
-            [f"addresses: nothing can be allocated: {pool(['10.0.0.0/31'], 31).nothing}"],
+            [f"addresses: nothing can be allocated: {pool(['10.0.0.0/31'], 31).why_empty}"],
         ),
     ],
 )
-def test_a_strange_spec_is_noted_but_taken(offered: offer.Offer, expected: list[str]) -> None:
+def test_a_strange_spec_is_noted_but_taken(offered: AddressSet, expected: list[str]) -> None:
     assert notes(offered) == expected
-    assert not offered.problems
+    assert not offered.errors
 
 
 RESERVED = "set allocateReservedIPAddresses to true"
@@ -186,29 +187,29 @@ RESERVED = "set allocateReservedIPAddresses to true"
     ],
 )
 def test_a_pool_that_offers_nothing_says_what_took_its_addresses_and_what_helps(
-    offered: offer.Offer, cause: str, remedy: str
+    offered: AddressSet, cause: str, remedy: str
 ) -> None:
     assert offered.total == 0
-    assert offered.nothing.startswith(f"every address is {cause}; add addresses")
-    assert offered.nothing.endswith(remedy)
+    assert offered.why_empty.startswith(f"every address is {cause}; add addresses")
+    assert offered.why_empty.endswith(remedy)
 
 
 def test_a_pool_that_may_allocate_reserved_addresses_is_not_told_to() -> None:
-    offered = offer.ip_pool(["10.0.0.5"], 24, "10.0.0.5", [], allocate_reserved=True)
+    offered = pool_specs.ip_pool(["10.0.0.5"], 24, "10.0.0.5", [], allocate_reserved=True)
 
-    assert offered.nothing == "every address is the gateway; add addresses"
+    assert offered.why_empty == "every address is the gateway; add addresses"
 
 
 def test_a_pool_that_offers_something_does_not_say_that_it_offers_nothing() -> None:
-    assert pool(["10.0.0.5"]).nothing == ""
-    assert prefixes(["2001:db8::/48"]).nothing == ""
-    assert "excludedPrefixes" in prefixes(["2001:db8::/64"], excluded=["2001:db8::1"]).nothing
+    assert pool(["10.0.0.5"]).why_empty == ""
+    assert prefixes(["2001:db8::/48"]).why_empty == ""
+    assert "excludedPrefixes" in prefixes(["2001:db8::/64"], excluded=["2001:db8::1"]).why_empty
 
 
 def prefixes(
     entries: Sequence[str], length: int = 64, gateway: str = "", excluded: Sequence[str] = ()
-) -> offer.Offer:
-    return offer.prefix_pool(entries, length, gateway, excluded)
+) -> AddressSet:
+    return pool_specs.prefix_pool(entries, length, gateway, excluded)
 
 
 def test_a_prefix_pool_offers_sub_prefixes_by_their_first_address() -> None:
@@ -266,10 +267,10 @@ def test_the_gateway_of_a_prefix_pool_blocks_nothing() -> None:
     ],
 )
 def test_a_bad_prefix_pool_offers_nothing_and_says_why(
-    offered: offer.Offer, expected: list[tuple[str, object, str]]
+    offered: AddressSet, expected: list[tuple[str, object, str]]
 ) -> None:
     assert problems(offered) == expected
-    assert not offered.slots
+    assert not offered.indexes
 
 
 def test_single_addresses_from_a_prefix_pool_are_noted() -> None:
@@ -283,12 +284,12 @@ def test_single_addresses_from_a_prefix_pool_are_noted() -> None:
 
 def test_an_address_maps_to_its_slot_only_where_an_allocation_starts() -> None:
     offered = prefixes(["2001:db8::/62"])
-    start = offered.slots.lowest * offered.step
+    start = offered.indexes.lowest * offered.block_size
 
-    assert offered.slot(Address(6, start)) == offered.slots.lowest
-    assert offered.slot(Address(6, start + 1)) is None
-    assert offered.slot(Address(4, start)) is None
-    assert offered.slot(Address(6, start - offered.step)) is None
+    assert offered.index_of(Address(6, start)) == offered.indexes.lowest
+    assert offered.index_of(Address(6, start + 1)) is None
+    assert offered.index_of(Address(4, start)) is None
+    assert offered.index_of(Address(6, start - offered.block_size)) is None
 
 
 entries = st.lists(st.text("0123456789abcdef:./-", max_size=24), max_size=5)
@@ -300,5 +301,5 @@ def test_any_spec_has_an_offer(
 ) -> None:
     offered = pool(addresses, prefix, gateway, excluded)
 
-    assert not (offered.problems and offered.slots)
+    assert not (offered.errors and offered.indexes)
     assert offered.total >= 0

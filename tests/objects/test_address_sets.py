@@ -6,9 +6,9 @@ import threading
 
 import pytest
 
-from ipam import offer
+from ipam.address_sets import AddressSet
 from objects import pools
-from objects.offers import Offers
+from objects.address_sets import AddressSetCache
 
 LARGE = tuple(f"10.0.{number // 256}.{number % 256}" for number in range(501))
 
@@ -24,10 +24,10 @@ class Work:
     def __init__(self, patch: pytest.MonkeyPatch) -> None:
         self.threads: list[int] = []
         self.at_once = self.most = 0
-        self._real = pools.offer_of
+        self._real = pools.address_set_of
         patch.setattr(pools, "offer_of", self)
 
-    def __call__(self, pool: pools.Pool) -> offer.Offer:
+    def __call__(self, pool: pools.Pool) -> AddressSet:
         self.threads.append(threading.get_ident())
         self.at_once += 1
         self.most = max(self.most, self.at_once)
@@ -43,7 +43,7 @@ def work(monkeypatch: pytest.MonkeyPatch) -> Work:
 
 
 async def test_a_small_offer_is_there_at_once_and_worked_out_once(work: Work) -> None:
-    offers = Offers()
+    offers = AddressSetCache()
 
     first = offers.now(pool("10.0.0.5"))
 
@@ -53,7 +53,7 @@ async def test_a_small_offer_is_there_at_once_and_worked_out_once(work: Work) ->
 
 
 async def test_a_large_offer_is_worked_out_in_a_thread_once_whoever_asks(work: Work) -> None:
-    offers = Offers()
+    offers = AddressSetCache()
     assert offers.now(pool(*LARGE)) is None
 
     found = await asyncio.gather(*(offers.get(pool(*LARGE)) for _ in range(5)))
@@ -65,7 +65,7 @@ async def test_a_large_offer_is_worked_out_in_a_thread_once_whoever_asks(work: W
 
 
 async def test_one_large_offer_at_a_time_is_worked_out(work: Work) -> None:
-    offers = Offers()
+    offers = AddressSetCache()
 
     await asyncio.gather(*(offers.get(pool(*LARGE, name=f"p-{n}")) for n in range(5)))
 
@@ -73,7 +73,7 @@ async def test_one_large_offer_at_a_time_is_worked_out(work: Work) -> None:
 
 
 async def test_another_spec_offers_something_else(work: Work) -> None:
-    offers = Offers()
+    offers = AddressSetCache()
     await offers.get(pool(*LARGE))
 
     assert offers.now(pool("10.1.0.0", *LARGE)) is None
@@ -82,7 +82,7 @@ async def test_another_spec_offers_something_else(work: Work) -> None:
 
 
 async def test_the_offer_of_a_pool_that_is_gone_is_forgotten() -> None:
-    offers = Offers()
+    offers = AddressSetCache()
     offers.now(gone := pool("10.0.0.5"))
 
     offers.forget(gone.key)
