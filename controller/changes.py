@@ -14,26 +14,28 @@ if TYPE_CHECKING:
     from objects.address_sets import AddressSetCache
     from objects.pools import PoolKey
 
-    from .ledger import Book
+    from .allocations import PoolAllocations
 
 _FEW = 200
-"""Held addresses that are placed at once, which takes 2 ms."""
+"""Held addresses that are placed at once, in 2 ms."""
 
 _SHOWN_ERRORS = 5  # of a spec; the API server refuses conditions over 32,768 characters
 
 
 class Changes:
-    """Updates a pool's book to its spec: a small change at once, large ones in turn, in pieces.
+    """Updates the allocations of pools to their specs: small changes at once, large ones in pieces.
 
     Guarantees:
-        The book answers from the old offer until the change is done.  A later change replaces one
-        that is under way.
+        The old address set counts until the change is done.  A later change of the pool replaces
+        an unfinished one.
     """
 
-    def __init__(self, address_sets: AddressSetCache, book: Callable[[PoolKey], Book]) -> None:
-        """Begin without changes; `book` returns the book of a pool."""
+    def __init__(
+        self, address_sets: AddressSetCache, allocations_of: Callable[[PoolKey], PoolAllocations]
+    ) -> None:
+        """Begin without changes; `allocations_of` returns the allocations of a pool."""
         self._address_sets = address_sets
-        self._book = book
+        self._allocations_of = allocations_of
         self._keys: asyncio.Queue[PoolKey] = asyncio.Queue()
         self._under_way: dict[PoolKey, pools.Pool] = {}
         self.on_done: Callable[[PoolKey], None] = _ignore
@@ -44,14 +46,18 @@ class Changes:
         return key in self._under_way
 
     def begin(self, pool: pools.Pool) -> None:
-        """Update the book of a pool to its spec, or queue that if it takes long."""
+        """Update the allocations of a pool to its spec; queue the update if it takes long."""
         self.cancel(pool.key)
-        book, address_set = self._book(pool.key), self._address_sets.now(pool)
-        if address_set is not None and (address_set == book.address_set or book.holders <= _FEW):
-            book.set_offer(address_set, not_ready(pool, address_set))
+        allocations, address_set = self._allocations_of(pool.key), self._address_sets.now(pool)
+        if address_set is not None and (
+            address_set == allocations.address_set or allocations.holders <= _FEW
+        ):
+            allocations.update(address_set, not_ready(pool, address_set))
             return
         if pool.metadata.deleting:
-            book.begin(book.address_set, not_ready(pool, book.address_set))
+            allocations.begin_update(
+                allocations.address_set, not_ready(pool, allocations.address_set)
+            )
         self._under_way[pool.key] = pool
         self._keys.put_nowait(pool.key)
 
@@ -76,13 +82,13 @@ class Changes:
         if not self._is_current(pool):
             self._address_sets.forget(pool.key)  # it belongs to an old spec, or to a deleted pool
             return
-        book = self._book(pool.key)
-        book.begin(address_set, not_ready(pool, address_set))
-        while book.changing:
+        allocations = self._allocations_of(pool.key)
+        allocations.begin_update(address_set, not_ready(pool, address_set))
+        while allocations.updating:
             await asyncio.sleep(0)
             if not self._is_current(pool):
                 return
-            book.go_on()
+            allocations.continue_update()
         del self._under_way[pool.key]
         self.on_done(pool.key)
 

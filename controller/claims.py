@@ -50,8 +50,8 @@ if TYPE_CHECKING:
     from ipam.notation import Address
     from kube.client import Api
 
+    from .allocations import PoolAllocations
     from .events import Recorder
-    from .ledger import Book
 
 log = structlog.get_logger(__name__)
 
@@ -90,21 +90,21 @@ class Claims:
         Raises:
             KubeError: a write failed; the caller retries with backoff.
         """
-        left, claim = await self._seconds_unsettled(key), self._state.claims.get(key)
+        left, claim = await self._seconds_in_flight(key), self._state.claims.get(key)
         if left and (claim is None or claim.metadata.deleting):
             return RequeueAfter(left)  # a live one goes on: of one name there is only one IPAddress
         outcome = await self._reconcile(key)
-        return RequeueAfter(left) if key in self._state.unsettled else outcome
+        return RequeueAfter(left) if key in self._state.in_flight else outcome
 
-    async def _seconds_unsettled(self, key: Key) -> float:
+    async def _seconds_in_flight(self, key: Key) -> float:
         """Return for how long an IPAddress of a claim may still come to exist that is not there."""
-        unsettled = self._state.unsettled.get(key)
-        if unsettled is None:
+        in_flight = self._state.in_flight.get(key)
+        if in_flight is None:
             return 0.0
-        left = unsettled.until - self._state.clock()  # before the API server looks
+        left = in_flight.until - self._state.clock()  # before the API server looks
         found = await self._state.addresses.get_live(self._api, key)
         if found or left <= 0:
-            self._state.settle(key)
+            self._state.resolve(key)
             return 0.0
         return left
 
@@ -127,7 +127,7 @@ class Claims:
     ) -> Outcome:
         if claim.pool is None:
             return Done()
-        self._state.book(claim.pool).line.remove(claim.metadata.key)
+        self._state.allocations_of(claim.pool).queue.remove(claim.metadata.key)
         if not self._state.selected(claim):
             self._cancel(claim)
             return Done()
@@ -146,7 +146,7 @@ class Claims:
         """Bind a live claim, or say why it waits.
 
         Guarantees:
-            A claim that is tried again keeps what was chosen for it, else its place in line.
+            A claim that is retried keeps its chosen address, or else its place in the queue.
         """
         try:
             if self._cluster_is_missing(claim):
@@ -177,9 +177,9 @@ class Claims:
 
     def _keep_place(self, claim: clusterapi.IPAddressClaim) -> None:
         """Let no younger claim overtake one that is tried again after a failure."""
-        key, book = claim.metadata.key, self._book_of(claim)
-        if book and key not in book.pending and self._is_current(claim):
-            book.line.keep_place(key, self._state.age(claim))
+        key, allocations = claim.metadata.key, self._allocations_of(claim)
+        if allocations and key not in allocations.pending and self._is_current(claim):
+            allocations.queue.keep_place(key, self._state.age(claim))
 
     async def _bind(
         self, claim: clusterapi.IPAddressClaim, address: clusterapi.IPAddress | None
@@ -202,7 +202,7 @@ class Claims:
         if address is None:
             if not await self._still_recorded(claim):
                 return RequeueAfter(0)
-            if not (self._is_current(claim) and self._holds_first(claim, given)):
+            if not (self._is_current(claim) and self._owns(claim, given)):
                 return RequeueAfter(
                     0
                 )  # the claim goes, or an IPAddress with its address has just come
@@ -246,7 +246,7 @@ class Claims:
         """Whether a claim has to wait until a change of its pool is done."""
         pool = claim.pool
         assert pool is not None
-        pending = self._state.book(pool).pending
+        pending = self._state.allocations_of(pool).pending
         return pool in self._state.changes and claim.metadata.key not in pending
 
     def _choose(self, claim: clusterapi.IPAddressClaim) -> Address:
@@ -257,10 +257,12 @@ class Claims:
                 "correct it, or remove it to get any address"
             )
         assert claim.pool is not None
-        book = self._state.book(claim.pool)
+        allocations = self._state.allocations_of(claim.pool)
         made_for = claim.metadata.annotations.address_for
-        settle = made_for == claim.metadata.uid and not claim.bound
-        return book.choose(claim.metadata.key, self._state.age(claim), asked, settle=settle)
+        replaceable = made_for == claim.metadata.uid and not claim.bound
+        return allocations.choose(
+            claim.metadata.key, self._state.age(claim), asked, replaceable=replaceable
+        )
 
     async def _patch(
         self, claim: clusterapi.IPAddressClaim, changes: dict[str, object]
@@ -284,10 +286,10 @@ class Claims:
                 address = await self._addresses.create(claim, given)
             except KubeError as error:
                 if error.maybe_applied:
-                    self._state.unsettle(key, claim.pool, chosen)
+                    self._state.mark_in_flight(key, claim.pool, chosen)
                 raise
-        if key in self._state.unsettled:
-            self._state.settle(key)
+        if key in self._state.in_flight:
+            self._state.resolve(key)
         return address
 
     async def _still_recorded(self, claim: clusterapi.IPAddressClaim) -> bool:
@@ -298,7 +300,7 @@ class Claims:
         Raises:
             RevisionError: it was.
         """
-        if claim.metadata.key not in self._state.unsettled:
+        if claim.metadata.key not in self._state.in_flight:
             return True
         found = await self._state.claims.get_live(self._api, claim.metadata.key)
         return found is not None and found.metadata.revision == claim.metadata.revision
@@ -310,17 +312,17 @@ class Claims:
             return False
         return known.metadata.uid == claim.metadata.uid
 
-    def _holds_first(self, claim: clusterapi.IPAddressClaim, given: str) -> bool:
+    def _owns(self, claim: clusterapi.IPAddressClaim, given: str) -> bool:
         assert claim.pool is not None
-        return self._state.book(claim.pool).holds_first(claim.metadata.key, _address(given))
+        return self._state.allocations_of(claim.pool).owns(claim.metadata.key, _address(given))
 
     def _cancel(self, claim: clusterapi.IPAddressClaim) -> None:
         """Give up a choice that has surely not become an IPAddress; a record of it still counts."""
-        if book := self._book_of(claim):
-            book.cancel(claim.metadata.key)
+        if allocations := self._allocations_of(claim):
+            allocations.cancel(claim.metadata.key)
 
-    def _book_of(self, claim: clusterapi.IPAddressClaim) -> Book | None:
-        return self._state.books.get(claim.pool) if claim.pool else None
+    def _allocations_of(self, claim: clusterapi.IPAddressClaim) -> PoolAllocations | None:
+        return self._state.allocations.get(claim.pool) if claim.pool else None
 
     async def _await_cluster(self, claim: clusterapi.IPAddressClaim) -> Outcome:
         """Leave a claim alone until its Cluster is seen; a bound one waits for nothing.

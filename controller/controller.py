@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from objects.pools import PoolKey
 
     from .election import Election
-    from .line import Age
+    from .wait_queue import Age
 
 log = structlog.get_logger(__name__)
 
@@ -62,8 +62,8 @@ class Controller:
     """The controller of at most one leadership, on caches that others keep up to date.
 
     Flow:
-        A standby keeps the books (`State`) up to date.  Once it leads: a change of an object ->
-        the books -> the keys of affected objects -> a worker.
+        A standby keeps the allocations (`State`) up to date.  In a leader, a change of an object ->
+        the allocations -> the keys of affected objects -> a worker.
     """
 
     def __init__(
@@ -80,7 +80,7 @@ class Controller:
         self._references = References(self.state, self._news)
 
     async def run(self, election: Election) -> NoReturn:
-        """Keep the books up to date, and reconcile once this process is elected, until cancelled.
+        """Keep the allocations up to date, and reconcile once this process leads, until cancelled.
 
         Raises:
             KubeError: alone or in a group: the copies could not be brought up to date, or
@@ -94,13 +94,13 @@ class Controller:
         """Wait for the election, then reconcile.
 
         Flow:
-            Before the first write, the caches and books have all writes of former leaders.  Claims
-            that wait come first.
+            Before the first write, the caches and allocations have all writes of former leaders.
+            Waiting claims come first.
         """
         await self.state.build()
         newest, informers = await election.won(), self.state.informers
         await informers.catch_up(newest)
-        await self.state.doubt_records()
+        await self.state.mark_records_in_flight()
         election.catch_up()
         with ExitStack() as heard:
             heard.callback(self._claim_queue.close)
@@ -124,7 +124,7 @@ class Controller:
     def _watch(self, heard: ExitStack) -> None:
         """Hear of each change until `heard` is left."""
         informers = self.state.informers
-        self.state.on_settled = self._look_at
+        self.state.on_resolved = self._look_at
         self.state.changes.on_done = self._on_offer
         heard.enter_context(informers.claims.event_handler(self._on_claim))
         heard.enter_context(informers.addresses.event_handler(self._on_address))
@@ -134,7 +134,7 @@ class Controller:
 
     async def _queue_waiting(self) -> None:
         """Queue claims that wait, and those whose create may still be in flight."""
-        for keys in (self.state.waiting, self.state.unsettled):
+        for keys in (self.state.waiting, self.state.in_flight):
             async for key in in_pieces(tuple(keys)):
                 self._claim_queue.add(key, self._pool_of(key))
 
@@ -152,12 +152,12 @@ class Controller:
                 self._claim_queue.add(address.metadata.key, _SERVED)
 
     def _pool_of(self, key: Key) -> PoolKey | None:
-        """Return in whose line a claim stands: a long one must not delay other pools."""
+        """Return the pool of a claim: the long queue of one pool must not delay other pools."""
         claim = self.state.claims.get(key)
         return claim.pool if claim else None
 
     def _age_of(self, key: Key) -> Age:
-        """Return where a claim stands in line; what has no claim comes first."""
+        """Return the age of a claim, which orders the queue; keys without a claim come first."""
         claim = self.state.claims.get(key)
         return self.state.age(claim) if claim else ("", 0)
 
@@ -197,8 +197,8 @@ class Controller:
 
     def _on_offer(self, pool: PoolKey) -> None:
         """Queue all waiting claims of a pool: the change may serve them, or change the reason."""
-        if book := self.state.books.get(pool):
-            self._wake(book.line.ages)
+        if allocations := self.state.allocations.get(pool):
+            self._wake(allocations.queue.ages)
         self._look_at(pool)
 
     def _on_cluster(self, delta: Delta[clusterapi.Cluster]) -> None:
@@ -218,10 +218,10 @@ class Controller:
     def _look_at(self, pool: PoolKey) -> None:
         """Let a pool's counts be written, and its waiting claims be served as far as they can."""
         self._pool_queue.add(pool)
-        if book := self.state.books.get(pool):
-            called = book.call(_AT_ONCE)
-            self._wake(called)
-            if len(called) >= _AT_ONCE:
+        if allocations := self.state.allocations.get(pool):
+            notified = allocations.notify(_AT_ONCE)
+            self._wake(notified)
+            if len(notified) >= _AT_ONCE:
                 self._crowds.put_nowait(partial(self._look_again, pool))
 
     def _wake(self, keys: Collection[Key], which: _Which = bool) -> None:
@@ -244,7 +244,7 @@ class Controller:
             self._wake_one(key, which)
 
     async def _look_at_offers(self) -> None:
-        async for pool in in_pieces(tuple(self.state.books)):
+        async for pool in in_pieces(tuple(self.state.allocations)):
             self._on_offer(pool)
 
     async def _look_again(self, pool: PoolKey) -> None:

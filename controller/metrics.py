@@ -14,7 +14,7 @@ from typing_extensions import override
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable
 
-    from .ledger import Book
+    from .allocations import PoolAllocations
     from .state import State
 
 MIGRATED_OBJECTS = Counter(
@@ -35,34 +35,34 @@ STORED_IN_ONE_VERSION = Gauge(
 
 _POOL = "capi_ipam_in_cluster_pool_"
 _POOL_LABELS: tuple[str, ...] = ("kind", "namespace", "name")
-_POOL_GAUGES: dict[str, tuple[str, Callable[[Book], float]]] = {
+_POOL_GAUGES: dict[str, tuple[str, Callable[[PoolAllocations], float]]] = {
     "addresses": (
         "Addresses (of prefix pools: prefixes) that the pool may hand out, in use or not.",
-        lambda book: book.address_set.total,
+        lambda allocations: allocations.address_set.total,
     ),
     "addresses_free": (
         "Addresses of the pool that nobody holds and no claim has reserved.",
-        lambda book: book.free,
+        lambda allocations: allocations.free,
     ),
     "addresses_used": (
         "IPAddress objects of the pool.",
-        lambda book: book.used,
+        lambda allocations: allocations.used,
     ),
     "addresses_out_of_range": (
         "IPAddress objects whose address the pool may not hand out (any more), or cannot be read.",
-        lambda book: book.counts.out_of_range,
+        lambda allocations: allocations.counts.out_of_range,
     ),
     "addresses_duplicate": (
         "IPAddress objects whose address another one of the pool has, too.",
-        lambda book: book.duplicates,
+        lambda allocations: allocations.duplicates,
     ),
     "addresses_unreadable": (
         "IPAddress objects whose address cannot be read.",
-        lambda book: book.unreadable,
+        lambda allocations: allocations.unreadable,
     ),
     "claims_waiting": (
         "Claims that the pool could not serve.",
-        lambda book: len(book.line),
+        lambda allocations: len(allocations.queue),
     ),
 }
 
@@ -113,21 +113,22 @@ def _caches(state: State | None) -> tuple[Metric, ...]:
 
 
 def _pools(state: State | None) -> tuple[Metric, ...]:
-    books = [each for each in state.books.values() if _is_known(state, each)] if state else []
-    labels = [dict(zip(_POOL_LABELS, book.pool, strict=True)) for book in books]
+    known = [each for each in state.allocations.values() if _is_known(state, each)] if state else []
+    labels = [dict(zip(_POOL_LABELS, allocations.pool, strict=True)) for allocations in known]
     families: list[Metric] = []
     for name, (text, figure) in _POOL_GAUGES.items():
         family = GaugeMetricFamily(_POOL + name, text, labels=_POOL_LABELS)
         family.samples = [
-            Sample(family.name, its, figure(book)) for its, book in zip(labels, books, strict=True)
+            Sample(family.name, its, figure(allocations))
+            for its, allocations in zip(labels, known, strict=True)
         ]
         families.append(family)
     return tuple(families)
 
 
-def _is_known(state: State, book: Book) -> bool:
+def _is_known(state: State, allocations: PoolAllocations) -> bool:
     """Tell a pool that exists, or that somebody refers to, from the trace of one that is gone."""
-    return state.pool(book.pool) is not None or not book.idle
+    return state.pool(allocations.pool) is not None or not allocations.is_empty
 
 
 SHOWN = Shown()

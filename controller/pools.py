@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from objects.conditions import Condition
     from objects.pools import PoolKey
 
+    from .allocations import PoolAllocations
     from .events import Recorder
-    from .ledger import Book
     from .state import State
 
 log = structlog.get_logger(__name__)
@@ -108,8 +108,8 @@ class Pools:
         if pool.metadata.paused:
             return await self._write_status(pool)
         if pool.metadata.deleting:
-            book = self._state.book(pool.key)
-            if not (book.used or book.awaits):
+            allocations = self._state.allocations_of(pool.key)
+            if not (allocations.used or allocations.expects_objects):
                 await self._let_go(pool)
                 return Done()
         elif PROTECT_POOL_FINALIZER not in pool.metadata.finalizers:
@@ -170,8 +170,8 @@ class Pools:
             self._news.tell(pools.KINDS[pool.kind], pool.metadata, news)
 
     def _status(self, pool: pools.Pool) -> pools.PoolStatus:
-        book = self._state.book(pool.key)
-        counts = book.counts
+        allocations = self._state.allocations_of(pool.key)
+        counts = allocations.counts
         return pools.PoolStatus(
             ip_addresses=pools.Counts(
                 total=min(counts.total, _INT64_MAX),
@@ -179,7 +179,7 @@ class Pools:
                 used=counts.used,
                 out_of_range=counts.out_of_range,
             ),
-            conditions=set_conditions(pool.status.conditions, _ready(pool, book)),
+            conditions=set_conditions(pool.status.conditions, _ready(pool, allocations)),
             observed_generation=pool.metadata.generation,
         )
 
@@ -194,28 +194,28 @@ class Pools:
         )
 
 
-def _ready(pool: pools.Pool, book: Book) -> Condition:
+def _ready(pool: pools.Pool, allocations: PoolAllocations) -> Condition:
     """Return the Ready condition: whether addresses can be allocated, and what else to know."""
     old = find_condition(pool.status.conditions, READY)
-    return conditions.condition(READY, _verdict(pool, book), old, pool.metadata)
+    return conditions.condition(READY, _verdict(pool, allocations), old, pool.metadata)
 
 
-def _verdict(pool: pools.Pool, book: Book) -> Verdict:
+def _verdict(pool: pools.Pool, allocations: PoolAllocations) -> Verdict:
     if pool.metadata.deleting:
-        left = texts.counted(book.used, "IPAddress")
-        text = f"pool {book.not_ready}; it waits for the release of {left}"
+        left = texts.counted(allocations.used, "IPAddress")
+        text = f"pool {allocations.not_ready}; it waits for the release of {left}"
         return Verdict(ok=False, reason=DELETING, message=text)
     if pool.metadata.paused:
         text = f"claims are neither served nor released while the pool has {PAUSED_TEXT}"
         return Verdict(ok=False, reason=PAUSED, message=text)
-    if book.not_ready:
-        reason = "InvalidSpec" if book.address_set.errors else "NoAddresses"
-        if book.unknown_use:
+    if allocations.not_ready:
+        reason = "InvalidSpec" if allocations.address_set.errors else "NoAddresses"
+        if allocations.unknown_use:
             reason = "UnreadableAddress"
-        return Verdict(ok=False, reason=reason, message=f"pool {book.not_ready}")
-    if shared := book.shared:
+        return Verdict(ok=False, reason=reason, message=f"pool {allocations.not_ready}")
+    if shared := allocations.shared:
         return Verdict(ok=True, reason="DuplicateAddress", message=_duplicates(shared))
-    if book.free == 0:
+    if allocations.free == 0:
         text = "no address is free; claims wait until one is released or addresses are added"
         return Verdict(ok=True, reason="PoolExhausted", message=text)
     return Verdict(ok=True, reason=READY, message="addresses can be allocated")

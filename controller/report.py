@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the controller knows, for people: names and numbers, bounded in size, and no secrets."""
+"""The controller's state for /debug: names and numbers, limited in size, without secrets."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from kube.report import LIMIT, some
 if TYPE_CHECKING:
     from kube.informer import Informer
 
-    from .ledger import Book
+    from .allocations import PoolAllocations
     from .state import State
 
 _FEW = 20
@@ -19,7 +19,7 @@ _FEW = 20
 
 
 def informers(state: State) -> list[dict[str, object]]:
-    """Return how each copy of a collection stands."""
+    """Return the state of each cache."""
     return [_informer(each) for each in state.informers.all]
 
 
@@ -34,25 +34,29 @@ def _informer(informer: Informer[Any]) -> dict[str, object]:
 
 
 def pools(state: State) -> dict[str, object]:
-    """Return the books of the pools, those with the longest lines first."""
-    books = nlargest(LIMIT, state.books.values(), key=lambda book: len(book.line))
-    return some(map(_book, books), len(state.books))
+    """Return the allocations of the pools, those with the longest queues first."""
+    known = nlargest(
+        LIMIT, state.allocations.values(), key=lambda allocations: len(allocations.queue)
+    )
+    return some(map(_pool, known), len(state.allocations))
 
 
-def _book(book: Book) -> dict[str, object]:
-    counts, line = book.counts, book.line.ages
-    oldest = nsmallest(_FEW, line, key=line.__getitem__)
-    pending = ({"claim": str(key), "address": str(given)} for key, given in book.pending.items())
+def _pool(allocations: PoolAllocations) -> dict[str, object]:
+    counts, ages = allocations.counts, allocations.queue.ages
+    oldest = nsmallest(_FEW, ages, key=ages.__getitem__)
+    pending = (
+        {"claim": str(key), "address": str(given)} for key, given in allocations.pending.items()
+    )
     return {
-        "pool": str(book.pool),
-        "notReady": book.not_ready,
+        "pool": str(allocations.pool),
+        "notReady": allocations.not_ready,
         "total": counts.total,
         "free": counts.free,
         "used": counts.used,
         "outOfRange": counts.out_of_range,
-        "duplicates": book.duplicates,
-        "unreadable": book.unreadable,
-        "reserved": book.reserved,
-        "pending": some(pending, len(book.pending), _FEW),
-        "line": some(map(str, oldest), len(line), _FEW),
+        "duplicates": allocations.duplicates,
+        "unreadable": allocations.unreadable,
+        "reserved": allocations.reserved,
+        "pending": some(pending, len(allocations.pending), _FEW),
+        "line": some(map(str, oldest), len(ages), _FEW),
     }

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """The state of the controller: caches of the objects, and the allocations derived from them.
 
-It has two parts.  Each replica keeps the derived part up to date: books, indices, ages.  The other
-part belongs to one leadership: choices, and creates that may be in flight.  When a leadership ends,
-the result of its pending writes is unknown.  So the process drops the whole `State`, and builds a
-new one.
+It has two parts.  Each replica keeps the derived part up to date: allocations, indices and ages.
+The other part belongs to one leadership: choices, and creates that may be in flight.  When a
+leadership ends, the result of its pending writes is unknown.  So the process drops the whole
+`State`, and builds a new one.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ from objects import clusterapi, pools
 from objects.metadata import RELEASE_FINALIZER
 from objects.pools import PoolKey
 
+from .allocations import NO_POOL, PoolAllocations
 from .changes import Changes
-from .ledger import NO_POOL, Book
 from .unassigned import Unassigned
 
 if TYPE_CHECKING:
@@ -36,30 +36,30 @@ if TYPE_CHECKING:
     from kube.informer import Informer
     from objects.informers import Informers
 
-    from .line import Age
+    from .wait_queue import Age
 
 log = structlog.get_logger(__name__)
 
 K = TypeVar("K", Key, PoolKey)
 
 IN_FLIGHT_SECONDS = 2 * REQUEST_SECONDS
-"""After this, a request that was sent is over: it travels for as long as its client waits, and the
-API server gives up in as much time again."""
+"""After this time, a sent request is over: its client waits half of it, and the API server then
+needs at most the other half."""
 
 
-class Unsettled(NamedTuple):
-    """An IPAddress that may yet come to exist, and until when, by the clock."""
+class InFlight(NamedTuple):
+    """A create that may still succeed: the pool of its address, and the end of the time for it."""
 
     pool: PoolKey
     until: float
 
 
 class State:
-    """The caches, and one book per pool.
+    """The caches, and the allocations of each pool.
 
     Flow:
         `following` handles each change of the caches, and `build` reads what they have.  From then
-        on it is up to date.  A new leader calls `doubt_records` before its first write.
+        on it is up to date.  A new leader calls `mark_records_in_flight` before its first write.
     """
 
     def __init__(self, informers: Informers, clock: Callable[[], float] = time.monotonic) -> None:
@@ -69,16 +69,16 @@ class State:
         self.scope = informers.scope
         self.claims_of_pool: defaultdict[PoolKey, set[Key]] = defaultdict(set)
         self.claims_of_cluster: defaultdict[Key, set[Key]] = defaultdict(set)
-        self.books: dict[PoolKey, Book] = {}
-        self.unsettled: dict[Key, Unsettled] = {}
-        """Claims of which nobody knows whether the IPAddress that was on its way exists."""
-        self.on_settled: Callable[[PoolKey], None] = _ignore
-        """Is told of a pool where that is known again."""
+        self.allocations: dict[PoolKey, PoolAllocations] = {}
+        self.in_flight: dict[Key, InFlight] = {}
+        """Claims whose IPAddress may exist, because the result of its create is unknown."""
+        self.on_resolved: Callable[[PoolKey], None] = _ignore
+        """Called with the pool of each create whose result becomes known."""
         self.forsaken: dict[Key, str] = {}
-        """Uids of IPAddresses whose claim is gone, and that nobody brings back: `clusterctl` has
-        moved it to another cluster, or it went while its IPAddress was created."""
-        self.changes = Changes(informers.address_sets, self.book)
-        """Changes of pool specs that are under way."""
+        """Uids of IPAddresses whose claim is gone for good: `clusterctl` has moved it to another
+        cluster, or it was deleted while its IPAddress was created."""
+        self.changes = Changes(informers.address_sets, self.allocations_of)
+        """The unfinished changes of pool specs."""
         self.waiting: set[Key] = set()
         """Claims that are not bound, have no IPAddress, or are being deleted."""
         self._unassigned = Unassigned()
@@ -100,28 +100,28 @@ class State:
         return self.informers.clusters
 
     def pool(self, key: PoolKey) -> pools.Pool | None:
-        """Return a pool as last heard of."""
+        """Return a pool as the cache has it."""
         return self.informers.pool(key)
 
-    def book(self, key: PoolKey) -> Book:
-        """Return the book of a pool, which may be one that does not exist (yet)."""
-        if key not in self.books:
-            self.books[key] = book = Book(key, self._unassigned)
+    def allocations_of(self, key: PoolKey) -> PoolAllocations:
+        """Return the allocations of a pool, which need not exist (yet)."""
+        if key not in self.allocations:
+            self.allocations[key] = allocations = PoolAllocations(key, self._unassigned)
             if key.kind not in self.informers.pools:
-                book.set_offer(book.address_set, self.informers.global_pools_closed)
-        return self.books[key]
+                allocations.update(allocations.address_set, self.informers.global_pools_closed)
+        return self.allocations[key]
 
     def age(self, claim: clusterapi.IPAddressClaim) -> Age:
-        """Return where a claim stands in line; its own writes must not send it to the end."""
+        """Return the place of a claim in the queue; writes to the claim do not change it."""
         return self._ages.setdefault(claim.metadata.key, claim.metadata.age_order)
 
     def selected(self, claim: clusterapi.IPAddressClaim) -> bool:
-        """Say whether a claim is one to act on: its pool is of our kinds, and it is in scope."""
+        """Whether this process serves a claim: its pool is of our kinds, and it is in scope."""
         value = self.scope.watch_filter
         return claim.pool is not None and value in ("", claim.metadata.labels.watch)
 
     def selected_address(self, address: clusterapi.IPAddress) -> bool:
-        """Say whether an IPAddress without a claim is in scope; it has no labels, its pool has."""
+        """Whether an IPAddress without a claim is in scope, by the labels of its pool."""
         pool = self.pool(address.pool) if address.pool else None
         label = pool.metadata.labels.watch if pool else self.scope.watch_filter
         in_namespace = self.scope.namespace in ("", address.metadata.namespace)
@@ -160,17 +160,17 @@ class State:
         await _take_over(self.claims, self.claims, self.set_claim)
         await self.changes.until_done()
 
-    async def doubt_records(self) -> None:
-        """Hold the address of each record without an IPAddress: its create may be in flight."""
+    async def mark_records_in_flight(self) -> None:
+        """Mark the create of each recorded address without an IPAddress as in flight."""
         async for key in in_pieces(tuple(self.waiting)):
             claim = self.claims.get(key)
             if claim and claim.pool and self.addresses.get(key) is None:
                 given = reservation(claim)
                 if given is not None:
-                    self.unsettle(key, claim.pool, given)
+                    self.mark_in_flight(key, claim.pool, given)
 
     def set_pool(self, delta: Delta[pools.Pool]) -> None:
-        """Bring the book of a pool up to date."""
+        """Update the allocations of a pool after a change of the pool."""
         match delta:
             case Modified(old, pool) if _terms(old) == _terms(pool):
                 pass  # most changes of a pool are our own writes of its status
@@ -179,12 +179,12 @@ class State:
             case Deleted(pool):
                 self.changes.cancel(pool.key)
                 self.informers.address_sets.forget(pool.key)
-                book = self.book(pool.key)
-                book.set_offer(book.address_set, NO_POOL)
-                self._drop_if_idle(pool.key)
+                allocations = self.allocations_of(pool.key)
+                allocations.update(allocations.address_set, NO_POOL)
+                self._drop_if_empty(pool.key)
 
     def set_address(self, delta: Delta[clusterapi.IPAddress]) -> None:
-        """Bring the books up to date with an IPAddress object."""
+        """Update the allocations after a change of an IPAddress object."""
         address = delta.object
         key = address.metadata.key
         self._unassigned.discard(key)
@@ -203,17 +203,17 @@ class State:
         key = address.metadata.key
         problem = address.problem if isinstance(address, clusterapi.UnreadableAddress) else ""
         if address.pool:
-            self.book(address.pool).set_object(key, held(address), problem)
+            self.allocations_of(address.pool).set_object(key, held(address), problem)
         elif problem:
             self._unassigned.set(key, problem)
 
     def _remove_address(self, address: clusterapi.IPAddress) -> None:
         if address.pool:
-            self.book(address.pool).remove_object(address.metadata.key)
-            self._drop_if_idle(address.pool)
+            self.allocations_of(address.pool).remove_object(address.metadata.key)
+            self._drop_if_empty(address.pool)
 
     def set_claim(self, delta: Delta[clusterapi.IPAddressClaim]) -> None:
-        """Bring the books and the indices up to date with a claim."""
+        """Update the allocations and the indices after a change of a claim."""
         claim = delta.object
         match delta:
             case Added():
@@ -234,7 +234,7 @@ class State:
             self.claims_of_pool[claim.pool].add(key)
             if claim.cluster_name:
                 self.claims_of_cluster[Key(key.namespace, claim.cluster_name)].add(key)
-            self.book(claim.pool).set_reservation(key, reservation(claim))
+            self.allocations_of(claim.pool).set_reservation(key, reservation(claim))
 
     def _replace_claim(
         self, old: clusterapi.IPAddressClaim, new: clusterapi.IPAddressClaim
@@ -269,37 +269,37 @@ class State:
     def _forget(self, claim: clusterapi.IPAddressClaim) -> None:
         if claim.pool:
             _discard(self.claims_of_pool, claim.pool, claim.metadata.key)
-            self.book(claim.pool).forget_claim(claim.metadata.key)
-            self._drop_if_idle(claim.pool)
+            self.allocations_of(claim.pool).forget_claim(claim.metadata.key)
+            self._drop_if_empty(claim.pool)
 
     @contextmanager
     def sending(self, key: Key, pool: PoolKey, address: Address) -> Generator[None]:
         """Hold an address while the block creates the IPAddress of a claim."""
-        self.book(pool).send(key, address)
+        self.allocations_of(pool).begin_create(key, address)
         try:
             yield
         finally:
-            self.book(pool).answered(key)
-            self._drop_if_idle(pool)
+            self.allocations_of(pool).end_create(key)
+            self._drop_if_empty(pool)
 
-    def unsettle(self, key: Key, pool: PoolKey, address: Address) -> None:
-        """Remember that the IPAddress of a claim may be on its way, with this address."""
-        if (known := self.unsettled.get(key)) and known.pool != pool:
-            self.settle(key)
-        self.book(pool).doubt(key, address)
-        self.unsettled[key] = Unsettled(pool, self.clock() + IN_FLIGHT_SECONDS)
+    def mark_in_flight(self, key: Key, pool: PoolKey, address: Address) -> None:
+        """Hold an address, because a create of the claim's IPAddress may still succeed."""
+        if (known := self.in_flight.get(key)) and known.pool != pool:
+            self.resolve(key)
+        self.allocations_of(pool).mark_in_flight(key, address)
+        self.in_flight[key] = InFlight(pool, self.clock() + IN_FLIGHT_SECONDS)
 
-    def settle(self, key: Key) -> None:
-        """Forget what was on its way for a claim: the caller knows that it is seen, or is not."""
-        pool = self.unsettled.pop(key).pool
-        self.book(pool).settle(key)
-        self._drop_if_idle(pool)
-        self.on_settled(pool)
+    def resolve(self, key: Key) -> None:
+        """End the hold: the caller knows whether the IPAddress of the claim exists."""
+        pool = self.in_flight.pop(key).pool
+        self.allocations_of(pool).resolve(key)
+        self._drop_if_empty(pool)
+        self.on_resolved(pool)
 
-    def _drop_if_idle(self, key: PoolKey) -> None:
-        """Forget the book of a pool that is gone, once nothing refers to it."""
-        if self.pool(key) is None and self.book(key).idle:
-            del self.books[key]
+    def _drop_if_empty(self, key: PoolKey) -> None:
+        """Drop the allocations of a deleted pool, once nothing refers to it."""
+        if self.pool(key) is None and self.allocations_of(key).is_empty:
+            del self.allocations[key]
 
 
 async def _take_over(items: Iterable[T], informer: Informer[T], handle: Handler[T]) -> None:
@@ -310,7 +310,7 @@ async def _take_over(items: Iterable[T], informer: Informer[T], handle: Handler[
 
 
 def _ignore(_pool: PoolKey) -> None:
-    """Stand in until somebody wants to know."""
+    """Do nothing: the default of `on_resolved`."""
 
 
 def _is_served(claim: clusterapi.IPAddressClaim) -> bool:
@@ -318,39 +318,39 @@ def _is_served(claim: clusterapi.IPAddressClaim) -> bool:
 
 
 def _identity(claim: clusterapi.IPAddressClaim) -> tuple[object, ...]:
-    """Return what a claim has its address for."""
+    """Return what must change for a claim to lose its address."""
     return claim.metadata.uid, claim.pool
 
 
 def _discard(index: defaultdict[K, set[Key]], name: K, key: Key) -> None:
-    """Take a key out of an index, in which nothing empty stays."""
+    """Remove a key from an index, and its entry once that is empty."""
     index[name].discard(key)
     if not index[name]:
         del index[name]
 
 
 def _terms(pool: pools.Pool) -> tuple[object, ...]:
-    """Return what decides about the offer of a pool."""
+    """Return the fields of a pool on which its allocations depend."""
     return pool.spec, pool.metadata.deleting
 
 
 def reservation(claim: clusterapi.IPAddressClaim) -> Address | None:
-    """Return the address that a claim was given: its record counts once our finalizer is there."""
+    """Return the address that a claim records; the record counts if our finalizer is present."""
     return wanted(claim) if RELEASE_FINALIZER in claim.metadata.finalizers else None
 
 
 def wanted(claim: clusterapi.IPAddressClaim) -> Address | None:
-    """Return the address that a claim's annotation names, if that can be read."""
+    """Return the address in a claim's annotation; None if it is missing or does not parse."""
     text = claim.metadata.annotations.address
     return parse(text) if text else None
 
 
 def held(address: clusterapi.IPAddress) -> Network | None:
-    """Return what an IPAddress object has; one made by hand may hold anything.
+    """Return the network that an IPAddress object takes; None if its address does not parse.
 
     Flow:
-        In an IP pool that is its address, and the prefix length is that of the subnet.  In a prefix
-        pool it is a network; without a length that fits it is the address alone.
+        In an IP pool it is one address, because the prefix length is that of the subnet.  In a
+        prefix pool it is a network, or one address if the length is not valid.
     """
     found = parse(address.spec.address)
     if found is None:
@@ -363,7 +363,7 @@ def held(address: clusterapi.IPAddress) -> Network | None:
 
 
 def parse(text: str) -> Address | None:
-    """Read an address; None is what cannot be read."""
+    """Parse an address; None if it is not valid."""
     try:
         return parse_address(text)
     except NotationError:

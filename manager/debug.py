@@ -24,7 +24,7 @@ _RUNNING = "running"
 def _index() -> dict[str, object]:
     return {
         _QUEUES: "keys that wait, are worked on, come later or failed, of each queue",
-        _CACHES: "copies of objects, and the book of each pool",
+        _CACHES: "copies of objects, and the allocations of each pool",
         LEVEL: "GET: how much is logged; PUT a number: 4 is debug, 0 the default",
     }
 

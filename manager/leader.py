@@ -123,8 +123,8 @@ async def _lead(
     """Wait for the lease, and reconcile while it is held.
 
     Flow:
-        While the controller waits, it keeps its books up to date.  After a leadership, it is
-        dropped with all its pending writes, and the next call begins with new books.
+        While the controller waits, it keeps its allocations up to date.  After a leadership, it is
+        dropped with all its pending writes, and the next call begins with new allocations.
     """
     lease, election = _lease(flags, for_lease), Election()
     fenced = Client(connection, lease.write_seconds)

@@ -135,11 +135,13 @@ async def test_a_pool_with_many_holders_that_changes_never_holds_the_event_loop(
         with watchdog.watching(monkeypatch):
             api.pool(addresses, excluded, generation=2)
             await until(lambda: api.counts()["generation"] == 2)
-        book = controller.state.book(BLUE)
+        allocations = controller.state.allocations_of(BLUE)
 
     offered = pools.address_set_of(await present(controller))
-    outside = [each for each in book._objects.values() if not (each and offered.has_block(each))]
-    assert (book.address_set, book.counts.out_of_range) == (offered, len(outside))
+    outside = [
+        each for each in allocations._objects.values() if not (each and offered.has_block(each))
+    ]
+    assert (allocations.address_set, allocations.counts.out_of_range) == (offered, len(outside))
     assert outside
     assert watchdog.longest < HELD_SECONDS
 
@@ -161,7 +163,7 @@ async def test_an_ipaddress_that_may_be_of_any_pool_never_holds_the_event_loop(
         api.put(POOLS, {"metadata": meta, "spec": spec})
     broken: Json = {"metadata": {"name": "broken", "namespace": "default"}, "spec": {"poolRef": 7}}
     async with at_work(api) as controller:
-        await until(lambda: len(controller.state.books) > MANY_POOLS)
+        await until(lambda: len(controller.state.allocations) > MANY_POOLS)
         api.claim("holder", 1)
         api.claim("waits", 2)
         await until(lambda: api.reasons(CONTRACT.claims, "waits") == ["PoolExhausted"])
@@ -205,9 +207,9 @@ async def test_claims_wait_for_a_large_pool_in_line_and_are_told_nothing_wrong(g
         api.pool(ENTRIES, EXCLUDED)
         await gate.arrived.wait()
         api.claim("young", 2)
-        await until(lambda: len(controller.state.book(BLUE).line) == 1)
+        await until(lambda: len(controller.state.allocations_of(BLUE).queue) == 1)
         api.claim("old", 1)
-        await until(lambda: len(controller.state.book(BLUE).line) == 2)
+        await until(lambda: len(controller.state.allocations_of(BLUE).queue) == 2)
         assert [each for each in api.writes if each[1] == CONTRACT.claims.plural] == []
 
         gate.open.set()
@@ -225,7 +227,7 @@ async def test_nothing_is_given_by_a_spec_that_is_replaced(gate: Gate) -> None:
         api.pool(ENTRIES, [*EXCLUDED, "10.0.0.2"])
         await gate.arrived.wait()
         api.claim("during")
-        await until(lambda: len(controller.state.book(BLUE).line) == 1)
+        await until(lambda: len(controller.state.allocations_of(BLUE).queue) == 1)
 
         gate.open.set()
         await until(lambda: api.given("during"))
@@ -260,7 +262,7 @@ async def test_a_change_that_comes_meanwhile_counts(gate: Gate, last: str) -> No
         await gate.arrived.wait()
         if last == "deleted":
             api.remove(POOLS, "default", "blue")
-            await until(lambda: BLUE not in controller.state.books)
+            await until(lambda: BLUE not in controller.state.allocations)
         else:
             api.pool(["10.9.0.0/24"] if last == "small" else ENTRIES[1:], [], generation=3)
             await until(lambda: controller.state.pool(BLUE).metadata.generation == 3)  # type: ignore[union-attr] # it is there
@@ -269,11 +271,11 @@ async def test_a_change_that_comes_meanwhile_counts(gate: Gate, last: str) -> No
 
         assert BLUE not in controller.state.changes
         if last == "deleted":
-            assert BLUE not in controller.state.books
+            assert BLUE not in controller.state.allocations
             assert controller.state.informers.address_sets._known == {}
         else:
             pool = await present(controller)
-            assert controller.state.book(BLUE).address_set == pools.address_set_of(pool)
+            assert controller.state.allocations_of(BLUE).address_set == pools.address_set_of(pool)
 
 
 async def test_that_a_pool_is_being_deleted_counts_before_its_spec_is_read(gate: Gate) -> None:
@@ -283,7 +285,7 @@ async def test_that_a_pool_is_being_deleted_counts_before_its_spec_is_read(gate:
         api.pool(ENTRIES, EXCLUDED, deletionTimestamp=at, finalizers=["x"])
         await gate.arrived.wait()
 
-        assert controller.state.book(BLUE).not_ready == "is being deleted"
+        assert controller.state.allocations_of(BLUE).not_ready == "is being deleted"
         gate.open.set()
 
 

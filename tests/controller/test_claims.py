@@ -433,7 +433,7 @@ async def test_a_claim_that_left_the_scope_does_not_hold_up_the_line() -> None:
     claims._state.set_address(Deleted(address))
     claims._state.set_claim(Deleted(claim))
 
-    assert claims._state.book(PoolKey(POOLS.kind, "default", "blue")).call(10) == [
+    assert claims._state.allocations_of(PoolKey(POOLS.kind, "default", "blue")).notify(10) == [
         Key("default", "young")
     ]
 
@@ -690,15 +690,17 @@ async def test_a_claim_keeps_its_place_in_line_when_its_cluster_is_named_later(
     assert state.claims_of_cluster[Key("default", "c1")] == {WEB}
 
 
-async def test_a_doubt_about_another_pool_ends_when_the_claim_of_that_name_is_served() -> None:
+async def test_a_create_in_flight_in_another_pool_ends_when_the_claim_of_that_name_is_served() -> (
+    None
+):
     """A claim is replaced by one of its name on another pool while its create is in flight."""
     world, red = World(), PoolKey(POOLS.kind, "default", "red")
     world.pool("10.0.0.10")
     world.claim()
     claims = await world.claims()
-    claims._state.unsettle(WEB, red, Address(4, 167772165))
+    claims._state.mark_in_flight(WEB, red, Address(4, 167772165))
 
     assert await claims.reconcile(WEB) == Done()
 
-    assert claims._state.unsettled == {}
-    assert red not in claims._state.books  # which nobody needs, since nothing is doubted in it
+    assert claims._state.in_flight == {}
+    assert red not in claims._state.allocations  # it has no create in flight any more

@@ -256,7 +256,7 @@ async def test_books_of_pools_that_are_gone_do_not_pile_up() -> None:
             (CONTRACT.addresses, "web"), (CONTRACT.claims, "web"), (POOLS, "blue"),
         ):  # fmt: skip
             api.remove(resource, "default", name)
-        await until(lambda: not controller.state.books)
+        await until(lambda: not controller.state.allocations)
     finally:
         task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
@@ -279,7 +279,7 @@ async def test_a_start_with_many_claims_leaves_others_their_turns(
     await controller.state.informers.sync()
 
     assert await turns_during(controller.state.build()) >= 3 * CROWD
-    assert await turns_during(controller.state.doubt_records()) >= CROWD
+    assert await turns_during(controller.state.mark_records_in_flight()) >= CROWD
     assert await turns_during(controller._queue_waiting()) >= CROWD
     assert await turns_during(controller._queue_rest()) >= 2 * CROWD
 
@@ -336,14 +336,18 @@ async def test_claims_that_all_can_be_served_at_once_are_called_in_pieces() -> N
     controller = Controller(api, Informers(api, CONTRACT, Scope()))
     await running.fill(controller.state)
     with controller.state.following(), contextlib.ExitStack() as heard:
-        book = controller.state.book(BLUE)
+        allocations = controller.state.allocations_of(BLUE)
         for claim in controller.state.claims:
             with contextlib.suppress(AllocationError):
-                book.choose(claim.metadata.key, claim.metadata.age_order, None, settle=False)
-        assert len(book.line) == CROWD
+                allocations.choose(
+                    claim.metadata.key, claim.metadata.age_order, None, replaceable=False
+                )
+        assert len(allocations.queue) == CROWD
         controller._watch(heard)
 
-        book.set_offer(pool_specs.ip_pool(["10.0.0.0/16"], 16, "", (), allocate_reserved=False), "")
+        allocations.update(
+            pool_specs.ip_pool(["10.0.0.0/16"], 16, "", (), allocate_reserved=False), ""
+        )
         controller._look_at(BLUE)
         assert len(controller._claim_queue) == controllers._AT_ONCE
         waking = asyncio.create_task(controller._wake_crowds())

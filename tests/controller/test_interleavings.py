@@ -306,7 +306,7 @@ def test_a_claim_that_goes_before_its_address_is_sent_for_withholds_nothing(
         story.a_worker_finishes_what_it_has(number)
 
     assert (given(story, A), given(story, B)) == ("", "10.0.0.1")
-    assert not story.process.state.unsettled
+    assert not story.process.state.in_flight
 
 
 def test_nothing_is_made_for_a_claim_whose_deletion_began_meanwhile(story: Interleavings) -> None:
@@ -331,8 +331,8 @@ def test_a_claim_that_goes_while_its_address_is_made_withholds_it_until_the_answ
 
     story.a_request_fails(0, "422")
 
-    assert story.process.state.book(PoolKey(*BLUE)).free == 1
-    assert not story.process.state.unsettled
+    assert story.process.state.allocations_of(PoolKey(*BLUE)).free == 1
+    assert not story.process.state.in_flight
 
 
 @pytest.mark.parametrize("heard", [False, True])
@@ -384,7 +384,7 @@ def test_a_create_that_was_looked_for_too_early_is_looked_for_again(story: Inter
     story.what_was_on_its_way_arrives()
     story.clock.pass_(30)
     story.a_worker_finishes_what_it_has(0)
-    assert A in story.process.state.unsettled
+    assert A in story.process.state.in_flight
 
     story.everything_comes_to_rest()
 

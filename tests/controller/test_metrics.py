@@ -48,8 +48,8 @@ async def loaded(api: FakeApi) -> State:
 
 
 def choose(state: State, name: str, age: int = 1, pool: PoolKey = BLUE) -> None:
-    book, created = state.book(pool), ("2026-01-01T00:00:00Z", age)
-    book.choose(Key("default", name), created, None, settle=False)
+    allocations, created = state.allocations_of(pool), ("2026-01-01T00:00:00Z", age)
+    allocations.choose(Key("default", name), created, None, replaceable=False)
 
 
 @pytest.fixture
@@ -110,7 +110,7 @@ async def test_claims_that_wait_for_a_pool_that_does_not_exist_are_counted(state
 
 async def test_nothing_is_told_of_a_pool_that_is_gone_and_nobody_refers_to(state: State) -> None:
     gone = PoolKey("InClusterIPPool", "default", "gone")
-    state.book(gone)
+    state.allocations_of(gone)
 
     with metrics.SHOWN.showing(state):
         assert set(figures("gone").values()) == {None}

@@ -275,13 +275,13 @@ async def test_a_pool_is_not_let_go_while_an_address_of_it_may_be_on_its_way(wor
     state = State(Informers(world.api, CONTRACT, Scope()))
     await running.fill(state)
     told: list[PoolKey] = []
-    state.on_settled = told.append
+    state.on_resolved = told.append
     claim = Key("default", "web")
-    state.unsettle(claim, BLUE, Address(4, 167772165))
+    state.mark_in_flight(claim, BLUE, Address(4, 167772165))
     await Pools(world.api, state).reconcile(BLUE)
     assert world.meta()["finalizers"] == [PROTECT]
 
-    state.settle(claim)
+    state.resolve(claim)
 
     assert told == [BLUE]
     await Pools(world.api, state).reconcile(BLUE)

@@ -119,7 +119,7 @@ async def test_who_waits_is_known_at_each_change() -> None:
     assert seen == [{"web"}, {"web"}, set(), {"web"}, set()]
 
 
-async def test_a_record_without_an_ipaddress_is_doubted_by_a_new_leader_bound_or_not() -> None:
+async def test_a_record_without_an_ipaddress_is_in_flight_for_a_new_leader_bound_or_not() -> None:
     api = FakeApi()
     record: Json = {
         "annotations": {"ipam.cluster.x-k8s.io/address": "10.0.0.5"},
@@ -136,8 +136,8 @@ async def test_a_record_without_an_ipaddress_is_doubted_by_a_new_leader_bound_or
     changing = asyncio.create_task(known.changes.run())
     await known.build()
     changing.cancel()
-    assert known.unsettled == {}  # a standby has nothing under way
+    assert known.in_flight == {}  # a standby has nothing under way
 
-    await known.doubt_records()
+    await known.mark_records_in_flight()
 
-    assert {key.name for key in known.unsettled} == {"lost", "sent"}
+    assert {key.name for key in known.in_flight} == {"lost", "sent"}

@@ -44,16 +44,16 @@ async def run(controller: Controller) -> NoReturn:
 
 
 async def fill(state: State) -> None:
-    """Load the caches, and make the books from them."""
+    """Load the caches, and build the allocations from them."""
     await state.informers.sync()
     await build(state)
 
 
 async def build(state: State) -> None:
-    """Make the books from what the caches have, as at the beginning of a leadership."""
+    """Build the allocations from the caches, as at the beginning of a leadership."""
     changing = asyncio.create_task(state.changes.run())
     await state.build()
-    await state.doubt_records()
+    await state.mark_records_in_flight()
     changing.cancel()
     with suppress(asyncio.CancelledError):
         await changing

@@ -109,8 +109,8 @@ def test_the_numbers_are_those_of_the_controller(taken: list[str], recorded: lis
         return (await objects.usages())[BLUE], state
 
     found, state = asyncio.run(both())
-    counts = state.book(BLUE).counts
+    counts = state.allocations_of(BLUE).counts
 
     assert (found.address_set.total, found.free.size) == (counts.total, counts.free)
     assert (found.used, len(found.outside)) == (counts.used, counts.out_of_range)
-    assert len(found.duplicates) == state.book(BLUE).duplicates
+    assert len(found.duplicates) == state.allocations_of(BLUE).duplicates

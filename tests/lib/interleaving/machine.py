@@ -357,7 +357,7 @@ class Interleavings(RuleBasedStateMachine):
         self.process = self.standby
         self.process.lead()
         fresh = Process(self.server, self.clock, leads=False)
-        finished(fresh.state.doubt_records())
+        finished(fresh.state.mark_records_in_flight())
         assert known(self.process) == known(fresh)
         self.standby = Process(self.server, self.clock, leads=False)
 
@@ -469,7 +469,7 @@ class Interleavings(RuleBasedStateMachine):
         self.settle()
         assert self.server._objects == {}
         state = self.process.state
-        assert (state.books, state.unsettled) == ({}, {})
+        assert (state.allocations, state.in_flight) == ({}, {})
         assert (state.claims_of_pool, state.claims_of_cluster, state._ages) == ({}, {}, {})
 
 

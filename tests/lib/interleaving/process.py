@@ -9,8 +9,8 @@ from typing import Any, TypeVar, cast
 
 import pytest
 
+from controller.allocations import PoolAllocations
 from controller.controller import Controller
-from controller.ledger import Book
 from ipam.notation import Address
 from kube import metrics, workers
 from kube.errors import GoneError, KubeError
@@ -55,7 +55,7 @@ class Process:
         made = self.controller
         for plural in self.informers:
             self.hear(plural)
-        finished(self.state.doubt_records())
+        finished(self.state.mark_records_in_flight())
         made._watch(self.heard)
         finished(made._queue_waiting())
         finished(made._queue_rest())
@@ -146,20 +146,20 @@ def known(process: Process) -> dict[str, Any]:
     state = process.state
     return {
         "waiting": state.waiting,
-        "unsettled": {key: each.pool for key, each in state.unsettled.items()},
+        "in_flight": {key: each.pool for key, each in state.in_flight.items()},
         "pools": dict(state.claims_of_pool),
         "clusters": dict(state.claims_of_cluster),
-        "books": {
+        "allocations": {
             key: (
-                (book.counts, book.address_set) if state.pool(key) else book.used,
-                book.not_ready, book.shared, holders(book),
+                (each.counts, each.address_set) if state.pool(key) else each.used,
+                each.not_ready, each.shared, holders(each),
             )
-            for key, book in state.books.items()
-            if state.pool(key) or not book.idle
+            for key, each in state.allocations.items()
+            if state.pool(key) or not each.is_empty
         },
     }  # fmt: skip
 
 
-def holders(book: Book) -> dict[Address, set[Key]]:
-    """Return who has a title to which address."""
-    return {address: set(keys) for address, keys in book._holders.items()}
+def holders(allocations: PoolAllocations) -> dict[Address, set[Key]]:
+    """Return the holders of each address."""
+    return {address: set(keys) for address, keys in allocations._holders.items()}

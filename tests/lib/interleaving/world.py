@@ -203,8 +203,8 @@ class World:
             if self.same_pool(item, of)
             for taken in taken_by(item)
         }
-        book = self.process.state.book(self.pool_key(of))
-        unsure = {str(address) for key, address in book._pending.items() if key != but}
+        allocations = self.process.state.allocations_of(self.pool_key(of))
+        unsure = {str(address) for key, address in allocations._pending.items() if key != but}
         """What may have been recorded on claims that are paused by now."""
         return held | unsure | {
             claim["metadata"].get("annotations", {}).get(ADDRESS_ANNOTATION, "")

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from controller import ledger
+from controller import allocations
+from controller.allocations import PoolAllocations
 from controller.errors import AllocationError, PoolExhaustedError, PoolNotReadyError
-from controller.ledger import Book
 from controller.unassigned import Unassigned
 from ipam import pool_specs
 from ipam.notation import Address, Network, parse_address, parse_network
@@ -19,9 +19,9 @@ from objects.pools import PoolKey
 POOL = PoolKey("InClusterIPPool", "default", "blue")
 
 
-def book(*addresses: str) -> Book:
-    made = Book(POOL, Unassigned())
-    made.set_offer(pool_specs.ip_pool(addresses, 24, "", (), allocate_reserved=False), "")
+def pool(*addresses: str) -> PoolAllocations:
+    made = PoolAllocations(POOL, Unassigned())
+    made.update(pool_specs.ip_pool(addresses, 24, "", (), allocate_reserved=False), "")
     return made
 
 
@@ -37,13 +37,15 @@ def age(number: int) -> tuple[str, int]:
     return "2026-01-01T00:00:00Z", number
 
 
-def choose(of: Book, name: str, number: int = 1, wanted: str = "", *, settle: bool = False) -> str:
+def choose(
+    of: PoolAllocations, name: str, number: int = 1, wanted: str = "", *, replaceable: bool = False
+) -> str:
     asked = parse_address(wanted) if wanted else None
-    return str(of.choose(key(name), age(number), asked, settle=settle))
+    return str(of.choose(key(name), age(number), asked, replaceable=replaceable))
 
 
 def test_the_lowest_free_address_comes_first_and_stays_the_claims() -> None:
-    blue = book("10.0.0.5-10.0.0.6")
+    blue = pool("10.0.0.5-10.0.0.6")
 
     assert [choose(blue, "a"), choose(blue, "a"), choose(blue, "b", 2)] == [
         "10.0.0.5", "10.0.0.5", "10.0.0.6",
@@ -51,7 +53,7 @@ def test_the_lowest_free_address_comes_first_and_stays_the_claims() -> None:
 
 
 def test_an_address_stays_taken_until_the_last_title_to_it_is_gone() -> None:
-    blue = book("10.0.0.5")
+    blue = pool("10.0.0.5")
     address = parse_address(choose(blue, "a"))
     blue.set_reservation(key("a"), address)
     blue.set_object(key("a"), alone(address))
@@ -64,7 +66,7 @@ def test_an_address_stays_taken_until_the_last_title_to_it_is_gone() -> None:
 
 
 def test_a_choice_that_was_surely_not_written_is_free_again() -> None:
-    blue = book("10.0.0.5")
+    blue = pool("10.0.0.5")
     choose(blue, "a")
 
     blue.cancel(key("a"))
@@ -73,7 +75,7 @@ def test_a_choice_that_was_surely_not_written_is_free_again() -> None:
 
 
 def test_a_full_pool_says_so() -> None:
-    blue = book("10.0.0.5")
+    blue = pool("10.0.0.5")
     choose(blue, "a")
 
     with pytest.raises(
@@ -83,7 +85,7 @@ def test_a_full_pool_says_so() -> None:
 
 
 def test_a_younger_claim_does_not_overtake_one_that_waits() -> None:
-    blue = book("10.0.0.5")
+    blue = pool("10.0.0.5")
     blue.set_object(key("holder"), alone(parse_address("10.0.0.5")))
     with pytest.raises(PoolExhaustedError):
         choose(blue, "old", 1)
@@ -91,110 +93,110 @@ def test_a_younger_claim_does_not_overtake_one_that_waits() -> None:
 
     with pytest.raises(PoolExhaustedError):
         choose(blue, "young", 2)
-    assert blue.call(10) == [key("old")]
-    blue.line.remove(key("old"))
+    assert blue.notify(10) == [key("old")]
+    blue.queue.remove(key("old"))
     assert choose(blue, "old", 1) == "10.0.0.5"
 
 
 def test_a_wanted_address_is_given_or_refused_with_its_holder() -> None:
-    blue = book("10.0.0.5-10.0.0.9")
+    blue = pool("10.0.0.5-10.0.0.9")
 
     assert choose(blue, "a", wanted="10.0.0.7") == "10.0.0.7"
     with pytest.raises(AllocationError, match=r"address 10\.0\.1\.7 is not one that"):
         choose(blue, "b", wanted="10.0.1.7")
     with pytest.raises(AllocationError, match=r"address 10\.0\.0\.7 is in use by claim default/a"):
         choose(blue, "b", wanted="10.0.0.7")
-    assert blue.call(10) == []
+    assert blue.notify(10) == []
     blue.cancel(key("a"))
-    assert blue.call(10) == [key("b")]
-    assert blue.call(10) == []  # once for each chance
+    assert blue.notify(10) == [key("b")]
+    assert blue.notify(10) == []  # once for each chance
 
 
 def test_a_recorded_address_that_another_claim_has_is_replaced_only_to_settle() -> None:
-    blue = book("10.0.0.5-10.0.0.6")
+    blue = pool("10.0.0.5-10.0.0.6")
     blue.set_object(key("a"), alone(parse_address("10.0.0.5")))
     blue.set_reservation(key("b"), parse_address("10.0.0.5"))
 
-    assert choose(blue, "b", wanted="10.0.0.5", settle=True) == "10.0.0.6"
+    assert choose(blue, "b", wanted="10.0.0.5", replaceable=True) == "10.0.0.6"
 
 
 def test_a_record_is_not_honoured_where_the_pool_does_not_offer_it() -> None:
-    blue = book("10.0.0.5-10.0.0.6")
+    blue = pool("10.0.0.5-10.0.0.6")
     blue.set_reservation(key("a"), parse_address("10.0.0.1"))
 
     with pytest.raises(AllocationError, match=r"address 10\.0\.0\.1 is not one that"):
         choose(blue, "a", wanted="10.0.0.1")
-    assert choose(blue, "a", wanted="10.0.0.1", settle=True) == "10.0.0.5"
+    assert choose(blue, "a", wanted="10.0.0.1", replaceable=True) == "10.0.0.5"
 
 
 def test_a_choice_that_the_pool_offers_no_more_is_made_anew() -> None:
-    blue = book("10.0.0.5")
+    blue = pool("10.0.0.5")
     choose(blue, "a")
 
-    blue.set_offer(pool_specs.ip_pool(["10.0.0.7"], 24, "", (), allocate_reserved=False), "")
+    blue.update(pool_specs.ip_pool(["10.0.0.7"], 24, "", (), allocate_reserved=False), "")
 
     assert choose(blue, "a") == "10.0.0.7"
 
 
 def test_as_many_claims_are_called_as_addresses_are_free_oldest_first() -> None:
-    blue = book("10.0.0.5-10.0.0.6")
+    blue = pool("10.0.0.5-10.0.0.6")
     for name in "ab":
         choose(blue, name)
     for name, number in (("young", 3), ("old", 1), ("middle", 2)):
         with pytest.raises(PoolExhaustedError):
             choose(blue, name, number)
-    assert blue.call(10) == []
+    assert blue.notify(10) == []
 
     blue.cancel(key("a"))
-    assert blue.call(10) == [key("old")]
+    assert blue.notify(10) == [key("old")]
     blue.forget_claim(key("old"))  # so it was nobody's, and the next one is called
-    assert blue.call(10) == [key("middle")]
+    assert blue.notify(10) == [key("middle")]
     blue.cancel(key("b"))
-    assert blue.call(10) == [key("young")]
+    assert blue.notify(10) == [key("young")]
 
 
 def test_a_pool_that_is_not_ready_calls_nobody() -> None:
-    blue = book("10.0.0.5")
+    blue = pool("10.0.0.5")
     choose(blue, "a")
     with pytest.raises(PoolExhaustedError):
         choose(blue, "b", 2)
-    blue.set_offer(blue.address_set, "is being deleted")
+    blue.update(blue.address_set, "is being deleted")
     blue.cancel(key("a"))
 
-    assert blue.call(10) == []
-    blue.set_offer(blue.address_set, "")
-    assert blue.call(10) == [key("b")]
+    assert blue.notify(10) == []
+    blue.update(blue.address_set, "")
+    assert blue.notify(10) == [key("b")]
 
 
 def test_a_reservation_counts_as_taken_before_its_object_exists() -> None:
-    blue = book("10.0.0.5-10.0.0.6")
+    blue = pool("10.0.0.5-10.0.0.6")
     blue.set_reservation(key("a"), parse_address("10.0.0.5"))
 
     assert choose(blue, "b") == "10.0.0.6"
-    assert choose(blue, "a", wanted="10.0.0.5", settle=True) == "10.0.0.5"
+    assert choose(blue, "a", wanted="10.0.0.5", replaceable=True) == "10.0.0.5"
 
 
 def test_a_pool_that_is_not_ready_gives_nothing() -> None:
     with pytest.raises(PoolNotReadyError, match="InClusterIPPool default/blue does not exist"):
-        choose(Book(POOL, Unassigned()), "a")
+        choose(PoolAllocations(POOL, Unassigned()), "a")
 
 
 def test_counts_follow_objects_and_the_offer() -> None:
-    blue = book("10.0.0.5-10.0.0.6")
+    blue = pool("10.0.0.5-10.0.0.6")
     blue.set_object(key("a"), alone(parse_address("10.0.0.5")))
     blue.set_object(key("b"), alone(parse_address("10.0.0.200")))
     blue.set_object(key("broken"), None)
     counts = blue.counts
     assert (counts.total, counts.free, counts.used, counts.out_of_range) == (2, 1, 3, 2)
 
-    blue.set_offer(pool_specs.ip_pool(["10.0.0.200"], 24, "", (), allocate_reserved=False), "")
+    blue.update(pool_specs.ip_pool(["10.0.0.200"], 24, "", (), allocate_reserved=False), "")
 
     counts = blue.counts
     assert (counts.total, counts.free, counts.used, counts.out_of_range) == (1, 0, 3, 2)
 
 
 def test_a_choice_that_was_not_sent_goes_with_its_claim() -> None:
-    blue = book("10.0.0.5")
+    blue = pool("10.0.0.5")
     choose(blue, "a")
 
     blue.forget_claim(key("a"))
@@ -203,48 +205,48 @@ def test_a_choice_that_was_not_sent_goes_with_its_claim() -> None:
 
 
 def test_what_was_sent_for_a_claim_that_goes_is_taken_until_it_is_answered() -> None:
-    blue = book("10.0.0.5")
-    blue.send(key("a"), parse_address(choose(blue, "a")))
+    blue = pool("10.0.0.5")
+    blue.begin_create(key("a"), parse_address(choose(blue, "a")))
 
     blue.forget_claim(key("a"))
-    assert (blue.free, blue.awaits) == (0, True)
+    assert (blue.free, blue.expects_objects) == (0, True)
 
-    blue.answered(key("a"))
-    assert (blue.free, blue.awaits) == (1, False)
+    blue.end_create(key("a"))
+    assert (blue.free, blue.expects_objects) == (1, False)
 
 
 def test_a_claim_that_is_tried_again_keeps_its_place_and_is_not_called_for_it() -> None:
-    blue = book("10.0.0.5")
+    blue = pool("10.0.0.5")
 
-    blue.line.keep_place(key("old"), age(1))
+    blue.queue.keep_place(key("old"), age(1))
 
     with pytest.raises(PoolExhaustedError):
         choose(blue, "young", 2)
-    assert blue.call(10) == []
-    blue.line.remove(key("old"))
+    assert blue.notify(10) == []
+    blue.queue.remove(key("old"))
     assert choose(blue, "old", 1) == "10.0.0.5"
 
 
 def test_a_pool_that_does_not_become_ready_takes_its_choices_back() -> None:
-    blue = book("10.0.0.5")
+    blue = pool("10.0.0.5")
     choose(blue, "a")
-    blue.set_offer(blue.address_set, "is being deleted")
+    blue.update(blue.address_set, "is being deleted")
 
     with pytest.raises(PoolNotReadyError):
         choose(blue, "a")
 
-    assert not blue.awaits
+    assert not blue.expects_objects
 
 
 def test_a_pool_with_an_ipaddress_that_cannot_be_read_names_it_and_gives_nothing() -> None:
-    blue = book("10.0.0.5")
+    blue = pool("10.0.0.5")
     blue.set_object(key("broken"), None, "spec.address: Expected `str`, got `int`")
 
     with pytest.raises(PoolNotReadyError, match=r"IPAddress default/broken cannot be read.*`int`"):
         choose(blue, "a")
     blue.remove_object(key("broken"))
 
-    assert blue.call(10) == [key("a")]
+    assert blue.notify(10) == [key("a")]
 
 
 @pytest.mark.parametrize(("namespace", "closed"), [("default", True), ("other", False)])
@@ -253,8 +255,8 @@ def test_an_ipaddress_of_which_not_even_the_pool_can_be_read_closes_all_that_it_
 ) -> None:
     unassigned = Unassigned()
     unassigned.set(Key(namespace, "broken"), "spec.poolRef: Expected `object`")
-    blue = Book(POOL, unassigned)
-    blue.set_offer(book("10.0.0.5").address_set, "")
+    blue = PoolAllocations(POOL, unassigned)
+    blue.update(pool("10.0.0.5").address_set, "")
 
     assert bool(blue.not_ready) == closed
 
@@ -275,10 +277,10 @@ def test_the_first_ipaddress_that_may_be_of_a_pool_is_found_by_namespace() -> No
 # ---- sub-prefixes ----
 
 
-def prefixes(of: str, *taken: str, length: int = 64) -> Book:
-    """Return the book of a prefix pool, with IPAddresses that somebody made."""
-    made = Book(PoolKey("InClusterPrefixPool", "default", "green"), Unassigned())
-    made.set_offer(pool_specs.prefix_pool([of], length, "", ()), "")
+def prefixes(of: str, *taken: str, length: int = 64) -> PoolAllocations:
+    """Return the allocations of a prefix pool, with IPAddresses that a user made."""
+    made = PoolAllocations(PoolKey("InClusterPrefixPool", "default", "green"), Unassigned())
+    made.update(pool_specs.prefix_pool([of], length, "", ()), "")
     for number, text in enumerate(taken):
         made.set_object(key(f"by-hand-{number}"), parse_network(text))
     return made
@@ -322,8 +324,8 @@ def test_a_network_over_the_whole_pool_leaves_nothing_until_it_goes() -> None:
 
     green.remove_object(key("by-hand-0"))
 
-    assert (green.free, green.call(10)) == (2**48 - 1, [key("a")])
-    green.line.remove(key("a"))
+    assert (green.free, green.notify(10)) == (2**48 - 1, [key("a")])
+    green.queue.remove(key("a"))
     assert choose(green, "a") == "fd00:0:0:1::"
 
 
@@ -334,7 +336,7 @@ def test_a_prefix_that_is_asked_for_is_refused_with_the_ipaddress_that_overlaps_
         choose(green, "a", wanted="fd00:0:0:3::")
 
     green.remove_object(key("by-hand-0"))
-    assert green.call(10) == [key("a")]
+    assert green.notify(10) == [key("a")]
 
 
 def test_a_prefix_that_is_asked_for_is_refused_where_an_ipaddress_with_host_bits_overlaps_it() -> (
@@ -350,7 +352,7 @@ def test_a_prefix_that_is_asked_for_is_refused_where_an_ipaddress_with_host_bits
 
 def test_a_book_to_which_nobody_puts_questions_does_not_grow() -> None:
     """That of a standby: addresses come and go, and no claim is in line."""
-    blue = book("10.0.0.0/24")
+    blue = pool("10.0.0.0/24")
     for number in range(1, 200):
         blue.set_object(key("a"), alone(parse_address(f"10.0.0.{number}")))
         blue.remove_object(key("a"))
@@ -384,8 +386,8 @@ def test_a_prefix_that_was_chosen_is_no_more_the_claims_when_an_ipaddress_overla
 
     green.set_object(key("by-hand"), parse_network("fd00::7/128"))
 
-    assert not green.holds_first(key("a"), chosen)
-    assert choose(green, "a", wanted=str(chosen), settle=True) == "fd00:0:0:1::"
+    assert not green.owns(key("a"), chosen)
+    assert choose(green, "a", wanted=str(chosen), replaceable=True) == "fd00:0:0:1::"
 
 
 def test_of_two_ipaddresses_with_one_address_the_larger_counts() -> None:
@@ -416,43 +418,43 @@ class NoPrefixOverlaps(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.book = prefixes("fd00::/61")
+        self.pool = prefixes("fd00::/61")
         self.objects: dict[str, Network] = {}
         self.chosen: dict[str, Address] = {}
 
     @rule(name=st.sampled_from("uvwx"), network=some_networks)
     def an_object_appears(self, name: str, network: Network) -> None:
-        self.book.set_object(key(name), network)
+        self.pool.set_object(key(name), network)
         self.objects[name] = network
 
     @rule(name=st.sampled_from("uvwx"))
     def an_object_goes(self, name: str) -> None:
-        self.book.remove_object(key(name))
+        self.pool.remove_object(key(name))
         self.objects.pop(name, None)
 
     @rule(length=st.sampled_from([61, 62, 61]))
     def the_pool_is_edited(self, length: int) -> None:
         """Begin with that; the former offer counts until the last holder is placed."""
-        self.book.begin(pool_specs.prefix_pool([f"fd00::/{length}"], 64, "", ()), "")
+        self.pool.begin_update(pool_specs.prefix_pool([f"fd00::/{length}"], 64, "", ()), "")
         self.to_come = SLOTS[: 1 << (64 - length)]
 
-    @precondition(lambda self: self.book.changing)
+    @precondition(lambda self: self.pool.updating)
     @rule()
     def some_more_holders_are_placed(self) -> None:
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(ledger, "_PIECE", 1)
-            self.book.go_on()
-        if not self.book.changing:
+            patch.setattr(allocations, "_PIECE", 1)
+            self.pool.continue_update()
+        if not self.pool.updating:
             self.offered = self.to_come
 
     offered = to_come = SLOTS
 
     @rule(name=st.sampled_from("abc"))
     def a_prefix_is_chosen(self, name: str) -> None:
-        self.book.line.remove(key(name))
+        self.pool.queue.remove(key(name))
         self.chosen.pop(name, None)
         try:
-            address = self.book.choose(key(name), age(ord(name)), None, settle=False)
+            address = self.pool.choose(key(name), age(ord(name)), None, replaceable=False)
         except AllocationError:
             return
         network = Network(*address, 64)
@@ -463,19 +465,19 @@ class NoPrefixOverlaps(RuleBasedStateMachine):
 
     @rule(name=st.sampled_from("abc"))
     def a_claim_goes(self, name: str) -> None:
-        self.book.forget_claim(key(name))
+        self.pool.forget_claim(key(name))
         self.chosen.pop(name, None)
 
     @invariant()
     def what_is_overlapped_is_not_free(self) -> None:
         held = [*self.objects.values(), *(Network(*each, 64) for each in self.chosen.values())]
         free = [slot for slot in self.offered if not any(overlap(slot, each) for each in held)]
-        assert self.book.free == len(free)
+        assert self.pool.free == len(free)
 
     @invariant()
     def what_is_not_one_of_the_pools_is_out_of_range(self) -> None:
         outside = sum(network not in self.offered for network in self.objects.values())
-        assert self.book.counts.out_of_range == outside
+        assert self.pool.counts.out_of_range == outside
 
 
 def overlap(one: Network, other: Network) -> bool:
@@ -493,42 +495,42 @@ class NoAddressTwice(RuleBasedStateMachine):
 
     @initialize()
     def start(self) -> None:
-        self.book = book("10.0.0.1-10.0.0.3")
+        self.pool = pool("10.0.0.1-10.0.0.3")
         self.titles: dict[str, dict[str, Address]] = {"object": {}, "record": {}, "pending": {}}
 
     @rule(name=names, address=addresses)
     def an_object_appears(self, name: str, address: Address) -> None:
-        self.book.set_object(key(name), alone(address))
+        self.pool.set_object(key(name), alone(address))
         self.titles["object"][name] = address
         self.titles["pending"].pop(name, None)  # what was on its way is here
 
     @rule(name=names)
     def an_object_goes(self, name: str) -> None:
-        self.book.remove_object(key(name))
+        self.pool.remove_object(key(name))
         self.titles["object"].pop(name, None)
 
     @rule(name=names, address=addresses)
     def a_record_appears(self, name: str, address: Address) -> None:
-        self.book.set_reservation(key(name), address)
+        self.pool.set_reservation(key(name), address)
         self.titles["record"][name] = address
 
     @rule(name=names)
     def a_claim_goes(self, name: str) -> None:
-        self.book.forget_claim(key(name))
+        self.pool.forget_claim(key(name))
         self.titles["record"].pop(name, None)
         self.titles["pending"].pop(name, None)  # nothing was sent
 
     @rule(name=names)
     def what_was_chosen_is_surely_not_there(self, name: str) -> None:
-        self.book.cancel(key(name))
+        self.pool.cancel(key(name))
         self.titles["pending"].pop(name, None)
 
     @rule(name=names)
     def an_address_is_chosen(self, name: str) -> None:
-        self.book.line.remove(key(name))
+        self.pool.queue.remove(key(name))
         others, mine = self.held_by_others(name), self.titles["pending"].get(name)
         try:
-            address = self.book.choose(key(name), age(ord(name)), None, settle=False)
+            address = self.pool.choose(key(name), age(ord(name)), None, replaceable=False)
         except AllocationError:
             if mine in self.titles["object"].values():
                 self.titles["pending"].pop(name, None)
@@ -549,7 +551,7 @@ class NoAddressTwice(RuleBasedStateMachine):
     def what_is_held_is_not_free(self) -> None:
         held = {address for title in self.titles.values() for address in title.values()}
         offered = {parse_address(f"10.0.0.{n}") for n in (1, 2, 3)}
-        assert self.book.free == len(offered - held)
+        assert self.pool.free == len(offered - held)
 
 
 TestNoAddressTwice = NoAddressTwice.TestCase

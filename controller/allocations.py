@@ -1,19 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Who holds which address: the memory of the allocation, derived from what the caches hold.
+"""The allocations of a pool: which claim holds which address, in memory.
 
-An address of a pool is taken while any of these is so:
-* an IPAddress object has it;
-* a claim with our finalizer says in its annotation that it was given it (a reservation);
-* it was chosen for a claim that is being served (pending);
-* the write that creates its IPAddress is under way (sent), whatever becomes of the claim and its
-  record meanwhile;
-* nobody knows whether such a write, of ours or of a former process, was applied (doubted).
+An address of a pool is taken while one of these is true:
+* An IPAddress object has it.
+* A claim with our finalizer records it in its annotation (reserved).
+* It is chosen for a claim that is being served (pending).
+* The request that creates its IPAddress is not answered yet (creating).  A deletion of the claim or
+  of its record does not change that.
+* Such a request, from this process or a former one, has an unknown result (in flight).
 
-An IPAddress of a prefix pool has all sub-prefixes that it overlaps, though it may be larger or
-smaller than those that the pool hands out.
+An IPAddress of a prefix pool takes every sub-prefix that it overlaps.  It may be larger or smaller
+than the sub-prefixes that the pool hands out.
 
-All of it can be rebuilt from the API server, which is what a restart does: it doubts every record
-that has no IPAddress.
+A restart rebuilds all of it from the API server.  It treats each record without an IPAddress as a
+create in flight.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from objects.metadata import ADDRESS_ANNOTATION
 
 from .errors import AllocationError, PoolExhaustedError, PoolNotReadyError
 from .layout import Layout
-from .line import Line
+from .wait_queue import WaitQueue
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Mapping
@@ -41,19 +41,19 @@ if TYPE_CHECKING:
     from kube.meta import Key
     from objects.pools import PoolKey
 
-    from .line import Age
     from .unassigned import Unassigned
+    from .wait_queue import Age
 
 NO_POOL = "does not exist; its claims get addresses when it is created"
-"""Why a pool that is not there hands out nothing, as the rest of a sentence."""
+"""Why a missing pool allocates nothing, as the rest of a sentence."""
 
 _PIECE = 500
-"""Addresses whose holders are placed in one piece, which takes 2 to 5 ms."""
+"""Addresses whose holders are placed in one piece, in 2 to 5 ms."""
 
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """A pool's numbers, exactly (the API caps them)."""
+    """The exact numbers of a pool; the API caps them."""
 
     total: int
     free: int
@@ -61,39 +61,39 @@ class Counts:
     out_of_range: int
 
 
-class Book:
+class PoolAllocations:
     """One pool's addresses and their holders.
 
     Guarantees:
-        `choose` never returns an address that anybody else holds.  All calls are synchronous, so in
-        one event loop nothing comes between choosing and marking.
+        `choose` never returns an address that another claim holds.  All calls are synchronous, so
+        no other task runs between the choice and its mark.
     """
 
     def __init__(self, pool: PoolKey, unassigned: Unassigned) -> None:
-        """Begin an empty book; `unassigned` are IPAddresses that may belong to any pool."""
+        """Begin without holders; `unassigned` are IPAddresses that may belong to any pool."""
         self.pool = pool
         self._problem = NO_POOL  # of the pool itself
         self._unassigned = unassigned
-        self._closed_by: SortedDict[Key, str] = SortedDict()  # IPAddresses that cannot be read
-        self.line = Line()
+        self._blocked_by: SortedDict[Key, str] = SortedDict()  # IPAddresses that cannot be read
+        self.queue = WaitQueue()
         self._layout = Layout(AddressSet())
         self._layout.reached = None
         self._next: Layout | None = None
         self._next_problem = ""
-        self._objects: dict[Key, Network | None] = {}  # None: does not parse
+        self._objects: dict[Key, Network | None] = {}  # None: its address does not parse
         self._reserved: dict[Key, Address] = {}
         self._pending: dict[Key, Address] = {}
-        self._sent: dict[Key, Address] = {}
-        self._doubted: dict[Key, frozenset[Address]] = {}
+        self._creating: dict[Key, Address] = {}
+        self._in_flight: dict[Key, frozenset[Address]] = {}
         self._holders: SortedDict[Address, tuple[Key, ...]] = SortedDict()
-        """The first one has the better right."""
+        """The claims that hold each address; the first one owns it."""
         self._unreadable: set[Key] = set()
-        self._contended: set[Address] = set()  # those with more than one holder of any kind
-        self._freed: set[Block] = set()  # since the last call
+        self._contended: set[Address] = set()  # addresses with more than one holder
+        self._freed: set[Block] = set()  # since the last `notify`
 
     @property
     def address_set(self) -> AddressSet:
-        """What the pool offers."""
+        """The addresses that the pool may hand out."""
         return self._layout.address_set
 
     @property
@@ -102,23 +102,23 @@ class Book:
         return len(self._holders)
 
     @property
-    def idle(self) -> bool:
+    def is_empty(self) -> bool:
         """Whether it is empty and can be dropped."""
-        return not (self._objects or self._reserved or self.awaits or self.line)
+        return not (self._objects or self._reserved or self.expects_objects or self.queue)
 
     @property
-    def awaits(self) -> bool:
-        """Whether an IPAddress may be on its way."""
-        return bool(self._pending or self._sent or self._doubted)
+    def expects_objects(self) -> bool:
+        """Whether the watch may still report an IPAddress that this pool does not know."""
+        return bool(self._pending or self._creating or self._in_flight)
 
     @property
     def not_ready(self) -> str:
-        """Why nothing can be allocated, as the rest of a sentence; empty when all is well."""
+        """Why the pool cannot allocate, as the rest of a sentence; empty if it can."""
         return self._problem or self.unknown_use
 
     @property
     def free(self) -> int:
-        """How many addresses nobody holds."""
+        """How many addresses have no holder."""
         return self._layout.allocator.free
 
     @property
@@ -128,7 +128,7 @@ class Book:
 
     @property
     def shared(self) -> dict[Address, list[Key]]:
-        """Addresses that more than one IPAddress object has, and which; none of our making."""
+        """Addresses that several IPAddress objects have, with the names of these objects."""
         found = {
             address: [key for key in self._holders[address] if self._has(key, address)]
             for address in self._contended
@@ -137,40 +137,40 @@ class Book:
 
     @property
     def duplicates(self) -> int:
-        """How many IPAddress objects have an address that another one has, too."""
+        """How many IPAddress objects have an address that another one also has."""
         return sum(len(keys) for keys in self.shared.values())
 
     @property
     def reserved(self) -> int:
-        """How many claims say that they were given an address."""
+        """How many claims record an address."""
         return len(self._reserved)
 
     @property
     def pending(self) -> Mapping[Key, Address]:
-        """Addresses that were chosen and whose IPAddress was not seen yet, by claim."""
+        """The chosen addresses whose IPAddress is not seen yet, by claim."""
         return self._pending
 
     @property
     def unreadable(self) -> int:
-        """How many IPAddress objects have an address that is none."""
+        """How many IPAddress objects have an address that does not parse."""
         return len(self._unreadable)
 
     @property
     def counts(self) -> Counts:
-        """The pool's numbers now."""
+        """The present numbers of the pool."""
         return Counts(self.address_set.total, self.free, self.used, len(self._layout.outside))
 
-    def set_offer(self, address_set: AddressSet, problem: str) -> None:
-        """Replace the offer of the pool, and the reason why it cannot allocate."""
-        self.begin(address_set, problem)
-        while self.changing:
-            self.go_on()
+    def update(self, address_set: AddressSet, problem: str) -> None:
+        """Replace the address set of the pool, and the reason why it cannot allocate."""
+        self.begin_update(address_set, problem)
+        while self.updating:
+            self.continue_update()
 
-    def begin(self, address_set: AddressSet, problem: str) -> None:
-        """Begin to replace the offer; `go_on` does that in pieces.
+    def begin_update(self, address_set: AddressSet, problem: str) -> None:
+        """Begin to replace the address set; `continue_update` does that in pieces.
 
         Guarantees:
-            Until that is done, the book answers from the old offer.  A problem counts at once.
+            Until the update is done, the old address set counts.  A problem counts at once.
         """
         self._next = None
         if problem or address_set == self.address_set:
@@ -179,12 +179,12 @@ class Book:
             self._next, self._next_problem = Layout(address_set, self._unreadable), problem
 
     @property
-    def changing(self) -> bool:
-        """Whether the offer is being replaced."""
+    def updating(self) -> bool:
+        """Whether the address set is being replaced."""
         return self._next is not None
 
-    def go_on(self) -> None:
-        """Place one piece of the holders in the new offer, which counts once all are placed."""
+    def continue_update(self) -> None:
+        """Place one piece of the holders in the new address set; it counts once all are placed."""
         layout = self._next
         assert layout is not None
         rest = self._holders.irange(layout.reached, inclusive=(False, True))
@@ -200,26 +200,26 @@ class Book:
         self._layout, self._next, self._problem = layout, None, self._next_problem
 
     def set_object(self, key: Key, network: Network | None, problem: str = "") -> None:
-        """Remember an IPAddress object, with its address and size; None: it cannot be read.
+        """Add or change an IPAddress object; `network` is None if its address does not parse.
 
-        A `problem` says why nobody knows what the object holds; until that ends, the pool hands
-        out nothing.
+        A `problem` says why the address of the object is unknown.  The pool allocates nothing until
+        the problem is solved.
         """
         if key not in self._objects or self._objects[key] != network:
             self.remove_object(key)
             self._add_object(key, network)
         if problem:
-            self._closed_by[key] = problem
+            self._blocked_by[key] = problem
         else:
-            self._closed_by.pop(key, None)
-        self.cancel(key)  # what was on its way is here, or never will be: the name is taken
-        self.settle(key)
+            self._blocked_by.pop(key, None)
+        self.cancel(key)  # a create in flight has made this object, or fails: the name is taken
+        self.resolve(key)
 
     def remove_object(self, key: Key) -> None:
-        """Forget an IPAddress object."""
+        """Drop a deleted IPAddress object."""
         if key not in self._objects:
             return
-        self._closed_by.pop(key, None)
+        self._blocked_by.pop(key, None)
         self._unreadable.discard(key)
         for layout in self._layouts:
             layout.outside.discard(key)
@@ -230,7 +230,7 @@ class Book:
         with self._changing(address := _address(network)):
             del self._objects[key]
             self._drop_holder(key, address)
-        self._set_free(network)
+        self._note_freed(network)
 
     def _add_object(self, key: Key, network: Network | None) -> None:
         if network is None:
@@ -248,116 +248,113 @@ class Book:
                 layout.outside.add(key)
 
     def set_reservation(self, key: Key, address: Address | None) -> None:
-        """Remember what a claim's record says; None is no record, or none that counts."""
+        """Set the address that a claim records; None if it has no record that counts."""
         old = self._reserved.pop(key, None)
         if address is not None:
             self._reserved[key] = address
             self._hold(key, address)
         if old != address:
-            self._let_go(key, old)
+            self._release(key, old)
 
-    def doubt(self, key: Key, address: Address) -> None:
-        """Remember that the IPAddress of a claim may come to exist, whatever the claim gets now."""
-        self._doubted[key] = self._doubted.get(key, frozenset()) | {address}
+    def mark_in_flight(self, key: Key, address: Address) -> None:
+        """Hold an address, because a create of the claim's IPAddress may still succeed."""
+        self._in_flight[key] = self._in_flight.get(key, frozenset()) | {address}
         self._hold(key, address)
 
-    def settle(self, key: Key) -> None:
-        """Forget all doubts about a claim: its IPAddress exists, or surely does not."""
-        for address in self._doubted.pop(key, ()):
-            self._set_free(
-                _alone(address)
-            )  # others may have a title that was not good enough before
-            self._let_go(key, address)
+    def resolve(self, key: Key) -> None:
+        """Drop the creates in flight of a claim: its IPAddress exists, or certainly does not."""
+        for address in self._in_flight.pop(key, ()):
+            self._note_freed(_as_network(address))  # another holder may own it now
+            self._release(key, address)
 
-    def holds_first(self, key: Key, address: Address) -> bool:
-        """Say whether nobody has a better right to an address that a claim holds."""
+    def owns(self, key: Key, address: Address) -> bool:
+        """Whether a claim is the first holder of an address, and no IPAddress overlaps it."""
         return self._holders.get(address, ())[:1] == (key,) and not self._is_overlapped(address)
 
-    def send(self, key: Key, address: Address) -> None:
-        """Remember that the IPAddress of a claim is being created, until `answered`."""
-        self._sent[key] = address
+    def begin_create(self, key: Key, address: Address) -> None:
+        """Hold an address until `end_create`: the request that creates its IPAddress is sent."""
+        self._creating[key] = address
         self._hold(key, address)
 
-    def answered(self, key: Key) -> None:
-        """Forget that: it exists, surely does not, or is doubted."""
-        self._let_go(key, self._sent.pop(key, None))
+    def end_create(self, key: Key) -> None:
+        """End the hold: the request is answered, or marked as in flight."""
+        self._release(key, self._creating.pop(key, None))
 
     def cancel(self, key: Key) -> None:
-        """Forget a choice: its IPAddress exists, or surely does not."""
-        self._let_go(key, self._pending.pop(key, None))
+        """Drop a pending choice: its IPAddress exists, or certainly does not."""
+        self._release(key, self._pending.pop(key, None))
 
     def forget_claim(self, key: Key) -> None:
-        """Forget what a claim holds that is gone.
+        """Drop what a deleted claim holds: its choice and its record.
 
-        Its IPAddress object counts until it goes too, and so does one that may be on its way.
-        Before that was sent, a choice is nothing.
+        Its IPAddress object counts until it is deleted, and so does a create that was sent.
         """
-        self.line.remove(key)
+        self.queue.remove(key)
         self.cancel(key)
         self.set_reservation(key, None)
 
-    def choose(self, key: Key, age: Age, wanted: Address | None, *, settle: bool) -> Address:
+    def choose(self, key: Key, age: Age, wanted: Address | None, *, replaceable: bool) -> Address:
         """Choose an address for a claim and mark it as pending; a second call returns the same.
 
         Flow:
-            The address the claim holds or wants; else the lowest free one, unless older claims wait
-            for all there are.  With `settle`, one that it cannot have (any more) is replaced.  A
-            wish that has changed counts more than what was chosen before.
+            The address that the claim holds or wants, else the lowest free one, unless older claims
+            wait for all free addresses.  If `replaceable`, a wanted address that is not available
+            is replaced.  A changed wish replaces an earlier choice.
 
         Raises:
-            AllocationError: there is none for this claim now; it waits from here on.
+            AllocationError: there is no address for this claim now; it joins the queue.
         """
         try:
             if not_ready := self.not_ready:
                 raise PoolNotReadyError(self.pool, not_ready)
             chosen = self._still_pending(key, wanted)
-            address = chosen or self._choose(key, age, wanted, settle=settle)
+            address = chosen or self._choose(key, age, wanted, replaceable=replaceable)
         except AllocationError:
             self.cancel(key)
-            self.line.add(key, age, None if settle else wanted)
+            self.queue.add(key, age, None if replaceable else wanted)
             raise
         self._pending[key] = address
         self._hold(key, address)
         return address
 
-    def call(self, most: int) -> list[Key]:
+    def notify(self, most: int) -> list[Key]:
         """Return waiting claims that can be served now and were not returned before.
 
-        At most `most` of the oldest come first, then those that ask for an address that was
-        released.  If `most` or more are returned, there may be more.  Call it after each change
-        that frees addresses: then no claim is forgotten.
+        At most `most` of the oldest come first, then those that request a freed address.  If `most`
+        or more are returned, there may be more.  Call it after each change that frees addresses, so
+        that no claim is forgotten.
 
         Caveats:
-            It returns none while the pool cannot allocate.  After that, all waiting claims have to
-            be reconciled.
+            It returns no claim while the pool cannot allocate.  Afterwards, all waiting claims have
+            to be reconciled.
         """
         freed, self._freed = self._freed, set()
         if self.not_ready:
             return []
-        return [*self.line.call(self.free, most), *self.line.asking_for(freed)]
+        return [*self.queue.notify(self.free, most), *self.queue.requesters_of(freed)]
 
     def _still_pending(self, key: Key, wanted: Address | None) -> Address | None:
-        """Return what was chosen for a claim before, if it may still have it, and wants it."""
+        """Return the earlier choice for a claim, if the claim still may have it and wants it."""
         address = self._pending.get(key)
         if (
             address is None
             or self._index_of(address) is None
-            or not self.holds_first(key, address)
+            or not self.owns(key, address)
             or wanted not in (None, address)
         ):
             self.cancel(key)
             return None
         return address
 
-    def _choose(self, key: Key, age: Age, wanted: Address | None, *, settle: bool) -> Address:
+    def _choose(self, key: Key, age: Age, wanted: Address | None, *, replaceable: bool) -> Address:
         if wanted is None:
             return self._lowest(age)
         first, *_ = holders = self._holders.get(wanted, (key,))
-        doubted = any(wanted in self._doubted.get(other, ()) for other in {*holders} - {key})
+        in_flight = any(wanted in self._in_flight.get(other, ()) for other in {*holders} - {key})
         overlapped = self._is_overlapped(wanted)
-        if self._index_of(wanted) is not None and first == key and not (doubted or overlapped):
+        if self._index_of(wanted) is not None and first == key and not (in_flight or overlapped):
             return wanted
-        if settle:
+        if replaceable:
             return self._lowest(age)
         if self._index_of(wanted) is None:
             problem = f"is not one that {self.pool} may hand out"
@@ -373,7 +370,7 @@ class Book:
             index = self._layout.allocator.lowest()
         except ExhaustedError as error:
             raise PoolExhaustedError(self.pool) from error
-        if self.free <= self.line.older_than(age):
+        if self.free <= self.queue.older_than(age):
             raise PoolExhaustedError(self.pool)
         return self.address_set.address_at(index)
 
@@ -381,19 +378,19 @@ class Book:
         return self.address_set.index_of(address)
 
     def _outside_at(self, address_set: AddressSet, address: Address) -> Iterator[Key]:
-        """Yield the IPAddress objects of an address whose network the offer does not hand out."""
+        """Yield the IPAddress objects of an address whose network is not a block of the set."""
         for key in self._holders[address]:
             network = self._objects.get(key)
             if network and network[:2] == address and not address_set.has_block(network):
                 yield key
 
     def _has(self, key: Key, address: Address) -> bool:
-        """Say whether the IPAddress object of this name has an address."""
+        """Whether the IPAddress object of this name has the address."""
         network = self._objects.get(key)
         return network is not None and network[:2] == address
 
     def _range(self, address_set: AddressSet, address: Address) -> Range | None:
-        """Return the indexes that the holders of an address have: those of the largest object."""
+        """Return the indexes that the holders of an address take: those of the largest object."""
         if (holders := self._holders.get(address)) is None:
             return None
         objects = (self._objects[key] for key in holders if self._has(key, address))
@@ -417,7 +414,7 @@ class Book:
             layout.move(old, self._range(layout.address_set, address))
 
     def _is_overlapped(self, address: Address) -> bool:
-        """Say whether an IPAddress with another address has a part of what a claim holds here."""
+        """Whether an IPAddress with another address overlaps the block at an address."""
         index = self._index_of(address)
         if index is None:
             return False
@@ -426,7 +423,7 @@ class Book:
         return allocator.is_shared(index) if held else not allocator.is_free(index)
 
     def _overlapping(self, address: Address) -> str:
-        """Name the IPAddress that overlaps an allocation: a larger one, else the first inside it.
+        """Name the IPAddress that overlaps a block: a larger one, else the first inside it.
 
         Guarantees:
             It is the same one after a restart.  It costs O(log n) for each prefix length.
@@ -446,20 +443,20 @@ class Book:
         return f"IPAddress {key}, which has {_address(network)}/{network.length}"
 
     def _unaligned(self) -> Iterator[Address]:
-        """Yield where IPAddresses are that are no allocation, such as one with host bits."""
+        """Yield the addresses of IPAddresses that are not a block, such as one with host bits."""
         for key in sorted(self._layout.outside):
             if network := self._objects[key]:
                 yield _address(network)
 
     def _includes(self, network: Network, address: Address) -> bool:
-        """Say whether an IPAddress with this network has a part of an allocation."""
+        """Whether a network overlaps the block at an address."""
         taken, index = self.address_set.overlapping(network), self._index_of(address)
         return taken is not None and index in range(taken[0], taken[1] + 1)
 
     @property
     def unknown_use(self) -> str:
-        """Why nobody knows which addresses are in use; empty where that is known."""
-        own = self._closed_by.peekitem(0) if self._closed_by else None
+        """Why it is unknown which addresses are in use; empty if it is known."""
+        own = self._blocked_by.peekitem(0) if self._blocked_by else None
         other = self._unassigned.first(self.pool.namespace)
         found = min((each for each in (own, other) if each), default=None)
         if found is None:
@@ -471,14 +468,14 @@ class Book:
         )
 
     def _hold(self, key: Key, address: Address) -> None:
-        """Add a holder, and mark what it has as taken."""
+        """Add a holder of an address, and mark its block as taken."""
         if key in self._holders.get(address, ()):
-            return  # by a better title, mostly that of its IPAddress
+            return  # already, mostly by its IPAddress
         with self._changing(address):
             self._add_holder(key, address)
 
-    def _let_go(self, key: Key, address: Address | None) -> None:
-        """Take a holder away unless it has another title; the last one frees the address."""
+    def _release(self, key: Key, address: Address | None) -> None:
+        """Remove a holder that has no other reason to hold; the last one frees the address."""
         if address is not None:
             with self._changing(address):
                 self._drop_holder(key, address)
@@ -490,15 +487,15 @@ class Book:
                 self._contended.add(address)
 
     def _put_objects_first(self, address: Address) -> None:
-        """Give those with an IPAddress object the better right, as a restart would."""
+        """Put the holders with an IPAddress object first, as a restart does."""
         holders = self._holders[address]
         self._holders[address] = tuple(sorted(holders, key=lambda key: not self._has(key, address)))
 
     def _drop_holder(self, key: Key, address: Address) -> None:
-        if self._has_title(key, address):
+        if self._is_holder(key, address):
             return
         left = tuple(holder for holder in self._holders.get(address, ()) if holder != key)
-        self._set_free(_alone(address))  # also where somebody is left, who may have it now
+        self._note_freed(_as_network(address))  # another holder may own it now
         if len(left) <= 1:
             self._contended.discard(address)
         if left:
@@ -506,19 +503,19 @@ class Book:
         else:
             self._holders.pop(address, None)
 
-    def _has_title(self, key: Key, address: Address) -> bool:
-        """Say whether there is any reason why an address is a claim's."""
-        titles = (self._reserved, self._pending, self._sent)
+    def _is_holder(self, key: Key, address: Address) -> bool:
+        """Whether the claim has any reason to hold the address."""
+        reasons = (self._reserved, self._pending, self._creating)
         return (
             self._has(key, address)
-            or any(title.get(key) == address for title in titles)
-            or address in self._doubted.get(key, ())
+            or any(reason.get(key) == address for reason in reasons)
+            or address in self._in_flight.get(key, ())
         )
 
-    def _set_free(self, network: Network) -> None:
-        """Remember that who asks for an allocation that this overlapped may have it now."""
-        if not self.line.callers:
-            return  # nobody asks; in a standby, nobody would forget it again
+    def _note_freed(self, network: Network) -> None:
+        """Remember a freed network: claims that request a block in it may be served now."""
+        if not self.queue.requesters:
+            return  # no claim requests an address, and in a standby nothing would clear the set
         first = network.first - network.first % self.address_set.block_size
         self._freed.add(Block(network.family, first, network.last))
 
@@ -527,7 +524,7 @@ def _address(network: Network) -> Address:
     return Address(network.family, network.value)
 
 
-def _alone(address: Address) -> Network:
+def _as_network(address: Address) -> Network:
     return Network(*address, BITS[address.family])
 
 
