@@ -69,7 +69,7 @@ class Addresses:
         if changes:
             await self._state.addresses.patch(self._api, address, {"metadata": changes})
 
-    async def let_go(self, address: clusterapi.IPAddress) -> tuple[str, ...]:
+    async def release(self, address: clusterapi.IPAddress) -> tuple[str, ...]:
         """Delete an IPAddress, then take our finalizer off it: after a crash it still is ours.
 
         Returns:

@@ -188,7 +188,7 @@ class Claims:
         if address is not None:
             check_owner(claim, address)
             if address.metadata.deleting and not owned_by(address, claim):
-                return await self._let_go_of_former(address)
+                return await self._release_former(address)
             given = address.spec.address
             check_readable(address)
         else:
@@ -229,13 +229,13 @@ class Claims:
             return await self._orphans.reconcile(address)
         return Done()
 
-    async def _let_go_of_former(self, address: clusterapi.IPAddress) -> Outcome:
+    async def _release_former(self, address: clusterapi.IPAddress) -> Outcome:
         """Let the IPAddress go that the last claim of this name left.
 
         Raises:
             AllocationError: somebody else holds it.
         """
-        if others := await self._addresses.let_go(address):
+        if others := await self._addresses.release(address):
             raise AllocationError(
                 f"IPAddress {address.metadata.key} of a former claim of this name is being deleted "
                 f"and held by finalizers {', '.join(others)}; this claim gets an address after it"

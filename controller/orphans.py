@@ -70,7 +70,7 @@ class Orphans:
             return RequeueAfter(left)
         self.forget(key)
         if abandoned(address, await self._claim(key)):
-            await self._addresses.let_go(address)
+            await self._addresses.release(address)
             log.info("orphaned address released", object=str(key), address=address.spec.address)
         return Done()
 

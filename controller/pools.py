@@ -110,7 +110,7 @@ class Pools:
         if pool.metadata.deleting:
             allocations = self._state.allocations_of(pool.key)
             if not (allocations.used or allocations.expects_objects):
-                await self._let_go(pool)
+                await self._remove_finalizer(pool)
                 return Done()
         elif PROTECT_POOL_FINALIZER not in pool.metadata.finalizers:
             if wait := await self._convertible.seconds_left(pool):
@@ -119,7 +119,7 @@ class Pools:
             pool = await self._patch(pool, {"metadata": {"finalizers": finalizers}})
         return await self._write_status(pool)
 
-    async def _let_go(self, pool: pools.Pool) -> None:
+    async def _remove_finalizer(self, pool: pools.Pool) -> None:
         """Let a pool be deleted of which no address is left."""
         if PROTECT_POOL_FINALIZER not in pool.metadata.finalizers:
             return

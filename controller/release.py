@@ -57,7 +57,7 @@ class Release:
             if outcome is not None:
                 return outcome
         if ours:
-            await self._let_claim_go(claim)
+            await self._remove_finalizer(claim)
         return Done()
 
     async def _await_end_of_grace(
@@ -82,7 +82,7 @@ class Release:
         self, claim: clusterapi.IPAddressClaim, address: clusterapi.IPAddress
     ) -> Outcome | None:
         """Delete the IPAddress; None is one that is gone."""
-        if others := await self._addresses.let_go(address):
+        if others := await self._addresses.release(address):
             text = f"IPAddress {address.metadata.key} is held by finalizers {', '.join(others)}"
             await self._reports.deleting(claim, "WaitingForIPAddress", text)
             return Done()  # woken when it goes
@@ -90,7 +90,7 @@ class Release:
         self._reports.tell(claim, "AddressReleased", "Release", note)
         return None
 
-    async def _let_claim_go(self, claim: clusterapi.IPAddressClaim) -> None:
+    async def _remove_finalizer(self, claim: clusterapi.IPAddressClaim) -> None:
         finalizers = claim.metadata.finalizers_but(RELEASE_FINALIZER)
         changes = {"metadata": {"finalizers": finalizers}}
         try:
