@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a claim tells its users: conditions, and Events for what changed for the worse.
+"""The conditions and Events of claims.
 
 Flow:
     `Ready` says whether the claim has its address, and if not, why.  `Paused` and `Deleting` say
-    why nothing happens to a claim that waits.
+    why nothing happens to a waiting claim.  An Event reports a change for the worse.
 
 Guarantees:
-    A claim that shows it already is not written, and no message has a number that changes while
-    the claim waits: one more address in a pool must not rewrite all claims that wait for it.
+    A claim whose status is right is not written.  No message has a number that changes while the
+    claim waits: one more address in a pool must not cause a write for each waiting claim.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from objects.metadata import RELEASE_FINALIZER
 from objects.references import NameReference
 
 from .conditions import ALLOCATED, DELETING, PAUSED, READY, Verdict, condition
-from .events import News
+from .events import Event
 from .pace import Pace
 
 if TYPE_CHECKING:
@@ -40,32 +40,32 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 _PAUSES_PER_SECOND = 50.0
-"""Claims that say that they are paused: a Cluster may have 100,000 of them, and pausing it must not
-keep the API server busy, nor slow down the `clusterctl move` that paused it."""
+"""Writes of `Paused`: a Cluster may have 100,000 claims, and its pause must not keep the API server
+busy, or slow down the `clusterctl move` that paused it."""
 
 _FORMER_REASON = "Ready"
-"""The reason that earlier releases wrote: an upgrade must not rewrite 100,000 bound claims."""
+"""The reason that earlier releases wrote.  An upgrade must not rewrite 100,000 bound claims."""
 
 _NOT_PAUSED = Verdict(ok=False, reason="NotPaused", message="")
 
 
 class ClaimReports:
-    """Writes the status of claims, and leaves Events at them."""
+    """Writes the status of claims, and records their Events."""
 
     def __init__(
-        self, api: Api, state: State, news: Recorder | None, clock: Callable[[], float]
+        self, api: Api, state: State, recorder: Recorder | None, clock: Callable[[], float]
     ) -> None:
         self._api = api
         self._state = state
-        self._news = news
+        self._recorder = recorder
         self._pauses: Pace[Key] = Pace(_PAUSES_PER_SECOND, clock)
 
     def forget(self, key: Key) -> None:
-        """Forget a claim that is gone, or is not paused any more."""
+        """Drop the rate limit of a claim that is deleted, or no longer paused."""
         self._pauses.forget(key)
 
     async def allocated(self, claim: clusterapi.IPAddressClaim, address: str) -> None:
-        """Bind a claim to the IPAddress of its name.
+        """Set the status of a claim that is bound to the IPAddress of its name.
 
         Guarantees:
             A claim whose status differs only by the reason of earlier releases is not written.
@@ -77,31 +77,31 @@ class ClaimReports:
             await self._write(claim, status, verdict)
 
     def shows(self, claim: clusterapi.IPAddressClaim, error: AllocationError) -> bool:
-        """Tell whether a claim says already that it has no address for this reason."""
+        """Whether the `Ready` condition of a claim already reports this error."""
         present = self._state.contract.condition(claim, READY)
         return present is not None and (
             (present.reason, present.message) == (error.reason, str(error))
         )
 
     async def refused(self, claim: clusterapi.IPAddressClaim, error: AllocationError) -> None:
-        """Say why a claim has no address, and leave an Event if that is new."""
+        """Report why a claim has no address, and record an Event if the reason is new."""
         verdict = Verdict(ok=False, reason=error.reason, message=str(error))
         known = self.shows(claim, error)
         status = self._status(claim, self._condition(claim, READY, verdict))
         if await self._write(claim, status, verdict) and not known:
-            self.tell(claim, verdict.reason, "Allocate", verdict.message, warning=True)
+            self.record_event(claim, verdict.reason, "Allocate", verdict.message, warning=True)
 
     async def deleting(self, claim: clusterapi.IPAddressClaim, reason: str, message: str) -> None:
-        """Say what holds the address of a claim that is being deleted."""
+        """Report what holds the address of a claim that is being deleted."""
         verdict = Verdict(ok=True, reason=reason, message=message)
         status = self._status(claim, self._condition(claim, DELETING, verdict))
         await self._write(claim, status, verdict)
 
     async def paused(self, claim: clusterapi.IPAddressClaim, causes: Sequence[str]) -> Outcome:
-        """Say what pauses a claim that waits for us; for any other it changes nothing.
+        """Report what pauses a waiting claim; any other claim is not changed.
 
         Flow:
-            A live claim is not Ready for the same reason: what it said before may be wrong by now.
+            A live claim is not Ready for the same reason, because its former message may be wrong.
         """
         key, end = claim.metadata.key, _end_of_pause(claim)
         verdict = Verdict(ok=True, reason=PAUSED, message=f"{' and '.join(causes)}; {end}")
@@ -115,7 +115,7 @@ class ClaimReports:
         self.forget(key)
         return Done()
 
-    def tell(
+    def record_event(
         self,
         claim: clusterapi.IPAddressClaim,
         reason: str,
@@ -124,10 +124,10 @@ class ClaimReports:
         *,
         warning: bool = False,
     ) -> None:
-        """Leave an Event at a claim, to be written in the background."""
-        if self._news:
-            news = News(reason, action, note, warning)
-            self._news.tell(self._state.contract.claims, claim.metadata, news, claim.pool)
+        """Record an Event of a claim; it is written in the background."""
+        if self._recorder:
+            event = Event(reason, action, note, warning)
+            self._recorder.record(self._state.contract.claims, claim.metadata, event, claim.pool)
 
     def _bound_status(
         self, claim: clusterapi.IPAddressClaim, verdict: Verdict
@@ -146,7 +146,7 @@ class ClaimReports:
         return self._state.contract.status(claim, unready, paused)
 
     def _status(self, claim: clusterapi.IPAddressClaim, new: Condition) -> clusterapi.ClaimStatus:
-        """Return the status of a claim that is not paused; only one that was says so."""
+        """Return the status of a claim that is not paused; it has `Paused` only if it had it before."""
         contract = self._state.contract
         if (old := contract.condition(claim, PAUSED)) is None or old.status == "False":
             return contract.status(claim, new)
@@ -161,7 +161,7 @@ class ClaimReports:
     async def _write(
         self, claim: clusterapi.IPAddressClaim, status: clusterapi.ClaimStatus, verdict: Verdict
     ) -> bool:
-        """Write a status if the claim has another one; returns whether it had."""
+        """Write a status if it differs from the present one; return whether it differs."""
         if status == claim.status:
             return False
         await self._state.claims.patch(self._api, claim, {"status": status}, "status")
@@ -171,7 +171,7 @@ class ClaimReports:
 
 
 def _end_of_pause(claim: clusterapi.IPAddressClaim) -> str:
-    """Return what happens to a claim after a pause; empty for one that waits for nothing."""
+    """Return what happens to a claim after a pause; empty if it waits for nothing."""
     if claim.metadata.deleting:
         held = RELEASE_FINALIZER in claim.metadata.finalizers
         return "the address of the claim is released when the pause ends" if held else ""

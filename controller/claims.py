@@ -67,12 +67,12 @@ class Claims:
         self,
         api: Api,
         state: State,
-        news: Recorder | None = None,
+        recorder: Recorder | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._api = api
         self._state = state
-        self._reports = ClaimReports(api, state, news, clock)
+        self._reports = ClaimReports(api, state, recorder, clock)
         self._refusals = Refusals(state, self._reports)
         self._addresses = Addresses(api, state)
         self._release = Release(api, state, self._addresses, self._reports)
@@ -161,7 +161,7 @@ class Claims:
         except KubeError as error:
             if address is None:
                 self._keep_place(claim)
-            await self._refusals.tell(claim, error)
+            await self._refusals.report(claim, error)
             raise
         return Done()
 
@@ -172,7 +172,7 @@ class Claims:
         try:
             return await self._release.reconcile(claim, address)
         except KubeError as error:
-            await self._refusals.tell(claim, error)
+            await self._refusals.report(claim, error)
             raise
 
     def _keep_place(self, claim: clusterapi.IPAddressClaim) -> None:
@@ -221,7 +221,7 @@ class Claims:
             acknowledged finalizer to a deletion that comes in the same moment.
         """
         note = f"address {address.spec.address} was allocated"
-        self._reports.tell(claim, ALLOCATED, "Allocate", note)
+        self._reports.record_event(claim, ALLOCATED, "Allocate", note)
         try:
             await self._reports.allocated(claim, address.spec.address)
         except NotFoundError:

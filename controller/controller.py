@@ -74,10 +74,10 @@ class Controller:
         self._claim_queue: Queue[Key] = Queue("ipaddressclaim", later, order_of=self._age_of)
         self._pool_queue: Queue[PoolKey] = Queue("pool", later)
         self._crowds: asyncio.Queue[_Crowd] = asyncio.Queue()
-        self._news = Recorder(api, self.state.pool)
-        self._claims = Claims(api, self.state, self._news, clock)
-        self._pools = Pools(api, self.state, self._news, clock)
-        self._references = References(self.state, self._news)
+        self._recorder = Recorder(api, self.state.pool)
+        self._claims = Claims(api, self.state, self._recorder, clock)
+        self._pools = Pools(api, self.state, self._recorder, clock)
+        self._references = References(self.state, self._recorder)
 
     async def run(self, election: Election) -> NoReturn:
         """Keep the allocations up to date, and reconcile once this process leads, until cancelled.
@@ -114,7 +114,7 @@ class Controller:
 
     async def _work(self) -> None:
         await together(
-            self._news.run(),
+            self._recorder.run(),
             self._wake_crowds(),
             self._queue_rest(),
             workers.run(self._claim_queue, self._reconcile, self._pool_of, CLAIM_WORKERS),

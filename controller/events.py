@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Events: news about an object, for people.  Nothing depends on them.
+"""Events tell people what happens to an object.  No program depends on them.
 
 Flow:
-    `Recorder.tell` takes news without waiting -> those of two seconds are gathered -> `write`.  Few
-    news about the claims of a pool are an Event each; of many, one Event at the pool sums them up.
+    `Recorder.record` keeps an Event without waiting -> two seconds later all kept Events are
+    aggregated -> `write`.  Many Events of one kind about a pool's claims become one of the pool.
 """
 
 from __future__ import annotations
@@ -34,25 +34,25 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 CONTROLLER = "ipam.cluster.x-k8s.io/in-cluster"
-"""What Events name as their source."""
+"""The `reportingController` of our Events."""
 
 EVENTS = ApiResource("events.k8s.io", "v1", "Event", "events")
 
 _DEFAULT_NAMESPACE = "default"  # the only one for objects without a namespace
-_GATHER_SECONDS = 2.0  # a storm of claims is over, or has shown that it is one
-_FEW = 5  # claims of one pool, with news of one kind, that are told one by one
-_MOST = 20  # Events per gathering: ten a second, beside hundreds of other writes
-_HELD_BACK = 100_000  # news between two gatherings; more are not even counted
-_SAME_SECONDS = 600.0  # in which the same news of an object are old
-_REMEMBERED = 4096  # news that are remembered as told
+_COLLECT_SECONDS = 2.0  # long enough to see whether many claims have the same Event
+_MOST_SINGLE = 5  # claims of one pool and reason that get an Event each
+_MOST_WRITTEN = 20  # Events of one flush: ten a second, beside hundreds of other writes
+_MOST_PENDING = 100_000  # kept Events; more are dropped
+_REPEAT_SECONDS = 600.0  # in which the same Event of an object is not repeated
+_MOST_RECENT = 4096  # Events that are remembered, to drop repetitions
 _NAME_CHARACTERS = 200  # of the object's name in the Event's, which takes 253 in all
 _NOTE_BYTES = 1000  # the API server takes 1,024
-_NAMED = 3  # claims that a sum names
+_MOST_NAMED = 3  # claims that an aggregated Event names
 
 
 @dataclass(frozen=True, slots=True)
-class News:
-    """What an Event says: two words in CamelCase for programs, and a sentence for people."""
+class Event:
+    """The content of an Event: two words in CamelCase for programs, and a sentence for people."""
 
     reason: str
     action: str
@@ -61,26 +61,26 @@ class News:
 
 
 @dataclass(frozen=True, slots=True)
-class _Item:
-    """News about an object, since when, and the pool whose news it is one of."""
+class _Recorded:
+    """An Event with its object, its time, and the pool whose Events it is aggregated with."""
 
     resource: ApiResource
     about: Meta
-    news: News
+    event: Event
     pool: PoolKey | None
     at: datetime = field(default_factory=lambda: datetime.now(UTC))
 
 
 class Recorder:
-    """Tells of what happens, in the background.
+    """Writes Events in the background.
 
-    `pool_of` finds the pool at which many news are summed up.
+    `pool_of` returns the pool that gets the aggregated Event of its claims.
 
     Guarantees:
-        `tell` never waits and never fails; the API server gets at most ten Events a second.
+        `record` never waits and never fails; the API server gets at most ten Events a second.
 
     Caveats:
-        What was not written when the process ends is lost.
+        Events that are not written when the process ends are lost.
     """
 
     def __init__(
@@ -92,86 +92,85 @@ class Recorder:
         self._api = api
         self._pool_of = pool_of
         self._clock = clock
-        self._items: list[_Item] = []
+        self._recorded: list[_Recorded] = []
         self._some = asyncio.Event()
-        self._told: OrderedDict[tuple[str, News], float] = OrderedDict()  # until when it is old
+        self._recent: OrderedDict[tuple[str, Event], float] = OrderedDict()  # until when it is old
 
-    def tell(
-        self, resource: ApiResource, about: Meta, news: News, pool: PoolKey | None = None
+    def record(
+        self, resource: ApiResource, about: Meta, event: Event, pool: PoolKey | None = None
     ) -> None:
-        """Take news about an object; with a `pool`, many of a kind become one Event there."""
-        if len(self._items) < _HELD_BACK and not self._is_old((about.uid, news)):
-            self._items.append(_Item(resource, about, news, pool))
+        """Record an Event of an object; with a `pool`, many of a kind become one of the pool."""
+        if len(self._recorded) < _MOST_PENDING and not self._is_repeated((about.uid, event)):
+            self._recorded.append(_Recorded(resource, about, event, pool))
             self._some.set()
 
     async def run(self) -> NoReturn:
-        """Write what was told, until cancelled.
+        """Write recorded Events, until cancelled.
 
         Raises:
             NotLeaderError: the lease is lost.
         """
         while True:
             await self._some.wait()
-            await asyncio.sleep(_GATHER_SECONDS)
+            await asyncio.sleep(_COLLECT_SECONDS)
             await self.flush()
 
     async def flush(self) -> None:
-        """Write what was told until now."""
+        """Write all Events that are recorded by now."""
         self._some.clear()
-        items, self._items = self._items, []
-        found = list(self._summed_up(items))
-        for item in found[:_MOST]:
-            await write(self._api, item.resource, item.about, item.news, item.at)
-        if left := len(found) - _MOST:
+        items, self._recorded = self._recorded, []
+        found = list(self._aggregate(items))
+        for item in found[:_MOST_WRITTEN]:
+            await write(self._api, item.resource, item.about, item.event, item.at)
+        if left := len(found) - _MOST_WRITTEN:
             log.debug("Events left out", events=max(left, 0))
 
-    def _is_old(self, what: tuple[str, News]) -> bool:
-        """Tell whether the same was told a short while ago, and remember that it is now."""
+    def _is_repeated(self, what: tuple[str, Event]) -> bool:
+        """Whether the same Event was recorded a short while ago; remember this one."""
         now = self._clock()
-        if self._told.get(what, 0.0) > now:
+        if self._recent.get(what, 0.0) > now:
             return True
-        self._told[what] = now + _SAME_SECONDS
-        self._told.move_to_end(what)
-        if len(self._told) > _REMEMBERED:
-            self._told.popitem(last=False)
+        self._recent[what] = now + _REPEAT_SECONDS
+        self._recent.move_to_end(what)
+        if len(self._recent) > _MOST_RECENT:
+            self._recent.popitem(last=False)
         return False
 
-    def _summed_up(self, items: Iterable[_Item]) -> Iterator[_Item]:
-        """Yield what to write: warnings first, and of many alike their sum."""
-        groups: defaultdict[tuple[PoolKey | None, str], list[_Item]] = defaultdict(list)
-        for item in sorted(items, key=lambda item: not item.news.warning):
-            groups[item.pool, item.news.reason].append(item)
+    def _aggregate(self, items: Iterable[_Recorded]) -> Iterator[_Recorded]:
+        """Yield the Events to write: warnings first, and many of a kind as one."""
+        groups: defaultdict[tuple[PoolKey | None, str], list[_Recorded]] = defaultdict(list)
+        for item in sorted(items, key=lambda item: not item.event.warning):
+            groups[item.pool, item.event.reason].append(item)
         for (key, _), alike in groups.items():
             pool = self._pool_of(key) if key else None
-            if pool is None or len(alike) <= _FEW:
+            if pool is None or len(alike) <= _MOST_SINGLE:
                 yield from alike
             else:
-                yield _sum(pool, alike)
+                yield _aggregated(pool, alike)
 
 
-def _sum(pool: pools.Pool, alike: list[_Item]) -> _Item:
-    """Return the news of many claims as one of their pool."""
+def _aggregated(pool: pools.Pool, alike: list[_Recorded]) -> _Recorded:
+    """Return the Events of many claims as one of their pool."""
     first, last = alike[0], alike[-1]
-    names = ", ".join(str(item.about.key) for item in alike[:_NAMED])
-    note = (
-        f"{len(alike)} claims, {names} and {len(alike) - _NAMED} more; the first: {first.news.note}"
-    )
-    news = News(first.news.reason, first.news.action, note, first.news.warning)
-    return _Item(pools.KINDS[pool.kind], pool.metadata, news, pool.key, last.at)
+    names = ", ".join(str(item.about.key) for item in alike[:_MOST_NAMED])
+    more = len(alike) - _MOST_NAMED
+    note = f"{len(alike)} claims, {names} and {more} more; the first: {first.event.note}"
+    event = Event(first.event.reason, first.event.action, note, first.event.warning)
+    return _Recorded(pools.KINDS[pool.kind], pool.metadata, event, pool.key, last.at)
 
 
 async def write(
     api: Api,
     resource: ApiResource,
     about: Meta,
-    news: News,
+    event: Event,
     at: datetime | None = None,
 ) -> None:
-    """Leave an Event at an object.
+    """Write an Event of an object.
 
     Guarantees:
-        The same news of the same state of an object is one Event.  An API server that does not take
-        it costs the news and no more.
+        The same content about the same state of an object is one Event.  If the API server refuses
+        it, only this Event is lost.
 
     Raises:
         NotLeaderError: the lease is lost.
@@ -180,12 +179,12 @@ async def write(
     body = {
         "apiVersion": EVENTS.api_version,
         "kind": EVENTS.kind,
-        "metadata": {"name": _name(about, news), "namespace": namespace},
+        "metadata": {"name": _name(about, event), "namespace": namespace},
         "regarding": _reference(resource, about),
-        "reason": news.reason,
-        "action": news.action,
-        "type": "Warning" if news.warning else "Normal",
-        "note": news.note.encode()[:_NOTE_BYTES].decode(errors="ignore"),
+        "reason": event.reason,
+        "action": event.action,
+        "type": "Warning" if event.warning else "Normal",
+        "note": event.note.encode()[:_NOTE_BYTES].decode(errors="ignore"),
         "eventTime": (at or datetime.now(UTC)).strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
         "reportingController": CONTROLLER,
         "reportingInstance": pod_name(),
@@ -195,9 +194,9 @@ async def write(
     except NotLeaderError:
         raise
     except ConflictError:
-        log.debug("another leader has left this Event", reason=news.reason)
+        log.debug("another leader has written this Event", reason=event.reason)
     except KubeError as error:
-        log.warning("Event not written", reason=news.reason, error=str(error))
+        log.warning("Event not written", reason=event.reason, error=str(error))
 
 
 def _reference(resource: ApiResource, about: Meta) -> dict[str, str]:
@@ -211,8 +210,8 @@ def _reference(resource: ApiResource, about: Meta) -> dict[str, str]:
     return reference | ({"namespace": about.namespace} if about.namespace else {})
 
 
-def _name(about: Meta, news: News) -> str:
-    """Return a name that the same news of the same state of an object has again."""
-    state = f"{about.uid}\n{about.resource_version}\n{news.reason}\n{news.note}"
+def _name(about: Meta, event: Event) -> str:
+    """Return a name that depends only on the content and on the state of the object."""
+    state = f"{about.uid}\n{about.resource_version}\n{event.reason}\n{event.note}"
     digest = hashlib.sha256(state.encode()).hexdigest()[:16]
     return f"{about.name[:_NAME_CHARACTERS].rstrip('-.')}.{digest}"

@@ -140,7 +140,7 @@ class Migration:
             objects = texts.counted(len(changes), "object")
         await self._trim(found)
         note = f"{objects} stored in {found.storage}; none is left in {', '.join(old)}"
-        await self._tell(found, "StorageMigrated", note)
+        await self._record_event(found, "StorageMigrated", note)
         log.info("migration ends", crd=name, objects=objects, storage=found.storage)
         return None
 
@@ -165,12 +165,12 @@ class Migration:
                 f"managedFields of {texts.counted(done, 'object')} translated to"
                 f" {resource.version}: none names a version that is not served"
             )
-            await self._tell(found, "ManagedFieldsTranslated", note)
+            await self._record_event(found, "ManagedFieldsTranslated", note)
         return None
 
-    async def _tell(self, found: Definition, reason: str, note: str) -> None:
-        news = events.News(reason, "Migrate", note)
-        await events.write(self._api, CUSTOM_RESOURCE_DEFINITIONS, found.metadata, news)
+    async def _record_event(self, found: Definition, reason: str, note: str) -> None:
+        event = events.Event(reason, "Migrate", note)
+        await events.write(self._api, CUSTOM_RESOURCE_DEFINITIONS, found.metadata, event)
 
     async def _trim(self, found: Definition) -> None:
         """Tell the definition that only the present version is stored.

@@ -19,7 +19,7 @@ from objects.metadata import PAUSED_TEXT, PROTECT_POOL_FINALIZER
 from . import conditions
 from .conditions import DELETING, PAUSED, READY, Verdict
 from .convertible import Convertible
-from .events import News
+from .events import Event
 from .pace import Pace
 
 if TYPE_CHECKING:
@@ -57,12 +57,12 @@ class Pools:
         self,
         api: Api,
         state: State,
-        news: Recorder | None = None,
+        recorder: Recorder | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._api = api
         self._state = state
-        self._news = news
+        self._recorder = recorder
         self._clock = clock
         self._convertible = Convertible(api, clock)
         self._not_before: dict[PoolKey, float] = {}  # when a status may be written next
@@ -144,30 +144,30 @@ class Pools:
         self._pace.forget(pool.key)  # before the write: one that fails is an attempt, too
         self._not_before[pool.key] = self._clock() + STATUS_SECONDS
         await self._patch(pool, {"status": status}, "status")
-        self._tell(pool, status)
+        self._record_changes(pool, status)
         return Done()
 
     def _seconds_to_wait(self, key: PoolKey) -> float:
         now = self._clock()
         return max(self._not_before.get(key, now) - now, 0.0)
 
-    def _tell(self, pool: pools.Pool, status: pools.PoolStatus) -> None:
+    def _record_changes(self, pool: pools.Pool, status: pools.PoolStatus) -> None:
         """Leave news of what has changed for the worse since the last status."""
         old, new = (find_condition(each.conditions, READY) for each in (pool.status, status))
         assert new is not None
         if new.reason not in (READY, PAUSED) and (old is None or old.reason != new.reason):
-            self._leave(pool, new.reason or "", new.message or "")
+            self._record_event(pool, new.reason or "", new.message or "")
         before = pool.status.ip_addresses.out_of_range if pool.status.ip_addresses else 0
         after = status.ip_addresses.out_of_range if status.ip_addresses else 0
         if after > before:
             count = texts.counted(after, "IPAddress")
             note = f"{count} in use, but not among what the pool may hand out now"
-            self._leave(pool, "AddressOutOfRange", note)
+            self._record_event(pool, "AddressOutOfRange", note)
 
-    def _leave(self, pool: pools.Pool, reason: str, note: str) -> None:
-        if self._news:
-            news = News(reason, "Reconcile", note, warning=True)
-            self._news.tell(pools.KINDS[pool.kind], pool.metadata, news)
+    def _record_event(self, pool: pools.Pool, reason: str, note: str) -> None:
+        if self._recorder:
+            event = Event(reason, "Reconcile", note, warning=True)
+            self._recorder.record(pools.KINDS[pool.kind], pool.metadata, event)
 
     def _status(self, pool: pools.Pool) -> pools.PoolStatus:
         allocations = self._state.allocations_of(pool.key)

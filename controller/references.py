@@ -13,7 +13,7 @@ from api.resources import GROUP
 from kube.deltas import Deleted, Delta, Modified
 from objects.references import intended_pool_of
 
-from .events import News
+from .events import Event
 
 if TYPE_CHECKING:
     from objects import clusterapi
@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 class References:
     """Records an Event on each claim whose reference has a pool kind of ours and a wrong group."""
 
-    def __init__(self, state: State, news: Recorder) -> None:
+    def __init__(self, state: State, recorder: Recorder) -> None:
         self._state = state
-        self._news = news
+        self._recorder = recorder
 
     def check(self, delta: Delta[clusterapi.IPAddressClaim]) -> None:
         """Record the Event, unless the claim had the same reference before or needs no address.
@@ -44,8 +44,8 @@ class References:
         pool = intended_pool_of(claim.spec.pool_ref, claim.metadata.namespace)
         known = isinstance(delta, Modified) and _identity(delta.old) == _identity(claim)
         if pool and not known:
-            news = News("InvalidPoolReference", "Allocate", note(claim), warning=True)
-            self._news.tell(self._state.contract.claims, claim.metadata, news, pool)
+            event = Event("InvalidPoolReference", "Allocate", note(claim), warning=True)
+            self._recorder.record(self._state.contract.claims, claim.metadata, event, pool)
 
     def _selected(self, claim: clusterapi.IPAddressClaim) -> bool:
         return self._state.scope.watch_filter in ("", claim.metadata.labels.watch)

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a claim says where the API server refuses to write what it needs.
+"""Report on a claim that the API server refuses a write for it.
 
 Flow:
-    A quota, a policy or a missing right refuses the same write again and again.  It is tried again
-    all the same, ever more rarely; until then the claim must not look as if nobody had seen it.
+    A quota, a policy or a missing right refuses the same write again and again.  The write is
+    retried with back-off.  Meanwhile the claim must not look as if no controller served it.
 """
 
 from __future__ import annotations
@@ -26,18 +26,18 @@ log = structlog.get_logger(__name__)
 
 
 class Refusals:
-    """Tells of refused writes at the claims that they are for."""
+    """Reports refused writes on their claims."""
 
     def __init__(self, state: State, reports: ClaimReports) -> None:
         self._state = state
         self._reports = reports
 
-    async def tell(self, claim: clusterapi.IPAddressClaim, error: KubeError) -> None:
-        """Say on a claim that a write for it failed, if that is to last.
+    async def report(self, claim: clusterapi.IPAddressClaim, error: KubeError) -> None:
+        """Report on a claim that a write for it failed, if the failure is permanent.
 
         Flow:
-            A claim without an address is not Ready for this reason, and one that is being deleted
-            says what holds it.  One that has its address is Ready, and an Event tells.
+            A claim without an address gets the reason in `Ready`, and a claim that is being deleted
+            gets it in `Deleting`.  A claim that has its address stays Ready, and gets an Event.
 
         Raises:
             NotLeaderError: the lease is lost.
@@ -57,8 +57,8 @@ class Refusals:
     async def _write(self, claim: clusterapi.IPAddressClaim, error: WriteRefusedError) -> None:
         if claim.metadata.deleting:
             await self._reports.deleting(claim, "ReleaseFailed", str(error))
-            self._reports.tell(claim, "ReleaseFailed", "Release", str(error), warning=True)
+            self._reports.record_event(claim, "ReleaseFailed", "Release", str(error), warning=True)
         elif claim.bound:
-            self._reports.tell(claim, error.reason, "Repair", str(error), warning=True)
+            self._reports.record_event(claim, error.reason, "Repair", str(error), warning=True)
         else:
             await self._reports.refused(claim, error)

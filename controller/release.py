@@ -87,7 +87,7 @@ class Release:
             await self._reports.deleting(claim, "WaitingForIPAddress", text)
             return Done()  # woken when it goes
         note = f"address {address.spec.address} was released"
-        self._reports.tell(claim, "AddressReleased", "Release", note)
+        self._reports.record_event(claim, "AddressReleased", "Release", note)
         return None
 
     async def _remove_finalizer(self, claim: clusterapi.IPAddressClaim) -> None:

@@ -161,10 +161,10 @@ def _led_too_long(lease: Lease) -> str:
 
 async def _tell(api: Client, about: Meta, lease: Lease, what: str) -> None:
     """Leave an Event at the Lease, in the words of client-go."""
-    news = events.News("LeaderElection", "LeaderElection", f"{lease.identity} {what}")
+    event = events.Event("LeaderElection", "LeaderElection", f"{lease.identity} {what}")
     with suppress(TimeoutError):
         async with asyncio.timeout(_EVENT_SECONDS):
-            await events.write(api, LEASES, about, news)
+            await events.write(api, LEASES, about, event)
 
 
 def _lease(flags: Flags, connection: Connection) -> Lease:

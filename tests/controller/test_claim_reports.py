@@ -64,29 +64,29 @@ async def test_a_claim_names_the_cluster_that_does_not_exist_and_where_it_is_nam
 async def test_a_missing_cluster_is_told_in_one_event(world: World) -> None:
     in_spec(world)
 
-    assert await world.news_of("web") == ["AllocationFailed"]
-    assert await world.news_of("web") == []
+    assert await world.events_of("web") == ["AllocationFailed"]
+    assert await world.events_of("web") == []
 
 
 async def test_a_reason_that_is_written_for_a_new_generation_is_no_new_event(world: World) -> None:
     world.claim(cluster="c1", generation=1)
-    await world.news_of("web")
+    await world.events_of("web")
     claim = world.read()
     world.api.put(CONTRACT.claims, {**claim, "metadata": {**claim["metadata"], "generation": 2}})
     world.api.writes.clear()
 
-    assert await world.news_of("web") == []
+    assert await world.events_of("web") == []
 
     assert world.api.writes == STATUS
 
 
 async def test_another_reason_of_the_same_name_is_another_event(world: World) -> None:
     world.claim(cluster="c1", annotations={"ipam.cluster.x-k8s.io/address": "10.9.9.9"})
-    assert await world.news_of("web") == ["AllocationFailed"]
+    assert await world.events_of("web") == ["AllocationFailed"]
 
     world.cluster()
 
-    assert await world.news_of("web") == ["AllocationFailed"]
+    assert await world.events_of("web") == ["AllocationFailed"]
     assert "address 10.9.9.9 is not one" in world.ready()["message"]
 
 

@@ -553,15 +553,15 @@ async def test_new_claims_do_not_wait_for_those_that_are_taken_over(world: World
 async def test_news_of_a_claim_are_told_when_something_changes_and_only_then(world: World) -> None:
     for name in ("a", "b", "web"):
         world.claim(name)
-    assert await world.news_of("a") == ["AddressAllocated"]
-    assert await world.news_of("b") == ["AddressAllocated"]
-    assert await world.news_of("web") == ["PoolExhausted"]
-    assert await world.news_of("web") == []
+    assert await world.events_of("a") == ["AddressAllocated"]
+    assert await world.events_of("b") == ["AddressAllocated"]
+    assert await world.events_of("web") == ["PoolExhausted"]
+    assert await world.events_of("web") == []
 
     world.delete("b")
 
-    assert await world.news_of("b") == ["AddressReleased"]
-    assert await world.news_of("web") == ["AddressAllocated"]
+    assert await world.events_of("b") == ["AddressReleased"]
+    assert await world.events_of("web") == ["AddressAllocated"]
 
 
 async def test_a_grace_period_counts_from_the_deletion_and_not_from_when_it_was_seen() -> None:

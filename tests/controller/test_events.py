@@ -18,8 +18,8 @@ BLUE = PoolKey("InClusterIPPool", "default", "blue")
 POOL = pools.Pool(
     kind=BLUE.kind, metadata=pools.PoolMeta(name="blue", namespace="default", uid="pool-1")
 )
-WAITING = events.News("PoolExhausted", "Allocate", "no address is free", warning=True)
-GIVEN = events.News("AddressAllocated", "Allocate", "address 10.0.0.5 was allocated")
+WAITING = events.Event("PoolExhausted", "Allocate", "no address is free", warning=True)
+GIVEN = events.Event("AddressAllocated", "Allocate", "address 10.0.0.5 was allocated")
 
 
 class Desk:
@@ -31,9 +31,9 @@ class Desk:
         self.pool: pools.Pool | None = POOL
         self.recorder = events.Recorder(self.api, lambda _: self.pool, lambda: self.seconds)
 
-    def tell(self, number: int, news: events.News = WAITING) -> None:
+    def record(self, number: int, event: events.Event = WAITING) -> None:
         about = Meta(name=f"claim-{number}", namespace="default", uid=f"uid-{number}")
-        self.recorder.tell(CLAIMS, about, news, BLUE)
+        self.recorder.record(CLAIMS, about, event, BLUE)
 
     async def written(self) -> list[Json]:
         """Let everything be written, and return the Events of this time."""
@@ -50,7 +50,7 @@ def desk() -> Desk:
 
 async def test_few_news_are_an_event_each_at_their_claims(desk: Desk) -> None:
     for number in range(5):
-        desk.tell(number)
+        desk.record(number)
 
     written = await desk.written()
 
@@ -58,7 +58,7 @@ async def test_few_news_are_an_event_each_at_their_claims(desk: Desk) -> None:
 
 
 async def test_an_event_says_everything_that_kubectl_shows(desk: Desk) -> None:
-    desk.tell(1)
+    desk.record(1)
 
     [event] = await desk.written()
 
@@ -81,7 +81,7 @@ async def test_an_event_says_everything_that_kubectl_shows(desk: Desk) -> None:
 
 async def test_many_alike_are_one_event_at_their_pool(desk: Desk) -> None:
     for number in range(10_000):
-        desk.tell(number)
+        desk.record(number)
 
     [event] = await desk.written()
 
@@ -95,8 +95,8 @@ async def test_many_alike_are_one_event_at_their_pool(desk: Desk) -> None:
 
 async def test_what_differs_is_not_summed_up_together(desk: Desk) -> None:
     for number in range(4):
-        desk.tell(number)
-        desk.tell(number, GIVEN)
+        desk.record(number)
+        desk.record(number, GIVEN)
 
     assert len(await desk.written()) == 8
 
@@ -104,7 +104,7 @@ async def test_what_differs_is_not_summed_up_together(desk: Desk) -> None:
 async def test_without_its_pool_there_is_no_sum_but_an_end(desk: Desk) -> None:
     desk.pool = None
     for number in range(100):
-        desk.tell(number)
+        desk.record(number)
 
     assert len(await desk.written()) == 20
 
@@ -112,27 +112,27 @@ async def test_without_its_pool_there_is_no_sum_but_an_end(desk: Desk) -> None:
 async def test_warnings_come_first(desk: Desk) -> None:
     desk.pool = None
     for number in range(100):
-        desk.tell(number, GIVEN)
-    desk.tell(100)
+        desk.record(number, GIVEN)
+    desk.record(100)
 
     assert (await desk.written())[0]["type"] == "Warning"
 
 
 async def test_the_same_news_is_told_again_only_after_ten_minutes(desk: Desk) -> None:
-    desk.tell(1)
+    desk.record(1)
     assert len(await desk.written()) == 1
     desk.seconds = 599
-    desk.tell(1)
+    desk.record(1)
     assert await desk.written() == []
     desk.seconds = 601
-    desk.tell(1, GIVEN)
-    desk.tell(2)
+    desk.record(1, GIVEN)
+    desk.record(2)
 
     assert len(await desk.written()) == 2
 
 
 async def test_a_note_that_is_too_long_is_cut_between_characters(desk: Desk) -> None:
-    desk.tell(1, events.News("AllocationFailed", "Allocate", "ä" * 2000))
+    desk.record(1, events.Event("AllocationFailed", "Allocate", "ä" * 2000))
 
     [event] = await desk.written()
 
@@ -141,7 +141,7 @@ async def test_a_note_that_is_too_long_is_cut_between_characters(desk: Desk) -> 
 
 async def test_a_long_name_leaves_room_for_what_makes_the_events_unique(desk: Desk) -> None:
     about = Meta(name="a" * 199 + "-" + "b" * 53, namespace="default", uid="1")
-    desk.recorder.tell(CLAIMS, about, GIVEN)
+    desk.recorder.record(CLAIMS, about, GIVEN)
 
     [event] = await desk.written()
 
@@ -153,7 +153,7 @@ async def test_an_event_about_a_cluster_wide_object_is_in_the_default_namespace(
     desk: Desk,
 ) -> None:
     global_pool = Meta(name="blue", uid="1")
-    desk.recorder.tell(pools.KINDS["GlobalInClusterIPPool"], global_pool, WAITING)
+    desk.recorder.record(pools.KINDS["GlobalInClusterIPPool"], global_pool, WAITING)
 
     [event] = await desk.written()
 
@@ -163,15 +163,15 @@ async def test_an_event_about_a_cluster_wide_object_is_in_the_default_namespace(
 
 async def test_an_api_server_that_refuses_costs_the_news_alone(desk: Desk) -> None:
     desk.api.fail = ApiError(403, "Forbidden", "no", "POST events")
-    desk.tell(1)
-    desk.tell(2)
+    desk.record(1)
+    desk.record(2)
 
     assert [event["regarding"]["name"] for event in await desk.written()] == ["claim-2"]
 
 
 async def test_a_lost_lease_ends_it(desk: Desk) -> None:
     desk.api.fail = NotLeaderError("lost")
-    desk.tell(1)
+    desk.record(1)
 
     with pytest.raises(NotLeaderError):
         await desk.recorder.flush()
@@ -179,7 +179,7 @@ async def test_a_lost_lease_ends_it(desk: Desk) -> None:
 
 async def test_news_are_bounded_between_two_gatherings(desk: Desk) -> None:
     for number in range(100_010):
-        desk.tell(number)
+        desk.record(number)
 
     [event] = await desk.written()
 

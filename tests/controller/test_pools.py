@@ -46,9 +46,9 @@ class World:
         """Run once as a process does that has just started, and write the news."""
         state = State(Informers(self.api, CONTRACT, Scope()))
         await running.fill(state)
-        news = events.Recorder(self.api, state.pool)
-        assert await Pools(self.api, state, news).reconcile(BLUE) == Done()
-        await news.flush()
+        recorder = events.Recorder(self.api, state.pool)
+        assert await Pools(self.api, state, recorder).reconcile(BLUE) == Done()
+        await recorder.flush()
 
     def read(self) -> Json:
         return self.api.read(POOLS, "default", "blue") or {}
@@ -62,7 +62,7 @@ class World:
         found: Json = condition
         return found
 
-    def news(self) -> list[tuple[str, str]]:
+    def events(self) -> list[tuple[str, str]]:
         names = [name for _, plural, name in self.api.writes if plural == events.EVENTS.plural]
         told = [self.api.read(events.EVENTS, "default", name) or {} for name in names]
         return [(event["reason"], event["note"]) for event in told]
@@ -83,7 +83,7 @@ async def test_a_pool_that_can_give_is_ready(world: World) -> None:
     assert world.read()["status"]["ipAddresses"] == {
         "total": 2, "free": 2, "used": 0, "outOfRange": 0,
     }  # fmt: skip
-    assert world.news() == []
+    assert world.events() == []
 
 
 async def test_a_second_run_writes_nothing(world: World) -> None:
@@ -133,7 +133,7 @@ async def test_a_full_pool_is_ready_and_tells_that_it_is_full_once(world: World)
     await world.reconcile()
 
     assert (world.ready()["status"], world.ready()["reason"]) == ("True", "PoolExhausted")
-    assert world.news() == [("PoolExhausted", world.ready()["message"])]
+    assert world.events() == [("PoolExhausted", world.ready()["message"])]
 
 
 async def test_a_spec_without_sense_is_told_with_its_problem(world: World) -> None:
@@ -143,7 +143,7 @@ async def test_a_spec_without_sense_is_told_with_its_problem(world: World) -> No
 
     assert (world.ready()["status"], world.ready()["reason"]) == ("False", "InvalidSpec")
     assert "10.0.0.900" in world.ready()["message"]
-    assert world.news() == [("InvalidSpec", world.ready()["message"])]
+    assert world.events() == [("InvalidSpec", world.ready()["message"])]
 
 
 async def test_a_pool_that_offers_nothing_is_not_ready_and_says_what_helps(world: World) -> None:
@@ -156,7 +156,7 @@ async def test_a_pool_that_offers_nothing_is_not_ready_and_says_what_helps(world
         "pool offers nothing: every address is reserved; "
         "add addresses or set allocateReservedIPAddresses to true"
     )
-    assert world.news() == [("NoAddresses", world.ready()["message"])]
+    assert world.events() == [("NoAddresses", world.ready()["message"])]
 
 
 async def test_two_addresses_that_are_one_are_told_with_their_names(world: World) -> None:
@@ -169,7 +169,7 @@ async def test_two_addresses_that_are_one_are_told_with_their_names(world: World
     assert world.ready()["message"].startswith(
         "1 address in use by more than one IPAddress, such as 10.0.0.5 by default/a, default/b:"
     )
-    assert [reason for reason, _ in world.news()] == ["DuplicateAddress"]
+    assert [reason for reason, _ in world.events()] == ["DuplicateAddress"]
 
 
 async def test_an_address_that_lands_outside_is_told(world: World) -> None:
@@ -179,7 +179,7 @@ async def test_an_address_that_lands_outside_is_told(world: World) -> None:
     await world.reconcile()
 
     assert world.read()["status"]["ipAddresses"]["outOfRange"] == 1
-    [(reason, note)] = world.news()
+    [(reason, note)] = world.events()
     assert reason == "AddressOutOfRange"
     assert note.startswith("1 IPAddress in use")
 

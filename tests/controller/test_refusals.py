@@ -158,7 +158,7 @@ async def test_a_refusal_is_told_in_an_event(world: World) -> None:
     world.claim()
     world.api = OnlyObjects(world.api, "ipaddresses", FORBIDDEN)
 
-    assert await world.news_of("web", fails=True) == ["AllocationFailed"]
+    assert await world.events_of("web", fails=True) == ["AllocationFailed"]
 
 
 @pytest.mark.parametrize("error", [BUSY, CONFLICT, BROKEN], ids=lambda error: str(error)[:30])
@@ -193,7 +193,7 @@ async def test_a_claim_that_has_its_address_stays_ready_and_an_event_tells(world
     world.api.put(CONTRACT.addresses, address)
     world.api = OnlyObjects(world.api, "ipaddresses", FORBIDDEN)
 
-    assert await world.news_of("web", fails=True) == ["AllocationFailed"]
+    assert await world.events_of("web", fails=True) == ["AllocationFailed"]
     assert world.ready()["status"] == "True"
 
 

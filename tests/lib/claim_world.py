@@ -53,15 +53,15 @@ class World:
         self.heard.enter_context(state.following())
         return Claims(self.api, state, clock=clock)
 
-    async def news_of(self, name: str, *, fails: bool = False) -> list[str]:
+    async def events_of(self, name: str, *, fails: bool = False) -> list[str]:
         """Reconcile a claim, and return the reasons of the Events that were written about it."""
         state = State(Informers(self.api, self.contract, self.scope))
         await running.fill(state)
-        news = events.Recorder(self.api, state.pool)
+        recorder = events.Recorder(self.api, state.pool)
         before = len(self.api.writes)
         with pytest.raises(KubeError) if fails else nullcontext():
-            await Claims(self.api, state, news).reconcile(Key("default", name))
-        await news.flush()
+            await Claims(self.api, state, recorder).reconcile(Key("default", name))
+        await recorder.flush()
         written = [what for _, plural, what in self.api.writes[before:] if plural == "events"]
         told = [self.api.read(events.EVENTS, "default", event) or {} for event in written]
         assert {event["regarding"]["name"] for event in told} <= {name}
