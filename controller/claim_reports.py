@@ -23,7 +23,7 @@ from objects.references import NameReference
 
 from .conditions import ALLOCATED, DELETING, PAUSED, READY, Verdict, condition
 from .events import Event
-from .pace import Pace
+from .rate_limiter import RateLimiter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -58,11 +58,11 @@ class ClaimReports:
         self._api = api
         self._state = state
         self._recorder = recorder
-        self._pauses: Pace[Key] = Pace(_PAUSES_PER_SECOND, clock)
+        self._pause_rate: RateLimiter[Key] = RateLimiter(_PAUSES_PER_SECOND, clock)
 
     def forget(self, key: Key) -> None:
         """Drop the rate limit of a claim that is deleted, or no longer paused."""
-        self._pauses.forget(key)
+        self._pause_rate.forget(key)
 
     async def allocated(self, claim: clusterapi.IPAddressClaim, address: str) -> None:
         """Set the status of a claim that is bound to the IPAddress of its name.
@@ -109,7 +109,7 @@ class ClaimReports:
         if not end or status == claim.status:
             self.forget(key)
             return Done()
-        if seconds := self._pauses.seconds_left(key):
+        if seconds := self._pause_rate.seconds_left(key):
             return RequeueAfter(seconds)
         await self._write(claim, status, verdict)
         self.forget(key)
@@ -146,7 +146,7 @@ class ClaimReports:
         return self._state.contract.status(claim, unready, paused)
 
     def _status(self, claim: clusterapi.IPAddressClaim, new: Condition) -> clusterapi.ClaimStatus:
-        """Return the status of a claim that is not paused; it has `Paused` only if it had it before."""
+        """Return the status of a claim that is not paused; `Paused` is False if it was True."""
         contract = self._state.contract
         if (old := contract.condition(claim, PAUSED)) is None or old.status == "False":
             return contract.status(claim, new)

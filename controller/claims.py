@@ -39,7 +39,7 @@ from .claim_reports import ClaimReports
 from .conditions import ALLOCATED
 from .errors import AllocationError, ClusterNotFoundError
 from .orphans import Orphans
-from .pace import Pace
+from .rate_limiter import RateLimiter
 from .refusals import Refusals
 from .release import Release
 from .state import State, parse, wanted
@@ -77,7 +77,7 @@ class Claims:
         self._addresses = Addresses(api, state)
         self._release = Release(api, state, self._addresses, self._reports)
         self._orphans = Orphans(api, state, self._addresses, clock)
-        self._taken_over: Pace[Key] = Pace(_TAKEN_OVER_PER_SECOND, clock)
+        self._takeover_rate: RateLimiter[Key] = RateLimiter(_TAKEN_OVER_PER_SECOND, clock)
 
     async def reconcile(self, key: Key) -> Outcome:
         """Make the address of one claim match the claim.
@@ -116,7 +116,7 @@ class Claims:
         else:
             self._orphans.forget(key)
         if claim is None:
-            self._taken_over.forget(key)
+            self._takeover_rate.forget(key)
             self._reports.forget(key)
             return orphan
         outcome = await self._reconcile_claim(claim, address)
@@ -195,10 +195,10 @@ class Claims:
             given = str(self._choose(claim))
         changes = _record(claim, given)
         taken_over = bool(changes) and claim.bound and address is not None
-        if taken_over and (seconds := self._taken_over.seconds_left(claim.metadata.key)):
+        if taken_over and (seconds := self._takeover_rate.seconds_left(claim.metadata.key)):
             return RequeueAfter(seconds)
         claim = await self._patch(claim, changes) if changes else claim
-        self._taken_over.forget(claim.metadata.key)
+        self._takeover_rate.forget(claim.metadata.key)
         if address is None:
             if not await self._still_recorded(claim):
                 return RequeueAfter(0)

@@ -20,7 +20,7 @@ from . import conditions
 from .conditions import DELETING, PAUSED, READY, Verdict
 from .convertible import Convertible
 from .events import Event
-from .pace import Pace
+from .rate_limiter import RateLimiter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -66,7 +66,7 @@ class Pools:
         self._clock = clock
         self._convertible = Convertible(api, clock)
         self._not_before: dict[PoolKey, float] = {}  # when a status may be written next
-        self._pace: Pace[PoolKey] = Pace(STATUS_PER_SECOND, clock)
+        self._status_rate: RateLimiter[PoolKey] = RateLimiter(STATUS_PER_SECOND, clock)
         self._backoff: Backoff[PoolKey] = Backoff(_FIRST_RETRY_SECONDS, clock)
         """The queue holds a pool back only until something adds it, as each event of a claim does.
         """
@@ -99,7 +99,7 @@ class Pools:
     def _forget(self, key: PoolKey) -> None:
         """Forget a pool that is gone."""
         self._not_before.pop(key, None)
-        self._pace.forget(key)
+        self._status_rate.forget(key)
         self._backoff.forget(key)
 
     async def _reconcile(self, pool: pools.Pool) -> Outcome:
@@ -134,14 +134,14 @@ class Pools:
             )  # before anything is counted: this runs at each change of a claim
         status = self._status(pool)
         if status == pool.status:
-            self._pace.forget(pool.key)
+            self._status_rate.forget(pool.key)
             return Done()
-        if wait := self._pace.seconds_left(pool.key):
+        if wait := self._status_rate.seconds_left(pool.key):
             self._not_before[pool.key] = self._clock() + wait
             return RequeueAfter(wait)
         if wait := await self._convertible.seconds_left(pool):
             return RequeueAfter(wait)
-        self._pace.forget(pool.key)  # before the write: one that fails is an attempt, too
+        self._status_rate.forget(pool.key)  # before the write: one that fails is an attempt, too
         self._not_before[pool.key] = self._clock() + STATUS_SECONDS
         await self._patch(pool, {"status": status}, "status")
         self._record_changes(pool, status)

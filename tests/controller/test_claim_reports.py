@@ -360,7 +360,7 @@ async def test_a_claim_of_a_pause_that_ended_does_not_wait_for_its_turn(world: W
     await claims.reconcile(WEB)
 
     assert world.ready()["status"] == "True"
-    assert claims._reports._pauses._turns == {}
+    assert claims._reports._pause_rate._turns == {}
 
 
 # ---- deletion ----

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Turns for work that can wait, so that it never becomes a storm."""
+"""Limit the rate of work that can wait."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ if TYPE_CHECKING:
 K = TypeVar("K", bound="Hashable")
 
 
-class Pace(Generic[K]):
-    """Gives each key a turn of its own, so many a second by `clock`.
+class RateLimiter(Generic[K]):
+    """Gives each key a turn of its own, at a rate of `per_second` by `clock`.
 
-    A turn that has come stays until it is given up.
+    A turn that has come stays until `forget`.
     """
 
     def __init__(self, per_second: float, clock: Callable[[], float]) -> None:
@@ -24,12 +24,12 @@ class Pace(Generic[K]):
         self._next = 0.0
 
     def forget(self, key: K) -> None:
-        """Give up the turn of a key: its work is done, or not needed any more."""
+        """Drop the turn of a key: its work is done, or no longer needed."""
         if self._turns.pop(key, None) is not None and not self._turns:
-            self._next = min(self._next, self._clock() + self._interval)  # nobody waits any more
+            self._next = min(self._next, self._clock() + self._interval)  # no key waits
 
     def seconds_left(self, key: K) -> float:
-        """Return how long until a key's turn; 0 is now."""
+        """Return the seconds until the turn of a key; 0 if it has come."""
         now = self._clock()
         if key not in self._turns:
             self._turns[key] = max(self._next, now)
