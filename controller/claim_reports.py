@@ -21,7 +21,7 @@ from kube.workers import Done, Outcome, RequeueAfter
 from objects.metadata import RELEASE_FINALIZER
 from objects.references import NameReference
 
-from .conditions import ALLOCATED, DELETING, PAUSED, READY, Verdict, condition
+from .conditions import ALLOCATED, DELETING, PAUSED, READY, ConditionValue, condition
 from .events import Event
 from .rate_limiter import RateLimiter
 
@@ -46,7 +46,7 @@ busy, or slow down the `clusterctl move` that paused it."""
 _FORMER_REASON = "Ready"
 """The reason that earlier releases wrote.  An upgrade must not rewrite 100,000 bound claims."""
 
-_NOT_PAUSED = Verdict(ok=False, reason="NotPaused", message="")
+_NOT_PAUSED = ConditionValue(ok=False, reason="NotPaused", message="")
 
 
 class ClaimReports:
@@ -70,11 +70,11 @@ class ClaimReports:
         Guarantees:
             A claim whose status differs only by the reason of earlier releases is not written.
         """
-        verdict = Verdict(ok=True, reason=ALLOCATED, message=f"address {address} is allocated")
-        status = self._bound_status(claim, verdict)
-        former = verdict._replace(reason=_FORMER_REASON)
+        value = ConditionValue(ok=True, reason=ALLOCATED, message=f"address {address} is allocated")
+        status = self._bound_status(claim, value)
+        former = value._replace(reason=_FORMER_REASON)
         if status != claim.status and self._bound_status(claim, former) != claim.status:
-            await self._write(claim, status, verdict)
+            await self._write(claim, status, value)
 
     def shows(self, claim: clusterapi.IPAddressClaim, error: AllocationError) -> bool:
         """Whether the `Ready` condition of a claim already reports this error."""
@@ -85,17 +85,17 @@ class ClaimReports:
 
     async def refused(self, claim: clusterapi.IPAddressClaim, error: AllocationError) -> None:
         """Report why a claim has no address, and record an Event if the reason is new."""
-        verdict = Verdict(ok=False, reason=error.reason, message=str(error))
+        value = ConditionValue(ok=False, reason=error.reason, message=str(error))
         known = self.shows(claim, error)
-        status = self._status(claim, self._condition(claim, READY, verdict))
-        if await self._write(claim, status, verdict) and not known:
-            self.record_event(claim, verdict.reason, "Allocate", verdict.message, warning=True)
+        status = self._status(claim, self._condition(claim, READY, value))
+        if await self._write(claim, status, value) and not known:
+            self.record_event(claim, value.reason, "Allocate", value.message, warning=True)
 
     async def deleting(self, claim: clusterapi.IPAddressClaim, reason: str, message: str) -> None:
         """Report what holds the address of a claim that is being deleted."""
-        verdict = Verdict(ok=True, reason=reason, message=message)
-        status = self._status(claim, self._condition(claim, DELETING, verdict))
-        await self._write(claim, status, verdict)
+        value = ConditionValue(ok=True, reason=reason, message=message)
+        status = self._status(claim, self._condition(claim, DELETING, value))
+        await self._write(claim, status, value)
 
     async def paused(self, claim: clusterapi.IPAddressClaim, causes: Sequence[str]) -> Outcome:
         """Report what pauses a waiting claim; any other claim is not changed.
@@ -104,14 +104,14 @@ class ClaimReports:
             A live claim is not Ready for the same reason, because its former message may be wrong.
         """
         key, end = claim.metadata.key, _end_of_pause(claim)
-        verdict = Verdict(ok=True, reason=PAUSED, message=f"{' and '.join(causes)}; {end}")
-        status = self._paused_status(claim, verdict)
+        value = ConditionValue(ok=True, reason=PAUSED, message=f"{' and '.join(causes)}; {end}")
+        status = self._paused_status(claim, value)
         if not end or status == claim.status:
             self.forget(key)
             return Done()
         if seconds := self._pause_rate.seconds_left(key):
             return RequeueAfter(seconds)
-        await self._write(claim, status, verdict)
+        await self._write(claim, status, value)
         self.forget(key)
         return Done()
 
@@ -130,19 +130,19 @@ class ClaimReports:
             self._recorder.record(self._state.contract.claims, claim.metadata, event, claim.pool)
 
     def _bound_status(
-        self, claim: clusterapi.IPAddressClaim, verdict: Verdict
+        self, claim: clusterapi.IPAddressClaim, value: ConditionValue
     ) -> clusterapi.ClaimStatus:
-        status = self._status(claim, self._condition(claim, READY, verdict))
+        status = self._status(claim, self._condition(claim, READY, value))
         reference = NameReference(name=claim.metadata.name)
         return msgspec.structs.replace(status, address_ref=reference)
 
     def _paused_status(
-        self, claim: clusterapi.IPAddressClaim, verdict: Verdict
+        self, claim: clusterapi.IPAddressClaim, value: ConditionValue
     ) -> clusterapi.ClaimStatus:
-        paused = self._condition(claim, PAUSED, verdict)
+        paused = self._condition(claim, PAUSED, value)
         if claim.metadata.deleting:
             return self._state.contract.status(claim, paused)
-        unready = self._condition(claim, READY, verdict._replace(ok=False))
+        unready = self._condition(claim, READY, value._replace(ok=False))
         return self._state.contract.status(claim, unready, paused)
 
     def _status(self, claim: clusterapi.IPAddressClaim, new: Condition) -> clusterapi.ClaimStatus:
@@ -153,19 +153,22 @@ class ClaimReports:
         return contract.status(claim, new, self._condition(claim, PAUSED, _NOT_PAUSED))
 
     def _condition(
-        self, claim: clusterapi.IPAddressClaim, kind: str, verdict: Verdict
+        self, claim: clusterapi.IPAddressClaim, kind: str, value: ConditionValue
     ) -> Condition:
         old = self._state.contract.condition(claim, kind)
-        return condition(kind, verdict, old, claim.metadata)
+        return condition(kind, value, old, claim.metadata)
 
     async def _write(
-        self, claim: clusterapi.IPAddressClaim, status: clusterapi.ClaimStatus, verdict: Verdict
+        self,
+        claim: clusterapi.IPAddressClaim,
+        status: clusterapi.ClaimStatus,
+        value: ConditionValue,
     ) -> bool:
         """Write a status if it differs from the present one; return whether it differs."""
         if status == claim.status:
             return False
         await self._state.claims.patch(self._api, claim, {"status": status}, "status")
-        _, reason, message = verdict
+        _, reason, message = value
         log.info("claim", object=str(claim.metadata.key), reason=reason, message=message)
         return True
 

@@ -20,23 +20,23 @@ ALLOCATED = "AddressAllocated"
 """The reason of a bound claim, in its condition and its Event; the Go provider uses the same."""
 
 
-class Verdict(NamedTuple):
-    """What a condition says: its status, a word for programs, and a sentence for people."""
+class ConditionValue(NamedTuple):
+    """The content of a condition: its status, a word for programs, and a sentence for people."""
 
     ok: bool
     reason: str
     message: str
 
 
-def condition(kind: str, verdict: Verdict, old: Condition | None, meta: Meta) -> Condition:
-    """Return the condition to write; equal to the old one when nothing has changed."""
-    status = "True" if verdict.ok else "False"
+def condition(kind: str, value: ConditionValue, old: Condition | None, meta: Meta) -> Condition:
+    """Return the condition to write; it equals the old one if nothing has changed."""
+    status = "True" if value.ok else "False"
     since = old.last_transition_time if old and old.status == status else rfc3339(time.time())
     return Condition(
         type=kind,
         status=status,
-        reason=verdict.reason,
-        message=verdict.message,
+        reason=value.reason,
+        message=value.message,
         last_transition_time=since,
         observed_generation=meta.generation or None,
     )

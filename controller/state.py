@@ -130,11 +130,11 @@ class State:
     @contextmanager
     def following(self) -> Generator[None]:
         """Handle each change of the caches while the block runs."""
-        with ExitStack() as heard:
-            heard.enter_context(self.claims.event_handler(self.set_claim))
-            heard.enter_context(self.addresses.event_handler(self.set_address))
+        with ExitStack() as subscriptions:
+            subscriptions.enter_context(self.claims.event_handler(self.set_claim))
+            subscriptions.enter_context(self.addresses.event_handler(self.set_address))
             for informer in self.informers.pools.values():
-                heard.enter_context(informer.event_handler(self.set_pool))
+                subscriptions.enter_context(informer.event_handler(self.set_pool))
             yield
 
     async def build(self) -> None:
@@ -197,7 +197,7 @@ class State:
                 self._keep_address(address)
             case _:
                 self._keep_address(address)
-        self._look_at(key)
+        self._update_waiting(key)
 
     def _keep_address(self, address: clusterapi.IPAddress) -> None:
         key = address.metadata.key
@@ -225,7 +225,7 @@ class State:
                 self._end_claim(claim)
                 self._leave_cluster(claim)
                 self._forget(claim)
-        self._look_at(claim.metadata.key)
+        self._update_waiting(claim.metadata.key)
 
     def _keep_claim(self, claim: clusterapi.IPAddressClaim) -> None:
         key = claim.metadata.key
@@ -258,7 +258,7 @@ class State:
         key = claim.metadata.key
         _discard(self.claims_of_cluster, Key(key.namespace, claim.cluster_name), key)
 
-    def _look_at(self, key: Key) -> None:
+    def _update_waiting(self, key: Key) -> None:
         """Update whether a claim is in `waiting`."""
         claim = self.claims.get(key)
         if claim is None or claim.pool is None or (_is_served(claim) and self.addresses.get(key)):

@@ -18,7 +18,7 @@ from typing import NamedTuple
 import pytest
 import urllib3
 
-from controller import claims, migration, orphans, state
+from controller import claim_reconciler, migration, orphans, state
 from envtest import (
     client,
     contract,
@@ -273,12 +273,14 @@ async def meet_a_conflict(api: kube.Client, known: state.State, user: tenants.Te
     assert stale
     user.claims.merge("changed", {"metadata": {"labels": {"color": "blue"}}})
     with pytest.raises(ConflictError):
-        await claims.Claims(api, known)._patch(stale, {"labels": {"color": "red"}})
+        await claim_reconciler.ClaimReconciler(api, known)._patch(
+            stale, {"labels": {"color": "red"}}
+        )
 
 
 async def release(api: kube.Client, known: state.State, orphan: Key) -> None:
     times = iter((0.0, 0.0, orphans.ORPHAN_SECONDS, orphans.ORPHAN_SECONDS))
-    reconciler = claims.Claims(api, known, clock=lambda: next(times))
+    reconciler = claim_reconciler.ClaimReconciler(api, known, clock=lambda: next(times))
     for _ in range(2):
         await reconciler.reconcile(orphan)
 

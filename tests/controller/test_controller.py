@@ -317,7 +317,7 @@ async def test_a_pool_with_many_claims_that_changes_leaves_others_their_turns(
 
     controller._on_pool(Modified(old, new))
     assert len(controller._claim_queue) == 0
-    waking = asyncio.create_task(controller._wake_crowds())
+    waking = asyncio.create_task(controller._run_batches())
     queued = list[int]()
     while len(controller._claim_queue) < CROWD:
         await asyncio.sleep(0)
@@ -348,9 +348,9 @@ async def test_claims_that_all_can_be_served_at_once_are_called_in_pieces() -> N
         allocations.update(
             pool_specs.ip_pool(["10.0.0.0/16"], 16, "", (), allocate_reserved=False), ""
         )
-        controller._look_at(BLUE)
-        assert len(controller._claim_queue) == controllers._AT_ONCE
-        waking = asyncio.create_task(controller._wake_crowds())
+        controller._enqueue_pool(BLUE)
+        assert len(controller._claim_queue) == controllers._BATCH_SIZE
+        waking = asyncio.create_task(controller._run_batches())
         await until(lambda: len(controller._claim_queue) == CROWD)
         waking.cancel()
 

@@ -11,7 +11,7 @@ from claim_world import Clock
 from typing_extensions import override
 
 from controller.convertible import Convertible
-from controller.pools import Pools
+from controller.pool_reconciler import PoolReconciler
 from controller.state import State
 from kube.errors import ApiError, KubeError, NotFoundError, UnreachableError
 from kube.meta import Key
@@ -57,10 +57,10 @@ def api() -> Api:
     return Api()
 
 
-async def reconciler(api: Api, clock: Clock) -> Pools:
+async def reconciler(api: Api, clock: Clock) -> PoolReconciler:
     state = State(Informers(api, CONTRACT, Scope()))
     await running.fill(state)
-    return Pools(api, state, clock=clock)
+    return PoolReconciler(api, state, clock=clock)
 
 
 def pool_in(*versions: str) -> pools.Pool:

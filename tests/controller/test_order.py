@@ -343,12 +343,12 @@ async def test_a_new_leader_serves_what_waits_before_it_looks_at_all_that_is_ser
     await controller._queue_waiting()
     assert [(await controller._claim_queue.get()).name] == ["waits"]
     assert len(controller._claim_queue) == 0
-    controller._wake([Key("default", "waits")])
+    controller._enqueue([Key("default", "waits")])
     controller._claim_queue.done(Key("default", "waits"))
     await controller._queue_rest()
     api.claim("comes", second=59)
     await controller.state.claims.sync()
-    controller._wake([Key("default", "comes")])
+    controller._enqueue([Key("default", "comes")])
 
     turns = [(await controller._claim_queue.get()).name for _ in range(4)]
 

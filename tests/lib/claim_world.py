@@ -9,7 +9,7 @@ import pytest
 import running
 
 from controller import events
-from controller.claims import Claims
+from controller.claim_reconciler import ClaimReconciler
 from controller.state import State
 from kube.errors import KubeError
 from kube.meta import Key
@@ -47,11 +47,11 @@ class World:
         """Run once as a process does that has just started."""
         return await (await self.claims()).reconcile(key)
 
-    async def claims(self, clock: Callable[[], float] = time.monotonic) -> Claims:
+    async def claims(self, clock: Callable[[], float] = time.monotonic) -> ClaimReconciler:
         state = State(Informers(self.api, self.contract, self.scope))
         await running.fill(state)
         self.heard.enter_context(state.following())
-        return Claims(self.api, state, clock=clock)
+        return ClaimReconciler(self.api, state, clock=clock)
 
     async def events_of(self, name: str, *, fails: bool = False) -> list[str]:
         """Reconcile a claim, and return the reasons of the Events that were written about it."""
@@ -60,7 +60,7 @@ class World:
         recorder = events.Recorder(self.api, state.pool)
         before = len(self.api.writes)
         with pytest.raises(KubeError) if fails else nullcontext():
-            await Claims(self.api, state, recorder).reconcile(Key("default", name))
+            await ClaimReconciler(self.api, state, recorder).reconcile(Key("default", name))
         await recorder.flush()
         written = [what for _, plural, what in self.api.writes[before:] if plural == "events"]
         told = [self.api.read(events.EVENTS, "default", event) or {} for event in written]

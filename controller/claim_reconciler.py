@@ -60,7 +60,7 @@ _TAKEN_OVER_PER_SECOND = 20.0
 so it must not keep the API server busy."""
 
 
-class Claims:
+class ClaimReconciler:
     """Reconciles claims, by namespace and name."""
 
     def __init__(

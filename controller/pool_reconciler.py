@@ -17,7 +17,7 @@ from objects import pools
 from objects.metadata import PAUSED_TEXT, PROTECT_POOL_FINALIZER
 
 from . import conditions
-from .conditions import DELETING, PAUSED, READY, Verdict
+from .conditions import DELETING, PAUSED, READY, ConditionValue
 from .convertible import Convertible
 from .events import Event
 from .rate_limiter import RateLimiter
@@ -50,7 +50,7 @@ _NAMED_HOLDERS = 5  # of an address, in a message
 _INT64_MAX = 2**63 - 1  # what a status can say; an IPv6 pool is often larger
 
 
-class Pools:
+class PoolReconciler:
     """Reconciles pools of all kinds."""
 
     def __init__(
@@ -197,28 +197,28 @@ class Pools:
 def _ready(pool: pools.Pool, allocations: PoolAllocations) -> Condition:
     """Return the Ready condition: whether addresses can be allocated, and what else to know."""
     old = find_condition(pool.status.conditions, READY)
-    return conditions.condition(READY, _verdict(pool, allocations), old, pool.metadata)
+    return conditions.condition(READY, _ready_value(pool, allocations), old, pool.metadata)
 
 
-def _verdict(pool: pools.Pool, allocations: PoolAllocations) -> Verdict:
+def _ready_value(pool: pools.Pool, allocations: PoolAllocations) -> ConditionValue:
     if pool.metadata.deleting:
         left = texts.counted(allocations.used, "IPAddress")
         text = f"pool {allocations.not_ready}; it waits for the release of {left}"
-        return Verdict(ok=False, reason=DELETING, message=text)
+        return ConditionValue(ok=False, reason=DELETING, message=text)
     if pool.metadata.paused:
         text = f"claims are neither served nor released while the pool has {PAUSED_TEXT}"
-        return Verdict(ok=False, reason=PAUSED, message=text)
+        return ConditionValue(ok=False, reason=PAUSED, message=text)
     if allocations.not_ready:
         reason = "InvalidSpec" if allocations.address_set.errors else "NoAddresses"
         if allocations.unknown_use:
             reason = "UnreadableAddress"
-        return Verdict(ok=False, reason=reason, message=f"pool {allocations.not_ready}")
+        return ConditionValue(ok=False, reason=reason, message=f"pool {allocations.not_ready}")
     if shared := allocations.shared:
-        return Verdict(ok=True, reason="DuplicateAddress", message=_duplicates(shared))
+        return ConditionValue(ok=True, reason="DuplicateAddress", message=_duplicates(shared))
     if allocations.free == 0:
         text = "no address is free; claims wait until one is released or addresses are added"
-        return Verdict(ok=True, reason="PoolExhausted", message=text)
-    return Verdict(ok=True, reason=READY, message="addresses can be allocated")
+        return ConditionValue(ok=True, reason="PoolExhausted", message=text)
+    return ConditionValue(ok=True, reason=READY, message="addresses can be allocated")
 
 
 def _duplicates(shared: Mapping[Address, Sequence[Key]]) -> str:

@@ -7,7 +7,7 @@ import pytest
 import running
 
 from controller import events
-from controller.pools import Pools
+from controller.pool_reconciler import PoolReconciler
 from controller.state import State
 from ipam.notation import Address
 from kube.errors import ApiError
@@ -47,7 +47,7 @@ class World:
         state = State(Informers(self.api, CONTRACT, Scope()))
         await running.fill(state)
         recorder = events.Recorder(self.api, state.pool)
-        assert await Pools(self.api, state, recorder).reconcile(BLUE) == Done()
+        assert await PoolReconciler(self.api, state, recorder).reconcile(BLUE) == Done()
         await recorder.flush()
 
     def read(self) -> Json:
@@ -197,7 +197,7 @@ async def attempts(world: World, now: list[float], seconds: float) -> list[float
     """Return when writes that are refused are tried, in a storm that never leaves off asking."""
     state = State(Informers(world.api, CONTRACT, Scope()))
     await running.fill(state)
-    pools = Pools(world.api, state, clock=lambda: now[0])
+    pools = PoolReconciler(world.api, state, clock=lambda: now[0])
     tried: list[float] = []
     began = now[0]
     while now[0] < began + seconds:
@@ -233,7 +233,7 @@ async def test_after_a_write_that_works_the_next_failure_is_the_first_one(world:
     now = [100.0]
     state = State(Informers(world.api, CONTRACT, Scope()))
     await running.fill(state)
-    pools = Pools(world.api, state, clock=lambda: now[0])
+    pools = PoolReconciler(world.api, state, clock=lambda: now[0])
     for _ in range(5):
         world.api.fail = ApiError(422, "Invalid", "no", "PATCH")
         with pytest.raises(ApiError):
@@ -259,7 +259,7 @@ async def test_of_many_pools_so_many_statuses_a_second_are_written(world: World)
         world.pool("10.0.0.5", name=name)
     state = State(Informers(world.api, CONTRACT, Scope()))
     await running.fill(state)
-    pools = Pools(world.api, state, clock=lambda: now[0])
+    pools = PoolReconciler(world.api, state, clock=lambda: now[0])
 
     waiting = {PoolKey(POOLS.kind, "default", name) for name in names}
     for _ in range(10):
@@ -278,11 +278,11 @@ async def test_a_pool_is_not_let_go_while_an_address_of_it_may_be_on_its_way(wor
     state.on_resolved = told.append
     claim = Key("default", "web")
     state.mark_in_flight(claim, BLUE, Address(4, 167772165))
-    await Pools(world.api, state).reconcile(BLUE)
+    await PoolReconciler(world.api, state).reconcile(BLUE)
     assert world.meta()["finalizers"] == [PROTECT]
 
     state.resolve(claim)
 
     assert told == [BLUE]
-    await Pools(world.api, state).reconcile(BLUE)
+    await PoolReconciler(world.api, state).reconcile(BLUE)
     assert world.read() == {}
