@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from conversion import registry
 from crdkit.conversion import errors as conversion_errors
 from crdkit.conversion import values
-from webhook.pool import Pool
+from webhook.reviewed_pool import ReviewedPool
 
 from . import fields, findings, pools
 from .conversions import Target
@@ -51,7 +51,7 @@ def _on_conversion(document: Document, target: Target) -> Iterator[findings.Find
         yield findings.Finding(document, text, warning=True)
     try:
         registry.REGISTRY.convert(obj, target.api_version)
-        problems = Pool.read(obj).errors(version, None)
+        problems = ReviewedPool.read(obj).errors(version, None)
         lost = list(target.losses(obj))
     except conversion_errors.ConversionError as error:
         yield findings.Finding(document, str(error))

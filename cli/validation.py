@@ -11,8 +11,8 @@ from crdkit.conversion import values
 from ipam.address_sets import AddressSet
 from objects.pools import PoolKey
 from webhook import admission, neighbours, statuses
-from webhook.pool import Pool
-from webhook.review import PoolReview
+from webhook.pool_review import PoolReview
+from webhook.reviewed_pool import ReviewedPool
 
 from . import fields, findings, metadata, pools
 from .manifests import Document
@@ -24,21 +24,21 @@ _ANY = "*"  # no namespace has this name
 class Context:
     """What else admission would know: the present pools, and those that come together."""
 
-    present: Mapping[PoolKey, Pool]
+    present: Mapping[PoolKey, ReviewedPool]
     neighbours: neighbours.Index
 
     @classmethod
     def of(cls, new: Iterable[Document], old: Iterable[Document]) -> "Context":
         """Take all that can be read; what is wrong with the rest is told elsewhere."""
-        present = dict[PoolKey, Pool]()
+        present = dict[PoolKey, ReviewedPool]()
         for _, pool, _ in _readable(old):
             if pool.key.name:
                 present.setdefault(pool.key, pool)
                 present.setdefault(pool.key._replace(namespace=_ANY), pool)
-        offers = {key: offered for key, _, offered in _readable(new)}
+        offers = {key: address_set for key, _, address_set in _readable(new)}
         return cls(present, neighbours.Index(offers))
 
-    def before(self, new: Pool) -> Pool | None:
+    def before(self, new: ReviewedPool) -> ReviewedPool | None:
         """Return what the pool is at present; manifests may leave out the namespace."""
         namespaces = (new.key.namespace, "") if new.key.namespace else (_ANY,)
         keys = (new.key._replace(namespace=namespace) for namespace in namespaces)
@@ -71,7 +71,7 @@ def _of_pool(document: Document, context: Context) -> Iterator[findings.Finding]
 def _on_write(document: Document, context: Context) -> Iterator[findings.Finding]:
     """Yield what admission says when the pool is written."""
     try:
-        new = Pool.read(findings.object_of(document))
+        new = ReviewedPool.read(findings.object_of(document))
         version = findings.version_of(document)
         write = PoolReview("UPDATE", version, new, context.before(new))
         if not write.harmless:
@@ -94,7 +94,7 @@ def _few_problems(obj: values.JsonObject, write: PoolReview) -> Iterator[str]:
 
 
 def _few_warnings(
-    document: Document, write: PoolReview, new: Pool, context: Context
+    document: Document, write: PoolReview, new: ReviewedPool, context: Context
 ) -> Iterator[str]:
     """Yield the first warnings about a pool, and how many more there are."""
     own = list(_own_warnings(write, new))
@@ -108,23 +108,23 @@ def _rest(more: int) -> Iterator[str]:
         yield f"... and {more} more"
 
 
-def _own_warnings(write: PoolReview, new: Pool) -> Iterator[str]:
+def _own_warnings(write: PoolReview, new: ReviewedPool) -> Iterator[str]:
     """Yield the warnings that do not depend on other pools; the most important one first."""
-    if write.lost:
+    if write.removed:
         yield "takes addresses out of the pool, which is refused if one of them is in use"
     yield from new.warnings(write.version)
 
 
-def _readable(documents: Iterable[Document]) -> Iterator[tuple[PoolKey, Pool, AddressSet]]:
+def _readable(documents: Iterable[Document]) -> Iterator[tuple[PoolKey, ReviewedPool, AddressSet]]:
     """Yield the pools among documents, as far as they can be read."""
     for document in documents:
         if pools.meant_kind(document.obj):
             with contextlib.suppress(conversion_errors.ConversionError):
-                pool = Pool.read(findings.object_of(document))
-                yield _key(document, pool), pool, pool.offered
+                pool = ReviewedPool.read(findings.object_of(document))
+                yield _key(document, pool), pool, pool.address_set
 
 
-def _key(document: Document, pool: Pool) -> PoolKey:
+def _key(document: Document, pool: ReviewedPool) -> PoolKey:
     """Return the pool's key; one without a name is told apart by where it stands."""
     name = pool.key.name or f"(without a name, {document.place})"
     return pool.key._replace(name=name)

@@ -17,8 +17,8 @@ from objects import pools
 
 from . import applied, neighbours, statuses
 from .inuse import Found, InUse
-from .pool import Pool, adding
-from .review import PoolReview
+from .pool_review import PoolReview
+from .reviewed_pool import ReviewedPool, with_fields
 
 MOST_WARNINGS = 10
 """Of one answer; the API server cuts them at 4096 characters together."""
@@ -46,9 +46,9 @@ class Assessment:
     warnings: list[str] = field(default_factory=list[str])
     deleted: bool = False
     """Whether no IPAddress of the pool may exist."""
-    lost: AddressSet | None = None
+    removed: AddressSet | None = None
     """The allocations that it takes out of the pool; none of them may be in use."""
-    shared: AddressSet | None = None
+    added: AddressSet | None = None
     """What to compare with the offers of other pools; None: nothing new."""
 
 
@@ -64,7 +64,7 @@ def assess(write: PoolReview) -> Assessment:
     if problems := write.errors:
         return Assessment(pool, statuses.invalid(pool.kind, pool.name, problems))
     warnings = write.new.warnings(write.version)
-    return Assessment(pool, None, warnings, lost=write.lost, shared=write.newly_offered)
+    return Assessment(pool, None, warnings, removed=write.removed, added=write.new_addresses)
 
 
 async def judge(assessed: Assessment, in_use: InUse) -> Verdict:
@@ -82,7 +82,7 @@ async def judge(assessed: Assessment, in_use: InUse) -> Verdict:
     if assessed.deleted and (found := await in_use.find(pool, None)).count:
         held = f"still has {_number(found)} in use: {_named(found)}"
         return Verdict(statuses.bad_request(f"{pool} {held}; {_advice(found)}"))
-    if assessed.lost and (found := await in_use.find(pool, assessed.lost)).count:
+    if assessed.removed and (found := await in_use.find(pool, assessed.removed)).count:
         gone = f"{_number(found)} in use would no longer be in the pool: {_named(found)}"
         keep = "keep it in" if found.single else "keep them in"
         return Verdict(statuses.bad_request(f"{pool}: {gone}; {keep}, or {_advice(found)}"))
@@ -105,9 +105,11 @@ def complete(write: PoolReview) -> Verdict:
     if write.old is not None:
         warnings = _unowned(applied.unowned(write.new, write.old))
         obj = applied.mended(write.new, write.old, write.version, write.manager)
-        obj = adding(obj, registry.REGISTRY.dropped_hub_fields(obj, write.old.obj, write.version))
+        obj = with_fields(
+            obj, registry.REGISTRY.dropped_hub_fields(obj, write.old.obj, write.version)
+        )
     if write.pool.key.kind in pools.PREFIX_KINDS and _length(obj) is None:
-        obj = adding(obj, {"allocationPrefixLength": pools.DEFAULT_PREFIX_LENGTH})
+        obj = with_fields(obj, {"allocationPrefixLength": pools.DEFAULT_PREFIX_LENGTH})
     return Verdict(warnings=warnings, mended=None if obj is write.new.obj else obj)
 
 
@@ -125,7 +127,7 @@ def _unowned(names: frozenset[str]) -> list[str]:
 
 
 def _length(obj: values.JsonObject) -> object:
-    return Pool(obj).spec.get("allocationPrefixLength")
+    return ReviewedPool(obj).spec.get("allocationPrefixLength")
 
 
 def _refused_annotations(write: PoolReview) -> values.JsonObject | None:
@@ -144,13 +146,13 @@ async def _neighbours(assessed: Assessment, in_use: InUse) -> list[str]:
     Guarantees:
         Takes 2 s at most: then it is told what was found so far.
     """
-    if assessed.shared is None:
+    if assessed.added is None:
         return []
     found: list[str] = []
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(_NEIGHBOURS_SECONDS):
             others = await in_use.address_sets()
-            for text in neighbours.one_by_one(assessed.pool, assessed.shared, others):
+            for text in neighbours.one_by_one(assessed.pool, assessed.added, others):
                 found += [text] if text else []
                 await asyncio.sleep(0)  # other reviews are not kept waiting for all the pools
     return found

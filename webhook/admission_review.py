@@ -20,8 +20,8 @@ from objects.pools import PoolKey
 from . import statuses
 from .admission import Assessment, Verdict, assess, complete, judge
 from .inuse import InUse, InUseError, NotAllowedError
-from .pool import Pool
-from .review import PoolReview
+from .pool_review import PoolReview
+from .reviewed_pool import ReviewedPool
 
 API_VERSION = "admission.k8s.io/v1"
 KIND = "AdmissionReview"
@@ -145,7 +145,7 @@ def _read(request: _Request, kind: str) -> PoolReview:
     return PoolReview(request.operation, asked.version or pools.HUB, new, old, manager)
 
 
-def _pool(raw: msgspec.Raw, kind: str) -> Pool | None:
+def _pool(raw: msgspec.Raw, kind: str) -> ReviewedPool | None:
     try:
         obj = decoding.decode(raw)
     except decoding.MALFORMED as error:
@@ -156,24 +156,24 @@ def _pool(raw: msgspec.Raw, kind: str) -> Pool | None:
         raise conversion_errors.FieldTypeError("object", obj, "an object")
     if obj.get("kind") != kind:
         raise conversion_errors.FieldTypeError("kind", obj.get("kind"), f"{kind} at this path")
-    return Pool.read(obj)
+    return ReviewedPool.read(obj)
 
 
-def _answer(uid: str, verdict: Verdict, new: Pool | None) -> bytes:
+def _answer(uid: str, verdict: Verdict, new: ReviewedPool | None) -> bytes:
     response: values.JsonObject = {"uid": uid, "allowed": verdict.status is None}
     if verdict.status is not None:
         response["status"] = verdict.status
     if verdict.warnings:
         response["warnings"] = verdict.warnings
     if verdict.mended is not None and new is not None:
-        operations = list(_patch(new, Pool(verdict.mended)))
+        operations = list(_patch(new, ReviewedPool(verdict.mended)))
         patch = base64.b64encode(msgspec.json.encode(operations)).decode()
         response |= {"patchType": "JSONPatch", "patch": patch}
     review = {"apiVersion": API_VERSION, "kind": KIND, "response": response}
     return msgspec.json.encode(review)
 
 
-def _patch(new: Pool, mended: Pool) -> Iterator[values.JsonObject]:
+def _patch(new: ReviewedPool, mended: ReviewedPool) -> Iterator[values.JsonObject]:
     """Yield the operations of a JSON patch that make the one the other, as far as they may differ.
 
     Flow:

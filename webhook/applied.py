@@ -22,7 +22,7 @@ from crdkit.conversion import values
 from kube.structs import prepared
 from objects import pools
 
-from .pool import Pool, adding
+from .reviewed_pool import ReviewedPool, with_fields
 
 _APPLY = "Apply"
 _FIELD = "f:"
@@ -58,7 +58,7 @@ class _Entry(msgspec.Struct, rename="camel"):
         return frozenset(name.removeprefix(_FIELD) for name in names if name.startswith(_FIELD))
 
 
-def mended(new: Pool, old: Pool, version: str, manager: str) -> values.JsonObject:
+def mended(new: ReviewedPool, old: ReviewedPool, version: str, manager: str) -> values.JsonObject:
     """Return the new object as its managers mean it; itself, where nothing is wrong.
 
     Args:
@@ -70,7 +70,7 @@ def mended(new: Pool, old: Pool, version: str, manager: str) -> values.JsonObjec
     entries = _managers(new)
     given_up = _given_up(entries, old, version, manager)
     if version == pools.HUB:
-        obj = adding(new.obj, _lost(entries, new, old))
+        obj = with_fields(new.obj, _lost(entries, new, old))
         return _without(obj, given_up & (_only_hub(new) | _unattributed(new)))
     if not given_up or _addressed_in_the_hub(entries):
         return new.obj
@@ -81,7 +81,7 @@ def mended(new: Pool, old: Pool, version: str, manager: str) -> values.JsonObjec
     return registry.REGISTRY.convert(kept, f"{resources.GROUP}/{pools.HUB}")
 
 
-def unowned(new: Pool, old: Pool) -> frozenset[str]:
+def unowned(new: ReviewedPool, old: ReviewedPool) -> frozenset[str]:
     """Return the fields that the first apply after a loss of managedFields keeps.
 
     Their owner is not known, so they stay although the manifest does not have them.
@@ -91,14 +91,16 @@ def unowned(new: Pool, old: Pool) -> frozenset[str]:
     return _unattributed(new).difference(*(e.fields for e in _managers(new)))
 
 
-def _lost(entries: list[_Entry], new: Pool, old: Pool) -> values.JsonObject:
+def _lost(entries: list[_Entry], new: ReviewedPool, old: ReviewedPool) -> values.JsonObject:
     """Return what is applied in the hub version as it was, but was pruned in another."""
     applied = [e.fields for e in entries if e.applies and e.version == pools.HUB]
     gone = frozenset[str]().union(*applied) - new.spec.keys()
     return {name: value for name, value in old.spec.items() if name in gone}
 
 
-def _given_up(entries: list[_Entry], old: Pool, version: str, manager: str) -> frozenset[str]:
+def _given_up(
+    entries: list[_Entry], old: ReviewedPool, version: str, manager: str
+) -> frozenset[str]:
     """Return the fields that the manifest now applied no longer has, and that nobody else owns."""
     if not any(e.applies and (e.manager, e.version) == (manager, version) for e in entries):
         return frozenset()
@@ -111,7 +113,7 @@ def _addressed_in_the_hub(entries: list[_Entry]) -> bool:
     return any(e.version == pools.HUB and e.fields & v1alpha1.ADDRESSING for e in entries)
 
 
-def _only_hub(pool: Pool) -> frozenset[str]:
+def _only_hub(pool: ReviewedPool) -> frozenset[str]:
     """Return the fields that are together in one annotation in other versions."""
     kind = registry.REGISTRY.kinds[pool.key.kind]
     return frozenset[str]().union(*map(kind.hub_only, kind.spokes))
@@ -125,18 +127,18 @@ def _without(obj: values.JsonObject, names: frozenset[str]) -> values.JsonObject
     return {**obj, "spec": {name: value for name, value in spec.items() if name not in names}}
 
 
-def _managers(pool: Pool) -> list[_Entry]:
+def _managers(pool: ReviewedPool) -> list[_Entry]:
     """Return the entries of real managers."""
     return [entry for entry in _entries(pool) if entry.manager != _BEFORE_FIRST_APPLY]
 
 
-def _unattributed(pool: Pool) -> frozenset[str]:
+def _unattributed(pool: ReviewedPool) -> frozenset[str]:
     """Return the fields of `before-first-apply`."""
     lapsed = (entry.fields for entry in _entries(pool) if entry.manager == _BEFORE_FIRST_APPLY)
     return frozenset[str]().union(*lapsed)
 
 
-def _entries(pool: Pool) -> list[_Entry]:
+def _entries(pool: ReviewedPool) -> list[_Entry]:
     raw = pool.metadata.get("managedFields")
     if not isinstance(raw, msgspec.Raw):
         return []

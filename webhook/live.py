@@ -129,19 +129,19 @@ class Live:
         Caveats:
             Where time runs out, only what was worked out until then; the next call goes on there.
         """
-        offered: dict[pools.PoolKey, AddressSet] = {}
+        address_sets: dict[pools.PoolKey, AddressSet] = {}
         with suppress(TimeoutError):
             async with asyncio.timeout(_OFFERS_SECONDS):
-                await self._gather(offered)
-        return offered
+                await self._gather(address_sets)
+        return address_sets
 
-    async def _gather(self, offered: dict[pools.PoolKey, AddressSet]) -> None:
+    async def _gather(self, address_sets: dict[pools.PoolKey, AddressSet]) -> None:
         """Fill in what every pool offers."""
         if (present := self._present) is None:
             return
         found = [pool for informer in present.informers.pools.values() for pool in informer]
         async for pool in in_pieces(found):
-            offered[pool.key] = await present.informers.address_sets.get(pool)
+            address_sets[pool.key] = await present.informers.address_sets.get(pool)
 
     async def _list_or_discover(self, pool: pools.PoolKey, among: AddressSet | None) -> Found:
         try:

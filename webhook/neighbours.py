@@ -25,11 +25,11 @@ def one_by_one(
         Pools can have 4096 entries, so a caller on an event loop can yield to it after each pool.
     """
     addresses, hidden = _addresses(mine), ""
-    for other, offered in sorted(others.items()):
-        if other == key or mine.family != offered.family:
+    for other, address_set in sorted(others.items()):
+        if other == key or mine.family != address_set.family:
             yield ""
             continue
-        text = _warning(key, mine.family, addresses, other, _addresses(offered))
+        text = _warning(key, mine.family, addresses, other, _addresses(address_set))
         if other.namespace in ("", key.namespace):
             yield text
         else:

@@ -125,13 +125,13 @@ def _cell(found: Layers, first: int, last: int) -> Text:
         return Text(*SYMBOLS["outside"])
     if first == last or counts.most_common(1)[0][1] == total:
         return Text(*SYMBOLS[counts.most_common(1)[0][0]])
-    in_use, offered = (
+    in_use, address_set = (
         counts["used"] + counts["held"],
         counts["used"] + counts["held"] + counts["free"],
     )
     if not in_use:
         return Text(*SYMBOLS["free"])
-    level = max(in_use * len(_LEVELS) - 1, 0) // offered
+    level = max(in_use * len(_LEVELS) - 1, 0) // address_set
     return Text(_LEVELS[level], SYMBOLS["used"][1])
 
 

@@ -25,7 +25,7 @@ from envtest import errors, install
 from envtest.client import Client, Json, Resource
 from envtest.provider import Provider
 from envtest.waiting import until
-from webhook import pool
+from webhook import reviewed_pool
 
 GROUP = "fuzz.example.com"
 RATCHETED = "ratcheted.example.com"
@@ -244,7 +244,7 @@ def admitted(kind: type[model.Object], body: Json) -> bool:
     if isinstance(spec := body.get("spec"), dict):
         ours["spec"] = {name: spec[name] for name in fields_of(kind, 4) if name in spec}
     try:
-        return not pool.Pool.read(ours).errors(kind.version.name, None)
+        return not reviewed_pool.ReviewedPool.read(ours).errors(kind.version.name, None)
     except conversion_errors.ConversionError:
         return False
 

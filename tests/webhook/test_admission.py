@@ -22,8 +22,8 @@ from ipam.address_sets import AddressSet
 from objects import pools
 from objects.metadata import MOVED_ANNOTATION
 from webhook import admission, admission_review, inuse
-from webhook.pool import lost
-from webhook.review import SKIP_DELETE_ANNOTATION
+from webhook.pool_review import SKIP_DELETE_ANNOTATION
+from webhook.reviewed_pool import removed
 
 GROUP = "ipam.cluster.x-k8s.io"
 KIND = "InClusterIPPool"
@@ -468,7 +468,7 @@ def subnets(length: int) -> AddressSet:
 def test_numbers_of_allocations_are_compared_only_if_they_count_the_same(
     before: AddressSet, after: AddressSet, *, can: bool
 ) -> None:
-    assert bool(lost(before, after)) == can
+    assert bool(removed(before, after)) == can
 
 
 async def test_what_was_out_of_range_before_does_not_keep_a_pool_from_changing() -> None:

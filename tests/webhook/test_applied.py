@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from webhook import applied, pool
+from webhook import applied, reviewed_pool
 
 GROUP = "ipam.cluster.x-k8s.io"
 OLD, HUB = "v1alpha1", "v1alpha2"
@@ -22,7 +22,7 @@ def entry(version: str, *fields: str, manager: str = "gitops", **more: str) -> d
     return {**known, "fieldsType": "FieldsV1", "fieldsV1": owned, **more}
 
 
-def stored(spec: Any, *entries: dict[str, Any], saved: Any = None) -> pool.Pool:
+def stored(spec: Any, *entries: dict[str, Any], saved: Any = None) -> reviewed_pool.ReviewedPool:
     metadata: dict[str, Any] = {"name": "blue"}
     metadata["managedFields"] = msgspec.Raw(json.dumps(entries).encode())
     if saved:
@@ -33,7 +33,7 @@ def stored(spec: Any, *entries: dict[str, Any], saved: Any = None) -> pool.Pool:
         "kind": "InClusterIPPool",
         "metadata": metadata,
     }
-    return pool.Pool(known | ({} if spec is None else {"spec": spec}))
+    return reviewed_pool.ReviewedPool(known | ({} if spec is None else {"spec": spec}))
 
 
 BEFORE = stored({"addresses": ["10.0.0.1"], "prefix": 24}, entry(OLD, "addresses", "prefix"))
@@ -41,7 +41,9 @@ SUBNET = {"addresses": ["10.0.0.1"], "prefix": 24, "subnet": "10.0.1.0/24"}
 """As the API server merges it: what the manifest said, and what it says."""
 
 
-def spec_after(*entries: dict[str, Any], old: pool.Pool = BEFORE, version: str = OLD) -> Any:
+def spec_after(
+    *entries: dict[str, Any], old: reviewed_pool.ReviewedPool = BEFORE, version: str = OLD
+) -> Any:
     new = stored(BOTH, *entries, saved=SUBNET)
     return applied.mended(new, old, version, "gitops")["spec"]
 

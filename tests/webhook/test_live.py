@@ -303,9 +303,9 @@ async def test_an_address_is_found_by_the_prefixes_that_begin_with_it() -> None:
     key = pools.PoolKey("InClusterPrefixPool", "default", "racks")
     for number, text in enumerate(("2001:db8:0:5::", "2001:db8:0:6::1", "2001:db8:0:7::")):
         api.take(text, number, key)
-    lost = pool_specs.prefix_pool(["2001:db8:0:4::/63", "2001:db8:0:6::/64"], 64, "", ())
+    removed = pool_specs.prefix_pool(["2001:db8:0:4::/63", "2001:db8:0:6::/64"], 64, "", ())
     async with at_work(api) as asked:
-        assert await found(asked, key, lost) == ["2001:db8:0:5::"]
+        assert await found(asked, key, removed) == ["2001:db8:0:5::"]
 
 
 async def test_an_address_that_the_cache_cannot_read_is_looked_for_at_the_api_server() -> None:

@@ -19,7 +19,7 @@ from envtest import sizes
 from ipam.address_sets import AddressSet
 from objects import pools
 from webhook import admission, admission_review, inuse
-from webhook.pool import Pool
+from webhook.reviewed_pool import ReviewedPool
 
 MOST_SECONDS = 2.0
 """Of CPU.  A review takes 0.1 s; where the work was quadratic it took 7 s and more."""
@@ -100,7 +100,7 @@ def test_a_review_works_out_each_offer_once(
 
     assessed = admission_review._assessed(admission_review._decode(review), resource.kind)
 
-    assert assessed.lost
+    assert assessed.removed
     assert worked_out["offer"] == 2
     # The new object is looked at in each other version, for the size of its annotations there.
     assert worked_out["conversion"] == len(resource.versions) - 1
@@ -162,19 +162,19 @@ async def test_a_review_that_finds_no_place_is_answered_and_not_dropped(review: 
 async def test_a_small_pool_does_not_wait_for_a_large_one_in_a_thread() -> None:
     started, ends = threading.Event(), threading.Event()
 
-    class Slow(Pool):
+    class Slow(ReviewedPool):
         @override
-        def _work_out(self) -> AddressSet:
+        def _address_set_of_spec(self) -> AddressSet:
             started.set()
             ends.wait(10)
             return AddressSet()
 
     resource = resources.POOLS[0]
-    small = Pool(sizes.pool(resource, sizes.spec(resource.kind, 1)))
-    large = asyncio.create_task(asyncio.to_thread(lambda: Slow({}).offered))
+    small = ReviewedPool(sizes.pool(resource, sizes.spec(resource.kind, 1)))
+    large = asyncio.create_task(asyncio.to_thread(lambda: Slow({}).address_set))
     await asyncio.to_thread(started.wait, 10)
 
-    assert small.offered.total
+    assert small.address_set.total
     assert not large.done()
 
     ends.set()

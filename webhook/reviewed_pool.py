@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A pool under review: its spec in the hub version, and in the words of who wrote it."""
+"""A pool under review, in the hub version and in the version of its client."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -15,12 +15,12 @@ from objects import pools
 from . import shape, statuses
 
 _ANNOTATIONS_BYTES = 256 * 1024
-"""Of all annotations of an object; the API server fails the read of one with more."""
+"""The bytes of all annotations of an object; the API server cannot return an object with more."""
 
 
 @dataclass(frozen=True, slots=True)
 class Overlong:
-    """Annotations that the API server would not let anybody read, in one version."""
+    """Annotations that are too long in one version, so that the API server cannot return them."""
 
     version: str
     size: int
@@ -33,23 +33,25 @@ class Overlong:
 
 
 @dataclass(frozen=True)
-class Pool:
+class ReviewedPool:
     """An object of one of our kinds, in the hub version.
 
     Guarantees:
-        What it offers, and what it is in another version, is worked out once.
+        Its address set, and its form in each other version, are computed once.
     """
 
     obj: values.JsonObject
-    _versions: dict[str, "Pool"] = field(default_factory=dict[str, "Pool"], repr=False)
-    _offers: list[AddressSet] = field(default_factory=list[AddressSet], repr=False)
-    """None yet, or the one.  `functools.cached_property` would not do: before Python 3.12 one lock
-    of all instances is held while any of them is worked out, so the event loop waits for threads.
+    _versions: dict[str, "ReviewedPool"] = field(
+        default_factory=dict[str, "ReviewedPool"], repr=False
+    )
+    _address_sets: list[AddressSet] = field(default_factory=list[AddressSet], repr=False)
+    """Empty, or the computed one.  Before Python 3.12, `functools.cached_property` holds one lock of
+    all instances while it computes, so the event loop would wait for threads.
     """
 
     @classmethod
-    def read(cls, obj: values.JsonObject) -> "Pool":
-        """Take an object in any version.
+    def read(cls, obj: values.JsonObject) -> "ReviewedPool":
+        """Read an object in any version.
 
         Raises:
             ConversionError: its kind, version or a JSON type is wrong.
@@ -58,7 +60,7 @@ class Pool:
 
     @property
     def spec(self) -> values.JsonObject:
-        """The spec; an empty one where there is none."""
+        """The spec; empty if the object has none."""
         return values.child(self.obj, "spec", "spec")
 
     @property
@@ -79,17 +81,17 @@ class Pool:
 
     @property
     def deleting(self) -> bool:
-        """Whether it is only waiting for its finalizers."""
+        """Whether it is deleted, and waits for its finalizers."""
         return bool(self.metadata.get("deletionTimestamp"))
 
     @property
-    def offered(self) -> AddressSet:
-        """What it offers; nothing, if it has not even the shape of a pool."""
-        if not self._offers:
-            self._offers.append(self._work_out())
-        return self._offers[0]
+    def address_set(self) -> AddressSet:
+        """The addresses that it may hand out; empty if the spec does not decode."""
+        if not self._address_sets:
+            self._address_sets.append(self._address_set_of_spec())
+        return self._address_sets[0]
 
-    def _work_out(self) -> AddressSet:
+    def _address_set_of_spec(self) -> AddressSet:
         given = {name: value for name, value in self.spec.items() if value is not None}
         try:
             spec = msgspec.convert(given, pools.PoolSpec)
@@ -98,34 +100,34 @@ class Pool:
         metadata = pools.PoolMeta(name=self.key.name, namespace=self.key.namespace)
         return pools.address_set_of(pools.Pool(kind=self.key.kind, metadata=metadata, spec=spec))
 
-    def errors(self, version: str, stored: "Pool | None") -> list[FieldError]:
-        """Return what is wrong, in the words of the version that its user wrote."""
+    def errors(self, version: str, stored: "ReviewedPool | None") -> list[FieldError]:
+        """Return the errors of the spec, with the field names of the version that the client wrote."""
         before = stored.spec if stored else {}
         if misfits := list(shape.problems_of(self.key.kind, self.spec, before)):
-            return misfits if version == pools.HUB else self._counted(version, misfits)
-        problems = self._said(version, self.offered.errors)
-        return problems or list(self._too_long())
+            return misfits if version == pools.HUB else self._with_hints(version, misfits)
+        problems = self._as_written(version, self.address_set.errors)
+        return problems or list(self._annotation_errors())
 
     def warnings(self, version: str) -> list[str]:
-        """Return what is not wrong, but perhaps not meant either."""
-        warnings = self.offered.warnings
+        """Return what is valid, but perhaps not intended."""
+        warnings = self.address_set.warnings
         if version != pools.HUB:
-            warnings = tuple(fields.warnings(self.written(version), warnings))
+            warnings = tuple(fields.warnings(self.spec_in(version), warnings))
         return [str(warning) for warning in warnings]
 
     def overlong(self) -> "Overlong | None":
-        """Return in which version the annotations would be too long to be read, if in any."""
+        """Return the first version in which the annotations are too long; None if there is none."""
         for version in (pools.HUB, *registry.REGISTRY.kinds[self.key.kind].spokes):
-            size = sum(_sizes(self.said_in(version).annotations).values())
+            size = sum(_sizes(self.in_version(version).annotations).values())
             if size > _ANNOTATIONS_BYTES:
                 return Overlong(version, size)
         return None
 
-    def _too_long(self) -> Iterator[FieldError]:
-        """Yield the list that no annotation could hold: a client of another version reads it.
+    def _annotation_errors(self) -> Iterator[FieldError]:
+        """Yield the field that makes the annotations too long in another version.
 
         Flow:
-            Blames the user's own annotations where they take more than what conversion keeps.
+            The error is about the user's own annotations if they take more than conversion data.
         """
         if (found := self.overlong()) is None:
             return
@@ -140,41 +142,41 @@ class Pool:
         text = f"is too long: {found}; write ranges, or two pools"
         yield FieldError(field, self.spec.get(field), text)
 
-    def _said(self, version: str, problems: tuple[FieldError, ...]) -> list[FieldError]:
+    def _as_written(self, version: str, problems: tuple[FieldError, ...]) -> list[FieldError]:
         if version == pools.HUB:
             return list(problems)
-        return fields.as_v1alpha1_errors(self.written(version), problems)
+        return fields.as_v1alpha1_errors(self.spec_in(version), problems)
 
-    def _counted(self, version: str, misfits: list[FieldError]) -> list[FieldError]:
-        """Say of a list that is too long what else than its own entries counts."""
-        return [fields.hint_computed_entry(self.written(version), misfit) for misfit in misfits]
+    def _with_hints(self, version: str, misfits: list[FieldError]) -> list[FieldError]:
+        """Explain that subnet, start and end add one entry to a list that is too long."""
+        return [fields.hint_computed_entry(self.spec_in(version), misfit) for misfit in misfits]
 
-    def written(self, version: str) -> values.JsonObject:
-        """Return the spec as its user wrote it in an old version."""
-        return self.said_in(version).spec
+    def spec_in(self, version: str) -> values.JsonObject:
+        """Return the spec in a version."""
+        return self.in_version(version).spec
 
-    def said_in(self, version: str) -> "Pool":
+    def in_version(self, version: str) -> "ReviewedPool":
         """Return the same object in another version."""
         if version == pools.HUB:
             return self
         if version not in self._versions:
             obj = registry.REGISTRY.convert(self.obj, f"{resources.GROUP}/{version}")
-            self._versions[version] = Pool(obj)
+            self._versions[version] = ReviewedPool(obj)
         return self._versions[version]
 
 
 def _sizes(annotations: values.JsonObject) -> dict[str, int]:
-    """Return how many bytes each annotation takes."""
+    """Return the size of each annotation in bytes."""
     return {name: len(f"{name}{text}".encode()) for name, text in annotations.items()}
 
 
-def adding(obj: values.JsonObject, fields: values.JsonObject) -> values.JsonObject:
-    """Return an object with more fields in its spec; itself, where there are none to add."""
+def with_fields(obj: values.JsonObject, fields: values.JsonObject) -> values.JsonObject:
+    """Return an object with more fields in its spec; the same object if there are none."""
     return {**obj, "spec": {**values.child(obj, "spec", "spec"), **fields}} if fields else obj
 
 
-def lost(before: AddressSet, after: AddressSet) -> AddressSet | None:
-    """Return the allocations that a change takes out of the offer; None: none at all."""
+def removed(before: AddressSet, after: AddressSet) -> AddressSet | None:
+    """Return the blocks that a change removes from an address set; None if it removes none."""
     left = before.indexes
     if (before.family, before.block_size) == (after.family, after.block_size):
         left = before.indexes - after.indexes
