@@ -10,7 +10,7 @@ from crdkit.conversion import errors as conversion_errors
 from crdkit.conversion import values
 from ipam.address_sets import AddressSet
 from objects.pools import PoolKey
-from webhook import admission, neighbours, statuses
+from webhook import admission, overlaps, statuses
 from webhook.pool_review import PoolReview
 from webhook.reviewed_pool import ReviewedPool
 
@@ -25,7 +25,7 @@ class Context:
     """What else admission would know: the present pools, and those that come together."""
 
     present: Mapping[PoolKey, ReviewedPool]
-    neighbours: neighbours.Index
+    overlaps: overlaps.Index
 
     @classmethod
     def of(cls, new: Iterable[Document], old: Iterable[Document]) -> "Context":
@@ -35,8 +35,8 @@ class Context:
             if pool.key.name:
                 present.setdefault(pool.key, pool)
                 present.setdefault(pool.key._replace(namespace=_ANY), pool)
-        offers = {key: address_set for key, _, address_set in _readable(new)}
-        return cls(present, neighbours.Index(offers))
+        address_sets = {key: address_set for key, _, address_set in _readable(new)}
+        return cls(present, overlaps.Index(address_sets))
 
     def before(self, new: ReviewedPool) -> ReviewedPool | None:
         """Return what the pool is at present; manifests may leave out the namespace."""
@@ -73,19 +73,19 @@ def _on_write(document: Document, context: Context) -> Iterator[findings.Finding
     try:
         new = ReviewedPool.read(findings.object_of(document))
         version = findings.version_of(document)
-        write = PoolReview("UPDATE", version, new, context.before(new))
-        if not write.harmless:
-            for text in _few_problems(findings.object_of(document), write):
+        review = PoolReview("UPDATE", version, new, context.before(new))
+        if not review.harmless:
+            for text in _few_problems(findings.object_of(document), review):
                 yield findings.Finding(document, text)
-            for text in _few_warnings(document, write, new, context):
+            for text in _few_warnings(document, review, new, context):
                 yield findings.Finding(document, text, warning=True)
     except conversion_errors.ConversionError as error:
         yield findings.Finding(document, str(error))
 
 
-def _few_problems(obj: values.JsonObject, write: PoolReview) -> Iterator[str]:
+def _few_problems(obj: values.JsonObject, review: PoolReview) -> Iterator[str]:
     """Yield the first problems of a pool, and how many more there are."""
-    problems = write.errors
+    problems = review.errors
     texts = [findings.line_of(problem) for problem in problems]
     blamed = {statuses.path_of(problem) for problem in problems}
     texts += [f"{path}: is required" for path in fields.missing_fields(obj) if path not in blamed]
@@ -94,11 +94,11 @@ def _few_problems(obj: values.JsonObject, write: PoolReview) -> Iterator[str]:
 
 
 def _few_warnings(
-    document: Document, write: PoolReview, new: ReviewedPool, context: Context
+    document: Document, review: PoolReview, new: ReviewedPool, context: Context
 ) -> Iterator[str]:
     """Yield the first warnings about a pool, and how many more there are."""
-    own = list(_own_warnings(write, new))
-    overlaps = context.neighbours.overlaps(_key(document, new))
+    own = list(_own_warnings(review, new))
+    overlaps = context.overlaps.overlaps(_key(document, new))
     yield from islice(chain(own, overlaps.warnings), admission.MOST_WARNINGS)
     yield from _rest(len(own) + overlaps.total - admission.MOST_WARNINGS)
 
@@ -108,11 +108,11 @@ def _rest(more: int) -> Iterator[str]:
         yield f"... and {more} more"
 
 
-def _own_warnings(write: PoolReview, new: ReviewedPool) -> Iterator[str]:
+def _own_warnings(review: PoolReview, new: ReviewedPool) -> Iterator[str]:
     """Yield the warnings that do not depend on other pools; the most important one first."""
-    if write.removed:
+    if review.removed:
         yield "takes addresses out of the pool, which is refused if one of them is in use"
-    yield from new.warnings(write.version)
+    yield from new.warnings(review.version)
 
 
 def _readable(documents: Iterable[Document]) -> Iterator[tuple[PoolKey, ReviewedPool, AddressSet]]:

@@ -21,7 +21,7 @@ _BY_PREFIX, _BY_SUBNET = "(its lowest address / prefix)", "(its lowest address /
 _HUB_ONLY = tuple(name for name in v1alpha1.HUB_FIELDS if name not in v1alpha1.SPOKE_FIELDS)
 
 
-def problems_of(old: JsonObject) -> Iterator[FieldError]:
+def errors_of(old: JsonObject) -> Iterator[FieldError]:
     """Yield what is wrong with subnet, start and end of a v1alpha1 spec.
 
     Guarantees:
@@ -112,7 +112,7 @@ def as_v1alpha1_errors(old: JsonObject, problems: tuple[FieldError, ...]) -> lis
     Guarantees:
         What is missing in the hub spec only because of an unreadable field is not told twice.
     """
-    own = list(problems_of(old))
+    own = list(errors_of(old))
     rest = [p for p in problems if not (own and p.path in _COMPUTED)]
     return own + list(map(AsWritten(old), rest))
 

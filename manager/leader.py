@@ -27,7 +27,7 @@ from kube.meta import Key
 from kube.tasks import first_error, together
 from objects.informers import InformerSupervisor, Scope
 from objects.metadata import CACHE_REVISIONS_ANNOTATION
-from webhook.live import Live
+from webhook.live_reader import LiveReader
 from webhook.server import Server
 
 from . import contact, pod, version
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
     from kube.connect import Connection
     from kube.meta import Meta
-    from webhook.inuse import Later
+    from webhook.cluster_reader import DeferredReader
     from webhook.tls import Certificates
 
     from .flags import Flags
@@ -57,7 +57,7 @@ _AGAIN_SECONDS = 2.0  # before another try where the copies could not be brought
 
 
 async def run(
-    flags: Flags, in_use: Later, certificates: Certificates | None, last: AsyncExitStack
+    flags: Flags, cluster: DeferredReader, certificates: Certificates | None, last: AsyncExitStack
 ) -> NoReturn:
     """Connect, tell admission so, and lead whenever that is this process's turn.
 
@@ -73,8 +73,8 @@ async def run(
 
     connection = await new_connection()
     last.push_async_callback(connection.close)
-    live = Live(Client(connection))
-    in_use.give(live)
+    live_reader = LiveReader(Client(connection))
+    cluster.set_reader(live_reader)
     EXPIRY.certificates = certificates
     if diagnostics := _diagnostics(flags, Client(connection), certificates):
         await diagnostics.start()
@@ -82,7 +82,7 @@ async def run(
     for_lease = connection.beside()  # its renewals share no socket with anything else
     last.push_async_callback(for_lease.close)
     scope = Scope(flags.namespace, flags.watch_filter)
-    supervisor = InformerSupervisor(Client(connection), scope, live.using)
+    supervisor = InformerSupervisor(Client(connection), scope, live_reader.using)
     place = own_namespace(DEFAULT_NAMESPACE), pod.LEASE
     await together(
         supervisor.run(),

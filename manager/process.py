@@ -18,9 +18,9 @@ from kube import imports
 from kube.errors import ConfigError
 from kube.tasks import first_error
 from webhook import tls
+from webhook.cluster_reader import DeferredReader
 from webhook.deferred import DeferredApp
 from webhook.errors import CertificateError
-from webhook.inuse import Later
 from webhook.server import Server, stop_signal
 
 from .health import Health, Target
@@ -89,8 +89,8 @@ async def _work(flags: Flags, health: Health) -> NoReturn:
         The lease; the webhooks, which answer for the delay and finish what is under way; then what
         they needed for that (`last`), and the probes.
     """
-    in_use = Later()
-    app = DeferredApp(in_use)
+    cluster = DeferredReader()
+    app = DeferredApp(cluster)
     async with AsyncExitStack() as last:
         if probes := await _serve_probes(health, flags.health):
             last.push_async_callback(probes.stop)
@@ -102,7 +102,7 @@ async def _work(flags: Flags, health: Health) -> NoReturn:
             if webhooks:
                 await app.load()
             leader = await imports.run(importlib.import_module, "manager.leader")
-            await leader.run(flags, in_use, certificates, last)
+            await leader.run(flags, cluster, certificates, last)
         except asyncio.CancelledError:
             if webhooks:
                 await asyncio.sleep(

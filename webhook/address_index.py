@@ -13,7 +13,7 @@ from kube.meta import Key
 from kube.tasks import in_pieces
 from objects import clusterapi, pools
 
-from .inuse import Found, Holder
+from .cluster_reader import Found, Holder
 
 _Entry = tuple[int, int, str, str, str]
 """Family, address, namespace, name and the address as it is written.  About 120 bytes for each
@@ -47,15 +47,15 @@ class AddressIndex:
             case Deleted(address):
                 self._remove(address)
 
-    async def find(self, pool: pools.PoolKey, among: AddressSet | None) -> Found:
+    async def find(self, pool: pools.PoolKey, address_set: AddressSet | None) -> Found:
         """Return the IPAddresses of a pool whose address is among these; None: all of them."""
         found = Found()
-        async for first, last in in_pieces(_ranges(among)):
+        async for first, last in in_pieces(_ranges(address_set)):
             held = self._held.get(pool)  # anew for each: others have had their turn
             if held is None:
                 break
             for _, value, namespace, name, text in held.irange(first, last, (True, False)):
-                if among is None or value % among.block_size == 0:
+                if address_set is None or value % address_set.block_size == 0:
                     found.add(Holder(Key(namespace, name), text))
                 if found.more:
                     return found
@@ -83,10 +83,10 @@ def _entry(address: clusterapi.IPAddress) -> _Entry:
     return family, value, key.namespace, key.name, text
 
 
-def _ranges(among: AddressSet | None) -> Iterator[_Range]:
-    if among is None:
+def _ranges(address_set: AddressSet | None) -> Iterator[_Range]:
+    if address_set is None:
         yield _ANY
         return
-    family, block_size = among.family, among.block_size
-    for first, last in among.indexes.ranges:
+    family, block_size = address_set.family, address_set.block_size
+    for first, last in address_set.indexes.ranges:
         yield (family, first * block_size, "", "", ""), (family, last * block_size + 1, "", "", "")

@@ -15,24 +15,24 @@ from ipam.address_sets import AddressSet
 from ipam.texts import counted
 from objects import pools
 
-from . import applied, neighbours, statuses
-from .inuse import Found, InUse
+from . import overlaps, server_side_apply, statuses
+from .cluster_reader import ClusterReader, Found
 from .pool_review import PoolReview
 from .reviewed_pool import ReviewedPool, with_fields
 
 MOST_WARNINGS = 10
 """Of one answer; the API server cuts them at 4096 characters together."""
 
-_NEIGHBOURS_SECONDS = 2.0  # so long a write may wait for warnings of other pools
+_OVERLAPS_SECONDS = 2.0  # so long a write may wait for warnings of other pools
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class Response:
     """The answer to one review: without `status` it is yes."""
 
     status: values.JsonObject | None = None
     warnings: list[str] = field(default_factory=list[str])
-    mended: values.JsonObject | None = None
+    patched: values.JsonObject | None = None
     """The object as it should be written, where that is not as it came: spec and annotations."""
 
 
@@ -52,22 +52,22 @@ class Assessment:
     """What to compare with the offers of other pools; None: nothing new."""
 
 
-def assess(write: PoolReview) -> Assessment:
+def assess(review: PoolReview) -> Assessment:
     """Work out all that needs no cluster; a large pool takes some 100 ms."""
-    pool = write.pool.key
-    if write.harmless:
-        return Assessment(pool, _refused_annotations(write))
-    if write.operation == "DELETE":
-        return Assessment(pool, deleted=not write.may_delete_in_use)
-    if write.new is None:
+    pool = review.pool.key
+    if review.harmless:
+        return Assessment(pool, _refused_annotations(review))
+    if review.operation == "DELETE":
+        return Assessment(pool, deleted=not review.may_delete_in_use)
+    if review.new is None:
         return Assessment(pool)
-    if problems := write.errors:
+    if problems := review.errors:
         return Assessment(pool, statuses.invalid(pool.kind, pool.name, problems))
-    warnings = write.new.warnings(write.version)
-    return Assessment(pool, None, warnings, removed=write.removed, added=write.new_addresses)
+    warnings = review.new.warnings(review.version)
+    return Assessment(pool, None, warnings, removed=review.removed, added=review.new_addresses)
 
 
-async def judge(assessed: Assessment, in_use: InUse) -> Verdict:
+async def validate(assessed: Assessment, cluster: ClusterReader) -> Response:
     """Say whether a write may happen.
 
     Flow:
@@ -77,19 +77,19 @@ async def judge(assessed: Assessment, in_use: InUse) -> Verdict:
         InUseError: it depends on them, and they cannot be told now.
     """
     if assessed.status is not None:
-        return Verdict(assessed.status)
+        return Response(assessed.status)
     pool = assessed.pool
-    if assessed.deleted and (found := await in_use.find(pool, None)).count:
+    if assessed.deleted and (found := await cluster.find(pool, None)).count:
         held = f"still has {_number(found)} in use: {_named(found)}"
-        return Verdict(statuses.bad_request(f"{pool} {held}; {_advice(found)}"))
-    if assessed.removed and (found := await in_use.find(pool, assessed.removed)).count:
+        return Response(statuses.bad_request(f"{pool} {held}; {_advice(found)}"))
+    if assessed.removed and (found := await cluster.find(pool, assessed.removed)).count:
         gone = f"{_number(found)} in use would no longer be in the pool: {_named(found)}"
         keep = "keep it in" if found.single else "keep them in"
-        return Verdict(statuses.bad_request(f"{pool}: {gone}; {keep}, or {_advice(found)}"))
-    return Verdict(warnings=_few(assessed.warnings + await _neighbours(assessed, in_use)))
+        return Response(statuses.bad_request(f"{pool}: {gone}; {keep}, or {_advice(found)}"))
+    return Response(warnings=_few(assessed.warnings + await _overlap_warnings(assessed, cluster)))
 
 
-def complete(write: PoolReview) -> Verdict:
+def default(review: PoolReview) -> Response:
     """Say what a write leaves out that has to be there.
 
     Flow:
@@ -97,20 +97,20 @@ def complete(write: PoolReview) -> Verdict:
         version that does not know the conversion annotation (kubectl replace of an old manifest)
         keeps what its version has no field for.  Prefix pools get their default.
     """
-    if write.new is None or write.operation not in {"CREATE", "UPDATE"}:
-        return Verdict()
-    if write.new.deleting:
-        return Verdict()
-    obj, warnings = write.new.obj, list[str]()
-    if write.old is not None:
-        warnings = _unowned(applied.unowned(write.new, write.old))
-        obj = applied.mended(write.new, write.old, write.version, write.manager)
+    if review.new is None or review.operation not in {"CREATE", "UPDATE"}:
+        return Response()
+    if review.new.deleting:
+        return Response()
+    obj, warnings = review.new.obj, list[str]()
+    if review.old is not None:
+        warnings = _unowned(server_side_apply.unowned(review.new, review.old))
+        obj = server_side_apply.corrected(review.new, review.old, review.version, review.manager)
         obj = with_fields(
-            obj, registry.REGISTRY.dropped_hub_fields(obj, write.old.obj, write.version)
+            obj, registry.REGISTRY.dropped_hub_fields(obj, review.old.obj, review.version)
         )
-    if write.pool.key.kind in pools.PREFIX_KINDS and _length(obj) is None:
+    if review.pool.key.kind in pools.PREFIX_KINDS and _length(obj) is None:
         obj = with_fields(obj, {"allocationPrefixLength": pools.DEFAULT_PREFIX_LENGTH})
-    return Verdict(warnings=warnings, mended=None if obj is write.new.obj else obj)
+    return Response(warnings=warnings, patched=None if obj is review.new.obj else obj)
 
 
 def _unowned(names: frozenset[str]) -> list[str]:
@@ -130,9 +130,9 @@ def _length(obj: values.JsonObject) -> object:
     return ReviewedPool(obj).spec.get("allocationPrefixLength")
 
 
-def _refused_annotations(write: PoolReview) -> values.JsonObject | None:
+def _refused_annotations(review: PoolReview) -> values.JsonObject | None:
     """Refuse an update of annotations after which a client of another version could not read it."""
-    new, old = write.new, write.old
+    new, old = review.new, review.old
     if new is None or old is None or new.deleting or new.annotations == old.annotations:
         return None
     if (found := new.overlong()) is None or old.overlong() is not None:
@@ -140,7 +140,7 @@ def _refused_annotations(write: PoolReview) -> values.JsonObject | None:
     return statuses.bad_request(f"{new.key}: metadata.annotations: {found}")
 
 
-async def _neighbours(assessed: Assessment, in_use: InUse) -> list[str]:
+async def _overlap_warnings(assessed: Assessment, cluster: ClusterReader) -> list[str]:
     """Warn of addresses that other pools offer, too, when a pool comes or changes its own.
 
     Guarantees:
@@ -150,9 +150,9 @@ async def _neighbours(assessed: Assessment, in_use: InUse) -> list[str]:
         return []
     found: list[str] = []
     with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(_NEIGHBOURS_SECONDS):
-            others = await in_use.address_sets()
-            for text in neighbours.one_by_one(assessed.pool, assessed.added, others):
+        async with asyncio.timeout(_OVERLAPS_SECONDS):
+            others = await cluster.address_sets()
+            for text in overlaps.compare(assessed.pool, assessed.added, others):
                 found += [text] if text else []
                 await asyncio.sleep(0)  # other reviews are not kept waiting for all the pools
     return found

@@ -17,9 +17,8 @@ from crdkit.webhook.worker import BusyError, Worker, size_of
 from objects import pools
 from objects.pools import PoolKey
 
-from . import statuses
-from .admission import Assessment, Verdict, assess, complete, judge
-from .inuse import InUse, InUseError, NotAllowedError
+from . import admission, statuses
+from .cluster_reader import ClusterReader, ClusterReadError, NotAllowedError
 from .pool_review import PoolReview
 from .reviewed_pool import ReviewedPool
 
@@ -66,7 +65,7 @@ class _Review(msgspec.Struct, tag_field="kind", tag=KIND):
 _DECODER = msgspec.json.Decoder(_Review)
 
 
-async def validate(body: bytes, kind: str, in_use: InUse, worker: Worker) -> bytes:
+async def validate(body: bytes, kind: str, cluster: ClusterReader, worker: Worker) -> bytes:
     """Answer a review at a validating path.
 
     Flow:
@@ -80,14 +79,14 @@ async def validate(body: bytes, kind: str, in_use: InUse, worker: Worker) -> byt
         async with asyncio.timeout(ADMISSION_SECONDS):
             assessed = await worker.call(size_of(body), _assessed, request, kind)
             late = _SILENT
-            verdict = await judge(assessed, in_use)
+            response = await admission.validate(assessed, cluster)
     except NotAllowedError as error:
-        verdict = Verdict(statuses.misconfigured(str(error)))
-    except (InUseError, BusyError) as error:
-        verdict = Verdict(statuses.unavailable(str(error)))
+        response = admission.Response(statuses.misconfigured(str(error)))
+    except (ClusterReadError, BusyError) as error:
+        response = admission.Response(statuses.unavailable(str(error)))
     except TimeoutError:
-        verdict = Verdict(statuses.unavailable(late))
-    return _answer(request.uid, verdict, None)
+        response = admission.Response(statuses.unavailable(late))
+    return _answer(request.uid, response, None)
 
 
 async def mutate(body: bytes, kind: str, worker: Worker) -> bytes:
@@ -100,27 +99,27 @@ async def mutate(body: bytes, kind: str, worker: Worker) -> bytes:
     try:
         return await worker.call(size_of(body), _mutated, request, kind)
     except BusyError as error:
-        return _answer(request.uid, Verdict(statuses.unavailable(str(error))), None)
+        return _answer(request.uid, admission.Response(statuses.unavailable(str(error))), None)
 
 
-def _assessed(request: _Request, kind: str) -> Assessment:
+def _assessed(request: _Request, kind: str) -> admission.Assessment:
     try:
-        return assess(_read(request, kind))
+        return admission.assess(_read(request, kind))
     except conversion_errors.ConversionError as error:
-        return Assessment(_NOBODY, statuses.bad_request(str(error)))
+        return admission.Assessment(_NOBODY, statuses.bad_request(str(error)))
     except RecursionError:  # it could just be decoded; a value to be quoted is deeper in the stack
-        return Assessment(_NOBODY, statuses.bad_request(_TOO_DEEP))
+        return admission.Assessment(_NOBODY, statuses.bad_request(_TOO_DEEP))
 
 
 def _mutated(request: _Request, kind: str) -> bytes:
     try:
-        write = _read(request, kind)
-        verdict = complete(write)
+        review = _read(request, kind)
+        response = admission.default(review)
     except conversion_errors.ConversionError as error:
-        return _answer(request.uid, Verdict(statuses.bad_request(str(error))), None)
+        return _answer(request.uid, admission.Response(statuses.bad_request(str(error))), None)
     except RecursionError:
-        return _answer(request.uid, Verdict(statuses.bad_request(_TOO_DEEP)), None)
-    return _answer(request.uid, verdict, write.new)
+        return _answer(request.uid, admission.Response(statuses.bad_request(_TOO_DEEP)), None)
+    return _answer(request.uid, response, review.new)
 
 
 def _decode(body: bytes) -> _Request:
@@ -159,36 +158,36 @@ def _pool(raw: msgspec.Raw, kind: str) -> ReviewedPool | None:
     return ReviewedPool.read(obj)
 
 
-def _answer(uid: str, verdict: Verdict, new: ReviewedPool | None) -> bytes:
-    response: values.JsonObject = {"uid": uid, "allowed": verdict.status is None}
-    if verdict.status is not None:
-        response["status"] = verdict.status
-    if verdict.warnings:
-        response["warnings"] = verdict.warnings
-    if verdict.mended is not None and new is not None:
-        operations = list(_patch(new, ReviewedPool(verdict.mended)))
+def _answer(uid: str, response: admission.Response, new: ReviewedPool | None) -> bytes:
+    answer: values.JsonObject = {"uid": uid, "allowed": response.status is None}
+    if response.status is not None:
+        answer["status"] = response.status
+    if response.warnings:
+        answer["warnings"] = response.warnings
+    if response.patched is not None and new is not None:
+        operations = list(_patch(new, ReviewedPool(response.patched)))
         patch = base64.b64encode(msgspec.json.encode(operations)).decode()
-        response |= {"patchType": "JSONPatch", "patch": patch}
-    review = {"apiVersion": API_VERSION, "kind": KIND, "response": response}
+        answer |= {"patchType": "JSONPatch", "patch": patch}
+    review = {"apiVersion": API_VERSION, "kind": KIND, "response": answer}
     return msgspec.json.encode(review)
 
 
-def _patch(new: ReviewedPool, mended: ReviewedPool) -> Iterator[values.JsonObject]:
+def _patch(new: ReviewedPool, patched: ReviewedPool) -> Iterator[values.JsonObject]:
     """Yield the operations of a JSON patch that make the one the other, as far as they may differ.
 
     Flow:
         Fields of the spec one by one; annotations, whose names need no quoting then, together.
     """
     if new.obj.get("spec") is None:
-        yield {"op": "add", "path": "/spec", "value": mended.spec}
+        yield {"op": "add", "path": "/spec", "value": patched.spec}
     else:
-        for name in sorted(new.spec.keys() - mended.spec.keys()):
+        for name in sorted(new.spec.keys() - patched.spec.keys()):
             yield {"op": "remove", "path": f"/spec/{_quoted(name)}"}
-        for name, value in mended.spec.items():
+        for name, value in patched.spec.items():
             if name not in new.spec or new.spec[name] != value:
                 yield {"op": "add", "path": f"/spec/{_quoted(name)}", "value": value}
-    if mended.annotations != new.annotations:
-        yield {"op": "add", "path": "/metadata/annotations", "value": mended.annotations}
+    if patched.annotations != new.annotations:
+        yield {"op": "add", "path": "/metadata/annotations", "value": patched.annotations}
 
 
 def _quoted(name: str) -> str:

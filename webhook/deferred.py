@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from fastapi import FastAPI
     from starlette.types import Receive, Scope, Send
 
-    from .inuse import InUse
+    from .cluster_reader import ClusterReader
 
 
 class DeferredApp:
@@ -31,18 +31,17 @@ class DeferredApp:
         Reviews that are answered directly count against the same limits.
     """
 
-    def __init__(self, in_use: InUse | None = None, bodies: Bodies | None = None) -> None:
+    def __init__(self, cluster: ClusterReader | None = None, bodies: Bodies | None = None) -> None:
         """Prepare conversion; nothing else is imported, and nothing is connected.
 
         Args:
-            in_use: Tells admission which addresses are in use.  None: conversion alone, without a
-                cluster.
+            cluster: Reads the cluster for admission; None serves conversion alone.
             bodies: The limits of requests.
 
         Raises:
             MissingPairError: a served version has no conversion.
         """
-        self._in_use = in_use
+        self._cluster = cluster
         self._bodies = bodies or Bodies()
         self._worker = Worker()
         self._path = resources.WEBHOOK.path
@@ -65,4 +64,4 @@ class DeferredApp:
     def _create(self) -> FastAPI:
         from .app import create_app  # noqa: PLC0415 - FastAPI: see the module's docstring
 
-        return create_app(self._convert, self._in_use, self._bodies, self._worker)
+        return create_app(self._convert, self._cluster, self._bodies, self._worker)

@@ -66,13 +66,13 @@ def issue(names: Sequence[str], known: bytes = b"", now: dt.datetime | None = No
     )
     plain = serialization.NoEncryption()
     return Issued(
-        authorities=pem(together([authority], known, now)),
+        authorities=pem(merged([authority], known, now)),
         certificate=pem([server]),
         key=key.private_bytes(_PEM, serialization.PrivateFormat.PKCS8, plain),
     )
 
 
-def together(
+def merged(
     authorities: list[x509.Certificate], known: bytes, now: dt.datetime
 ) -> list[x509.Certificate]:
     """Return authorities, and after them the known ones whose time is not over."""

@@ -76,7 +76,7 @@ class PoolReview:
         return self.new.address_set
 
     def _length_errors(self) -> list[FieldError]:
-        """Return an error if the length of sub-prefixes changes: allocated ones have the old length."""
+        """Return an error if the length of sub-prefixes changes."""
         if self.new is None or self.old is None or self.pool.key.kind not in pools.PREFIX_KINDS:
             return []
         new = self.new.spec.get(_LENGTH, pools.DEFAULT_PREFIX_LENGTH)

@@ -12,7 +12,7 @@ from crdkit.conversion import annotation, values
 from ipam.address_sets import AddressSet, FieldError
 from objects import pools
 
-from . import shape, statuses
+from . import schema, statuses
 
 _ANNOTATIONS_BYTES = 256 * 1024
 """The bytes of all annotations of an object; the API server cannot return an object with more."""
@@ -45,8 +45,8 @@ class ReviewedPool:
         default_factory=dict[str, "ReviewedPool"], repr=False
     )
     _address_sets: list[AddressSet] = field(default_factory=list[AddressSet], repr=False)
-    """Empty, or the computed one.  Before Python 3.12, `functools.cached_property` holds one lock of
-    all instances while it computes, so the event loop would wait for threads.
+    """Empty, or the computed one.  Before Python 3.12, `functools.cached_property` holds one lock
+    for all instances while it computes, so the event loop would wait for threads.
     """
 
     @classmethod
@@ -101,9 +101,9 @@ class ReviewedPool:
         return pools.address_set_of(pools.Pool(kind=self.key.kind, metadata=metadata, spec=spec))
 
     def errors(self, version: str, stored: "ReviewedPool | None") -> list[FieldError]:
-        """Return the errors of the spec, with the field names of the version that the client wrote."""
+        """Return the errors of the spec, with the field names of the client's version."""
         before = stored.spec if stored else {}
-        if misfits := list(shape.problems_of(self.key.kind, self.spec, before)):
+        if misfits := list(schema.errors_of(self.key.kind, self.spec, before)):
             return misfits if version == pools.HUB else self._with_hints(version, misfits)
         problems = self._as_written(version, self.address_set.errors)
         return problems or list(self._annotation_errors())

@@ -193,7 +193,7 @@ def _trusting(obj: values.JsonObject, authorities: bytes) -> values.JsonObject:
         return {}
     now = dt.datetime.now(dt.UTC)
     for client in clients:
-        trusted = issuer.pem(issuer.together(issuer.read_all(authorities), _bundle(client), now))
+        trusted = issuer.pem(issuer.merged(issuer.read_all(authorities), _bundle(client), now))
         client["caBundle"] = base64.b64encode(trusted).decode("ascii")
     metadata = values.child(obj, "metadata", "metadata")
     version = {"resourceVersion": metadata.get("resourceVersion")}

@@ -15,7 +15,7 @@ from controller.conditions import DELETING
 from ipam.texts import counted
 from objects import clusterapi, pools
 from objects.references import intended_pool_of
-from webhook import neighbours
+from webhook import overlaps
 
 from . import selection, waiting
 
@@ -155,7 +155,7 @@ def _misdirected(claim: clusterapi.IPAddressClaim, name: str) -> Iterator[Findin
 
 
 def _overlaps(usages: Mapping[PoolKey, Usage], visible: Iterable[PoolKey]) -> Iterator[Finding]:
-    index = neighbours.Index({key: usage.address_set for key, usage in usages.items()})
+    index = overlaps.Index({key: usage.address_set for key, usage in usages.items()})
     for key in visible:
         for text in index.overlaps(key).warnings:
             remedy = "take the addresses out of one of the pools, or exclude them there"

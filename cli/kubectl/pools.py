@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import msgspec
 from rich.text import Text
 
-from webhook import neighbours
+from webhook import overlaps
 
 from . import options, printing, selection, session, snapshot, usage
 from .printing import Column
@@ -106,7 +106,7 @@ def answer(usages: Mapping[PoolKey, usage.Usage], namespace: str) -> printing.An
 
 def reports(usages: Mapping[PoolKey, usage.Usage], namespace: str) -> list[PoolReport]:
     """Return the numbers of the pools that serve a namespace."""
-    index = neighbours.Index({key: each.address_set for key, each in usages.items()})
+    index = overlaps.Index({key: each.address_set for key, each in usages.items()})
     return [
         PoolReport(
             kind=key.kind,

@@ -24,7 +24,7 @@ NO_GROUP: Json = {"kind": POOLS.kind, "name": "blue"}
 
 @pytest.fixture(autouse=True)
 def _hurried(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(events, "_GATHER_SECONDS", 0.02)
+    monkeypatch.setattr(events, "_COLLECT_SECONDS", 0.02)
 
 
 def claim(api: FakeApi, name: str, reference: Json, **more: object) -> None:

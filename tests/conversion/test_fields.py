@@ -21,7 +21,7 @@ olds = st.fixed_dictionaries({}, optional={"subnet": subnets, "start": texts, "e
 def test_whatever_gives_no_addresses_is_a_problem_of_a_field_that_is_there_to_mend(
     old: dict[str, object],
 ) -> None:
-    said = list(fields.problems_of(old))
+    said = list(fields.errors_of(old))
 
     if any(old.values()) and "addresses" not in v1alpha1.to_hub(old):
         assert said

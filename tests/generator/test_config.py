@@ -223,7 +223,7 @@ async def test_every_webhook_calls_a_path_that_the_manager_serves(
 ) -> None:
     served = {
         getattr(route, "path", "")
-        for route in (await deferred.DeferredApp(process.Later()).load()).routes
+        for route in (await deferred.DeferredApp(process.DeferredReader()).load()).routes
     }
 
     called = {service["path"] for service in found_under("service", list(shipped.values()))}

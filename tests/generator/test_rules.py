@@ -18,7 +18,7 @@ from envtest.provider import Provider
 from generator import manifests, rbac
 from ipam import pool_specs
 from ipam.address_sets import AddressSet
-from webhook import shape
+from webhook import schema
 
 Causes = list[tuple[str, str]]
 
@@ -225,7 +225,7 @@ def test_both_bound_the_grace_period_alike(client: Client, seconds: int, wrong: 
     spec = HUB | {"addressReuseGracePeriodSeconds": seconds}
 
     refused = [text for _, text in causes(client, "ip", pool("ip", spec))]
-    problems = [problem.text for problem in shape.problems_of(KINDS["ip"], spec, {})]
+    problems = [problem.text for problem in schema.errors_of(KINDS["ip"], spec, {})]
 
     assert problems == [wrong] * bool(wrong)
     assert bool(refused) == bool(problems)

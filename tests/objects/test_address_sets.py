@@ -25,7 +25,7 @@ class Work:
         self.threads: list[int] = []
         self.at_once = self.most = 0
         self._real = pools.address_set_of
-        patch.setattr(pools, "offer_of", self)
+        patch.setattr(pools, "address_set_of", self)
 
     def __call__(self, pool: pools.Pool) -> AddressSet:
         self.threads.append(threading.get_ident())

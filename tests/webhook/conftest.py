@@ -16,7 +16,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from webhook import deferred, inuse, server, tls
+from webhook import cluster_reader, deferred, server, tls
 
 Post = Callable[..., Awaitable[tuple[int, Any]]]
 Serve = Callable[[deferred.DeferredApp, tls.Certificates], Awaitable[server.Server]]
@@ -62,8 +62,8 @@ def files(tmp_path: Path) -> tls.Files:
 
 
 @pytest.fixture
-def in_use() -> inuse.FakeInUse:
-    return inuse.FakeInUse()
+def cluster() -> cluster_reader.FakeReader:
+    return cluster_reader.FakeReader()
 
 
 @pytest.fixture
@@ -85,8 +85,10 @@ async def serve() -> AsyncGenerator[Serve]:
 
 
 @pytest.fixture
-async def running(serve: Serve, files: tls.Files, in_use: inuse.FakeInUse) -> server.Server:
-    return await serve(deferred.DeferredApp(in_use), tls.Certificates(files))
+async def running(
+    serve: Serve, files: tls.Files, cluster: cluster_reader.FakeReader
+) -> server.Server:
+    return await serve(deferred.DeferredApp(cluster), tls.Certificates(files))
 
 
 @pytest.fixture

@@ -21,7 +21,7 @@ from ipam import pool_specs
 from ipam.address_sets import AddressSet
 from objects import pools
 from objects.metadata import MOVED_ANNOTATION
-from webhook import admission, admission_review, inuse
+from webhook import admission, admission_review, cluster_reader
 from webhook.pool_review import SKIP_DELETE_ANNOTATION
 from webhook.reviewed_pool import removed
 
@@ -93,13 +93,15 @@ def review(operation: str, new: object, old: object, version: str) -> bytes:
 async def validate(
     new: dict[str, Any] | None,
     old: dict[str, Any] | None = None,
-    in_use: inuse.InUse | None = None,
+    cluster: cluster_reader.ClusterReader | None = None,
     version: str = "v1alpha2",
 ) -> dict[str, Any]:
     operation = "DELETE" if new is None else "UPDATE" if old else "CREATE"
     kind = (new or old or {})["kind"]
     body = review(operation, new, old, version)
-    answer = await admission_review.validate(body, kind, in_use or inuse.FakeInUse(), WORKER)
+    answer = await admission_review.validate(
+        body, kind, cluster or cluster_reader.FakeReader(), WORKER
+    )
     response: dict[str, Any] = json.loads(answer)["response"]
     assert response["uid"] == "u-1"
     return response
@@ -231,7 +233,9 @@ async def test_a_value_nested_too_deeply_is_denied(spec: str, version: str) -> N
     for depth in range(900, 1000):  # some are too deep for the decoder, some only for a message
         body = nested.replace(b"@", b"[" * depth + b"]" * depth)
         with contextlib.suppress(webhook_errors.RequestError):
-            answer = await admission_review.validate(body, KIND, inuse.FakeInUse(), WORKER)
+            answer = await admission_review.validate(
+                body, KIND, cluster_reader.FakeReader(), WORKER
+            )
             codes.add(json.loads(answer)["response"]["status"]["code"])
             await admission_review.mutate(body, KIND, WORKER)
 
@@ -314,12 +318,12 @@ async def test_no_more_warnings_are_given_than_somebody_reads(number: int, last:
     assert warnings[-1].startswith(last)
 
 
-def beside(*names: str) -> inuse.FakeInUse:
+def beside(*names: str) -> cluster_reader.FakeReader:
     """Return what a cluster says that has other pools with the addresses of GOOD."""
-    in_use = inuse.FakeInUse()
+    cluster = cluster_reader.FakeReader()
     offered = pool_specs.ip_pool(["10.0.0.9"], 24, "", [], allocate_reserved=False)
-    in_use.pools = {pools.PoolKey(KIND, "default", name): offered for name in names}
-    return in_use
+    cluster.pools = {pools.PoolKey(KIND, "default", name): offered for name in names}
+    return cluster
 
 
 @pytest.mark.parametrize(
@@ -350,15 +354,15 @@ async def turns_during(work: Awaitable[object]) -> int:
 
 
 async def test_other_reviews_have_their_turn_between_the_pools_that_are_compared() -> None:
-    in_use = beside(*(f"red-{number}" for number in range(50)))
+    cluster = beside(*(f"red-{number}" for number in range(50)))
 
-    assert await turns_during(validate(pool(GOOD), None, in_use)) > 50
+    assert await turns_during(validate(pool(GOOD), None, cluster)) > 50
 
 
 async def test_warnings_of_other_pools_are_those_found_in_time(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(admission, "_NEIGHBOURS_SECONDS", 0.0)
+    monkeypatch.setattr(admission, "_OVERLAPS_SECONDS", 0.0)
     silent = beside("red")
     silent.silent = True
 
@@ -393,10 +397,10 @@ async def test_an_object_that_is_being_deleted_can_be_updated() -> None:
 
 
 async def test_an_update_that_strands_an_address_names_it() -> None:
-    in_use = inuse.FakeInUse({KEY: ["10.0.0.2", "10.0.0.9"]})
+    cluster = cluster_reader.FakeReader({KEY: ["10.0.0.2", "10.0.0.9"]})
 
     status = (
-        await validate(pool(GOOD | {"addresses": ["10.0.0.1-10.0.0.5"]}), pool(GOOD), in_use)
+        await validate(pool(GOOD | {"addresses": ["10.0.0.1-10.0.0.5"]}), pool(GOOD), cluster)
     )["status"]
 
     assert (status["code"], status["reason"]) == (400, "BadRequest")
@@ -409,11 +413,11 @@ async def test_an_update_that_strands_an_address_names_it() -> None:
 
 @of_all_kinds
 async def test_a_pool_of_any_kind_keeps_what_is_in_use(kind: str, sample: Sample) -> None:
-    in_use = inuse.FakeInUse({key_of(kind): [sample.taken]})
+    cluster = cluster_reader.FakeReader({key_of(kind): [sample.taken]})
     good, smaller = pool(sample.good, kind), pool(sample.smaller, kind)
 
-    shrunk = (await validate(smaller, good, in_use))["status"]
-    deleted = (await validate(None, good, in_use))["status"]
+    shrunk = (await validate(smaller, good, cluster))["status"]
+    deleted = (await validate(None, good, cluster))["status"]
 
     assert (shrunk["code"], deleted["code"]) == (400, 400)
     held = f"default/ip-0 ({sample.taken})"
@@ -436,21 +440,23 @@ STRANDING = {
 async def test_whatever_field_strands_an_address_is_refused(change: Spec, taken: str) -> None:
     new = pool({**SEVEN, **change})
 
-    status = (await validate(new, pool(SEVEN), inuse.FakeInUse({KEY: [taken]})))["status"]
+    status = (await validate(new, pool(SEVEN), cluster_reader.FakeReader({KEY: [taken]})))["status"]
 
     assert status["code"] == 400
     assert f"({taken})" in status["message"]
-    assert (await validate(new, pool(SEVEN), inuse.FakeInUse({KEY: ["10.0.0.99"]})))["allowed"]
+    assert (await validate(new, pool(SEVEN), cluster_reader.FakeReader({KEY: ["10.0.0.99"]})))[
+        "allowed"
+    ]
 
 
 async def test_a_prefix_that_makes_an_address_the_broadcast_address_strands_it() -> None:
     wide = {"addresses": ["10.0.0.1-10.0.0.7"], "prefix": 24}
-    in_use = inuse.FakeInUse({KEY: ["10.0.0.7"]})
+    cluster = cluster_reader.FakeReader({KEY: ["10.0.0.7"]})
 
-    assert (await validate(pool(wide | {"prefix": 29}), pool(wide), in_use))["status"][
+    assert (await validate(pool(wide | {"prefix": 29}), pool(wide), cluster))["status"][
         "code"
     ] == 400
-    assert (await validate(pool(wide | {"prefix": 28}), pool(wide), in_use))["allowed"]
+    assert (await validate(pool(wide | {"prefix": 28}), pool(wide), cluster))["allowed"]
 
 
 def subnets(length: int) -> AddressSet:
@@ -472,19 +478,19 @@ def test_numbers_of_allocations_are_compared_only_if_they_count_the_same(
 
 
 async def test_what_was_out_of_range_before_does_not_keep_a_pool_from_changing() -> None:
-    in_use = inuse.FakeInUse({KEY: ["10.7.7.7", "not an address"]})
+    cluster = cluster_reader.FakeReader({KEY: ["10.7.7.7", "not an address"]})
 
     grown = pool(GOOD | {"addresses": ["10.0.0.2-10.0.0.99"]})
 
-    assert (await validate(grown, pool(GOOD), in_use))["allowed"]
+    assert (await validate(grown, pool(GOOD), cluster))["allowed"]
 
 
 async def test_only_a_change_that_takes_addresses_away_asks_the_cluster() -> None:
-    in_use = inuse.FakeInUse()
-    in_use.broken = inuse.InUseError("broken; try again")
+    cluster = cluster_reader.FakeReader()
+    cluster.broken = cluster_reader.ClusterReadError("broken; try again")
 
-    grown = await validate(pool(GOOD | {"addresses": ["10.0.0.0/24"]}), pool(GOOD), in_use)
-    shrunk = await validate(pool(GOOD | {"addresses": ["10.0.0.1"]}), pool(GOOD), in_use)
+    grown = await validate(pool(GOOD | {"addresses": ["10.0.0.0/24"]}), pool(GOOD), cluster)
+    shrunk = await validate(pool(GOOD | {"addresses": ["10.0.0.1"]}), pool(GOOD), cluster)
 
     assert grown["allowed"]
     assert (shrunk["allowed"], shrunk["status"]["code"]) == (False, 503)
@@ -496,7 +502,7 @@ async def test_admission_gives_up_in_time_where_there_is_no_cluster(
     monkeypatch.setattr(admission_review, "ADMISSION_SECONDS", 0.0)
 
     async with asyncio.timeout(10):
-        status = (await validate(None, pool(GOOD), inuse.Later()))["status"]
+        status = (await validate(None, pool(GOOD), cluster_reader.DeferredReader()))["status"]
 
     assert (status["code"], status["message"]) == (
         503,
@@ -508,11 +514,11 @@ async def test_a_cluster_that_never_answers_is_no_reason_to_allow_an_update(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(admission_review, "ADMISSION_SECONDS", 0.0)
-    in_use = inuse.FakeInUse()
-    in_use.silent = True
+    cluster = cluster_reader.FakeReader()
+    cluster.silent = True
 
     async with asyncio.timeout(10):
-        status = (await validate(pool(IP.smaller), pool(GOOD), in_use))["status"]
+        status = (await validate(pool(IP.smaller), pool(GOOD), cluster))["status"]
 
     assert (status["code"], status["reason"]) == (503, "ServiceUnavailable")
     assert status["message"].endswith("; try again")
@@ -527,9 +533,9 @@ def test_admission_answers_before_the_api_server_gives_up() -> None:
 
 
 async def test_a_pool_in_use_cannot_be_deleted() -> None:
-    in_use = inuse.FakeInUse({KEY: [f"10.0.0.{number}" for number in range(1, 13)]})
+    cluster = cluster_reader.FakeReader({KEY: [f"10.0.0.{number}" for number in range(1, 13)]})
 
-    status = (await validate(None, pool(GOOD), in_use))["status"]
+    status = (await validate(None, pool(GOOD), cluster))["status"]
 
     assert status["code"] == 400
     assert status["message"].startswith(
@@ -542,18 +548,18 @@ async def test_a_pool_in_use_cannot_be_deleted() -> None:
 
 
 async def test_where_not_all_were_counted_the_number_is_a_least_one() -> None:
-    in_use = inuse.FakeInUse({KEY: [f"10.0.{n // 256}.{n % 256}" for n in range(1001)]})
+    cluster = cluster_reader.FakeReader({KEY: [f"10.0.{n // 256}.{n % 256}" for n in range(1001)]})
 
-    status = (await validate(None, pool(GOOD), in_use))["status"]
+    status = (await validate(None, pool(GOOD), cluster))["status"]
 
     assert "still has at least 1000 IPAddresses in use: " in status["message"]
 
 
 async def test_a_right_that_is_missing_is_no_reason_to_try_again() -> None:
-    in_use = inuse.FakeInUse()
-    in_use.broken = inuse.NotAllowedError("the ServiceAccount may not list")
+    cluster = cluster_reader.FakeReader()
+    cluster.broken = cluster_reader.NotAllowedError("the ServiceAccount may not list")
 
-    status = (await validate(None, pool(GOOD), in_use))["status"]
+    status = (await validate(None, pool(GOOD), cluster))["status"]
 
     assert (status["code"], status["reason"]) == (500, "InternalError")
     assert status["message"] == "the ServiceAccount may not list"
@@ -561,9 +567,9 @@ async def test_a_right_that_is_missing_is_no_reason_to_try_again() -> None:
 
 @pytest.mark.parametrize("annotation", [SKIP_DELETE_ANNOTATION, MOVED_ANNOTATION])
 async def test_clusterctl_can_delete_a_pool_in_use(annotation: str) -> None:
-    in_use = inuse.FakeInUse({KEY: ["10.0.0.1"]})
+    cluster = cluster_reader.FakeReader({KEY: ["10.0.0.1"]})
 
-    response = await validate(None, pool(GOOD, annotations={annotation: ""}), in_use)
+    response = await validate(None, pool(GOOD, annotations={annotation: ""}), cluster)
 
     assert response["allowed"]
 
@@ -667,10 +673,10 @@ async def test_the_length_of_sub_prefixes_is_immutable() -> None:
 
 
 async def test_a_prefix_in_use_cannot_be_excluded() -> None:
-    in_use = inuse.FakeInUse({PREFIX_KEY: ["2001:db8:0:5::"]})
+    cluster = cluster_reader.FakeReader({PREFIX_KEY: ["2001:db8:0:5::"]})
     new = pool(PREFIXES | {"excludedPrefixes": ["2001:db8:0:5::7"]}, PREFIX_KIND)
 
-    status = (await validate(new, pool(PREFIXES, PREFIX_KIND), in_use))["status"]
+    status = (await validate(new, pool(PREFIXES, PREFIX_KIND), cluster))["status"]
 
     assert status["code"] == 400
 
@@ -712,7 +718,7 @@ async def test_a_review_that_names_one_kind_is_of_that_version(kind: Spec, field
     body = {"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": request}
 
     answer = await admission_review.validate(
-        json.dumps(body).encode(), KIND, inuse.FakeInUse(), WORKER
+        json.dumps(body).encode(), KIND, cluster_reader.FakeReader(), WORKER
     )
 
     status = json.loads(answer)["response"]["status"]
@@ -777,7 +783,9 @@ async def test_a_hub_client_may_drop_its_fields() -> None:
 async def test_an_object_that_is_none_of_ours_is_denied(obj: object) -> None:
     body = review("CREATE", obj, None, "v1alpha2")
 
-    response = json.loads(await admission_review.validate(body, KIND, inuse.FakeInUse(), WORKER))
+    response = json.loads(
+        await admission_review.validate(body, KIND, cluster_reader.FakeReader(), WORKER)
+    )
 
     assert not response["response"]["allowed"]
     assert response["response"]["status"]["code"] == 400
@@ -796,4 +804,4 @@ async def test_an_object_that_is_none_of_ours_is_denied(obj: object) -> None:
 )
 async def test_what_is_no_review_is_refused_as_a_request(body: bytes) -> None:
     with pytest.raises(webhook_errors.RequestError):
-        await admission_review.validate(body, KIND, inuse.FakeInUse(), WORKER)
+        await admission_review.validate(body, KIND, cluster_reader.FakeReader(), WORKER)

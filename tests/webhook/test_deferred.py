@@ -13,7 +13,7 @@ from webhook_client import REVIEW, connect, review_with_status, send, until
 
 from crdkit.webhook import limits, worker
 from kube import imports
-from webhook import app, deferred, inuse, protocol, server, shape, tls
+from webhook import app, cluster_reader, deferred, protocol, schema, server, tls
 
 Serve = Callable[[deferred.DeferredApp, tls.Certificates], Awaitable[server.Server]]
 WHOLE = json.dumps(REVIEW).encode()
@@ -39,7 +39,7 @@ def imported(monkeypatch: pytest.MonkeyPatch) -> Generator[threading.Event]:
 @pytest.fixture
 async def running(imported: threading.Event, serve: Serve, files: tls.Files) -> server.Server:
     assert not imported.is_set()
-    application = deferred.DeferredApp(inuse.FakeInUse())
+    application = deferred.DeferredApp(cluster_reader.FakeReader())
     return await serve(application, tls.Certificates(files))
 
 
@@ -193,11 +193,11 @@ async def test_another_method_than_post_is_told_so(
 
 
 async def test_the_first_write_has_no_models_to_load() -> None:
-    shape.load.cache_clear()
+    schema.load.cache_clear()
 
-    await deferred.DeferredApp(inuse.FakeInUse()).load()
+    await deferred.DeferredApp(cluster_reader.FakeReader()).load()
 
-    assert shape.load.cache_info().currsize == 1
+    assert schema.load.cache_info().currsize == 1
 
 
 async def test_one_request_that_ends_does_not_end_the_import(

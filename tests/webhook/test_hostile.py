@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from conversion import registry
 from crdkit.conversion import annotation
 from crdkit.webhook import conversion_review, errors, worker
-from webhook import admission_review, inuse
+from webhook import admission_review, cluster_reader
 
 GROUP = "ipam.cluster.x-k8s.io"
 KIND = "InClusterIPPool"
@@ -71,5 +71,7 @@ async def test_an_admission_review_is_answered(
     review = {"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": request}
     body = json.dumps(review).encode()
     with contextlib.suppress(errors.RequestError):  # a 4xx: the body is no review at all
-        check_answer(await admission_review.validate(body, KIND, inuse.FakeInUse(), WORKER))
+        check_answer(
+            await admission_review.validate(body, KIND, cluster_reader.FakeReader(), WORKER)
+        )
         check_answer(await admission_review.mutate(body, KIND, WORKER))

@@ -16,13 +16,13 @@ from hypothesis import strategies as st
 from api import resources
 from crdkit.models.resources import Resource
 from envtest import sizes
-from webhook import admission_review, shape
+from webhook import admission_review, schema
 
 FUZZING = settings().max_examples == settings.get_profile("fuzz").max_examples
 EXAMPLES = max(20, settings().max_examples // 100) if FUZZING else 20  # each takes half a second
 BOUND_SECONDS = 0.2 if FUZZING else 2.0
 
-shape.load()  # as the process has, before it reviews
+schema.load()  # as the process has, before it reviews
 sizes_of_lists = st.sampled_from([1, 2, 100, sizes.MOST - 1, sizes.MOST])
 seeds = st.integers(0, 2**32)
 shapes = st.sampled_from(["single", "range", "cidr", "mixed", "same", "long", "garbage"])

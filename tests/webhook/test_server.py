@@ -22,7 +22,7 @@ from conversion import registry
 from crdkit.conversion import errors as conversion_errors
 from crdkit.conversion.registry import Kind, Registry
 from crdkit.webhook import limits
-from webhook import acceptor, connections, deferred, errors, inuse, protocol, server, tls
+from webhook import acceptor, cluster_reader, connections, deferred, errors, protocol, server, tls
 
 Post = Callable[..., Awaitable[tuple[int, Any]]]
 Serve = Callable[[deferred.DeferredApp, tls.Certificates], Awaitable[server.Server]]
@@ -276,8 +276,8 @@ async def test_too_many_bytes_at_once_are_told_to_come_back(serve: Serve, files:
 
 
 async def test_conversion_does_not_wait_for_the_cluster(serve: Serve, files: tls.Files) -> None:
-    later = inuse.Later()
-    running = await serve(deferred.DeferredApp(later), tls.Certificates(files))
+    deferred_reader = cluster_reader.DeferredReader()
+    running = await serve(deferred.DeferredApp(deferred_reader), tls.Certificates(files))
     reader, writer = await connect(running)
 
     assert (await exchange(reader, writer))["response"]["result"]["status"] == "Success"
@@ -431,15 +431,15 @@ async def test_a_review_as_large_as_the_api_server_sends_is_answered(
 async def test_reviews_under_way_are_answered_when_the_server_stops(
     serve: Serve, files: tls.Files
 ) -> None:
-    later = inuse.Later()
-    running = await serve(deferred.DeferredApp(later), tls.Certificates(files))
+    deferred_reader = cluster_reader.DeferredReader()
+    running = await serve(deferred.DeferredApp(deferred_reader), tls.Certificates(files))
     reader, writer = await connect(running)
     answer = asyncio.create_task(send(reader, writer, ADMISSION, json.dumps(DELETION).encode()))
     await until(lambda: bool(running._server.server_state.tasks))
 
     stopping = asyncio.create_task(running.stop())
     await asyncio.sleep(0.3)  # uvicorn looks ten times a second whether to stop
-    later.give(inuse.FakeInUse())
+    deferred_reader.set_reader(cluster_reader.FakeReader())
     status, text = await answer
     await stopping
 
@@ -676,8 +676,8 @@ async def test_a_request_under_way_keeps_its_connection_and_the_new_one_is_close
     serve: Serve, files: tls.Files, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(connections, "CONNECTIONS", 2)
-    later = inuse.Later()
-    running = await serve(deferred.DeferredApp(later), tls.Certificates(files))
+    deferred_reader = cluster_reader.DeferredReader()
+    running = await serve(deferred.DeferredApp(deferred_reader), tls.Certificates(files))
     busy = [await connect(running) for _ in range(2)]
     body = json.dumps(DELETION).encode()
     answers = [asyncio.create_task(send(*each, ADMISSION, body)) for each in busy]
@@ -687,7 +687,7 @@ async def test_a_request_under_way_keeps_its_connection_and_the_new_one_is_close
     with pytest.raises((asyncio.IncompleteReadError, OSError)):
         await exchange(reader, writer)
 
-    later.give(inuse.FakeInUse())
+    deferred_reader.set_reader(cluster_reader.FakeReader())
     assert [(await answer)[0] for answer in answers] == [200, 200]
     for _, each in (*busy, (reader, writer)):
         each.close()
@@ -697,8 +697,8 @@ async def test_a_connection_between_two_pipelined_requests_has_one_under_way(
     serve: Serve, files: tls.Files, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(connections, "CONNECTIONS", 1)
-    later = inuse.Later()
-    running = await serve(deferred.DeferredApp(later), tls.Certificates(files))
+    deferred_reader = cluster_reader.DeferredReader()
+    running = await serve(deferred.DeferredApp(deferred_reader), tls.Certificates(files))
     reader, writer = await connect(running)
     body = json.dumps(DELETION).encode()
     head = f"POST {ADMISSION} HTTP/1.1\r\nContent-Type: application/json\r\n".encode()
@@ -708,7 +708,7 @@ async def test_a_connection_between_two_pipelined_requests_has_one_under_way(
 
     second, other = await connect(running)
     assert await second.read() == b""
-    later.give(inuse.FakeInUse())
+    deferred_reader.set_reader(cluster_reader.FakeReader())
 
     assert (await reader.readline()).split()[1] == b"200"
     for each in (writer, other):

@@ -18,7 +18,7 @@ from crdkit.webhook import worker
 from envtest import sizes
 from ipam.address_sets import AddressSet
 from objects import pools
-from webhook import admission, admission_review, inuse
+from webhook import admission, admission_review, cluster_reader
 from webhook.reviewed_pool import ReviewedPool
 
 MOST_SECONDS = 2.0
@@ -79,21 +79,21 @@ def test_a_review_of_the_largest_pool_costs_little(
 
 
 @pytest.mark.parametrize(("resource", "version"), EVERY)
-def test_a_review_works_out_each_offer_once(
+def test_a_review_computes_each_address_set_once(
     resource: Resource, version: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    worked_out = Counter[str]()
+    computed = Counter[str]()
 
     def counted(pool: pools.Pool) -> AddressSet:
-        worked_out["offer"] += 1
+        computed["address set"] += 1
         return address_set_of(pool)
 
     def converted(*args: Any) -> Any:
-        worked_out["conversion"] += args[0]["apiVersion"] != args[1]
+        computed["conversion"] += args[0]["apiVersion"] != args[1]
         return convert(*args)
 
     address_set_of, convert = pools.address_set_of, registry.REGISTRY.convert
-    monkeypatch.setattr(pools, "offer_of", counted)
+    monkeypatch.setattr(pools, "address_set_of", counted)
     monkeypatch.setattr(registry.REGISTRY, "convert", converted)
     few = sizes.spec(resource.kind, 3)
     review = sizes.update(resource, version, few, sizes.spec(resource.kind, 4, changed=True))
@@ -101,9 +101,9 @@ def test_a_review_works_out_each_offer_once(
     assessed = admission_review._assessed(admission_review._decode(review), resource.kind)
 
     assert assessed.removed
-    assert worked_out["offer"] == 2
+    assert computed["address set"] == 2
     # The new object is looked at in each other version, for the size of its annotations there.
-    assert worked_out["conversion"] == len(resource.versions) - 1
+    assert computed["conversion"] == len(resource.versions) - 1
 
 
 @pytest.mark.parametrize(("resource", "version"), EVERY)
@@ -116,12 +116,14 @@ async def test_a_large_review_is_worked_out_in_a_thread(
         threads.add(threading.current_thread().name)
         return assess(*args)
 
-    assess = admission_review.assess
-    monkeypatch.setattr(admission_review, "assess", noted)
+    assess = admission.assess
+    monkeypatch.setattr(admission, "assess", noted)
     new, old = sizes.spec(resource.kind), sizes.spec(resource.kind, changed=True)
     body = sizes.update(resource, version, old, new)
 
-    answer = await admission_review.validate(body, resource.kind, inuse.FakeInUse(), WORKER)
+    answer = await admission_review.validate(
+        body, resource.kind, cluster_reader.FakeReader(), WORKER
+    )
 
     assert json.loads(answer)["response"]["allowed"]
     assert [name.partition("_")[0] for name in threads] == ["large-review"]
@@ -134,7 +136,9 @@ async def test_who_waits_for_large_reviews_is_told_so(monkeypatch: pytest.Monkey
         resource, resource.hub, sizes.spec(resource.kind), sizes.spec(resource.kind)
     )
 
-    answer = await admission_review.validate(body, resource.kind, inuse.FakeInUse(), WORKER)
+    answer = await admission_review.validate(
+        body, resource.kind, cluster_reader.FakeReader(), WORKER
+    )
 
     status = json.loads(answer)["response"]["status"]
     assert (status["code"], status["message"]) == (
@@ -151,7 +155,9 @@ async def test_a_review_that_finds_no_place_is_answered_and_not_dropped(review: 
     )
 
     if review == "validate":
-        answer = await admission_review.validate(body, resource.kind, inuse.FakeInUse(), full)
+        answer = await admission_review.validate(
+            body, resource.kind, cluster_reader.FakeReader(), full
+        )
     else:
         answer = await admission_review.mutate(body, resource.kind, full)
 

@@ -58,7 +58,9 @@ class _Entry(msgspec.Struct, rename="camel"):
         return frozenset(name.removeprefix(_FIELD) for name in names if name.startswith(_FIELD))
 
 
-def mended(new: ReviewedPool, old: ReviewedPool, version: str, manager: str) -> values.JsonObject:
+def corrected(
+    new: ReviewedPool, old: ReviewedPool, version: str, manager: str
+) -> values.JsonObject:
     """Return the new object as its managers mean it; itself, where nothing is wrong.
 
     Args:

@@ -14,10 +14,10 @@ from crdkit.conversion import values
 from ipam.address_sets import FieldError
 from objects import pools
 
-_SAID_BY_IPAM = frozenset(("missing", "too_short"))  # in the same words for all who ask
+_CHECKED_BY_IPAM = frozenset(("missing", "too_short"))  # in the same words for all who ask
 
 
-_WORDS = {
+_MESSAGES = {
     "bool_type": "must be true or false",
     "int_type": "must be an integer",
     "model_type": "must be an object",
@@ -36,7 +36,7 @@ def load() -> Mapping[str, type[pydantic.BaseModel]]:
     return {model.resource.kind: model for model in kinds.KINDS if model.version.name == pools.HUB}
 
 
-def problems_of(kind: str, spec: object, stored: values.JsonObject) -> Iterator[FieldError]:
+def errors_of(kind: str, spec: object, stored: values.JsonObject) -> Iterator[FieldError]:
     """Yield where a spec does not have the schema of its kind.
 
     Guarantees:
@@ -47,7 +47,7 @@ def problems_of(kind: str, spec: object, stored: values.JsonObject) -> Iterator[
         load()[kind].model_validate({"spec": spec})
     except pydantic.ValidationError as error:
         for detail in error.errors(include_url=False):
-            if detail["type"] not in _SAID_BY_IPAM and not _unchanged(detail, spec, stored):
+            if detail["type"] not in _CHECKED_BY_IPAM and not _unchanged(detail, spec, stored):
                 yield FieldError(_path(detail["loc"][1:]), detail["input"], _text(detail))
 
 
@@ -67,4 +67,4 @@ def _path(location: tuple[int | str, ...]) -> str:
 def _text(detail: ErrorDetails) -> str:
     """Say a problem in the words of JSON; pydantic's are about Python."""
     longest = detail.get("ctx", {}).get("max_length")
-    return _WORDS.get(detail["type"], detail["msg"].removeprefix("Input ")).format(longest)
+    return _MESSAGES.get(detail["type"], detail["msg"].removeprefix("Input ")).format(longest)

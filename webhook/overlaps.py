@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Addresses that more than one pool offers: each pool alone never gives one out twice, both do.
 
-`one_by_one` compares one pool with the others, `Index` compares many pools with each other.
+`compare` compares one pool with the others, `Index` compares many pools with each other.
 """
 
 from collections import defaultdict
@@ -14,7 +14,7 @@ from ipam.address_sets import AddressSet
 from objects import pools
 
 
-def one_by_one(
+def compare(
     key: pools.PoolKey, mine: AddressSet, others: Mapping[pools.PoolKey, AddressSet]
 ) -> Iterator[str]:
     """Yield after each other pool: its warning, or an empty text.
@@ -69,7 +69,7 @@ class Index:
             self._compare(family)
 
     def overlaps(self, key: pools.PoolKey) -> Overlaps:
-        """Return the warnings about a pool of the index, which are those of `one_by_one`."""
+        """Return the warnings about a pool of the index, which are those of `compare`."""
         number = self._numbers[key]
         met, visible = self._met[number], self._within[""] | self._within[key.namespace]
         named = intersections.members(met & visible)

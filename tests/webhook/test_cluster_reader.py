@@ -5,37 +5,37 @@ import pytest
 
 from ipam.address_sets import AddressSet
 from objects import pools
-from webhook import inuse
+from webhook import cluster_reader
 
 BLUE = pools.PoolKey("InClusterIPPool", "default", "blue")
 
 
 async def test_who_asks_early_waits_for_the_cluster() -> None:
-    later = inuse.Later()
-    question = asyncio.create_task(later.find(BLUE, None))
+    deferred_reader = cluster_reader.DeferredReader()
+    question = asyncio.create_task(deferred_reader.find(BLUE, None))
     await asyncio.sleep(0)
     assert not question.done()
 
-    later.give(inuse.FakeInUse({BLUE: ["10.0.0.1"]}))
+    deferred_reader.set_reader(cluster_reader.FakeReader({BLUE: ["10.0.0.1"]}))
 
     assert [holder.address for holder in (await question).few] == ["10.0.0.1"]
 
 
 async def test_who_asks_early_for_other_pools_does_not_wait() -> None:
-    later, real = inuse.Later(), inuse.FakeInUse()
+    deferred_reader, real = cluster_reader.DeferredReader(), cluster_reader.FakeReader()
     real.pools = {BLUE: AddressSet()}
-    assert await later.address_sets() == {}
+    assert await deferred_reader.address_sets() == {}
 
-    later.give(real)
+    deferred_reader.set_reader(real)
 
-    assert await later.address_sets() == {BLUE: AddressSet()}
+    assert await deferred_reader.address_sets() == {BLUE: AddressSet()}
 
 
 async def test_the_fake_can_be_broken() -> None:
-    fake = inuse.FakeInUse()
+    fake = cluster_reader.FakeReader()
     assert (await fake.find(BLUE, None)).count == 0
 
-    fake.broken = inuse.InUseError("broken")
+    fake.broken = cluster_reader.ClusterReadError("broken")
 
-    with pytest.raises(inuse.InUseError):
+    with pytest.raises(cluster_reader.ClusterReadError):
         await fake.find(BLUE, None)

@@ -28,7 +28,7 @@ from objects.informers import Informers
 from objects.references import TypedReference, pool_of
 
 from .address_index import AddressIndex
-from .inuse import NAMED, Found, Holder, InUseError, NotAllowedError, has
+from .cluster_reader import NAMED, ClusterReadError, Found, Holder, NotAllowedError, has
 
 log = structlog.get_logger(__name__)
 
@@ -40,22 +40,22 @@ _PATIENT_SECONDS = 8.5
 
 _LISTABLE = 30_000  # objects, of which a page of 500 takes some 40 ms
 
-_OFFERS_SECONDS = 1.5  # of the 2 s that admission has for warnings, which compares them as well
+_ADDRESS_SETS_SECONDS = 1.5  # of the 2 s for warnings; the rest is for the comparison
 _LISTS = 4  # at once: a review of each of 200 pools must not crowd out the controller
 
 
-class _Spec(Struct, frozen=True):
+class _ListedSpec(Struct, frozen=True):
     pool_ref: TypedReference
     address: str
 
 
-class _Address(Object, frozen=True):
+class _ListedAddress(Object, frozen=True):
     """No more of an IPAddress than the question needs: what else is wrong with it is no matter."""
 
-    spec: _Spec
+    spec: _ListedSpec
 
 
-_DECODER = msgspec.json.Decoder(_Address)
+_DECODER = msgspec.json.Decoder(_ListedAddress)
 
 
 class _Present(NamedTuple):
@@ -69,7 +69,7 @@ class _Present(NamedTuple):
         return self.informers.addresses.namespace in ("", pool.namespace)
 
 
-class Live:
+class LiveReader:
     """Answers admission's questions about the cluster."""
 
     def __init__(self, api: client.Api) -> None:
@@ -91,7 +91,7 @@ class Live:
             finally:
                 self._present = None
 
-    async def find(self, pool: pools.PoolKey, among: AddressSet | None) -> Found:
+    async def find(self, pool: pools.PoolKey, address_set: AddressSet | None) -> Found:
         """Return the IPAddresses of a pool whose address is among these; None: all of them.
 
         Raises:
@@ -99,14 +99,14 @@ class Live:
             InUseError: the API server does not answer, or an IPAddress cannot be read.
         """
         if (present := self._present) and present.covers(pool) and await self._reliable(present):
-            return await present.addresses.find(pool, among)
+            return await present.addresses.find(pool, address_set)
         try:
             async with self._turns:
-                return await self._list_or_discover(pool, among)
+                return await self._list_or_discover(pool, address_set)
         except errors.KubeError as error:
             if isinstance(error, errors.ApiError) and error.status == HTTPStatus.FORBIDDEN:
                 raise NotAllowedError(_not_allowed(pool)) from error
-            raise InUseError(
+            raise ClusterReadError(
                 f"the IPAddresses of {pool} cannot be listed: {error}; try again"
             ) from error
 
@@ -131,7 +131,7 @@ class Live:
         """
         address_sets: dict[pools.PoolKey, AddressSet] = {}
         with suppress(TimeoutError):
-            async with asyncio.timeout(_OFFERS_SECONDS):
+            async with asyncio.timeout(_ADDRESS_SETS_SECONDS):
                 await self._gather(address_sets)
         return address_sets
 
@@ -143,14 +143,14 @@ class Live:
         async for pool in in_pieces(found):
             address_sets[pool.key] = await present.informers.address_sets.get(pool)
 
-    async def _list_or_discover(self, pool: pools.PoolKey, among: AddressSet | None) -> Found:
+    async def _list_or_discover(self, pool: pools.PoolKey, address_set: AddressSet | None) -> Found:
         try:
-            return await self._list(pool, among)
+            return await self._list(pool, address_set)
         except errors.NotFoundError:
             self._resource = None  # CAPI was upgraded: another version is served now
-            return await self._list(pool, among)
+            return await self._list(pool, address_set)
 
-    async def _list(self, pool: pools.PoolKey, among: AddressSet | None) -> Found:
+    async def _list(self, pool: pools.PoolKey, address_set: AddressSet | None) -> Found:
         """Go through the pages until there is enough to refuse."""
         found = Found()
         if self._resource is None:
@@ -160,9 +160,9 @@ class Live:
         listed = client.pages(self._api, self._resource, pool.namespace, start_over=found.clear)
         async for page in listed:
             for raw in page.items or ():
-                if (holder := _holder(raw, pool)) and has(among, holder.address):
+                if (holder := _holder(raw, pool)) and has(address_set, holder.address):
                     found.add(holder)
-            if found.count > (0 if among is None else NAMED):
+            if found.count > (0 if address_set is None else NAMED):
                 found.more = found.more or bool(page.metadata.continue_)
                 break
         return found
@@ -173,7 +173,7 @@ def _holder(raw: msgspec.Raw, pool: pools.PoolKey) -> Holder | None:
     try:
         item = _DECODER.decode(raw)
     except msgspec.DecodeError as error:
-        raise InUseError(f"an IPAddress cannot be read: {error}; try again") from error
+        raise ClusterReadError(f"an IPAddress cannot be read: {error}; try again") from error
     found = pool_of(item.spec.pool_ref, item.metadata.namespace)
     return Holder(item.metadata.key, item.spec.address) if found == pool else None
 

@@ -15,7 +15,7 @@ from kube.options import EVERYTHING, ListOptions
 from kube.testing import fake
 from objects import contracts, pools
 from objects.informers import Informers, Scope
-from webhook import inuse, live
+from webhook import cluster_reader, live_reader
 
 GROUP = "ipam.cluster.x-k8s.io"
 BLUE = pools.PoolKey("InClusterIPPool", "default", "blue")
@@ -72,12 +72,12 @@ class Pages:
         return json.dumps(page).encode()
 
 
-def live_on(pages: Pages) -> live.Live:
-    return live.Live(cast("client.Api", pages))  # lists are all that it asks for
+def live_on(pages: Pages) -> live_reader.LiveReader:
+    return live_reader.LiveReader(cast("client.Api", pages))  # lists are all that it asks for
 
 
 async def found(
-    asked: live.Live, pool: pools.PoolKey, among: AddressSet | None = None
+    asked: live_reader.LiveReader, pool: pools.PoolKey, among: AddressSet | None = None
 ) -> list[str]:
     return [holder.address for holder in (await asked.find(pool, among)).few]
 
@@ -114,7 +114,9 @@ async def test_an_api_server_that_does_not_answer_is_no_empty_list() -> None:
     pages = Pages()
     pages.refusal = errors.UnreachableError("GET", "cut off")
 
-    with pytest.raises(inuse.InUseError, match=r"^the IPAddresses of InClusterIPPool default/blue"):
+    with pytest.raises(
+        cluster_reader.ClusterReadError, match=r"^the IPAddresses of InClusterIPPool default/blue"
+    ):
         await found(live_on(pages), BLUE)
 
 
@@ -130,7 +132,7 @@ async def test_an_answer_that_cannot_be_read_is_no_empty_list(page: bytes) -> No
     pages = Pages()
     pages.page = page
 
-    with pytest.raises(inuse.InUseError, match="cannot be read"):
+    with pytest.raises(cluster_reader.ClusterReadError, match="cannot be read"):
         await found(live_on(pages), BLUE)
 
 
@@ -182,7 +184,7 @@ async def test_a_right_that_is_missing_is_told_as_a_matter_of_the_installation(
     pages = Pages()
     pages.refusal = errors.ApiError(403, "Forbidden", "no", "LIST")
 
-    with pytest.raises(inuse.NotAllowedError) as caught:
+    with pytest.raises(cluster_reader.NotAllowedError) as caught:
         await live_on(pages).find(pool, None)
 
     assert f"may not list ipaddresses.{GROUP} {where}" in str(caught.value)
@@ -241,12 +243,12 @@ async def never() -> None:
 
 
 @contextlib.asynccontextmanager
-async def at_work(api: Counting) -> AsyncGenerator[live.Live]:
+async def at_work(api: Counting) -> AsyncGenerator[live_reader.LiveReader]:
     """Give admission the caches of a replica that follows the API server."""
     informers = Informers(api, CONTRACT, Scope())
     await informers.sync()
     api.listed.clear()
-    asked = live.Live(api)
+    asked = live_reader.LiveReader(api)
     asked._resource = CONTRACT.addresses  # nothing to discover
     following = [asyncio.create_task(informer.run()) for informer in informers.all]
     await asyncio.sleep(0)
@@ -318,7 +320,7 @@ async def test_an_address_that_the_cache_cannot_read_is_looked_for_at_the_api_se
 async def test_a_cache_that_does_not_catch_up_in_time_is_not_waited_for(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(live, "_CATCH_UP_SECONDS", 0.01)
+    monkeypatch.setattr(live_reader, "_CATCH_UP_SECONDS", 0.01)
     api = Counting()
     api.take("10.0.0.1", 1)
     async with at_work(api) as asked:
@@ -362,7 +364,7 @@ async def test_what_the_pools_of_all_kinds_offer_is_told_from_the_cache() -> Non
 
 
 async def test_before_there_are_caches_nothing_is_told_of_other_pools() -> None:
-    assert await live.Live(Counting()).address_sets() == {}
+    assert await live_reader.LiveReader(Counting()).address_sets() == {}
 
 
 async def test_an_offer_is_worked_out_again_only_for_another_spec() -> None:
@@ -384,7 +386,7 @@ async def test_an_offer_is_worked_out_again_only_for_another_spec() -> None:
 
 
 async def test_a_warning_is_no_reason_to_wait(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(live, "_OFFERS_SECONDS", 0.0)
+    monkeypatch.setattr(live_reader, "_ADDRESS_SETS_SECONDS", 0.0)
     api = Counting()
     api.offer(BLUE.kind, "blue", addresses=[f"10.0.0.{number}" for number in range(250)] * 3)
     async with at_work(api) as asked, asyncio.timeout(10):
@@ -403,7 +405,7 @@ async def test_what_was_worked_out_in_time_is_told(monkeypatch: pytest.MonkeyPat
             raise TimeoutError
         return offered(IP_SPEC, pool.kind)
 
-    monkeypatch.setattr(pools, "offer_of", late)
+    monkeypatch.setattr(pools, "address_set_of", late)
     async with at_work(api) as asked:
         assert (await asked.address_sets()).keys() == {BLUE}
 
@@ -411,7 +413,9 @@ async def test_what_was_worked_out_in_time_is_told(monkeypatch: pytest.MonkeyPat
 async def test_large_pools_leave_the_event_loop_to_others(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(live, "_OFFERS_SECONDS", 60.0)  # whatever else the machine does
+    monkeypatch.setattr(
+        live_reader, "_ADDRESS_SETS_SECONDS", 60.0
+    )  # whatever else the machine does
     api = Counting()
     for number in range(5):
         entries = [f"10.{number}.{entry // 256}.{entry % 256}" for entry in range(4096)]
@@ -429,7 +433,7 @@ async def test_large_pools_leave_the_event_loop_to_others(
 async def test_only_a_few_lists_are_asked_for_at_a_time() -> None:
     api = Counting()
     api.answers = pause
-    asked = live.Live(api)
+    asked = live_reader.LiveReader(api)
     asked._resource = CONTRACT.addresses  # nothing to discover
 
     await asyncio.gather(*(asked.find(WIDE, None) for _ in range(12)))
@@ -442,7 +446,7 @@ async def test_caches_that_are_replaced_during_the_question_do_not_answer_it() -
     api.take("10.0.0.1", 1, WIDE)
     informers = Informers(api, CONTRACT, Scope())
     await informers.sync()
-    asked = live.Live(api)
+    asked = live_reader.LiveReader(api)
     asked._resource = CONTRACT.addresses
     held = asyncio.Event()
 

@@ -4,7 +4,7 @@ import pytest
 from ipam import pool_specs
 from ipam.address_sets import AddressSet
 from objects.pools import PoolKey
-from webhook import neighbours
+from webhook import overlaps
 
 MINE = PoolKey("InClusterIPPool", "default", "blue")
 RED = PoolKey("InClusterIPPool", "default", "red")
@@ -21,10 +21,10 @@ def offered(*addresses: str, prefix: int = 8) -> AddressSet:
 
 def warnings(key: PoolKey, mine: AddressSet, **others: tuple[PoolKey, AddressSet]) -> list[str]:
     """Return the warnings, which are the same from the index of all pools."""
-    told = [text for text in neighbours.one_by_one(key, mine, dict(others.values())) if text]
-    overlaps = neighbours.Index({**dict(others.values()), key: mine}).overlaps(key)
-    assert list(overlaps.warnings) == told
-    assert overlaps.total == len(told)
+    told = [text for text in overlaps.compare(key, mine, dict(others.values())) if text]
+    found = overlaps.Index({**dict(others.values()), key: mine}).overlaps(key)
+    assert list(found.warnings) == told
+    assert found.total == len(told)
     return told
 
 
@@ -68,7 +68,7 @@ def test_after_each_pool_there_is_a_pause() -> None:
     mine = offered("10.0.0.1-10.0.0.9")
     others = {MINE: mine, RED: offered("10.0.0.10"), WIDE: mine, HIDDEN: mine}
 
-    steps = list(neighbours.one_by_one(MINE, mine, others))
+    steps = list(overlaps.compare(MINE, mine, others))
 
     assert len(steps) == len(others) + 1
     assert [bool(step) for step in steps] == [True, False, False, False, True]

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from webhook import applied, reviewed_pool
+from webhook import reviewed_pool, server_side_apply
 
 GROUP = "ipam.cluster.x-k8s.io"
 OLD, HUB = "v1alpha1", "v1alpha2"
@@ -45,7 +45,7 @@ def spec_after(
     *entries: dict[str, Any], old: reviewed_pool.ReviewedPool = BEFORE, version: str = OLD
 ) -> Any:
     new = stored(BOTH, *entries, saved=SUBNET)
-    return applied.mended(new, old, version, "gitops")["spec"]
+    return server_side_apply.corrected(new, old, version, "gitops")["spec"]
 
 
 def test_what_a_manifest_gave_up_goes() -> None:
@@ -79,7 +79,7 @@ def test_a_client_of_the_hub_version_prunes_for_itself() -> None:
 def test_what_is_applied_in_the_hub_version_but_pruned_comes_back() -> None:
     new = stored({"gateway": "10.0.0.9"}, entry(HUB, "addresses", "prefix", "gateway"))
 
-    after: Any = applied.mended(new, BEFORE, HUB, "gitops")
+    after: Any = server_side_apply.corrected(new, BEFORE, HUB, "gitops")
 
     assert after["spec"] == {"addresses": ["10.0.0.1"], "prefix": 24, "gateway": "10.0.0.9"}
 
@@ -92,13 +92,13 @@ def test_what_is_applied_in_the_hub_version_but_pruned_comes_back() -> None:
 def test_what_is_not_applied_in_the_hub_version_stays_away(left: dict[str, Any]) -> None:
     new = stored(None, left)
 
-    assert applied.mended(new, BEFORE, HUB, "gitops") is new.obj
+    assert server_side_apply.corrected(new, BEFORE, HUB, "gitops") is new.obj
 
 
 def test_only_the_manifest_that_is_applied_gives_anything_up() -> None:
     new = stored(BOTH, entry(OLD, "subnet"), saved=SUBNET)
 
-    assert applied.mended(new, BEFORE, OLD, "kubectl-patch") is new.obj
+    assert server_side_apply.corrected(new, BEFORE, OLD, "kubectl-patch") is new.obj
 
 
 @pytest.mark.parametrize(
@@ -115,7 +115,7 @@ def test_a_field_of_the_hub_alone_goes_with_its_manifest(
     spec = {"addresses": ["10.0.0.1"], "prefix": 24, "excludedAddresses": ["10.0.0.9"]}
     old = stored(spec, entry(HUB, "addresses", "prefix", "excludedAddresses"))
 
-    after: Any = applied.mended(stored(spec, *entries), old, HUB, "gitops")
+    after: Any = server_side_apply.corrected(stored(spec, *entries), old, HUB, "gitops")
 
     assert after["spec"].keys() == {"addresses", "prefix"} | {f"{name}Addresses" for name in kept}
 
@@ -125,7 +125,7 @@ def test_senseless_managed_fields_change_nothing(raw: bytes) -> None:
     new = stored(BOTH, saved=SUBNET)
     new.metadata["managedFields"] = msgspec.Raw(raw)
 
-    assert applied.mended(new, BEFORE, OLD, "gitops") is new.obj
+    assert server_side_apply.corrected(new, BEFORE, OLD, "gitops") is new.obj
 
 
 # ---- after managedFields were lost ----
@@ -143,7 +143,7 @@ def test_what_a_manifest_gives_up_goes_though_nobody_owned_it_before_the_loss(ve
     old = stored(spec, entry(version, *spec), lapsed)
     new = stored(spec, entry(version, "addresses", "prefix"), lapsed)
 
-    after: Any = applied.mended(new, old, version, "gitops")
+    after: Any = server_side_apply.corrected(new, old, version, "gitops")
 
     assert after["spec"] == {"addresses": ["10.0.0.1"], "prefix": 24}
 
@@ -155,12 +155,12 @@ def test_what_another_manager_applied_since_the_loss_stays(version: str) -> None
     old = stored(spec, entry(version, *spec), *others)
     new = stored(spec, entry(version, "addresses", "prefix"), *others)
 
-    assert applied.mended(new, old, version, "gitops") is new.obj
+    assert server_side_apply.corrected(new, old, version, "gitops") is new.obj
 
 
 def test_the_first_manifest_after_the_loss_leaves_what_it_does_not_have() -> None:
     new = stored(BOTH, nobody(HUB, "addresses", "prefix", "gateway"), entry(HUB, "addresses"))
 
-    assert applied.unowned(new, stored(BOTH)) == {"prefix", "gateway"}
-    assert applied.unowned(new, new) == set()  # it is told once
-    assert applied.unowned(stored(BOTH, entry(HUB, "addresses")), stored(BOTH)) == set()
+    assert server_side_apply.unowned(new, stored(BOTH)) == {"prefix", "gateway"}
+    assert server_side_apply.unowned(new, new) == set()  # it is told once
+    assert server_side_apply.unowned(stored(BOTH, entry(HUB, "addresses")), stored(BOTH)) == set()

@@ -18,11 +18,11 @@ COUNTED = 1000
 """IPAddresses that are counted at most: nobody needs the exact number, and counting takes time."""
 
 
-class InUseError(Exception):
+class ClusterReadError(Exception):
     """Nobody can tell now which addresses are in use; the client should try again."""
 
 
-class NotAllowedError(InUseError):
+class NotAllowedError(ClusterReadError):
     """The provider may not look, and will not be until somebody changes the installation."""
 
 
@@ -64,21 +64,21 @@ class Found:
         self.count += 1
 
 
-def has(among: AddressSet | None, address: str) -> bool:
+def has(address_set: AddressSet | None, address: str) -> bool:
     """Tell whether an IPAddress is one of those that are asked for; None: any of the pool."""
-    if among is None:
+    if address_set is None:
         return True
     try:
         parsed = notation.parse_address(address)
     except ipam_errors.NotationError:
         return False  # no pool offers it
-    return among.index_of(parsed) is not None
+    return address_set.index_of(parsed) is not None
 
 
-class InUse(Protocol):
+class ClusterReader(Protocol):
     """Knows the addresses that are in use, and those that other pools offer."""
 
-    async def find(self, pool: pools.PoolKey, among: AddressSet | None) -> Found:
+    async def find(self, pool: pools.PoolKey, address_set: AddressSet | None) -> Found:
         """Return the IPAddresses of a pool whose address is among these; None: all of them.
 
         Guarantees:
@@ -98,46 +98,46 @@ class InUse(Protocol):
         ...
 
 
-class Later:
+class DeferredReader:
     """Stands for the real one until the process has connected to the cluster."""
 
     def __init__(self) -> None:
-        self._given = asyncio.Event()
-        self._real: InUse | None = None
+        self._is_set = asyncio.Event()
+        self._real: ClusterReader | None = None
 
-    def give(self, real: InUse) -> None:
+    def set_reader(self, real: ClusterReader) -> None:
         """Give the real one; whoever waits for it is served."""
         self._real = real
-        self._given.set()
+        self._is_set.set()
 
-    async def find(self, pool: pools.PoolKey, among: AddressSet | None) -> Found:
+    async def find(self, pool: pools.PoolKey, address_set: AddressSet | None) -> Found:
         """Wait for the real one and ask it."""
-        await self._given.wait()
+        await self._is_set.wait()
         assert self._real is not None
-        return await self._real.find(pool, among)
+        return await self._real.find(pool, address_set)
 
     async def address_sets(self) -> Mapping[pools.PoolKey, AddressSet]:
         """Ask the real one, if it is there."""
         return await self._real.address_sets() if self._real else {}
 
 
-class FakeInUse:
+class FakeReader:
     """Answers from a table of addresses; their IPAddresses are called `ip-0`, `ip-1` and so on."""
 
     def __init__(self, table: Mapping[pools.PoolKey, Sequence[str]] | None = None) -> None:
         self.table = dict(table or {})
         self.pools: dict[pools.PoolKey, AddressSet] = {}
-        self.broken: InUseError | None = None
+        self.broken: ClusterReadError | None = None
         self.silent = False
 
-    async def find(self, pool: pools.PoolKey, among: AddressSet | None) -> Found:
+    async def find(self, pool: pools.PoolKey, address_set: AddressSet | None) -> Found:
         """Return what the table says."""
         await self._answer()
         if self.broken:
             raise self.broken
         found = Found()
         for number, address in enumerate(self.table.get(pool, ())):
-            if has(among, address):
+            if has(address_set, address):
                 found.add(Holder(Key(pool.namespace or "default", f"ip-{number}"), address))
         return found
 
