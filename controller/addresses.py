@@ -17,6 +17,7 @@ from .errors import AllocationError, PoolNotReadyError
 from .state import State, parse
 
 if TYPE_CHECKING:
+    from ipam.notation import Address
     from kube.client import Api
 
 _GATEWAY_LENGTH = 39
@@ -30,8 +31,10 @@ class Addresses:
         self._api = api
         self._state = state
 
-    async def create(self, claim: clusterapi.IPAddressClaim, given: str) -> clusterapi.IPAddress:
-        """Create the IPAddress; that the claim says so already is what keeps it unique."""
+    async def create(
+        self, claim: clusterapi.IPAddressClaim, given: Address
+    ) -> clusterapi.IPAddress:
+        """Create the IPAddress of a claim; the claim must record the address already."""
         assert claim.pool is not None
         pool = self._state.pool(claim.pool)
         if pool is None:
@@ -47,7 +50,7 @@ class Addresses:
         spec = clusterapi.AddressSpec(
             claim_ref=NameReference(name=claim.metadata.name),
             pool_ref=claim.spec.pool_ref,
-            address=given,
+            address=str(given),
             prefix=pools.prefix_length(pool),
             gateway=_gateway(pool),
         )
@@ -162,17 +165,19 @@ def abandoned(address: clusterapi.IPAddress, claim: clusterapi.IPAddressClaim | 
     return claim is None or not (refers_to(address, claim) or owned_by(address, claim))
 
 
-def check_readable(address: clusterapi.IPAddress) -> None:
-    """Refuse to bind a claim to an IPAddress that somebody wrote who does not know what one is.
+def parsed(address: clusterapi.IPAddress) -> Address:
+    """Return the address of an IPAddress, which anybody may have written.
 
     Raises:
-        AllocationError: its address is none.
+        AllocationError: it does not parse.
     """
-    if parse(address.spec.address) is None:
+    found = parse(address.spec.address)
+    if found is None:
         raise AllocationError(
             f"IPAddress {address.metadata.key}: spec.address {address.spec.address!r} is not an IP "
             "address; delete the IPAddress, and the claim gets another one"
         )
+    return found
 
 
 def check_owner(claim: clusterapi.IPAddressClaim, address: clusterapi.IPAddress) -> None:

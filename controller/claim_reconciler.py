@@ -32,8 +32,8 @@ from .addresses import (
     Addresses,
     abandoned,
     check_owner,
-    check_readable,
     owned_by,
+    parsed,
 )
 from .claim_reports import ClaimReports
 from .conditions import ALLOCATED
@@ -42,7 +42,7 @@ from .orphans import Orphans
 from .rate_limiter import RateLimiter
 from .refusals import Refusals
 from .release import Release
-from .state import State, parse, wanted
+from .state import State, wanted
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -184,32 +184,35 @@ class ClaimReconciler:
     async def _bind(
         self, claim: clusterapi.IPAddressClaim, address: clusterapi.IPAddress | None
     ) -> Outcome:
-        """Give a claim its address, or repair what is missing of that."""
-        if address is not None:
-            check_owner(claim, address)
-            if address.metadata.deleting and not owned_by(address, claim):
-                return await self._release_former(address)
-            given = address.spec.address
-            check_readable(address)
-        else:
-            given = str(self._choose(claim))
-        changes = _record(claim, given)
-        taken_over = bool(changes) and claim.bound and address is not None
-        if taken_over and (seconds := self._takeover_rate.seconds_left(claim.metadata.key)):
+        """Bind a claim to its IPAddress, and repair both."""
+        if address is None:
+            return await self._allocate(claim)
+        check_owner(claim, address)
+        if address.metadata.deleting and not owned_by(address, claim):
+            return await self._release_former(address)
+        changes = _record(claim, parsed(address), address.spec.address)
+        if changes and claim.bound and (seconds := self._seconds_to_takeover(claim)):
             return RequeueAfter(seconds)
         claim = await self._patch(claim, changes) if changes else claim
         self._takeover_rate.forget(claim.metadata.key)
-        if address is None:
-            if not await self._still_recorded(claim):
-                return RequeueAfter(0)
-            if not (self._is_current(claim) and self._owns(claim, given)):
-                return RequeueAfter(
-                    0
-                )  # the claim goes, or an IPAddress with its address has just come
-            return await self._bind_new(claim, await self._create(claim, given))
         await self._addresses.repair(claim, address)
         await self._reports.allocated(claim, address.spec.address)
         return Done()
+
+    async def _allocate(self, claim: clusterapi.IPAddressClaim) -> Outcome:
+        """Choose an address, record it on the claim, and create the IPAddress."""
+        chosen = self._choose(claim)
+        if changes := _record(claim, chosen, str(chosen)):
+            claim = await self._patch(claim, changes)
+        self._takeover_rate.forget(claim.metadata.key)
+        if not await self._still_recorded(claim):
+            return RequeueAfter(0)
+        if not (self._is_current(claim) and self._owns(claim, chosen)):
+            return RequeueAfter(0)  # the claim is deleted, or another IPAddress has the address
+        return await self._bind_new(claim, await self._create(claim, chosen))
+
+    def _seconds_to_takeover(self, claim: clusterapi.IPAddressClaim) -> float:
+        return self._takeover_rate.seconds_left(claim.metadata.key)
 
     async def _bind_new(
         self, claim: clusterapi.IPAddressClaim, address: clusterapi.IPAddress
@@ -277,13 +280,15 @@ class ClaimReconciler:
             self._cancel(claim)
             raise
 
-    async def _create(self, claim: clusterapi.IPAddressClaim, given: str) -> clusterapi.IPAddress:
-        """Create the IPAddress; until it is seen, or surely does not exist, nobody else gets it."""
+    async def _create(
+        self, claim: clusterapi.IPAddressClaim, chosen: Address
+    ) -> clusterapi.IPAddress:
+        """Create the IPAddress; no other claim gets the address until the result is known."""
         assert claim.pool is not None
-        key, chosen = claim.metadata.key, _address(given)
-        with self._state.sending(key, claim.pool, chosen):
+        key = claim.metadata.key
+        with self._state.creating(key, claim.pool, chosen):
             try:
-                address = await self._addresses.create(claim, given)
+                address = await self._addresses.create(claim, chosen)
             except KubeError as error:
                 if error.maybe_applied:
                     self._state.mark_in_flight(key, claim.pool, chosen)
@@ -312,9 +317,9 @@ class ClaimReconciler:
             return False
         return known.metadata.uid == claim.metadata.uid
 
-    def _owns(self, claim: clusterapi.IPAddressClaim, given: str) -> bool:
+    def _owns(self, claim: clusterapi.IPAddressClaim, chosen: Address) -> bool:
         assert claim.pool is not None
-        return self._state.allocations_of(claim.pool).owns(claim.metadata.key, _address(given))
+        return self._state.allocations_of(claim.pool).owns(claim.metadata.key, chosen)
 
     def _cancel(self, claim: clusterapi.IPAddressClaim) -> None:
         """Give up a choice that has surely not become an IPAddress; a record of it still counts."""
@@ -350,21 +355,14 @@ class ClaimReconciler:
         return bool(claim.cluster_name) and self._state.clusters.get(cluster) is None
 
 
-def _address(given: str) -> Address:
-    """Return an address that was chosen, from its text."""
-    address = parse(given)
-    assert address is not None
-    return address
-
-
-def _record(claim: clusterapi.IPAddressClaim, given: str) -> dict[str, object]:
-    """Return what a claim's metadata still lack to say that it was given this address."""
+def _record(claim: clusterapi.IPAddressClaim, given: Address, text: str) -> dict[str, object]:
+    """Return the changes of a claim's metadata that record its address; empty if it is recorded."""
     changes: dict[str, object] = {}
     meta = claim.metadata
     if RELEASE_FINALIZER not in meta.finalizers:
         changes["finalizers"] = (*meta.finalizers, RELEASE_FINALIZER)
-    if meta.annotations.address != given and wanted(claim) != parse(given):
-        changes["annotations"] = {ADDRESS_ANNOTATION: given, ADDRESS_FOR_ANNOTATION: meta.uid}
+    if wanted(claim) != given:
+        changes["annotations"] = {ADDRESS_ANNOTATION: text, ADDRESS_FOR_ANNOTATION: meta.uid}
     if meta.labels.move is None and pools.KINDS[claim.spec.pool_ref.kind].namespaced:
         changes["labels"] = {MOVE_LABEL: ""}
     return changes

@@ -273,7 +273,7 @@ class State:
             self._drop_if_empty(claim.pool)
 
     @contextmanager
-    def sending(self, key: Key, pool: PoolKey, address: Address) -> Generator[None]:
+    def creating(self, key: Key, pool: PoolKey, address: Address) -> Generator[None]:
         """Hold an address while the block creates the IPAddress of a claim."""
         self.allocations_of(pool).begin_create(key, address)
         try:
