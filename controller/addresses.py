@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""IPAddress objects: how one is made for a claim, kept whole, and let go."""
+"""IPAddress objects: created for a claim, repaired, and released."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from kube.client import Api
 
 _GATEWAY_LENGTH = 39
-"""Characters of an IPAddress's gateway at most; IPv6 with an IPv4 tail may have 45."""
+"""The most characters of an IPAddress's gateway; IPv6 with an IPv4 tail may have 45."""
 
 
 class Addresses:
@@ -59,7 +59,7 @@ class Addresses:
         return await self._state.addresses.create(self._api, claim.metadata.namespace, text)
 
     async def repair(self, claim: clusterapi.IPAddressClaim, address: clusterapi.IPAddress) -> None:
-        """Put back what is missing on the IPAddress of a live claim."""
+        """Restore the finalizer, label and owners of a live claim's IPAddress."""
         meta, changes = address.metadata, dict[str, object]()
         if PROTECT_ADDRESS_FINALIZER not in meta.finalizers and not meta.deleting:
             changes["finalizers"] = (*meta.finalizers, PROTECT_ADDRESS_FINALIZER)
@@ -73,10 +73,10 @@ class Addresses:
             await self._state.addresses.patch(self._api, address, {"metadata": changes})
 
     async def release(self, address: clusterapi.IPAddress) -> tuple[str, ...]:
-        """Delete an IPAddress, then take our finalizer off it: after a crash it still is ours.
+        """Delete an IPAddress, then remove our finalizer: after a crash in between it still has it.
 
         Returns:
-            The finalizers of others that hold it; empty where it is gone.
+            The finalizers of others that hold it; empty if it is gone.
         """
         informer = self._state.addresses
         try:
@@ -95,7 +95,7 @@ class Addresses:
         return address.metadata.finalizers
 
     def _owners(self, claim: clusterapi.IPAddressClaim) -> tuple[OwnerReference, ...]:
-        """Return the owners an IPAddress shall have: its claim, and its pool where that exists."""
+        """Return the owners that an IPAddress needs: its claim, and its pool if that exists."""
         contract = self._state.contract
         owner = OwnerReference(
             api_version=contract.claims.api_version,
@@ -123,10 +123,10 @@ class Addresses:
     def _merged(
         self, present: tuple[OwnerReference, ...], owners: tuple[OwnerReference, ...]
     ) -> tuple[OwnerReference, ...]:
-        """Return the owners that an IPAddress shall have, beside those that are not our affair.
+        """Return the present owners with ours merged in; those of others stay.
 
-        They match by uid.  A reference to a former object of the same name gives way, and one in a
-        version that is not served any more is renewed in its place.
+        Owners match by uid.  A reference to a former object of the same name is replaced.  One in a
+        version that is no longer served is renewed.
         """
         served = self._state.contract.served
         wanted = {owner.uid: owner for owner in owners}
@@ -140,25 +140,25 @@ class Addresses:
 
 
 def _gateway(pool: pools.Pool) -> str:
-    """Return the pool's gateway as it is written, or in short where Cluster API refuses that."""
+    """Return the pool's gateway as written, or in canonical form if it is too long."""
     text = pool.spec.gateway if pool.spec else ""
     return text if len(text) <= _GATEWAY_LENGTH else str(parse(text) or "")
 
 
 def refers_to(address: clusterapi.IPAddress, claim: clusterapi.IPAddressClaim) -> bool:
-    """Say whether an IPAddress was made for a claim of this name and pool."""
+    """Whether an IPAddress refers to a claim of this name and pool."""
     return address.spec.claim_ref.name == claim.metadata.name and address.pool == claim.pool
 
 
 def owned_by(address: clusterapi.IPAddress, claim: clusterapi.IPAddressClaim) -> bool:
-    """Say whether an IPAddress belongs to this very claim, not to a former one of its name."""
+    """Whether this claim owns an IPAddress, and not a former claim of the same name."""
     return any(owner.uid == claim.metadata.uid for owner in address.metadata.owner_references)
 
 
 def abandoned(address: clusterapi.IPAddress, claim: clusterapi.IPAddressClaim | None) -> bool:
-    """Say whether an address of a pool of ours belongs to a claim that is gone.
+    """Whether an IPAddress of our pools belongs to a claim that is gone.
 
-    A claim of that name and for that pool may adopt it, though it is another one (a restore).
+    A new claim of that name and pool may adopt it, as after a restore.
     """
     if address.pool is None:
         return False
@@ -181,10 +181,10 @@ def parsed(address: clusterapi.IPAddress) -> Address:
 
 
 def check_owner(claim: clusterapi.IPAddressClaim, address: clusterapi.IPAddress) -> None:
-    """Refuse to touch an IPAddress that has the claim's name and is not the claim's.
+    """Check that an IPAddress with the claim's name belongs to the claim.
 
     Raises:
-        AllocationError: it is somebody else's.
+        AllocationError: it belongs to another claim, or to another controller.
     """
     if not refers_to(address, claim):
         reference = address.spec.pool_ref

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The life of a claim: gets an address, keeps it, gives it back.
+"""The life of a claim: it gets an address, keeps it, and returns it.
 
 Flow:
-    choose (memory) -> record (finalizer and annotation on the claim) -> create the IPAddress ->
-    status.  A crash in between leaves a claim that the next run finishes: what was recorded is a
-    reservation that every successor honours, and nothing is created that was not recorded.
+    Choose an address in memory -> record it on the claim, with our finalizer -> create the
+    IPAddress -> write the status.  After a crash in between, the next run finishes the claim.  Every leader
+    honours a recorded address, and creates no IPAddress without a record.
 """
 
 from __future__ import annotations
@@ -56,12 +56,12 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 _TAKEN_OVER_PER_SECOND = 20.0
-"""Claims bound by another provider or release that get their record: it changes nothing for them,
-so it must not keep the API server busy."""
+"""Records for claims that another provider or release has bound.  They are not urgent, so they must
+not keep the API server busy."""
 
 
 class ClaimReconciler:
-    """Reconciles claims, by namespace and name."""
+    """Reconciles claims."""
 
     def __init__(
         self,
@@ -80,9 +80,9 @@ class ClaimReconciler:
         self._takeover_rate: RateLimiter[Key] = RateLimiter(_TAKEN_OVER_PER_SECOND, clock)
 
     async def reconcile(self, key: Key) -> Outcome:
-        """Make the address of one claim match the claim.
+        """Bring the IPAddress and the status of one claim in line with the claim.
 
-        Level-based: acts on the present state, never on the event that woke it.
+        Level-based: it acts on the present state, never on the event that queued the claim.
 
         Guarantees:
             Idempotent.  A second run in the same state writes nothing.
@@ -92,16 +92,17 @@ class ClaimReconciler:
         """
         left, claim = await self._seconds_in_flight(key), self._state.claims.get(key)
         if left and (claim is None or claim.metadata.deleting):
-            return RequeueAfter(left)  # a live one goes on: of one name there is only one IPAddress
+            # A live claim goes on, because only one IPAddress can have its name.
+            return RequeueAfter(left)
         outcome = await self._reconcile(key)
         return RequeueAfter(left) if key in self._state.in_flight else outcome
 
     async def _seconds_in_flight(self, key: Key) -> float:
-        """Return for how long an IPAddress of a claim may still come to exist that is not there."""
+        """Return the seconds for which an in-flight create may still succeed."""
         in_flight = self._state.in_flight.get(key)
         if in_flight is None:
             return 0.0
-        left = in_flight.until - self._state.clock()  # before the API server looks
+        left = in_flight.until - self._state.clock()  # before the API server is asked
         found = await self._state.addresses.get_live(self._api, key)
         if found or left <= 0:
             self._state.resolve(key)
@@ -143,7 +144,7 @@ class ClaimReconciler:
     async def _serve(
         self, claim: clusterapi.IPAddressClaim, address: clusterapi.IPAddress | None
     ) -> Outcome:
-        """Bind a live claim, or say why it waits.
+        """Bind a live claim, or report why it waits.
 
         Guarantees:
             A claim that is retried keeps its chosen address, or else its place in the queue.
@@ -168,7 +169,7 @@ class ClaimReconciler:
     async def _end(
         self, claim: clusterapi.IPAddressClaim, address: clusterapi.IPAddress | None
     ) -> Outcome:
-        """Release a deleted claim, and say so where the API server refuses that."""
+        """Release a deleted claim, and report a refusal of the API server."""
         try:
             return await self._release.reconcile(claim, address)
         except KubeError as error:
@@ -176,7 +177,7 @@ class ClaimReconciler:
             raise
 
     def _keep_place(self, claim: clusterapi.IPAddressClaim) -> None:
-        """Let no younger claim overtake one that is tried again after a failure."""
+        """Keep the place of a claim that is retried, so that no younger claim overtakes it."""
         key, allocations = claim.metadata.key, self._allocations_of(claim)
         if allocations and key not in allocations.pending and self._is_current(claim):
             allocations.queue.keep_place(key, self._state.age(claim))
@@ -220,8 +221,8 @@ class ClaimReconciler:
         """Bind a claim to the IPAddress that was just created for it.
 
         Flow:
-            Where the claim is gone, the IPAddress is released at once.  The API server may lose an
-            acknowledged finalizer to a deletion that comes in the same moment.
+            If the claim is gone, the IPAddress is released at once.  The API server may lose an
+            acknowledged finalizer to a deletion in the same moment.
         """
         note = f"address {address.spec.address} was allocated"
         self._reports.record_event(claim, ALLOCATED, "Allocate", note)
@@ -233,10 +234,10 @@ class ClaimReconciler:
         return Done()
 
     async def _release_former(self, address: clusterapi.IPAddress) -> Outcome:
-        """Let the IPAddress go that the last claim of this name left.
+        """Release the IPAddress that a former claim of this name left behind.
 
         Raises:
-            AllocationError: somebody else holds it.
+            AllocationError: another controller's finalizer holds it.
         """
         if others := await self._addresses.release(address):
             raise AllocationError(
@@ -270,10 +271,10 @@ class ClaimReconciler:
     async def _patch(
         self, claim: clusterapi.IPAddressClaim, changes: dict[str, object]
     ) -> clusterapi.IPAddressClaim:
-        """Write on the claim, in one patch, what must be there before its IPAddress is created."""
+        """Patch the claim with all that its IPAddress needs: finalizer, record and label."""
         try:
             return await self._state.claims.patch(self._api, claim, {"metadata": changes})
-        except ConflictError:  # perhaps with a write of ours whose answer was lost
+        except ConflictError:  # perhaps with our own write, whose answer was lost
             await self._state.claims.get_live(self._api, claim.metadata.key)
             raise
         except NotFoundError:
@@ -298,12 +299,12 @@ class ClaimReconciler:
         return address
 
     async def _still_recorded(self, claim: clusterapi.IPAddressClaim) -> bool:
-        """Look, after a create of unknown end, whether the claim still is as we know it.
+        """Whether the claim is unchanged at the API server, if a create of it is in flight.
 
-        An outage may have been the restore of etcd from a backup, which has no such record.
+        After an outage, etcd may be restored from a backup that has no such record.
 
         Raises:
-            RevisionError: it was.
+            RevisionError: etcd was restored.
         """
         if claim.metadata.key not in self._state.in_flight:
             return True
@@ -311,7 +312,7 @@ class ClaimReconciler:
         return found is not None and found.metadata.revision == claim.metadata.revision
 
     def _is_current(self, claim: clusterapi.IPAddressClaim) -> bool:
-        """Say whether a claim is still there and not being deleted, as far as is known."""
+        """Whether a claim still exists in the cache, and is not being deleted."""
         known = self._state.claims.get(claim.metadata.key)
         if known is None or known.metadata.deleting:
             return False
@@ -322,7 +323,7 @@ class ClaimReconciler:
         return self._state.allocations_of(claim.pool).owns(claim.metadata.key, chosen)
 
     def _cancel(self, claim: clusterapi.IPAddressClaim) -> None:
-        """Give up a choice that has surely not become an IPAddress; a record of it still counts."""
+        """Drop a choice that certainly has no IPAddress; a record of it still counts."""
         if allocations := self._allocations_of(claim):
             allocations.cancel(claim.metadata.key)
 
@@ -330,13 +331,13 @@ class ClaimReconciler:
         return self._state.allocations.get(claim.pool) if claim.pool else None
 
     async def _await_cluster(self, claim: clusterapi.IPAddressClaim) -> Outcome:
-        """Leave a claim alone until its Cluster is seen; a bound one waits for nothing.
+        """Do nothing for a claim until its Cluster exists; a bound claim does not wait.
 
         Flow:
             A watch may report the Cluster later than the claim, so the API server is asked.
 
         Raises:
-            ClusterNotFoundError: it has none, either.
+            ClusterNotFoundError: the API server does not have it, either.
         """
         if claim.bound:
             return Done()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whether this process leads, and how far the caches of the former leader were."""
+"""Whether this process leads, and which revisions the caches of the former leader had."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _DECODER = msgspec.json.Decoder(dict[str, int])
 
 
 class Election:
-    """Lets the controllers of one leadership, one after the other, wait for its begin."""
+    """Lets the controllers of one leadership, one after the other, wait for its start."""
 
     def __init__(self) -> None:
         self._won = asyncio.Event()
@@ -28,7 +28,7 @@ class Election:
         return self._won.is_set()
 
     def win(self, left: str = "") -> None:
-        """Lead from now on; `left` is the note of the former leader, from `text`."""
+        """Lead from now on; `left` is the note of the former leader, from its `left`."""
         try:
             self._newest = _DECODER.decode(left) if left else None
         except msgspec.MsgspecError:
@@ -36,15 +36,15 @@ class Election:
         self._won.set()
 
     def catch_up(self) -> None:
-        """Note that our copies have what any leader before has written."""
+        """Note that our caches have all writes of former leaders."""
         self._caught_up = True
 
     def left(self, newest: Newest) -> str:
-        """Return the text that the next leader has to know of our copies, when this one ends.
+        """Return the note for the next leader: the revisions of our caches.
 
         Guarantees:
-            Empty where our copies never had all that was written before: the next leader proves by
-            itself that its own are up to date.
+            Empty if our caches never had all writes of former leaders.  The next leader then proves
+            by itself that its caches are up to date.
         """
         return msgspec.json.encode(newest).decode() if self._caught_up else ""
 
@@ -52,8 +52,8 @@ class Election:
         """Wait until this process leads.
 
         Returns:
-            How far the caches of the former leader were.  None if that is not known, or if an
-            earlier controller of this leadership has used it.
+            The revisions of the former leader's caches.  None if they are unknown, or if an earlier
+            controller of this leadership has used them.
         """
         await self._won.wait()
         newest, self._newest = self._newest, None

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Why a claim has no address.
+"""The reasons why a claim has no address.
 
 * AllocationError: reason AllocationFailed
   * WriteRefusedError: the same reason
@@ -8,8 +8,8 @@
   * PoolNotReadyError: reason PoolNotReady
 
 Each class is one reason of the claim's Ready condition, and its text is the condition's message.
-The reasons are CAPI's (api/ipam/v1beta2).  Errors of the API server are not here: they are retried,
-and only a `WriteRefusedError` reaches a condition.
+The reasons are those of Cluster API (api/ipam/v1beta2).  Errors of the API server are retried; only
+a `WriteRefusedError` reaches a condition.
 """
 
 from typing import ClassVar
@@ -22,16 +22,15 @@ _WORDS = 2000  # characters of the API server's message; a condition takes 32,76
 
 
 class AllocationError(Exception):
-    """The claim gets no address until something else changes, so it is not retried."""
+    """The claim gets no address until something changes, so it is not retried."""
 
     reason: ClassVar[str] = "AllocationFailed"
 
 
 class WriteRefusedError(AllocationError):
-    """The API server refuses a write for the claim, for a reason that does not pass by itself.
+    """The API server refuses a write for the claim, and the reason is permanent.
 
-    The text has the API server's words: they name the quota, the policy or the right that is
-    missing.
+    The text has the API server's message, which names the quota, the policy or the missing right.
     """
 
     def __init__(self, error: ApiError) -> None:
@@ -43,7 +42,7 @@ class WriteRefusedError(AllocationError):
 
 
 class ClusterNotFoundError(AllocationError):
-    """The Cluster of the claim does not exist, so nobody knows whether it is paused."""
+    """The Cluster of the claim does not exist, so it is unknown whether it is paused."""
 
     def __init__(self, cluster: Key, field: str) -> None:
         super().__init__(
@@ -56,8 +55,8 @@ class ClusterNotFoundError(AllocationError):
 class PoolExhaustedError(AllocationError):
     """Every address of the pool is in use.
 
-    The text has no numbers: it is the message of each waiting claim, and a number that changes
-    would be a write for each of them.
+    The text has no numbers.  It is the message of each waiting claim, so a changed number would
+    cause a write for each of them.
     """
 
     reason = "PoolExhausted"
@@ -71,7 +70,7 @@ class PoolExhaustedError(AllocationError):
 
 
 class PoolNotReadyError(AllocationError):
-    """The pool does not exist, is being deleted, or has a spec that offers no address."""
+    """The pool does not exist, is being deleted, or its spec gives no address."""
 
     reason = "PoolNotReady"
 

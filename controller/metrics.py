@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What Prometheus is told.  Names are an interface: alerts and dashboards hold on to them."""
+"""The metrics of the controller.  Their names are an interface: alerts and dashboards use them."""
 
 from __future__ import annotations
 
@@ -68,10 +68,10 @@ _POOL_GAUGES: dict[str, tuple[str, Callable[[PoolAllocations], float]]] = {
 
 
 class Shown(Collector):
-    """The pools and caches of the controller that runs, as they are at the time of a scrape.
+    """Collects the metrics of the running controller at the time of a scrape.
 
     Guarantees:
-        Where none runs, as after leadership is lost, there are no figures.
+        If no controller runs, as after leadership is lost, there are no figures.
     """
 
     def __init__(self) -> None:
@@ -79,7 +79,7 @@ class Shown(Collector):
 
     @contextmanager
     def showing(self, state: State) -> Generator[None]:
-        """Show what a controller knows for as long as the block runs."""
+        """Collect from a controller while the block runs."""
         self.state = state
         try:
             yield
@@ -87,7 +87,7 @@ class Shown(Collector):
             self.state = None
 
     def describe(self) -> Iterable[Metric]:
-        """Return all of them without figures."""
+        """Return all metrics without figures."""
         return (*_caches(None), *_pools(None))
 
     @override
@@ -127,7 +127,7 @@ def _pools(state: State | None) -> tuple[Metric, ...]:
 
 
 def _is_known(state: State, allocations: PoolAllocations) -> bool:
-    """Tell a pool that exists, or that somebody refers to, from the trace of one that is gone."""
+    """Whether a pool exists, or an object still refers to it."""
     return state.pool(allocations.pool) is not None or not allocations.is_empty
 
 

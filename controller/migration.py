@@ -42,13 +42,13 @@ _TRIM_TRIES = 5  # others who write a definition do so a few times after an upgr
 
 
 class Migration:
-    """Does it for our four kinds.  Only the leader runs it: `api` should be fenced.
+    """Migrates the objects of our four kinds.  Only the leader runs it, with a fenced `api`.
 
     Guarantees:
         An old version is taken out of `status.storedVersions` only after every object was
-        rewritten, in one run, while the definition's spec stayed the same.  An object that is
-        refused holds up no other one.  A run that breaks off is begun again: what is rewritten
-        already costs a request, but no write to etcd.
+        rewritten, in one run, while the definition's spec stayed the same.  A refused object
+        does not block the others.  A failed run starts again: an object that is rewritten already
+        costs a request, but no write to etcd.
     """
 
     def __init__(
@@ -61,7 +61,7 @@ class Migration:
         """Per kind, the identity of a definition for which all managedFields are translated."""
 
     async def keep(self) -> NoReturn:
-        """Look for ever whether there is something to do, and do it.
+        """Check for old versions again and again, and remove what they left.
 
         Raises:
             NotLeaderError: the lease is lost.
@@ -88,11 +88,11 @@ class Migration:
         """Remove what old versions left at the objects of one kind, if anything.
 
         Returns:
-            What is left to do, and keeps the old version in the list; None where nothing is.
+            The refused objects, which keep the old version in the list; None if there are none.
 
         Raises:
-            KubeError: the API server could not be reached, or refused what is not one object's
-                fault; nothing is lost, but the run has to be begun again.
+            KubeError: the API server could not be reached, or the failure does not concern one
+                object.  Nothing is lost, but the run has to start again.
         """
         name = f"{resource.plural}.{resources.GROUP}"
         try:
@@ -173,11 +173,10 @@ class Migration:
         await events.write(self._api, CUSTOM_RESOURCE_DEFINITIONS, found.metadata, event)
 
     async def _trim(self, found: Definition) -> None:
-        """Tell the definition that only the present version is stored.
+        """Write to the definition that only the present version is stored.
 
         Flow:
-            Others write its status, too, so the resourceVersion may have moved on; its spec must
-            not have.
+            Others write its status too, so its resourceVersion may change.  Its spec must not.
 
         Raises:
             ConflictError: its spec has changed, or others wrote it each time.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Addresses without their claim: released after a time in which one may come back."""
+"""IPAddresses without a claim: they are released after a time in which a claim may adopt them."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 ORPHAN_SECONDS = 300.0
-"""How long an address may be without its claim: a restore may create addresses first."""
+"""How long an IPAddress may be without a claim: a restore may create IPAddresses first."""
 
 PAUSED_SECONDS = 10.0
-"""When to look again at one whose Cluster or pool is paused, as they are during a move."""
+"""The time between checks of an IPAddress whose Cluster or pool is paused, as during a move."""
 
 
 class Orphans:
@@ -49,18 +49,18 @@ class Orphans:
         self._since: dict[Key, float] = {}  # by the clock
 
     def forget(self, key: Key) -> None:
-        """Start anew should the address of this name lose its claim (again)."""
+        """Drop the time since when the IPAddress of this name has no claim."""
         self._since.pop(key, None)
 
     async def reconcile(self, address: clusterapi.IPAddress) -> Outcome:
-        """Release an address if its claim has been gone for long enough.
+        """Release an IPAddress whose claim has been gone for long enough.
 
         Raises:
             KubeError: a request failed; the caller retries with backoff.
         """
         key = address.metadata.key
         if PROTECT_ADDRESS_FINALIZER not in address.metadata.finalizers:
-            return Done()  # not ours, or already on its way out
+            return Done()  # not ours, or already released
         if not self._state.selected_address(address):
             return Done()
         if self._paused(address):
@@ -75,9 +75,9 @@ class Orphans:
         return Done()
 
     async def _claim(self, key: Key) -> clusterapi.IPAddressClaim | None:
-        """Ask the API server for a claim, by a list of it alone.
+        """Read a claim from the API server, by a list of its name.
 
-        A 404 would not do: that is what a path says, too, that is not served for a moment.
+        A 404 of a GET proves nothing: a path that is not served for a moment also returns it.
         """
         resource = self._state.contract.claims
         async for page in pages(self._api, resource, key.namespace, key.name):
@@ -86,15 +86,15 @@ class Orphans:
         return None
 
     def _forsaken(self, address: clusterapi.IPAddress) -> bool:
-        """Say whether nobody brings the claim of an address back.
+        """Whether the claim of an IPAddress is gone for good.
 
-        `clusterctl move` deletes the addresses of namespaced pools itself, those of global pools
-        it leaves behind.  By now the garbage collector may have taken the claim off their owners.
+        `clusterctl move` deletes the IPAddresses of namespaced pools, and leaves those of global
+        pools.  The garbage collector may have removed the claim from their owners by now.
         """
         return self._state.forsaken.get(address.metadata.key) == address.metadata.uid
 
     def _paused(self, address: clusterapi.IPAddress) -> bool:
-        """Say whether the Cluster or the pool of an address without a claim is to be left alone."""
+        """Whether the Cluster or the pool of an IPAddress without a claim is paused."""
         meta = address.metadata
         cluster = self._state.clusters.get(Key(meta.namespace, meta.labels.cluster_name or ""))
         pool = self._state.pool(address.pool) if address.pool else None

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from kube.resources import ApiResource
 
 _NONE = [dict[str, object]()]
-"""What takes all entries away: the API server ignores an empty list."""
+"""The value that removes all entries: the API server ignores an empty list."""
 
 _ROUNDS = 5  # others may write some objects meanwhile, but not always
 _DECODER: msgspec.json.Decoder[object] = msgspec.json.Decoder()
@@ -36,7 +36,7 @@ async def translate(
     kept: Collection[str],
     sleep: Callable[[float], Awaitable[object]],
 ) -> int | Refused:
-    """Translate all entries but those in the versions kept, which must include the hub.
+    """Translate all entries except those in the versions `kept`, which must include the hub.
 
     Flow:
         List, write what names other versions, and list again: others may write meanwhile.

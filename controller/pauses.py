@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What keeps a claim from being reconciled for as long as somebody wants it so."""
+"""Why a claim is paused: an annotation on it, its Cluster or its pool."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def causes(state: State, claim: clusterapi.IPAddressClaim) -> list[str]:
-    """Return what pauses a claim, each as a clause; empty where nothing does."""
+    """Return what pauses a claim, each as a clause; empty if it is not paused."""
     return list(_causes(state, claim))
 
 

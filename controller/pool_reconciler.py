@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Keeps a pool's finalizer, counts and Ready condition current."""
+"""Keeps the finalizer, the counts and the Ready condition of each pool current."""
 
 from __future__ import annotations
 
@@ -38,10 +38,10 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 STATUS_SECONDS = 1.0
-"""At most one attempt to write a pool's status in this time: a storm must not double itself."""
+"""The least time between two status writes of a pool: many claims must not cause many writes."""
 
 STATUS_PER_SECOND = 10.0
-"""At most so many attempts for all pools together: a storm over many pools must not, either."""
+"""The most status writes a second for all pools together."""
 
 _FIRST_RETRY_SECONDS = 0.1  # a conflict is solved as soon as the watch has caught up
 
@@ -68,15 +68,14 @@ class PoolReconciler:
         self._not_before: dict[PoolKey, float] = {}  # when a status may be written next
         self._status_rate: RateLimiter[PoolKey] = RateLimiter(STATUS_PER_SECOND, clock)
         self._backoff: Backoff[PoolKey] = Backoff(_FIRST_RETRY_SECONDS, clock)
-        """The queue holds a pool back only until something adds it, as each event of a claim does.
-        """
+        """The queue's back-off ends as soon as an event adds the pool, as each claim does."""
 
     async def reconcile(self, key: PoolKey) -> Outcome:
-        """Make one pool's finalizer and status match its addresses.
+        """Bring the finalizer and the status of one pool in line with its addresses.
 
         Guarantees:
-            Idempotent.  A second run in the same state writes nothing.  A write that failed is
-            tried again after a pause that grows, whatever happens to the pool's claims meanwhile.
+            Idempotent.  A second run in the same state writes nothing.  A failed write
+            is retried after a growing pause, whatever happens to the pool's claims meanwhile.
 
         Raises:
             KubeError: a write failed; the caller retries.
@@ -97,14 +96,14 @@ class PoolReconciler:
         return outcome
 
     def _forget(self, key: PoolKey) -> None:
-        """Forget a pool that is gone."""
+        """Drop the rate limits of a deleted pool."""
         self._not_before.pop(key, None)
         self._status_rate.forget(key)
         self._backoff.forget(key)
 
     async def _reconcile(self, pool: pools.Pool) -> Outcome:
         if not self._selected(pool) or pool.key in self._state.changes:
-            return Done()  # looked at again when the change is taken over
+            return Done()  # it is queued again when the change is done
         if pool.metadata.paused:
             return await self._write_status(pool)
         if pool.metadata.deleting:
@@ -120,7 +119,7 @@ class PoolReconciler:
         return await self._write_status(pool)
 
     async def _remove_finalizer(self, pool: pools.Pool) -> None:
-        """Let a pool be deleted of which no address is left."""
+        """Let a pool be deleted that has no IPAddress left."""
         if PROTECT_POOL_FINALIZER not in pool.metadata.finalizers:
             return
         left = pool.metadata.finalizers_but(PROTECT_POOL_FINALIZER)
@@ -129,9 +128,8 @@ class PoolReconciler:
 
     async def _write_status(self, pool: pools.Pool) -> Outcome:
         if wait := self._seconds_to_wait(pool.key):
-            return RequeueAfter(
-                wait
-            )  # before anything is counted: this runs at each change of a claim
+            # Before counting, because this runs at each change of a claim.
+            return RequeueAfter(wait)
         status = self._status(pool)
         if status == pool.status:
             self._status_rate.forget(pool.key)
@@ -141,7 +139,7 @@ class PoolReconciler:
             return RequeueAfter(wait)
         if wait := await self._convertible.seconds_left(pool):
             return RequeueAfter(wait)
-        self._status_rate.forget(pool.key)  # before the write: one that fails is an attempt, too
+        self._status_rate.forget(pool.key)  # before the write, because a failed write counts too
         self._not_before[pool.key] = self._clock() + STATUS_SECONDS
         await self._patch(pool, {"status": status}, "status")
         self._record_changes(pool, status)
@@ -152,7 +150,7 @@ class PoolReconciler:
         return max(self._not_before.get(key, now) - now, 0.0)
 
     def _record_changes(self, pool: pools.Pool, status: pools.PoolStatus) -> None:
-        """Leave news of what has changed for the worse since the last status."""
+        """Record an Event of each change for the worse since the last status."""
         old, new = (find_condition(each.conditions, READY) for each in (pool.status, status))
         assert new is not None
         if new.reason not in (READY, PAUSED) and (old is None or old.reason != new.reason):
@@ -195,7 +193,7 @@ class PoolReconciler:
 
 
 def _ready(pool: pools.Pool, allocations: PoolAllocations) -> Condition:
-    """Return the Ready condition: whether addresses can be allocated, and what else to know."""
+    """Return the Ready condition: whether addresses can be allocated, and warnings."""
     old = find_condition(pool.status.conditions, READY)
     return conditions.condition(READY, _ready_value(pool, allocations), old, pool.metadata)
 
@@ -222,9 +220,9 @@ def _ready_value(pool: pools.Pool, allocations: PoolAllocations) -> ConditionVal
 
 
 def _duplicates(shared: Mapping[Address, Sequence[Key]]) -> str:
-    """Say which IPAddress objects have one address, which no claim of ours ever caused."""
+    """Name the IPAddress objects that share an address; other clients created them."""
     address, holders = min(shared.items())
-    in_order = sorted(holders)  # as a restart would find them, so that it writes nothing
+    in_order = sorted(holders)  # the same order after a restart, so that it writes nothing
     names = ", ".join(str(key) for key in in_order[:_NAMED_HOLDERS])
     return (
         f"{texts.counted(len(shared), 'address')} in use by more than one IPAddress, such as "

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The end of a claim: first its address goes, then its finalizer."""
+"""The end of a claim: its IPAddress is deleted, then its finalizer is removed."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ log = structlog.get_logger(__name__)
 
 
 class Release:
-    """Gives back the addresses of claims that are being deleted."""
+    """Releases the addresses of claims that are being deleted."""
 
     def __init__(self, api: Api, state: State, addresses: Addresses, reports: ClaimReports) -> None:
         self._api = api
@@ -39,11 +39,11 @@ class Release:
     async def reconcile(
         self, claim: clusterapi.IPAddressClaim, address: clusterapi.IPAddress | None
     ) -> Outcome:
-        """Release a claim, or say on it what its address waits for.
+        """Release a claim, or report what holds its address.
 
         Flow:
-            The record on the claim holds the address until no IPAddress has it, so what the cache
-            does not show is looked for at the API server: a create may have just gone through.
+            The record on the claim holds the address until no IPAddress has it.  So if the cache
+            has no IPAddress, the API server is asked: a create may have just succeeded.
 
         Raises:
             KubeError: a request failed; the caller retries with backoff.
@@ -63,7 +63,7 @@ class Release:
     async def _await_end_of_grace(
         self, claim: clusterapi.IPAddressClaim, address: clusterapi.IPAddress
     ) -> Outcome | None:
-        """Say until when the pool's grace period holds the address; None is no longer."""
+        """Report until when the pool's grace period holds the address; None if it has ended."""
         pool = self._state.pool(claim.pool) if claim.pool else None
         if pool is None or pool.metadata.deleting or pool.spec is None:
             return None
@@ -81,11 +81,11 @@ class Release:
     async def _release(
         self, claim: clusterapi.IPAddressClaim, address: clusterapi.IPAddress
     ) -> Outcome | None:
-        """Delete the IPAddress; None is one that is gone."""
+        """Delete the IPAddress; None if it is gone."""
         if others := await self._addresses.release(address):
             text = f"IPAddress {address.metadata.key} is held by finalizers {', '.join(others)}"
             await self._reports.deleting(claim, "WaitingForIPAddress", text)
-            return Done()  # woken when it goes
+            return Done()  # the deletion of the IPAddress queues the claim again
         note = f"address {address.spec.address} was released"
         self._reports.record_event(claim, "AddressReleased", "Release", note)
         return None

@@ -23,7 +23,7 @@ class Unassigned:
         self._problems.pop(key, None)
 
     def first(self, namespace: str) -> tuple[Key, str] | None:
-        """Return the first that may belong to a pool of a namespace; empty is a global pool."""
+        """Return the first that may belong to a pool of a namespace; empty for a global pool."""
         key = next(self._problems.irange(Key(namespace, "")), None)
         if key is None or namespace not in ("", key.namespace):
             return None
