@@ -3,8 +3,8 @@
 
 Flow:
     Choose an address in memory -> record it on the claim, with our finalizer -> create the
-    IPAddress -> write the status.  After a crash in between, the next run finishes the claim.  Every leader
-    honours a recorded address, and creates no IPAddress without a record.
+    IPAddress -> write the status.  After a crash in between, the next run finishes the claim.
+    Every leader honours a recorded address, and creates no IPAddress without a record.
 """
 
 from __future__ import annotations

@@ -48,7 +48,7 @@ class Layout:
         if after:
             self.allocator.take(*after)
         if before:
-            self.allocator.give_back(*before)
+            self.allocator.put_back(*before)
 
     def take(self, ranges: Iterable[Range]) -> None:
         """Mark sorted ranges as taken."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which allocations of a pool are free, and the lowest of them.
+"""The free blocks of a pool, and the lowest of them.
 
 Source: free space as a sorted map of disjoint ranges, as in every extent-based file system.
 """
@@ -14,30 +14,30 @@ from .errors import ExhaustedError
 from .ranges import Range, RangeSet
 
 _Counted = tuple[int, int, int]
-"""The blocks from the first to the last, and how many holders each of them has."""
+"""The blocks from the first to the last, and the number of holders of each."""
 
 _ALONE = 1  # holders of a block that nobody shares
 
 
 class Allocator:
-    """The free blocks of one pool; a block is an address, or the number of a sub-prefix.
+    """The free blocks of one pool, by index; a block is an address or a sub-prefix.
 
     Flow:
-        Holders take and give back ranges, which may overlap: a block is free when its last holder
-        has given it back.
+        Holders take and return ranges, which may overlap.  A block is free when its last holder
+        has returned it.
 
     Guarantees:
         An operation on one block costs O(log n) in the number of ranges, whatever the size of the
-        pool.  One on a range costs that for each free range, and each overlap, inside of it.
+        pool.  One on a range costs that for each free range and each overlap inside it.
 
     Caveats:
-        What is given back must have been taken before, as the very same range.
+        Only a range that was taken may be returned, and as the same range.
     """
 
     __slots__ = ("_free", "_left", "_offered", "_shared")
 
     def __init__(self, offered: RangeSet, taken: Iterable[Range] = ()) -> None:
-        """Start with all of `offered` free but what is `taken` (which need not be offered)."""
+        """Start with all of `offered` free, except what is `taken` (which need not be offered)."""
         counted = tuple(_counted(taken))
         free = offered - RangeSet.of((first, last) for first, last, _ in counted)
         self._offered = offered
@@ -52,21 +52,21 @@ class Allocator:
 
     @property
     def free(self) -> int:
-        """How many blocks are free, exactly."""
+        """The exact number of free blocks."""
         return self._left
 
     def lowest(self) -> int:
         """Return the index of the lowest free block, without taking it.
 
         Raises:
-            ExhaustedError: none is free.
+            ExhaustedError: no block is free.
         """
         if not self._free:
             raise ExhaustedError
         return self._free.lowest
 
     def take(self, first: int, last: int) -> None:
-        """Count one more holder of each block of a range that is offered."""
+        """Add a holder to each offered block of a range."""
         for part in self._offered.within(first, last):
             freed = self._free.cut(*part)
             self._left -= sum(end - start + 1 for start, end, _ in freed)
@@ -77,8 +77,8 @@ class Allocator:
                 for lowest, highest, holders in shared:
                     self._shared.put(lowest, highest, holders + 1)
 
-    def give_back(self, first: int, last: int) -> None:
-        """Count one holder less of each block of a range; those that had only one are free."""
+    def put_back(self, first: int, last: int) -> None:
+        """Remove a holder from each block of a range; blocks without a holder are free."""
         for part in self._offered.within(first, last):
             shared = self._shared.cut(*part)
             for start, end, holders in shared:
@@ -89,16 +89,16 @@ class Allocator:
                 self._left += end - start + 1
 
     def is_free(self, index: int) -> bool:
-        """Say whether a block is offered and not in use."""
+        """Whether a block is offered and has no holder."""
         return index in self._free
 
     def is_shared(self, index: int) -> bool:
-        """Say whether more than one range that was taken has a block which is offered."""
+        """Whether an offered block has more than one holder."""
         return index in self._shared
 
 
 class _Ranges:
-    """Disjoint ranges with a number each; neighbours with the same number are one range."""
+    """Disjoint ranges with a number each; adjacent ranges with the same number are one."""
 
     __slots__ = ("_ranges",)
 
@@ -115,11 +115,11 @@ class _Ranges:
 
     @property
     def lowest(self) -> int:
-        """The lowest index of all; there must be one."""
+        """The lowest index; there must be at least one range."""
         return self._ranges.peekitem(0)[0]
 
     def cut(self, first: int, last: int) -> list[_Counted]:
-        """Take out what overlaps a range, and return it in order; what sticks out stays in."""
+        """Remove the parts inside a range, and return them in order."""
         found: list[_Counted] = []
         start, end, number = self._starting_by(last)
         while first <= end:
@@ -133,7 +133,7 @@ class _Ranges:
         return found[::-1]
 
     def put(self, first: int, last: int, number: int) -> None:
-        """Add a range that overlaps none."""
+        """Add a range that overlaps no other range."""
         start, end, its = self._starting_by(first)
         if (end, its) == (first - 1, number):
             first = start
@@ -144,7 +144,7 @@ class _Ranges:
         self._ranges[first] = (last, number)
 
     def _starting_by(self, index: int) -> _Counted:
-        """Return the last range that starts at or below a block, else one that ends before all."""
+        """Return the last range that starts at or below an index, else one that ends before all."""
         at = self._ranges.bisect_right(index) - 1
         if at < 0:
             return _NONE
@@ -156,7 +156,7 @@ _NONE: _Counted = (0, -2, -1)
 
 
 def _between(whole: Range, parts: Iterable[_Counted]) -> Iterator[Range]:
-    """Yield what some ranges, in order, leave of the range that they are in."""
+    """Yield the parts of a range that some ranges in it, in order, do not cover."""
     start, end = whole
     for first, last, _ in parts:
         if start < first:
@@ -167,7 +167,7 @@ def _between(whole: Range, parts: Iterable[_Counted]) -> Iterator[Range]:
 
 
 def _counted(taken: Iterable[Range]) -> Iterator[_Counted]:
-    """Yield the blocks that are taken, in order, and how many of the ranges have them."""
+    """Yield the taken blocks in order, and the number of their holders."""
     steps: defaultdict[int, int] = defaultdict(int)
     for first, last in taken:
         steps[first] += 1

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What can go wrong with addresses.
+"""The errors of address arithmetic.
 
 * NotationError (a ValueError)
 * ExhaustedError

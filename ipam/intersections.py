@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Which of many sets of integers have members in common.
 
-A set of sets is an integer here, whose bit i stands for set i: unions of thousands of them are one
-machine operation for each 64.
+A set of sets is an integer whose bit i stands for set i.  So a union of thousands of sets costs one
+machine operation for each 64 of them.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def shared(one: Sequence[Range], other: Sequence[Range]) -> Iterator[Range]:
 
 
 def intersecting(sets: Sequence[Sequence[Range]]) -> list[int]:
-    """Return for each set which other sets have a member in common with it.
+    """Return for each set the other sets that have a member in common with it.
 
     Flow:
         One sweep over the sorted ranges of all sets finds the sets that cover the first member of
@@ -59,7 +59,7 @@ def intersecting(sets: Sequence[Sequence[Range]]) -> list[int]:
 
 
 def members(numbers: int) -> Iterator[int]:
-    """Yield which bits are set, the lowest first."""
+    """Yield the bits that are set, lowest first."""
     while numbers:
         lowest = numbers & -numbers
         yield lowest.bit_length() - 1

@@ -22,7 +22,7 @@ _V4_MAPPED = 0xFFFF  # the upper 96 bits of ::ffff:0:0/96 (RFC 4291, section 2.5
 
 
 class Address(NamedTuple):
-    """One address of family 4 or 6; as text it is in its canonical form."""
+    """An address of family 4 or 6; its text is the canonical form."""
 
     family: int
     value: int
@@ -40,7 +40,7 @@ class Block(NamedTuple):
 
 
 class Network(NamedTuple):
-    """A CIDR; `value` is the address as written, host bits included."""
+    """A CIDR; `value` is the address as written, with its host bits."""
 
     family: int
     value: int
@@ -65,7 +65,7 @@ class Network(NamedTuple):
 
 
 def subnet_first(family: int, value: int, length: int) -> int:
-    """Return the lowest address of the network of `length` bits that `value` is in."""
+    """Return the lowest address of the network of `length` bits that contains `value`."""
     host_bits = BITS[family] - length
     return value >> host_bits << host_bits
 
@@ -74,7 +74,7 @@ def parse_address(text: str) -> Address:
     """Read a single address.
 
     Raises:
-        NotationError: it is not one.
+        NotationError: the text is not an address.
     """
     family = V6 if ":" in text else V4
     kind = socket.AF_INET6 if family == V6 else socket.AF_INET
@@ -89,7 +89,7 @@ def parse_network(text: str) -> Network:
     """Read a CIDR such as `10.0.0.5/24`; host bits may be set.
 
     Raises:
-        NotationError: it is not one, or its length does not fit its family.
+        NotationError: the text is not a CIDR, or its length does not fit its family.
     """
     address, slash, length_text = text.partition("/")
     if not slash:
@@ -109,7 +109,7 @@ def parse_entry(text: str) -> Block:
     """Read an address, an inclusive range `first-last` or a CIDR (all of its network).
 
     Raises:
-        NotationError: it is none of them, or a range is backwards or of two families.
+        NotationError: the text is none of these, or a range is reversed or of two families.
     """
     if "/" in text:
         network = parse_network(text)

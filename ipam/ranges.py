@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Sets of integers kept as ranges: what counts is how many ranges, not how wide they are."""
+"""Sets of integers as ranges: the cost depends on their number, not on their size."""
 
 from __future__ import annotations
 
@@ -42,12 +42,12 @@ class RangeSet:
         return self.meets(value, value)
 
     def meets(self, first: int, last: int) -> bool:
-        """Say whether any integer from `first` to `last` is in the set, in O(log n)."""
+        """Whether any integer from `first` to `last` is in the set, in O(log n)."""
         at = bisect_right(self.ranges, last, key=_first) - 1
         return at >= 0 and first <= self.ranges[at][1]
 
     def within(self, first: int, last: int) -> Iterator[Range]:
-        """Yield the parts of the set that are from `first` to `last`, in O(log n) for each."""
+        """Yield the parts of the set from `first` to `last`, in O(log n) for each."""
         at = max(bisect_right(self.ranges, first, key=_first) - 1, 0)
         for number in range(at, len(self.ranges)):  # a slice or iterator would go through all
             start, end = self.ranges[number]
@@ -64,7 +64,7 @@ class RangeSet:
 
     @property
     def size(self) -> int:
-        """How many integers there are, exactly."""
+        """The exact number of integers."""
         return sum(last - first + 1 for first, last in self.ranges)
 
     @property
@@ -78,7 +78,7 @@ def _first(item: Range) -> int:
 
 
 def _difference(kept: tuple[Range, ...], removed: tuple[Range, ...]) -> Iterator[Range]:
-    """Walk both sorted lists once and yield what is only in the first."""
+    """Walk both sorted lists once, and yield what is only in the first."""
     at = 0
     for first, last in kept:
         while at < len(removed) and removed[at][1] < first:

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Values and counts as people read them."""
+"""Values and counts in messages for people."""
 
 _QUOTED_CHARACTERS = 100  # enough to recognise a value, short enough for one line
 
 
 def quoted(value: object) -> str:
-    """Return a bad value as an error shows it to a person."""
+    """Return an invalid value as an error message shows it."""
     text = repr(value)
     return text if len(text) <= _QUOTED_CHARACTERS else text[:_QUOTED_CHARACTERS] + "…"
 

@@ -3,7 +3,7 @@
 
 May import `conversion`, `crdkit`, `objects`, `kube`, `ipam` and `api`; only this package imports
 fastapi and uvicorn.  Starts first in the process and fast, so nothing here imports `kubernetes`,
-and the pydantic models only when the first write is to be judged.
+and the pydantic models only with the first review of a write.
 
 Start reading at `app.py` (which path does what), then `admission.py` (the rules) with
 `admission_review.py` (their form).  `crdkit.webhook` answers conversion reviews.  `server.py` and

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The IPAddresses of each pool in order, so that no question walks all of them."""
+"""The IPAddresses of each pool in order, so that a question reads only the matching ones."""
 
 from collections.abc import Iterator
 
@@ -16,8 +16,8 @@ from objects import clusterapi, pools
 from .cluster_reader import Found, Holder
 
 _Entry = tuple[int, int, str, str, str]
-"""Family, address, namespace, name and the address as it is written.  About 120 bytes for each
-IPAddress of the cluster: the texts are those of the cache.
+"""Family, address, namespace, name and the address as written.  It takes about 120 bytes for each
+IPAddress of the cluster, because it shares its texts with the cache.
 """
 
 _Range = tuple[_Entry, _Entry]
@@ -27,10 +27,10 @@ _ANY: _Range = ((0, 0, "", "", ""), (notation.V6 + 1, 0, "", "", ""))
 
 
 class AddressIndex:
-    """The IPAddresses of our pools, as a cache has told of them.
+    """The IPAddresses of our pools, updated by a cache.
 
     Guarantees:
-        A question costs O(log n) for each range that it asks for and for each IPAddress it finds.
+        A question costs O(log n) for each of its ranges and for each IPAddress that it finds.
     """
 
     def __init__(self) -> None:
@@ -48,10 +48,10 @@ class AddressIndex:
                 self._remove(address)
 
     async def find(self, pool: pools.PoolKey, address_set: AddressSet | None) -> Found:
-        """Return the IPAddresses of a pool whose address is among these; None: all of them."""
+        """Return the IPAddresses of a pool with an address in the set; all if it is None."""
         found = Found()
         async for first, last in in_pieces(_ranges(address_set)):
-            held = self._held.get(pool)  # anew for each: others have had their turn
+            held = self._held.get(pool)  # read again: other tasks may have run
             if held is None:
                 break
             for _, value, namespace, name, text in held.irange(first, last, (True, False)):
@@ -74,7 +74,7 @@ class AddressIndex:
 
 
 def _entry(address: clusterapi.IPAddress) -> _Entry:
-    """Return where an IPAddress stands; before all others, if its address cannot be read."""
+    """Return the entry of an IPAddress; it sorts first if its address does not parse."""
     key, text = address.metadata.key, address.spec.address
     try:
         family, value = notation.parse_address(text)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The rules of admission: whether a write of a pool may happen, and what is added to it.
+"""The rules of admission: whether a write of a pool is allowed, and what defaulting adds to it.
 
-Rules about addresses are in `ipam.offer`, JSON types and bounds in `api`, what depends on the
-stored object and on its client in `review.py`.  What stands here depends on the cluster.
+Rules about addresses are in `ipam.pool_specs`, and JSON types and bounds in `api`.  Rules about the
+stored object and its client are in `pool_review.py`.  The rules here depend on the cluster.
 """
 
 import asyncio
@@ -21,39 +21,39 @@ from .pool_review import PoolReview
 from .reviewed_pool import ReviewedPool, with_fields
 
 MOST_WARNINGS = 10
-"""Of one answer; the API server cuts them at 4096 characters together."""
+"""The most warnings of one response; the API server cuts them at 4096 characters together."""
 
-_OVERLAPS_SECONDS = 2.0  # so long a write may wait for warnings of other pools
+_OVERLAPS_SECONDS = 2.0  # how long a write may wait for warnings about other pools
 
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """The answer to one review: without `status` it is yes."""
+    """The response to one review; it allows the write if there is no `status`."""
 
     status: values.JsonObject | None = None
     warnings: list[str] = field(default_factory=list[str])
     patched: values.JsonObject | None = None
-    """The object as it should be written, where that is not as it came: spec and annotations."""
+    """The object with defaulted spec and annotations; None if nothing changes."""
 
 
 @dataclass(frozen=True, slots=True)
 class Assessment:
-    """What a write comes to by itself, and what of the cluster it depends on."""
+    """The part of a response that needs no cluster, and the questions to the cluster."""
 
     pool: pools.PoolKey
     status: values.JsonObject | None = None
-    """Why it is refused, whatever the cluster says."""
+    """Why the write is refused, whatever the cluster has; None if it may be allowed."""
     warnings: list[str] = field(default_factory=list[str])
     deleted: bool = False
-    """Whether no IPAddress of the pool may exist."""
+    """Whether the write is allowed only if the pool has no IPAddress."""
     removed: AddressSet | None = None
-    """The allocations that it takes out of the pool; none of them may be in use."""
+    """The blocks that the write removes from the pool; none of them may be in use."""
     added: AddressSet | None = None
-    """What to compare with the offers of other pools; None: nothing new."""
+    """The addresses to compare with those of other pools; None if nothing is new."""
 
 
 def assess(review: PoolReview) -> Assessment:
-    """Work out all that needs no cluster; a large pool takes some 100 ms."""
+    """Check all that needs no cluster; a large pool takes about 100 ms."""
     pool = review.pool.key
     if review.harmless:
         return Assessment(pool, _refused_annotations(review))
@@ -68,13 +68,13 @@ def assess(review: PoolReview) -> Assessment:
 
 
 async def validate(assessed: Assessment, cluster: ClusterReader) -> Response:
-    """Say whether a write may happen.
+    """Return whether a write is allowed.
 
     Flow:
-        Only an update that takes addresses out of the offer, and a delete, ask for those in use.
+        Only a delete, and an update that removes addresses, read the addresses in use.
 
     Raises:
-        InUseError: it depends on them, and they cannot be told now.
+        ClusterReadError: the addresses in use are needed, and cannot be read now.
     """
     if assessed.status is not None:
         return Response(assessed.status)
@@ -90,12 +90,12 @@ async def validate(assessed: Assessment, cluster: ClusterReader) -> Response:
 
 
 def default(review: PoolReview) -> Response:
-    """Say what a write leaves out that has to be there.
+    """Add the defaults, and the fields that a write drops by mistake.
 
     Flow:
-        What server-side apply has pruned in the wrong version is mended.  A client of an old
-        version that does not know the conversion annotation (kubectl replace of an old manifest)
-        keeps what its version has no field for.  Prefix pools get their default.
+        Fields that server-side apply has pruned in the wrong version come back.  A client of an old
+        version may drop the conversion annotation (kubectl replace of an old manifest).  Then the
+        hub-only fields come back.  Prefix pools get their default.
     """
     if review.new is None or review.operation not in {"CREATE", "UPDATE"}:
         return Response()
@@ -114,7 +114,7 @@ def default(review: PoolReview) -> Response:
 
 
 def _unowned(names: frozenset[str]) -> list[str]:
-    """Return a warning about fields that stay although the applied manifest does not have them."""
+    """Return a warning about fields that stay although the applied manifest lacks them."""
     if not names:
         return []
     fields = ", ".join(f"spec.{name}" for name in sorted(names))
@@ -131,7 +131,7 @@ def _length(obj: values.JsonObject) -> object:
 
 
 def _refused_annotations(review: PoolReview) -> values.JsonObject | None:
-    """Refuse an update of annotations after which a client of another version could not read it."""
+    """Refuse an update of annotations that would make the pool unreadable in another version."""
     new, old = review.new, review.old
     if new is None or old is None or new.deleting or new.annotations == old.annotations:
         return None
@@ -141,10 +141,10 @@ def _refused_annotations(review: PoolReview) -> values.JsonObject | None:
 
 
 async def _overlap_warnings(assessed: Assessment, cluster: ClusterReader) -> list[str]:
-    """Warn of addresses that other pools offer, too, when a pool comes or changes its own.
+    """Return warnings about new addresses that other pools also have.
 
     Guarantees:
-        Takes 2 s at most: then it is told what was found so far.
+        Takes 2 s at most, and then returns the warnings found so far.
     """
     if assessed.added is None:
         return []
@@ -154,12 +154,12 @@ async def _overlap_warnings(assessed: Assessment, cluster: ClusterReader) -> lis
             others = await cluster.address_sets()
             for text in overlaps.compare(assessed.pool, assessed.added, others):
                 found += [text] if text else []
-                await asyncio.sleep(0)  # other reviews are not kept waiting for all the pools
+                await asyncio.sleep(0)  # lets other reviews run
     return found
 
 
 def _number(found: Found) -> str:
-    """Return `1 IPAddress`, or `at least 1000 IPAddresses` where not all were counted."""
+    """Return `1 IPAddress`, or `at least 1000 IPAddresses` if not all were counted."""
     return f"{'at least ' if found.more else ''}{counted(found.count, 'IPAddress')}"
 
 

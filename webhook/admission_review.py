@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""AdmissionReview: one write of a pool, before it happens.
+"""AdmissionReview: decode a review of a pool, and encode the response.
 
 Source: https://kubernetes.io/docs/reference/access-authn-authz/extensible-admission-controllers/
 """
@@ -26,11 +26,11 @@ API_VERSION = "admission.k8s.io/v1"
 KIND = "AdmissionReview"
 
 ADMISSION_SECONDS = 9.0
-"""How long a review may wait for the cluster.  The API server gives up after 10 s, and would then
-say only that there was no answer.
+"""How long a review may wait for the cluster.  After 10 s the API server gives up, and reports only
+a time-out.
 """
 
-_NOBODY = PoolKey("", "", "")  # of an object that is not even a pool
+_NOBODY = PoolKey("", "", "")  # of an object that is not a pool
 
 _BUSY = "this review waited too long for other large ones; try again"
 _SILENT = "the cluster's addresses could not be read in time; try again"
@@ -69,7 +69,7 @@ async def validate(body: bytes, kind: str, cluster: ClusterReader, worker: Worke
     """Answer a review at a validating path.
 
     Flow:
-        The worker does all that needs no cluster; then the cluster is asked.
+        The worker checks all that needs no cluster; then the cluster is read.
 
     Raises:
         RequestError: the body is no AdmissionReview v1 of this kind.
@@ -107,7 +107,7 @@ def _assessed(request: _Request, kind: str) -> admission.Assessment:
         return admission.assess(_read(request, kind))
     except conversion_errors.ConversionError as error:
         return admission.Assessment(_NOBODY, statuses.bad_request(str(error)))
-    except RecursionError:  # it could just be decoded; a value to be quoted is deeper in the stack
+    except RecursionError:  # decoding needs less of the stack than quoting a value
         return admission.Assessment(_NOBODY, statuses.bad_request(_TOO_DEEP))
 
 
@@ -136,7 +136,7 @@ def _read(request: _Request, kind: str) -> PoolReview:
     """Read both objects in the hub version.
 
     Raises:
-        ConversionError: one of them is none of ours.
+        ConversionError: one of them is not a pool of this kind, or cannot be converted.
     """
     asked = request.requested or request.kind
     new, old = _pool(request.new, kind), _pool(request.old, kind)
@@ -173,10 +173,11 @@ def _answer(uid: str, response: admission.Response, new: ReviewedPool | None) ->
 
 
 def _patch(new: ReviewedPool, patched: ReviewedPool) -> Iterator[values.JsonObject]:
-    """Yield the operations of a JSON patch that make the one the other, as far as they may differ.
+    """Yield the operations of the JSON patch from one object to the other.
 
     Flow:
-        Fields of the spec one by one; annotations, whose names need no quoting then, together.
+        Each field of the spec is one operation.  Annotations are one together, so that their names
+        need no quoting.
     """
     if new.obj.get("spec") is None:
         yield {"op": "add", "path": "/spec", "value": patched.spec}
@@ -191,5 +192,5 @@ def _patch(new: ReviewedPool, patched: ReviewedPool) -> Iterator[values.JsonObje
 
 
 def _quoted(name: str) -> str:
-    """Return a field's name as a JSON pointer has it."""
+    """Return a field's name as a part of a JSON pointer."""
     return name.replace("~", "~0").replace("/", "~1")

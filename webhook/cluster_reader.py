@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What admission has to ask the cluster, and a fake that answers it in tests."""
+"""The questions of admission to the cluster, and a fake that answers them in tests."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
@@ -12,22 +12,22 @@ from kube.meta import Key
 from objects import pools
 
 NAMED = 10
-"""IPAddresses that an answer names; a message has to stay readable."""
+"""The most IPAddresses that a response names; a message has to stay readable."""
 
 COUNTED = 1000
-"""IPAddresses that are counted at most: nobody needs the exact number, and counting takes time."""
+"""The most IPAddresses that are counted: counting takes time, and the exact number helps nobody."""
 
 
 class ClusterReadError(Exception):
-    """Nobody can tell now which addresses are in use; the client should try again."""
+    """The addresses in use cannot be read now; the client should try again."""
 
 
 class NotAllowedError(ClusterReadError):
-    """The provider may not look, and will not be until somebody changes the installation."""
+    """The provider has no right to read them; somebody has to change the installation."""
 
 
 class Holder(NamedTuple):
-    """An IPAddress object, and the address in it as it is written."""
+    """An IPAddress object, and its address as written."""
 
     name: Key
     address: str
@@ -37,25 +37,25 @@ class Holder(NamedTuple):
 
 
 class Found:
-    """The IPAddresses that were asked for: the first few of them, and how many there are."""
+    """The result of `find`: the first few IPAddresses, and their number."""
 
     def __init__(self) -> None:
         self.clear()
 
     def clear(self) -> None:
-        """Begin anew: the list does, in which they are looked for."""
+        """Start again, because the list of IPAddresses started again."""
         self.few: list[Holder] = []
         self.count = 0
         self.more = False
-        """Whether there are, or may be, more than are counted."""
+        """Whether there may be more than are counted."""
 
     @property
     def single(self) -> bool:
-        """Whether it is one alone."""
+        """Whether there is exactly one."""
         return self.count == 1 and not self.more
 
     def add(self, holder: Holder) -> None:
-        """Count one more, as far as anybody counts."""
+        """Count one more, up to the limit."""
         if self.count == COUNTED:
             self.more = True
             return
@@ -65,59 +65,59 @@ class Found:
 
 
 def has(address_set: AddressSet | None, address: str) -> bool:
-    """Tell whether an IPAddress is one of those that are asked for; None: any of the pool."""
+    """Whether an address starts a block of a set; any address does if the set is None."""
     if address_set is None:
         return True
     try:
         parsed = notation.parse_address(address)
     except ipam_errors.NotationError:
-        return False  # no pool offers it
+        return False  # no pool has it
     return address_set.index_of(parsed) is not None
 
 
 class ClusterReader(Protocol):
-    """Knows the addresses that are in use, and those that other pools offer."""
+    """Reads the addresses in use, and the addresses of other pools."""
 
     async def find(self, pool: pools.PoolKey, address_set: AddressSet | None) -> Found:
-        """Return the IPAddresses of a pool whose address is among these; None: all of them.
+        """Return the IPAddresses of a pool with an address in the set; all of them if it is None.
 
         Guarantees:
-            Sees every IPAddress whose create was answered before the call.
+            Finds every IPAddress whose create was answered before the call.
 
         Raises:
-            InUseError: that cannot be told now.
+            ClusterReadError: they cannot be read now.
         """
         ...
 
     async def address_sets(self) -> Mapping[pools.PoolKey, AddressSet]:
-        """Return what every pool offers.
+        """Return the addresses of every pool.
 
         Caveats:
-            Perhaps as it was a moment ago; not all or none, where it cannot be told now.
+            They may be a moment old, and pools may be missing if they cannot be read now.
         """
         ...
 
 
 class DeferredReader:
-    """Stands for the real one until the process has connected to the cluster."""
+    """Waits for the real reader until the process is connected to the cluster."""
 
     def __init__(self) -> None:
         self._is_set = asyncio.Event()
         self._real: ClusterReader | None = None
 
     def set_reader(self, real: ClusterReader) -> None:
-        """Give the real one; whoever waits for it is served."""
+        """Set the real reader; waiting reviews go on."""
         self._real = real
         self._is_set.set()
 
     async def find(self, pool: pools.PoolKey, address_set: AddressSet | None) -> Found:
-        """Wait for the real one and ask it."""
+        """Wait for the real reader, and ask it."""
         await self._is_set.wait()
         assert self._real is not None
         return await self._real.find(pool, address_set)
 
     async def address_sets(self) -> Mapping[pools.PoolKey, AddressSet]:
-        """Ask the real one, if it is there."""
+        """Ask the real reader, if it is set."""
         return await self._real.address_sets() if self._real else {}
 
 
@@ -131,7 +131,7 @@ class FakeReader:
         self.silent = False
 
     async def find(self, pool: pools.PoolKey, address_set: AddressSet | None) -> Found:
-        """Return what the table says."""
+        """Return the IPAddresses of the table."""
         await self._answer()
         if self.broken:
             raise self.broken
@@ -142,7 +142,7 @@ class FakeReader:
         return found
 
     async def address_sets(self) -> Mapping[pools.PoolKey, AddressSet]:
-        """Return what it was given."""
+        """Return `pools`."""
         await self._answer()
         return self.pools
 

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which addresses are in use, asked of the replica's own caches or of the API server.
+"""Read the addresses in use from the replica's own caches, or from the API server.
 
-A cache lags behind, so it is asked only after it has caught up with a consistent LIST.  Where there
-is no cache (at the start, in other namespaces with `--namespace`), or it does not catch up in time,
-the IPAddresses are listed: without a resourceVersion, so that the answer has everything that any
-client was told is written.
+A cache lags behind, so it is read only after it has caught up with a consistent LIST.  There may be
+no cache (at the start, and in other namespaces with `--namespace`), or it may not catch up in time.
+Then the IPAddresses are listed, without a resourceVersion, so that the answer has every write that
+was acknowledged.
 """
 
 import asyncio
@@ -33,10 +33,11 @@ from .cluster_reader import NAMED, ClusterReadError, Found, Holder, NotAllowedEr
 log = structlog.get_logger(__name__)
 
 _CATCH_UP_SECONDS = 4.0
-"""Of the 9 s of a review.  A cache needs two or three; the rest is left for listing."""
+"""How long a cache may take to catch up, of the 9 s of a review.  It needs two or three; the rest
+is for the list."""
 
 _PATIENT_SECONDS = 8.5
-"""The same for a cache so large that listing would not end in the rest of the time."""
+"""The same for a cache so large that a list would not end in the rest of the time."""
 
 _LISTABLE = 30_000  # objects, of which a page of 500 takes some 40 ms
 
@@ -50,7 +51,7 @@ class _ListedSpec(Struct, frozen=True):
 
 
 class _ListedAddress(Object, frozen=True):
-    """No more of an IPAddress than the question needs: what else is wrong with it is no matter."""
+    """The part of an IPAddress that a question needs; errors in other fields do not matter."""
 
     spec: _ListedSpec
 
@@ -59,18 +60,18 @@ _DECODER = msgspec.json.Decoder(_ListedAddress)
 
 
 class _Present(NamedTuple):
-    """The replica's caches, and what follows from them."""
+    """The replica's caches, and the index of their IPAddresses."""
 
     informers: Informers
     addresses: AddressIndex
 
     def covers(self, pool: pools.PoolKey) -> bool:
-        """Tell whether the cache has all IPAddresses that a pool can have."""
+        """Whether the cache has all IPAddresses that a pool can have."""
         return self.informers.addresses.namespace in ("", pool.namespace)
 
 
 class LiveReader:
-    """Answers admission's questions about the cluster."""
+    """Answers the questions of admission from caches, or by a list."""
 
     def __init__(self, api: client.Api) -> None:
         self._api = api
@@ -80,7 +81,7 @@ class LiveReader:
 
     @asynccontextmanager
     async def using(self, informers: Informers) -> AsyncGenerator[None]:
-        """Answer from these caches while the block runs; they must not change before that."""
+        """Answer from these caches while the block runs; they must not change before."""
         index = AddressIndex()
         async for address in in_pieces(informers.addresses):
             index.apply(Added(address))
@@ -92,11 +93,11 @@ class LiveReader:
                 self._present = None
 
     async def find(self, pool: pools.PoolKey, address_set: AddressSet | None) -> Found:
-        """Return the IPAddresses of a pool whose address is among these; None: all of them.
+        """Return the IPAddresses of a pool with an address in the set; all of them if it is None.
 
         Raises:
             NotAllowedError: this provider may not list IPAddresses there.
-            InUseError: the API server does not answer, or an IPAddress cannot be read.
+            ClusterReadError: the API server does not answer, or an IPAddress cannot be read.
         """
         if (present := self._present) and present.covers(pool) and await self._reliable(present):
             return await present.addresses.find(pool, address_set)
@@ -111,7 +112,7 @@ class LiveReader:
             ) from error
 
     async def _reliable(self, present: _Present) -> bool:
-        """Bring the copy of the IPAddresses up to date; say whether it can be relied on now."""
+        """Let the cache of IPAddresses catch up; return whether it can be relied on."""
         addresses = present.informers.addresses
         try:
             many = len(addresses) > _LISTABLE
@@ -120,14 +121,14 @@ class LiveReader:
         except (errors.KubeError, TimeoutError) as error:
             log.warning("the cache of IPAddresses lags behind; they are listed", error=str(error))
             return False
-        # The index hears nothing any more where other caches have come meanwhile.
+        # If other caches replaced these meanwhile, the index no longer follows them.
         return self._present is present and not addresses.unreadable
 
     async def address_sets(self) -> Mapping[pools.PoolKey, AddressSet]:
-        """Return what every pool in the caches offers; this is for warnings.
+        """Return the addresses of every pool in the caches, for warnings.
 
         Caveats:
-            Where time runs out, only what was worked out until then; the next call goes on there.
+            If time runs out, pools are missing; the next call continues there.
         """
         address_sets: dict[pools.PoolKey, AddressSet] = {}
         with suppress(TimeoutError):
@@ -136,7 +137,7 @@ class LiveReader:
         return address_sets
 
     async def _gather(self, address_sets: dict[pools.PoolKey, AddressSet]) -> None:
-        """Fill in what every pool offers."""
+        """Fill in the addresses of every pool."""
         if (present := self._present) is None:
             return
         found = [pool for informer in present.informers.pools.values() for pool in informer]
@@ -151,7 +152,7 @@ class LiveReader:
             return await self._list(pool, address_set)
 
     async def _list(self, pool: pools.PoolKey, address_set: AddressSet | None) -> Found:
-        """Go through the pages until there is enough to refuse."""
+        """Read pages until there are enough IPAddresses to refuse."""
         found = Found()
         if self._resource is None:
             self._resource = await contracts.discover_addresses(self._api)
@@ -169,7 +170,7 @@ class LiveReader:
 
 
 def _holder(raw: msgspec.Raw, pool: pools.PoolKey) -> Holder | None:
-    """Return an IPAddress of this pool; None is that of another."""
+    """Return an IPAddress of this pool; None if it belongs to another one."""
     try:
         item = _DECODER.decode(raw)
     except msgspec.DecodeError as error:
@@ -179,7 +180,7 @@ def _holder(raw: msgspec.Raw, pool: pools.PoolKey) -> Holder | None:
 
 
 def _not_allowed(pool: pools.PoolKey) -> str:
-    """Explain a 403, which no second try mends."""
+    """Explain a 403: a retry does not help."""
     where = f"in namespace {pool.namespace}" if pool.namespace else "in all namespaces"
     return (
         f"the IPAM provider's ServiceAccount may not list ipaddresses.{GROUP} {where}, so nobody "

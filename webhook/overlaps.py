@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Addresses that more than one pool offers: each pool alone never gives one out twice, both do.
+"""Warn of addresses that several pools have: each pool hands them out, so they go out twice.
 
 `compare` compares one pool with the others, `Index` compares many pools with each other.
 """
@@ -17,12 +17,12 @@ from objects import pools
 def compare(
     key: pools.PoolKey, mine: AddressSet, others: Mapping[pools.PoolKey, AddressSet]
 ) -> Iterator[str]:
-    """Yield after each other pool: its warning, or an empty text.
+    """Yield for each other pool its warning, or an empty text.
 
     Flow:
-        Pools of the same namespace and global ones are named.  Of other namespaces, which the
-        writer may not be allowed to see, a last warning says only that there is one.
-        Pools can have 4096 entries, so a caller on an event loop can yield to it after each pool.
+        Pools of the same namespace and global pools are named.  The writer may have no right to see
+        other namespaces, so a last warning says only that they have such a pool.
+        Pools can have 4096 entries, so a caller can yield to its event loop after each pool.
     """
     addresses, hidden = _addresses(mine), ""
     for other, address_set in sorted(others.items()):
@@ -42,14 +42,14 @@ class Overlaps(NamedTuple):
     """The pools that share addresses with one pool."""
 
     total: int
-    """How many warnings there are."""
+    """The number of warnings."""
 
     warnings: Iterator[str]
-    """The warnings, those that name a pool first; each is worked out when it is asked for."""
+    """The warnings, those that name a pool first; each is computed on demand."""
 
 
 class Index:
-    """Which of many pools share addresses.
+    """Finds which of many pools share addresses.
 
     Guarantees:
         Built in O(n log n), where n counts the ranges of all pools.  A warning costs no more than
@@ -84,7 +84,7 @@ class Index:
         return _warning(self._keys[mine], self._families[mine], one, self._keys[other], two)
 
     def _compare(self, family: int) -> None:
-        """Note which pools of an IP family share addresses; the others take part with none."""
+        """Find the pools of an IP family that share addresses; other pools count as empty."""
         alike = [
             addresses if each == family else ()
             for each, addresses in zip(self._families, self._addresses, strict=True)
@@ -94,7 +94,7 @@ class Index:
 
 
 def _addresses(what: AddressSet) -> Sequence[ranges.Range]:
-    """Return the ranges of addresses that a pool offers, sorted and apart."""
+    """Return the ranges of addresses of a pool, sorted and apart."""
     block_size = what.block_size
     if block_size == 1:
         return what.indexes.ranges

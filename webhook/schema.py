@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The schema's part of admission: JSON types and bounds of a spec in the hub version.
+"""Check a spec against the schema of the hub version: JSON types and bounds.
 
-The API server has checked the version that its client wrote, but not what became of it in the hub.
+The API server has checked the version that the client wrote, but not the converted hub version.
 """
 
 import functools
@@ -14,7 +14,9 @@ from crdkit.conversion import values
 from ipam.address_sets import FieldError
 from objects import pools
 
-_CHECKED_BY_IPAM = frozenset(("missing", "too_short"))  # in the same words for all who ask
+_CHECKED_BY_IPAM = frozenset(
+    ("missing", "too_short")
+)  # its messages are the same for admission and the command line
 
 
 _MESSAGES = {
@@ -37,11 +39,11 @@ def load() -> Mapping[str, type[pydantic.BaseModel]]:
 
 
 def errors_of(kind: str, spec: object, stored: values.JsonObject) -> Iterator[FieldError]:
-    """Yield where a spec does not have the schema of its kind.
+    """Yield the fields of a spec that violate the schema of its kind.
 
     Guarantees:
-        A field that is as it is in the `stored` spec is not told: an object that was stored under
-        looser rules can be updated elsewhere, as the API server itself has it.
+        A field that equals the one in the `stored` spec gives no error.  So an object that was
+        stored under looser rules can be updated in other fields, as with the API server itself.
     """
     try:
         load()[kind].model_validate({"spec": spec})
@@ -59,12 +61,12 @@ def _unchanged(detail: ErrorDetails, spec: object, stored: values.JsonObject) ->
 
 
 def _path(location: tuple[int | str, ...]) -> str:
-    """Return the path as Kubernetes writes it: `addresses[3]`."""
+    """Return the path in the notation of Kubernetes, such as `addresses[3]`."""
     parts = [f"[{part}]" if isinstance(part, int) else f".{part}" for part in location]
     return "".join(parts).removeprefix(".")
 
 
 def _text(detail: ErrorDetails) -> str:
-    """Say a problem in the words of JSON; pydantic's are about Python."""
+    """Return the message in terms of JSON; pydantic's messages are about Python."""
     longest = detail.get("ctx", {}).get("max_length")
     return _MESSAGES.get(detail["type"], detail["msg"].removeprefix("Input ")).format(longest)

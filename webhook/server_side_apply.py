@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What server-side apply gets wrong when a manager's manifest changes between versions or fields.
+"""Correct server-side apply when a manager's manifest changes its version or its fields.
 
-The API server prunes what a manifest no longer says in the version in which it was said before, and
-tells by the paths of fields what others still own.  But `subnet` in v1alpha1 and `addresses` in the
-hub version are the same thing at two paths.  So it takes away what the new manifest says in other
-words, or leaves what nobody says any more; managedFields tell which.
+The API server prunes a field that a manifest no longer has, in the version of the former manifest.
+The paths in managedFields say which fields other managers own.  But `subnet` in v1alpha1 and
+`addresses` in the hub version are the same addresses at two paths.  So the API server may remove
+addresses that the new manifest has, or keep addresses that no manifest has.
 
 An object may have lost its managedFields: Kubernetes before 1.37 writes it without any while the
 conversion webhook is unavailable.  The next apply adds a manager that owns all present fields.
@@ -27,12 +27,12 @@ from .reviewed_pool import ReviewedPool, with_fields
 _APPLY = "Apply"
 _FIELD = "f:"
 _BEFORE_FIRST_APPLY = "before-first-apply"
-"""The manager that the API server adds: it never gives a field up, so its fields would stay."""
+"""The manager that the API server adds.  It never applies again, so its fields would stay."""
 
 
 @prepared
 class _Entry(msgspec.Struct, rename="camel"):
-    """What one manager owns, in the version in which it wrote."""
+    """The fields of one manager, in the version in which it wrote."""
 
     manager: str = ""
     operation: str = ""
@@ -47,12 +47,12 @@ class _Entry(msgspec.Struct, rename="camel"):
 
     @property
     def applies(self) -> bool:
-        """Whether it says all that its manager's manifest says."""
+        """Whether it lists all fields of its manager's manifest."""
         return self.operation == _APPLY and not self.subresource
 
     @property
     def fields(self) -> frozenset[str]:
-        """The names of the spec's fields in it."""
+        """The names of its fields in the spec."""
         spec = self.fields_v1.get("f:spec")
         names = spec if values.is_object(spec) else {}
         return frozenset(name.removeprefix(_FIELD) for name in names if name.startswith(_FIELD))
@@ -61,13 +61,13 @@ class _Entry(msgspec.Struct, rename="camel"):
 def corrected(
     new: ReviewedPool, old: ReviewedPool, version: str, manager: str
 ) -> values.JsonObject:
-    """Return the new object as its managers mean it; itself, where nothing is wrong.
+    """Return the new object with the fields that its managers intend; the same if it is right.
 
     Args:
         new: The object after the API server's own pruning.
-        old: The stored one.
-        version: The one in which the client writes.
-        manager: Who writes; empty where that is not known.
+        old: The stored object.
+        version: The version in which the client writes.
+        manager: The name of the client; empty if unknown.
     """
     entries = _managers(new)
     given_up = _given_up(entries, old, version, manager)
@@ -94,7 +94,7 @@ def unowned(new: ReviewedPool, old: ReviewedPool) -> frozenset[str]:
 
 
 def _lost(entries: list[_Entry], new: ReviewedPool, old: ReviewedPool) -> values.JsonObject:
-    """Return what is applied in the hub version as it was, but was pruned in another."""
+    """Return the fields that are applied in the hub version, but were pruned in another."""
     applied = [e.fields for e in entries if e.applies and e.version == pools.HUB]
     gone = frozenset[str]().union(*applied) - new.spec.keys()
     return {name: value for name, value in old.spec.items() if name in gone}
@@ -103,7 +103,7 @@ def _lost(entries: list[_Entry], new: ReviewedPool, old: ReviewedPool) -> values
 def _given_up(
     entries: list[_Entry], old: ReviewedPool, version: str, manager: str
 ) -> frozenset[str]:
-    """Return the fields that the manifest now applied no longer has, and that nobody else owns."""
+    """Return the fields that the applied manifest no longer has, and no other manager owns."""
     if not any(e.applies and (e.manager, e.version) == (manager, version) for e in entries):
         return frozenset()
     before = [e.fields for e in _managers(old) if e.applies and e.manager == manager]
@@ -111,18 +111,18 @@ def _given_up(
 
 
 def _addressed_in_the_hub(entries: list[_Entry]) -> bool:
-    """Tell whether somebody owns in the hub version what several fields of the spoke may give."""
+    """Whether a manager owns, in the hub version, a field that several spoke fields give."""
     return any(e.version == pools.HUB and e.fields & v1alpha1.ADDRESSING for e in entries)
 
 
 def _only_hub(pool: ReviewedPool) -> frozenset[str]:
-    """Return the fields that are together in one annotation in other versions."""
+    """Return the hub-only fields, which other versions keep in one annotation."""
     kind = registry.REGISTRY.kinds[pool.key.kind]
     return frozenset[str]().union(*map(kind.hub_only, kind.spokes))
 
 
 def _without(obj: values.JsonObject, names: frozenset[str]) -> values.JsonObject:
-    """Return the object without some fields of its spec; itself, where it has none of them."""
+    """Return the object without some fields of its spec; the same if it has none of them."""
     spec = values.child(obj, "spec", "spec")
     if not names & spec.keys():
         return obj
@@ -146,5 +146,5 @@ def _entries(pool: ReviewedPool) -> list[_Entry]:
         return []
     try:
         return msgspec.json.decode(raw, type=list[_Entry])
-    except msgspec.DecodeError:  # the API server writes no such thing
+    except msgspec.DecodeError:  # the API server never writes this
         return []

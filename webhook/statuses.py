@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Rejections, in the form and the words of the API server's own.
+"""Rejections, in the form and with the messages of the API server.
 
 Source: k8s.io/apimachinery, api/errors (NewInvalid, NewBadRequest) and util/validation/field.
 """
@@ -13,15 +13,15 @@ from crdkit.conversion import values
 from ipam.address_sets import FieldError
 
 ANNOTATIONS = "metadata.annotations"
-"""The only path of a problem that does not begin at the spec."""
+"""The only path of a field error that does not begin at the spec."""
 
 _QUOTED_CHARACTERS = 100  # of a value: an entry of a list has no more
 MOST_CAUSES = 50
-"""Of one answer: nobody mends more at once, and a pool can have 4096 bad entries."""
+"""The most causes of one response: nobody corrects more at once, and a pool can have 4096."""
 
 
 def invalid(kind: str, name: str, problems: Sequence[FieldError]) -> values.JsonObject:
-    """Return 422 Invalid with one cause per problem."""
+    """Return 422 Invalid with one cause for each error."""
     causes = [_cause(problem) for problem in problems[:MOST_CAUSES]]
     texts = [f"{cause['field']}: {cause['message']}" for cause in causes]
     if len(problems) > len(causes):
@@ -33,12 +33,12 @@ def invalid(kind: str, name: str, problems: Sequence[FieldError]) -> values.Json
 
 
 def bad_request(message: str) -> values.JsonObject:
-    """Return 400: the request cannot be granted as things are."""
+    """Return 400: the present state does not allow the request."""
     return _failure(HTTPStatus.BAD_REQUEST, "BadRequest", message)
 
 
 def misconfigured(message: str) -> values.JsonObject:
-    """Return 500: no second try helps, only a change of the installation."""
+    """Return 500: a retry does not help, only a change of the installation."""
     return _failure(HTTPStatus.INTERNAL_SERVER_ERROR, "InternalError", message)
 
 
@@ -48,7 +48,7 @@ def unavailable(message: str) -> values.JsonObject:
 
 
 def path_of(problem: FieldError) -> str:
-    """Return the path of the blamed field from the top of the object."""
+    """Return the path of the field from the top of the object."""
     return problem.path if problem.path == ANNOTATIONS else f"spec.{problem.path}"
 
 

@@ -35,7 +35,7 @@ class AllocatorBehavesLikeACounter(RuleBasedStateMachine):
     @rule(at=st.integers(0, 100))
     def a_range_is_given_back(self, at: int) -> None:
         if self.taken:
-            self.allocator.give_back(*self.taken.pop(at % len(self.taken)))
+            self.allocator.put_back(*self.taken.pop(at % len(self.taken)))
 
     @rule()
     def the_lowest_is_taken(self) -> None:
@@ -90,7 +90,7 @@ def test_a_range_over_the_whole_pool_leaves_what_others_hold_when_it_goes() -> N
     allocator.take(0, 2**128 - 1)
     assert allocator.free == 0
     allocator.take(7, 8)
-    allocator.give_back(0, 2**128 - 1)
+    allocator.put_back(0, 2**128 - 1)
 
     assert allocator.free == 2**64 - 3
     assert not any(allocator.is_free(slot) for slot in (5, 7, 8))
