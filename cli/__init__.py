@@ -6,14 +6,14 @@ May import everything; of `manager` only what both programs have: `options.py`, 
 as that can be told without a cluster.
 
 Start reading at `main.py` (the commands) and `inputs.py` (their files), then `manifests.py` (files
-in, documents out: YAML in `yamltext.py` and `scalars.py`, JSON in `jsontext.py`) and `pools.py`
-(which documents are ours).
+in, documents out: YAML in `yamltext.py` and `scalars.py`, JSON in `jsontext.py`), and
+`pool_documents.py` (which documents are pools).
 
-`validation.py` says what is wrong with a pool, by the helpers of `findings.py`: fields in
+`validation.py` finds the errors of a pool, with the helpers of `findings.py`: fields in
 `fields.py`, metadata in `metadata.py` and `names.py`.
 
-`conversions.py` says what becomes of a pool, `preflight.py` what gets lost.  `roundtrip.py` writes
-it into its document, by `trees.py` and `comments.py`.
+`conversions.py` converts a pool, and `preflight.py` reports what gets lost.  `roundtrip.py` writes
+the pool into its document, with `trees.py` and `comments.py`.
 
 `cluster.py` reads the API versions of a cluster, and `version_report.py` reports the next steps.
 """

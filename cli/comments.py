@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The comments of fields that go stay where the field was.
+"""Keep the comments of removed fields where the fields were.
 
 ruamel.yaml keeps a comment with the scalar before it.  The text of one that begins on a line of its
 own begins with a line break; the lines that follow hold their own indentation.
@@ -23,18 +23,18 @@ _AFTER_FIELD, _AFTER_ITEM = 2, 0
 
 
 def missing(before: str, after: str) -> tuple[str, ...]:
-    """Return the comments of a text that another text does not have."""
+    """Return the comments of a text that another text lacks."""
     found = Counter(_COMMENT.findall(before))
     found.subtract(_COMMENT.findall(after))
     return tuple(found.elements())
 
 
 def move(tree: Tree, gone: Sequence[str], added: Sequence[str]) -> None:
-    """Move the comments of fields that will go behind those that came for them.
+    """Move the comments of fields that are removed behind the fields that replace them.
 
     Flow:
         The comment at the end of the first field's line stays at the end of a line, if there is a
-        field to stand behind; the others get lines of their own.
+        field before it.  The others get lines of their own.
     """
     texts = [text for name in gone for text in _texts(tree, name)]
     if not texts:

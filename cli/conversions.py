@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What `convert` makes of a document, and what gets lost on the way."""
+"""Convert the pools of a document, and find the fields that get lost."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -9,15 +9,15 @@ from conversion import registry
 from crdkit.conversion import annotation, values
 from crdkit.conversion.registry import Pair
 
-from . import pools
+from . import pool_documents
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
     """The version to convert to, such as `v1alpha2`.
 
-    `annotation` says whether pools keep the annotation with what the version cannot say.  Without
-    a choice, it goes where a pool comes to the hub version: that version says all that counts, and
+    `annotation` says whether pools keep the annotation with conversion data.  By default it is
+    dropped from pools that come to the hub version: that version has all fields that matter, and
     the annotation is out of date as soon as somebody edits the file.
     """
 
@@ -35,7 +35,7 @@ class Target:
         Raises:
             ConversionError: a pool cannot be converted.
         """
-        return pools.replaced(value, self.convert, self.api_version)
+        return pool_documents.replaced(value, self.convert, self.api_version)
 
     def convert(self, obj: values.JsonObject) -> values.JsonObject:
         """Return a pool in this version.
@@ -43,13 +43,13 @@ class Target:
         Raises:
             ConversionError: it cannot be converted.
         """
-        if not pools.has_version(values.text(obj, "kind"), self.version):
+        if not pool_documents.has_version(values.text(obj, "kind"), self.version):
             return obj
         converted = registry.REGISTRY.convert(obj, self.api_version)
         return converted if self._keeps(obj) else _without_annotation(converted)
 
     def losses(self, obj: values.JsonObject) -> Iterator[str]:
-        """Yield the fields of a pool's spec that this version cannot say.
+        """Yield the fields of a pool's spec that this version has no field for.
 
         Raises:
             ConversionError: it cannot be converted.
@@ -61,30 +61,30 @@ class Target:
             return
         kept = annotation.read(registry.REGISTRY.convert(obj, self.api_version)).get("spec")
         spec = values.child(obj, "spec", "spec")
-        if self._is_up(obj):
-            yield from _meaningless(pair, spec)
+        if self._is_upgrade(obj):
+            yield from _without_effect(pair, spec)
         else:
             yield from (name for name in spec if values.is_object(kept) and name in kept)
 
     def _keeps(self, obj: values.JsonObject) -> bool:
         """Whether the pool keeps the annotation."""
-        return not self._is_up(obj) if self.annotation is None else self.annotation
+        return not self._is_upgrade(obj) if self.annotation is None else self.annotation
 
-    def _is_up(self, obj: values.JsonObject) -> bool:
+    def _is_upgrade(self, obj: values.JsonObject) -> bool:
         """Whether a pool comes to the hub version from another one."""
         hub = registry.REGISTRY.kinds[values.text(obj, "kind")].hub
-        return self.version == hub != pools.version_of(obj)
+        return self.version == hub != pool_documents.version_of(obj)
 
     def _pair(self, obj: values.JsonObject) -> Pair | None:
-        """Return how the pool's version and this one differ; None if they are the same."""
+        """Return the conversion between the pool's version and this one; None if they are equal."""
         kind = registry.REGISTRY.kinds[values.text(obj, "kind")]
-        if self.version == pools.version_of(obj):
+        if self.version == pool_documents.version_of(obj):
             return None
-        return kind.spokes.get(self.version) or kind.spokes.get(pools.version_of(obj))
+        return kind.spokes.get(self.version) or kind.spokes.get(pool_documents.version_of(obj))
 
 
-def _meaningless(pair: Pair, spec: values.JsonObject) -> Iterator[str]:
-    """Yield the fields of an old version if they say nothing in the hub version.
+def _without_effect(pair: Pair, spec: values.JsonObject) -> Iterator[str]:
+    """Yield the fields of an old version if they have no effect in the hub version.
 
     An example is a `start` whose `end` and `subnet` are in another file.
     """

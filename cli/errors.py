@@ -1,15 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What ends a command early, each in one line.
+"""The errors that end a command, each with a text of one line.
 
 * CliError
-  * FileError: it cannot be read at all
-    * SyntaxProblemError: it is neither YAML nor JSON
-  * MeaningError: it has JSON's grammar, but not one meaning
+  * FileError: a file cannot be read
+    * SyntaxProblemError: a file is neither YAML nor JSON
+  * MeaningError: a text is JSON by its grammar, but ambiguous
 """
 
 
 class CliError(Exception):
-    """A command cannot go on; the text is all that its user gets."""
+    """A command cannot continue; its user gets the text."""
 
 
 class FileError(CliError):
@@ -22,9 +22,9 @@ class FileError(CliError):
 
 
 class SyntaxProblemError(FileError):
-    """A file is not what manifests are written in.
+    """A file is neither YAML nor JSON.
 
-    `about_pools` tells whether our API group is mentioned in it nevertheless.
+    `about_pools` says whether it mentions our API group.
     """
 
     def __init__(self, path: str, problem: str, *, about_pools: bool) -> None:
@@ -33,4 +33,4 @@ class SyntaxProblemError(FileError):
 
 
 class MeaningError(CliError):
-    """A text reads like JSON, but holds a key twice, or what only Python takes for a number."""
+    """A text looks like JSON, but has a key twice, or a number that only Python accepts."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Fields that a pool's version does not know: the API server drops them without a word."""
+"""Fields that a pool's version does not have: the API server drops them silently."""
 
 import difflib
 import typing
@@ -14,8 +14,8 @@ def unknown_fields(obj: values.JsonObject) -> Iterator[str]:
     """Yield a line for each unknown field of an object, of its metadata and of its spec.
 
     Caveats:
-        status is not looked into: nobody writes it by hand.  An unknown field that is null is told
-        too, though `kubectl apply` leaves it out: it is misspelled all the same.
+        status is not checked: nobody writes it by hand.  An unknown field that is null is reported
+        too, because it is misspelled, although `kubectl apply` leaves it out.
     """
     found = _model(obj)
     if found is None:
@@ -30,7 +30,7 @@ def missing_fields(obj: values.JsonObject) -> Iterator[str]:
     """Yield the path of each required field that the spec of an object lacks.
 
     Caveats:
-        Nothing if there is no spec, which admission tells.
+        Nothing if there is no spec, which admission reports.
     """
     found = _model(obj)
     spec, known = obj.get("spec"), found and _part(found, "spec")

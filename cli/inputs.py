@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which files a command works on: the arguments that commands share, in kubectl's spelling."""
+"""The files of a command: the arguments that commands share, named as in kubectl."""
 
 import functools
 import glob
@@ -24,7 +24,7 @@ PATH = click.Path(allow_dash=True)
 
 @dataclass(frozen=True, slots=True)
 class Names:
-    """What the user named."""
+    """The paths that the user named."""
 
     paths: Sequence[str]
     recursive: bool
@@ -39,10 +39,10 @@ class Names:
         return Names(paths, self.recursive)
 
     def files(self, path: str) -> Iterator[str]:
-        """Yield the files that one name stands for.
+        """Yield the files of one named path.
 
         Raises:
-            FileError: there is none.
+            FileError: there is no such file.
         """
         if path == STDIN or not (os.path.isdir(path) or _is_pattern(path)):  # noqa: PTH112 - a text
             yield path
@@ -104,7 +104,7 @@ def file_arguments(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def _is_pattern(path: str) -> bool:
-    """Whether a name is a pattern; a file that has such a name is itself meant."""
+    """Whether a path is a pattern; a file of that very name has precedence."""
     return glob.has_magic(path) and not os.path.lexists(path)
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""JSON: one document or several, one after the other, as kubectl takes them."""
+"""JSON: one document, or several in a row, as kubectl reads them."""
 
 import json
 import math
@@ -21,9 +21,9 @@ def parse(text: str) -> Iterator[Source]:
     """Yield the documents of a text.
 
     Raises:
-        ValueError: it is no JSON.
-        MeaningError: it holds what only Python takes for JSON, or a key twice.
-        RecursionError: it is nested without end.
+        ValueError: the text is not JSON.
+        MeaningError: it has a key twice, or a number that only Python accepts.
+        RecursionError: it is nested too deeply.
     """
     decoder = _Decoder()
     found, begin, end = list[Source](), 0, _after_space(text, 0)
@@ -32,7 +32,7 @@ def parse(text: str) -> Iterator[Source]:
         end = _after_space(text, end)
         found.append(Source(_plain(value), text[begin:end], "---\n"))
         begin = end
-    if decoder.problems:  # told only now, that it is JSON to the end
+    if decoder.problems:  # reported only now, when all of it is JSON
         raise MeaningError(decoder.problems[0])
     yield from found
 
@@ -46,7 +46,7 @@ def dump(value: object, like: str) -> str:
 
 
 class _Decoder(json.JSONDecoder):
-    """Notes what is wrong with a text that Python would take."""
+    """Collects the errors of a text that Python would accept."""
 
     def __init__(self) -> None:
         self.problems = list[str]()
@@ -77,7 +77,7 @@ class _Decoder(json.JSONDecoder):
 
 
 def _plain(value: object, depth: int = 0) -> object:
-    """Return a value as Go has it: half a surrogate pair becomes U+FFFD."""
+    """Return a value as Go reads it: half a surrogate pair becomes U+FFFD."""
     if depth > DEEPEST:
         raise MeaningError(f"more than {DEEPEST} levels of nesting")
     if isinstance(value, str):

@@ -166,7 +166,7 @@ def _documents(files: Sequence[manifests.File]) -> list[manifests.Document]:
 def _read(
     names: inputs.Names, *, lenient: bool = False
 ) -> tuple[list[manifests.File], list[findings.Finding]]:
-    """Read files, and tell which cannot be read; `lenient`: no matter unless about pools."""
+    """Read files, and find those that cannot be read; `lenient` files only warn."""
     files, found = list[manifests.File](), list[findings.Finding]()
     for path in names.paths:
         try:

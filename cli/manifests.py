@@ -15,7 +15,7 @@ import yaml
 from api import resources
 from crdkit.conversion import values
 
-from . import comments, jsontext, pools, roundtrip, yamltext
+from . import comments, jsontext, pool_documents, roundtrip, yamltext
 from .conversions import Target
 from .errors import FileError, MeaningError, SyntaxProblemError
 from .inputs import STDIN
@@ -37,9 +37,10 @@ class File:
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """An object, and where it stands.
+    """An object, and its place in a file.
 
-    `number` counts the documents of its file from 1, `item` the objects of a List; 0: it is none.
+    `number` counts the documents of the file from 1, and `item` the objects of a List from 1.
+    `item` is 0 if the document is not a List.
     """
 
     path: str
@@ -49,7 +50,7 @@ class Document:
 
     @property
     def place(self) -> str:
-        """Where it stands, as messages say it."""
+        """Its place, for messages."""
         item = f", item {self.item}" if self.item else ""
         return f"{shown(self.path)}: document {self.number}{item}"
 
@@ -58,7 +59,7 @@ class Document:
 
 
 def shown(path: str) -> str:
-    """Return what messages call a file."""
+    """Return the name of a file in messages."""
     return "standard input" if path == STDIN else path
 
 
@@ -95,8 +96,8 @@ def convert(file: File, target: Target) -> File:
         comments, the order of its fields and how they are quoted.
 
     Caveats:
-        ruamel.yaml drops comments inside brackets, and a document in which aliases repeat what
-        changes is laid out anew.
+        ruamel.yaml drops comments inside brackets.  A document in which aliases repeat a changed
+        part gets a new layout.
 
     Raises:
         ConversionError: a pool cannot be converted.
@@ -118,7 +119,7 @@ def text_of(files: Sequence[File]) -> str:
 
 
 def save(file: File) -> None:
-    """Write a file where it was read from.
+    """Write a file to its path.
 
     Guarantees:
         The file has either its old content or the new one, whatever happens in between.
@@ -139,10 +140,10 @@ def save(file: File) -> None:
 
 
 def objects(file: File) -> Iterator[Document]:
-    """Yield every object; a List yields its items, unless it has none to yield."""
+    """Yield every object; a List yields its items, if it has a list of them."""
     full = [source.value for source in file.sources if source.value is not None]
     for number, value in enumerate(full, start=1):
-        for item, obj in enumerate(pools.objects_in(value), start=1):
+        for item, obj in enumerate(pool_documents.objects_in(value), start=1):
             yield Document(file.path, number, 0 if obj is value else item, obj)
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the API server refuses in the metadata of an object: JSON types first, then syntax.
+"""Check the metadata of an object as the API server does: JSON types first, then syntax.
 
 Source: k8s.io/apimachinery, ValidateObjectMeta in api/validation, and the types of metav1.
 """
@@ -53,12 +53,12 @@ _EXCLUSIVE = frozenset(("orphan", "foregroundDeletion"))
 """Finalizers of which an object has one at most."""
 
 
-def problems_of(obj: values.JsonObject) -> Iterator[str]:
+def errors_of(obj: values.JsonObject) -> Iterator[str]:
     """Yield a line for each field of the metadata that the API server refuses.
 
     Caveats:
-        Metadata that is no object is told by conversion.  managedFields, which nobody writes by
-        hand, is only a list.
+        Conversion reports metadata that is not an object.  managedFields is only checked to be a
+        list, because nobody writes it by hand.
     """
     metadata = obj.get("metadata")
     if metadata is not None and not values.is_object(metadata):
@@ -78,14 +78,14 @@ def problems_of(obj: values.JsonObject) -> Iterator[str]:
 def _misfits(
     part: values.JsonObject, schemas: Mapping[str, Mapping[str, Any]], parent: str
 ) -> Iterator[str]:
-    """Yield the fields whose JSON type is wrong; unknown ones are told elsewhere."""
+    """Yield the fields whose JSON type is wrong; `fields.py` reports unknown fields."""
     for name, value in part.items():
         if name in schemas and value is not None:
             yield from _misfit(value, schemas[name], f"{parent}{name}")
 
 
 def _misfit(value: object, schema: Mapping[str, Any], path: str) -> Iterator[str]:
-    """Yield why a value does not fit; null fits everything, as Go reads it as nothing."""
+    """Yield why a value does not fit; null always fits, because Go reads it as absent."""
     if value is None:
         return
     needed = _TYPES[schema.get("format") or schema.get("type", "object")]
@@ -100,7 +100,7 @@ def _misfit(value: object, schema: Mapping[str, Any], path: str) -> Iterator[str
 
 
 def _remedy(value: object, needed: values.Type) -> str:
-    """Tell that a value lacks its quotes, which is what happens most."""
+    """Return a hint about missing quotes, the most frequent cause."""
     is_scalar = isinstance(value, (bool, int, float))
     return "; write it in quotes" if needed is values.STRING and is_scalar else ""
 
@@ -110,23 +110,23 @@ def _of_names(given: values.JsonObject, *, namespaced: bool) -> Iterator[str]:
     if not name and not generate_name:
         yield "metadata.name: is required, or generateName"
     if name:
-        yield from _told("metadata.name", name, names.name)
+        yield from _violations("metadata.name", name, names.name)
     if generate_name and not name:
-        yield from _told("metadata.generateName", generate_name, names.generate_name)
+        yield from _violations("metadata.generateName", generate_name, names.generate_name)
     if namespaced and (namespace := values.text(given, "namespace")):
-        yield from _told("metadata.namespace", namespace, names.namespace)
+        yield from _violations("metadata.namespace", namespace, names.namespace)
 
 
 def _of_labels(given: values.JsonObject) -> Iterator[str]:
     for key, value in values.child(given, "labels", "metadata.labels").items():
-        yield from _told("metadata.labels", key, names.qualified)
-        yield from _told(f"metadata.labels[{key}]", str(value or ""), names.label_value)
+        yield from _violations("metadata.labels", key, names.qualified)
+        yield from _violations(f"metadata.labels[{key}]", str(value or ""), names.label_value)
 
 
 def _of_annotations(given: values.JsonObject) -> Iterator[str]:
     annotations = values.child(given, "annotations", "metadata.annotations")
     for key in annotations:
-        yield from _told("metadata.annotations", key, names.annotation)
+        yield from _violations("metadata.annotations", key, names.annotation)
     own = {key: value for key, value in annotations.items() if key != annotation.NAME}
     size = sum(len(key.encode()) + len(str(value or "").encode()) for key, value in own.items())
     if size > _ANNOTATIONS_BYTES:
@@ -136,7 +136,7 @@ def _of_annotations(given: values.JsonObject) -> Iterator[str]:
 def _of_finalizers(given: values.JsonObject) -> Iterator[str]:
     finalizers = [str(each or "") for each in _items(given, "finalizers")]
     for number, finalizer in enumerate(finalizers):
-        yield from _told(f"metadata.finalizers[{number}]", finalizer, names.qualified)
+        yield from _violations(f"metadata.finalizers[{number}]", finalizer, names.qualified)
     if _EXCLUSIVE.issubset(finalizers):
         yield f"metadata.finalizers: {' and '.join(sorted(_EXCLUSIVE))} exclude each other"
 
@@ -170,7 +170,7 @@ def _of_owner(owner: values.JsonObject, path: str) -> Iterator[str]:
         yield f"{path}: an Event cannot own anything"
 
 
-def _told(path: str, text: str, rule: Callable[[str], str]) -> Iterator[str]:
+def _violations(path: str, text: str, rule: Callable[[str], str]) -> Iterator[str]:
     if problem := rule(text):
         yield f"{path}: {quoted(text)}: {problem}"
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The syntax of names, labels and their like; each rule returns what is wrong, or nothing.
+"""The syntax of names, labels and the like; each rule returns the error, or an empty text.
 
 Source: k8s.io/apimachinery, api/validate/content and api/validation.  Lengths count bytes of UTF-8.
 """
@@ -46,7 +46,7 @@ def label_value(text: str) -> str:
 
 
 def qualified(text: str) -> str:
-    """Check a key of labels, or a finalizer: a word, if need be behind a DNS subdomain and `/`."""
+    """Check a label key or a finalizer: a word, or a DNS subdomain, `/` and a word."""
     prefix, slash, word = text.rpartition("/")
     if "/" in prefix:
         return "must have one '/' at most, such as example.com/rack"

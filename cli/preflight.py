@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What `convert` says before and after: why a pool cannot be converted, and what gets lost."""
+"""The findings of `convert`: why a pool cannot be converted, and what gets lost."""
 
 from collections.abc import Iterator
 
@@ -8,7 +8,7 @@ from crdkit.conversion import errors as conversion_errors
 from crdkit.conversion import values
 from webhook.reviewed_pool import ReviewedPool
 
-from . import fields, findings, pools
+from . import fields, findings, pool_documents
 from .conversions import Target
 from .manifests import Document, File, shown
 
@@ -16,19 +16,19 @@ from .manifests import Document, File, shown
 def before_conversion(
     document: Document, target: Target, *, lenient: bool = False
 ) -> Iterator[findings.Finding]:
-    """Yield why an object cannot be converted: above all, values that make no sense.
+    """Yield why an object cannot be converted, such as invalid values.
 
     Caveats:
-        Not the fields that are missing: an overlay may still bring them.
+        Missing fields are not reported: an overlay may add them.
 
     Args:
-        document: Any of a file.
-        target: What is to become of it.
-        lenient: Whether documents that are no objects are only warned of.
+        document: Any document of a file.
+        target: The version to convert to.
+        lenient: Whether a document that is not an object gives only a warning.
     """
     yield from findings.not_an_object(document, lenient=lenient)
     yield from findings.other_group(document)
-    if pools.meant_kind(document.obj):
+    if pool_documents.intended_kind(document.obj):
         yield from list(findings.unknown_kind(document)) or _on_conversion(document, target)
 
 
@@ -43,7 +43,9 @@ def after_conversion(file: File) -> Iterator[findings.Finding]:
 def _on_conversion(document: Document, target: Target) -> Iterator[findings.Finding]:
     obj, version = findings.object_of(document), findings.version_of(document)
     kind = values.text(obj, "kind")
-    if pools.has_version(kind, version) and not pools.has_version(kind, target.version):
+    if pool_documents.has_version(kind, version) and not pool_documents.has_version(
+        kind, target.version
+    ):
         text = f"stays as it is: {kind} has no version {target.version}"
         yield findings.Finding(document, text, warning=True)
         return

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Changes of a YAML document that leave everything else as its writer has it.
+"""Change a YAML document, and keep the rest of its text.
 
-ruamel.yaml keeps comments, key order and quoting, but lays a text out anew.  So it gets only those
-top-level fields of a document that change; the others are copied as they are written.
+ruamel.yaml keeps comments, key order and quotes, but changes the layout.  So it gets only the
+top-level fields that change; the text of the others is copied.
 """
 
 from collections.abc import Iterator
@@ -25,11 +25,11 @@ def rewrite(text: str, old: object, new: object) -> str | None:
 
     Args:
         text: A document as it is written, its marks and comments included.
-        old: The value that the text has.
-        new: The value that it shall have.
+        old: The value of the text.
+        new: The new value.
 
     Returns:
-        None if it cannot be written so, above all because an alias repeats what changes.
+        None if that is impossible, for example because an alias repeats a changed part.
     """
     try:
         written = _rewritten(text.replace("\r\n", "\n"), old, new)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What an unquoted YAML scalar means to kubectl, and which strings must therefore be quoted.
+"""The value of an unquoted YAML scalar in kubectl, and the strings that need quotes.
 
 kubectl reads YAML by sigs.k8s.io/yaml, and that by go-yaml v2: YAML 1.1 without base 60 and without
 `=`, but with `0o17` of YAML 1.2; a timestamp stays a string.
@@ -56,7 +56,7 @@ def resolve(text: str) -> Scalar:
     """Return the value of an unquoted scalar.
 
     Guarantees:
-        Total.  NaN and the infinities, for which JSON has no numbers, come back as such.
+        Total.  NaN and the infinities are returned as such, although JSON has no numbers for them.
     """
     if text in _NAMED:
         return _NAMED[text]
@@ -74,12 +74,12 @@ def resolve(text: str) -> Scalar:
 
 
 def settled(number: float) -> float:
-    """Return an integer for an integral number: Go writes 24.0 as 24, as the API server gets it."""
+    """Return an integer for an integral number: Go writes 24.0 as 24 to the API server."""
     return int(number) if number.is_integer() and abs(number) < _INTEGRAL_BELOW else number
 
 
 def needs_quotes(text: str) -> bool:
-    """Tell whether any reader of YAML would take the unquoted text for something else."""
+    """Whether any YAML reader would read the unquoted text as another value."""
     if not text.isprintable() or not _BREAKS.isdisjoint(text):
         return True
     return (
@@ -99,7 +99,7 @@ def _integer(plain: str) -> int | None:
 
 
 def _is_other_in_yaml_1_1(text: str) -> bool:
-    """Tell whether PyYAML, which has the rules of YAML 1.1, takes it for something else."""
+    """Whether PyYAML, with the rules of YAML 1.1, reads it as another value."""
     rules: list[tuple[str, re.Pattern[str]]]
     rules = yaml.SafeLoader.yaml_implicit_resolvers.get(text[:1], [])
     return any(pattern.match(text) for _, pattern in rules)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The conversion webhook by itself."""
+"""Serve the conversion webhook alone."""
 
 import asyncio
 from pathlib import Path

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One document of a file, as it is written and as it is meant."""
+"""One document of a file, as text and as a value."""
 
 from dataclasses import dataclass
 
@@ -13,10 +13,10 @@ calls, of which writing YAML takes 3 a level.
 class Source:
     """A document.
 
-    `value` is what the API server would get of it, None where it is empty.
-    `text` is how it is written, from where it begins to where the next one does.
-    `lead` is what has to stand between another document and `text`.
-    `lost` are the comments that `text` could not keep when it was converted.
+    `value` is the value that the API server would get; None if the document is empty.
+    `text` is its text, up to the start of the next document.
+    `lead` is the text that separates it from a document before it.
+    `lost` has the comments that `text` lost when it was converted.
     """
 
     value: object

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Changes of the tree that ruamel.yaml makes of a text, and the text that it makes of the tree."""
+"""Change the tree that ruamel.yaml makes of a text, and write it as text again."""
 
 import io
 import json
@@ -40,7 +40,7 @@ def edit(text: str, old: object, new: object, indents: Indents) -> str:
     """Return a text with another value, laid out by ruamel.yaml.
 
     Raises:
-        Exception: of any kind, as ruamel.yaml has no one error.
+        Exception: of any kind, because ruamel.yaml has no common error.
     """
     editor: Tree = YAML()  # its own annotations are partial
     editor.Resolver = _Resolver
@@ -56,7 +56,7 @@ def edit(text: str, old: object, new: object, indents: Indents) -> str:
 
 
 class _Resolver(VersionedResolver):
-    """Takes every scalar as the text that it is written as, so that it is written so again."""
+    """Reads every scalar as its text, so that it is written unchanged."""
 
     @override
     def resolve(self, kind: object, value: object, implicit: Sequence[bool]) -> Tag:
@@ -75,7 +75,7 @@ def _change(tree: Tree, old: object, new: object) -> None:
 
 
 def _change_map(tree: Tree, old: Mapping[str, object], new: Mapping[str, object]) -> None:
-    """Change fields in place; those that are new come where the first one goes, or at the end."""
+    """Change fields in place; new fields replace the first removed one, or come last."""
     for name in old.keys() & new.keys():
         if old[name] != new[name]:
             _change_item(tree, name, old[name], new[name])

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What admission would say about the pools of some files, as far as that takes no cluster."""
+"""Check the pools of some files as admission does, except for rules that need a cluster."""
 
 import contextlib
 from collections.abc import Iterable, Iterator, Mapping
@@ -14,7 +14,7 @@ from webhook import admission, overlaps, statuses
 from webhook.pool_review import PoolReview
 from webhook.reviewed_pool import ReviewedPool
 
-from . import fields, findings, metadata, pools
+from . import fields, findings, metadata, pool_documents
 from .manifests import Document
 
 _ANY = "*"  # no namespace has this name
@@ -22,14 +22,14 @@ _ANY = "*"  # no namespace has this name
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What else admission would know: the present pools, and those that come together."""
+    """The other pools that admission would know: the present ones, and those of the files."""
 
     present: Mapping[PoolKey, ReviewedPool]
     overlaps: overlaps.Index
 
     @classmethod
     def of(cls, new: Iterable[Document], old: Iterable[Document]) -> "Context":
-        """Take all that can be read; what is wrong with the rest is told elsewhere."""
+        """Read all valid pools; the errors of the others are reported elsewhere."""
         present = dict[PoolKey, ReviewedPool]()
         for _, pool, _ in _readable(old):
             if pool.key.name:
@@ -39,37 +39,37 @@ class Context:
         return cls(present, overlaps.Index(address_sets))
 
     def before(self, new: ReviewedPool) -> ReviewedPool | None:
-        """Return what the pool is at present; manifests may leave out the namespace."""
+        """Return the present state of a pool; manifests may leave out the namespace."""
         namespaces = (new.key.namespace, "") if new.key.namespace else (_ANY,)
         keys = (new.key._replace(namespace=namespace) for namespace in namespaces)
         return next((self.present[key] for key in keys if key in self.present), None)
 
 
 def all_of(document: Document, context: Context) -> Iterator[findings.Finding]:
-    """Yield everything that admission would say without a cluster, and unknown fields."""
+    """Yield all findings of admission that need no cluster, and unknown fields."""
     yield from findings.not_an_object(document, lenient=True)
     yield from _list_without_items(document)
     yield from findings.other_group(document)
-    if pools.meant_kind(document.obj):
+    if pool_documents.intended_kind(document.obj):
         found = list(findings.unknown_kind(document)) or _of_pool(document, context)
         yield from {str(each): each for each in found}.values()  # two rules may say the same
 
 
 def _list_without_items(document: Document) -> Iterator[findings.Finding]:
-    """Yield why nothing can be found in a List."""
-    if pools.is_list(document.obj):
+    """Yield why a List has no items."""
+    if pool_documents.is_list(document.obj):
         yield findings.Finding(document, "items: must be a list")
 
 
 def _of_pool(document: Document, context: Context) -> Iterator[findings.Finding]:
     obj = findings.object_of(document)
-    for text in chain(fields.unknown_fields(obj), metadata.problems_of(obj)):
+    for text in chain(fields.unknown_fields(obj), metadata.errors_of(obj)):
         yield findings.Finding(document, text)
     yield from _on_write(document, context)
 
 
 def _on_write(document: Document, context: Context) -> Iterator[findings.Finding]:
-    """Yield what admission says when the pool is written."""
+    """Yield the findings of admission about a write of the pool."""
     try:
         new = ReviewedPool.read(findings.object_of(document))
         version = findings.version_of(document)
@@ -84,7 +84,7 @@ def _on_write(document: Document, context: Context) -> Iterator[findings.Finding
 
 
 def _few_problems(obj: values.JsonObject, review: PoolReview) -> Iterator[str]:
-    """Yield the first problems of a pool, and how many more there are."""
+    """Yield the first errors of a pool, and the number of the others."""
     problems = review.errors
     texts = [findings.line_of(problem) for problem in problems]
     blamed = {statuses.path_of(problem) for problem in problems}
@@ -96,7 +96,7 @@ def _few_problems(obj: values.JsonObject, review: PoolReview) -> Iterator[str]:
 def _few_warnings(
     document: Document, review: PoolReview, new: ReviewedPool, context: Context
 ) -> Iterator[str]:
-    """Yield the first warnings about a pool, and how many more there are."""
+    """Yield the first warnings about a pool, and the number of the others."""
     own = list(_own_warnings(review, new))
     overlaps = context.overlaps.overlaps(_key(document, new))
     yield from islice(chain(own, overlaps.warnings), admission.MOST_WARNINGS)
@@ -116,15 +116,15 @@ def _own_warnings(review: PoolReview, new: ReviewedPool) -> Iterator[str]:
 
 
 def _readable(documents: Iterable[Document]) -> Iterator[tuple[PoolKey, ReviewedPool, AddressSet]]:
-    """Yield the pools among documents, as far as they can be read."""
+    """Yield the valid pools among documents."""
     for document in documents:
-        if pools.meant_kind(document.obj):
+        if pool_documents.intended_kind(document.obj):
             with contextlib.suppress(conversion_errors.ConversionError):
                 pool = ReviewedPool.read(findings.object_of(document))
                 yield _key(document, pool), pool, pool.address_set
 
 
 def _key(document: Document, pool: ReviewedPool) -> PoolKey:
-    """Return the pool's key; one without a name is told apart by where it stands."""
+    """Return the pool's key; its place in the file stands in for a missing name."""
     name = pool.key.name or f"(without a name, {document.place})"
     return pool.key._replace(name=name)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""YAML, read as kubectl reads it, and written so that all its readers agree on it."""
+"""Read YAML as kubectl does, and write it so that all YAML readers agree on it."""
 
 import math
 import sys
@@ -23,15 +23,15 @@ _TYPES: dict[str, tuple[type, ...]] = {
 }
 
 _MOST_REPEATED = 100_000
-"""Nodes of a file that aliases repeat: some seconds' work.  A small file can ask for billions."""
+"""The most nodes that aliases may repeat, in some seconds.  A small file can repeat billions."""
 
 
 def parse(text: str) -> Iterator[Source]:
-    """Yield the documents of a text, empty ones included; one at least, if there is any text.
+    """Yield the documents of a text, empty ones too; at least one if there is any text.
 
     Raises:
-        yaml.YAMLError: it is no YAML, or says what JSON cannot; with the place where that is known.
-        RecursionError: it is nested without end.
+        yaml.YAMLError: the text is not YAML, or has no equivalent in JSON.
+        RecursionError: it is nested too deeply.
     """
     values, begins, leads = list[object](), list[int](), list[str]()
     loader, builder = _Loader(text), _Builder()
@@ -77,7 +77,7 @@ def _lead(start: yaml.DocumentStartEvent) -> str:
 
 
 class _Loader(yaml.SafeLoader):
-    """Leaves it to the builder what an unquoted scalar means."""
+    """Leaves the value of an unquoted scalar to the builder."""
 
     @override
     def resolve(
@@ -89,7 +89,7 @@ class _Loader(yaml.SafeLoader):
 
 
 class _Dumper(yaml.SafeDumper):
-    """Quotes every string that any reader would take for something else."""
+    """Quotes every string that any YAML reader would read as another value."""
 
     @override
     def ignore_aliases(self, data: object) -> bool:
@@ -116,7 +116,7 @@ class _Builder:
         """Return the value of a node.
 
         Raises:
-            ConstructorError: JSON cannot say it, or it is not meant well.
+            ConstructorError: it has no equivalent in JSON, or is too large.
         """
         self._guard(node)
         self._open.append(node)
@@ -131,7 +131,7 @@ class _Builder:
             self._open.pop()
 
     def _guard(self, node: yaml.Node) -> None:
-        """Refuse a node that would take all time, or all the stack."""
+        """Refuse a node that would take too much time or stack."""
         if node in self._open:
             raise _error(node, "an alias to what it stands in")
         if len(self._open) > DEEPEST:
@@ -142,7 +142,7 @@ class _Builder:
             raise _error(node, "excessive aliasing")
 
     def _mapping(self, node: yaml.MappingNode) -> dict[str, object]:
-        """Return an object; what is merged into it gives way to what comes after."""
+        """Return an object; its own fields override merged ones."""
         _check_tag(node, f"{_CORE}map")
         built, own = dict[str, object](), set[str]()
         for key, value in node.value:
@@ -158,7 +158,7 @@ class _Builder:
         return built
 
     def _merged(self, node: yaml.Node) -> Iterator[dict[str, object]]:
-        """Yield what `<<` brings; in a list, the first comes to win."""
+        """Yield the objects of `<<`, so that the first of a list overrides the others."""
         nodes = node.value if isinstance(node, yaml.SequenceNode) else [node]
         for each in reversed(nodes):
             if not isinstance(each, yaml.MappingNode):
@@ -184,7 +184,7 @@ def _scalar(node: yaml.Node) -> scalars.Scalar:
 
 
 def _name(node: yaml.Node, key: object) -> str:
-    """Return what a key is called in JSON."""
+    """Return the name of a key in JSON."""
     if isinstance(key, bool):
         return "true" if key else "false"
     if isinstance(key, (str, int, float)):

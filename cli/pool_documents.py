@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which objects are pools of ours, or mean to be; and what is inside a List."""
+"""Recognise pools among objects, misspelled ones too, and the items of Lists."""
 
 import difflib
 from collections.abc import Callable, Iterator
@@ -10,20 +10,21 @@ from conversion import registry
 from crdkit.conversion import values
 
 _CLOSE = 0.85
-"""Likeness above which a kind of our group is ours, misspelled (difflib's ratio, case aside).
-InClusterPool has 0.93; of other providers' kinds, GlobalInfobloxIPPool comes nearest with 0.73.
+"""The similarity above which a kind of our group counts as a misspelled one of ours (the ratio of
+difflib, without case).  InClusterPool has 0.93.  Of other providers' kinds, GlobalInfobloxIPPool is
+nearest with 0.73.
 """
 
 _LIST = "List"
 
 
 def group_of(obj: values.JsonObject) -> str:
-    """Return the API group; empty where there is none."""
+    """Return the API group; empty if there is none."""
     return values.text(obj, "apiVersion").rpartition("/")[0]
 
 
 def version_of(obj: values.JsonObject) -> str:
-    """Return the version; empty where there is none."""
+    """Return the version; empty if there is none."""
     return values.text(obj, "apiVersion").rpartition("/")[2]
 
 
@@ -35,15 +36,15 @@ def has_version(kind: str, version: str) -> bool:
     )
 
 
-def meant_kind(obj: object) -> str | None:
-    """Return which of our kinds an object is, or means to be; None for everything else."""
+def intended_kind(obj: object) -> str | None:
+    """Return the kind of a pool, misspelled or not; None for every other object."""
     if not values.is_object(obj) or group_of(obj) != resources.GROUP or is_list(obj):
         return None
     return _like(values.text(obj, "kind"))
 
 
 def is_list(obj: object) -> bool:
-    """Tell whether an object is a List: kubectl's own, or one of pools."""
+    """Whether an object is a List: kubectl's own, or one of pools."""
     return values.is_object(obj) and (obj.get("kind") == _LIST or _element(obj) is not None)
 
 
@@ -67,7 +68,7 @@ def objects_in(obj: object) -> Iterator[object]:
 
 
 def replaced(obj: object, change: Callable[[values.JsonObject], object], version: str) -> object:
-    """Return an object with all pools in it changed; itself, if none changes.
+    """Return an object with all its pools changed; the same object if none changes.
 
     A list of pools gets the apiVersion `version`, unless its kind does not have that.
     """
@@ -80,13 +81,13 @@ def replaced(obj: object, change: Callable[[values.JsonObject], object], version
             if changed == items
             else obj | ({"apiVersion": version} if own else {}) | {"items": changed}
         )
-    if values.is_object(obj) and meant_kind(obj):
+    if values.is_object(obj) and intended_kind(obj):
         return change(obj)
     return obj
 
 
 def _complete(whole: values.JsonObject, item: object) -> object:
-    """Return an item of a list of pools with what it may leave to the list."""
+    """Return an item with the apiVersion and kind that it may leave to its list."""
     kind = _element(whole)
     if kind is None or not values.is_object(item):
         return item
@@ -94,7 +95,7 @@ def _complete(whole: values.JsonObject, item: object) -> object:
 
 
 def _element(obj: values.JsonObject) -> str | None:
-    """Return the kind of a list's items, as the list's kind says it; None if they are no pools."""
+    """Return the kind of a list's items, from the list's kind; None if they are not pools."""
     kind = values.text(obj, "kind")
     element = kind.removesuffix(_LIST)
     if element == kind or group_of(obj) != resources.GROUP or _like(element) is None:
