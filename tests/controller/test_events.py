@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""News become Events: few of them one by one, many as a sum, the same ones once."""
+"""Few Events are written one by one, many as one, and the same ones once."""
 
 import socket
 from datetime import UTC, datetime
