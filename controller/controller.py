@@ -174,7 +174,7 @@ class Controller:
         key = delta.object.metadata.key
         self._claim_queue.add(key, self._pool_of(key))
         unreadable = [
-            each for each in delta.objects if isinstance(each, clusterapi.UnreadableAddress)
+            each for each in delta.objects if isinstance(each, clusterapi.UnreadableIPAddress)
         ]
         if any(each.pool is None for each in unreadable):  # it may belong to any pool
             self._batches.put_nowait(self._check_all_pools)

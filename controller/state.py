@@ -201,7 +201,7 @@ class State:
 
     def _keep_address(self, address: clusterapi.IPAddress) -> None:
         key = address.metadata.key
-        problem = address.problem if isinstance(address, clusterapi.UnreadableAddress) else ""
+        problem = address.problem if isinstance(address, clusterapi.UnreadableIPAddress) else ""
         if address.pool:
             self.allocations_of(address.pool).set_object(key, held(address), problem)
         elif problem:

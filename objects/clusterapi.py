@@ -122,7 +122,7 @@ class IPAddress(Object, frozen=True):
 
 
 @prepared
-class UnreadableAddress(IPAddress, frozen=True):
+class UnreadableIPAddress(IPAddress, frozen=True):
     """An IPAddress of which nobody knows what it has: its pool or its address cannot be read.
 
     `spec.pool_ref` is empty where the former is so.
@@ -191,7 +191,7 @@ def _salvaged(raw: bytes) -> IPAddress:
     if pool.kind in PREFIX_KINDS:
         decisive.append("spec.prefix")
     if problem := "; ".join(problems[name] for name in decisive if name in problems):
-        return UnreadableAddress(metadata=whole.metadata, spec=read_spec, problem=problem)
+        return UnreadableIPAddress(metadata=whole.metadata, spec=read_spec, problem=problem)
     return IPAddress(metadata=whole.metadata, spec=read_spec)
 
 

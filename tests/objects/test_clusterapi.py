@@ -219,7 +219,7 @@ def test_an_ipaddress_of_which_nobody_knows_what_it_has_says_which_field_is_bad(
 ) -> None:
     found = salvaged(spec)
 
-    assert isinstance(found, clusterapi.UnreadableAddress)
+    assert isinstance(found, clusterapi.UnreadableIPAddress)
     assert field in found.problem
     assert found.spec.pool_ref.name == pool
 
