@@ -21,7 +21,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain, islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from sortedcontainers import SortedDict
 
@@ -61,6 +61,13 @@ class Counts:
     out_of_range: int
 
 
+class InFlight(NamedTuple):
+    """Addresses of a claim's creates that may still succeed, and until when, by the clock."""
+
+    addresses: frozenset[Address]
+    until: float
+
+
 class PoolAllocations:
     """One pool's addresses and their holders.
 
@@ -84,7 +91,7 @@ class PoolAllocations:
         self._reserved: dict[Key, Address] = {}
         self._pending: dict[Key, Address] = {}
         self._creating: dict[Key, Address] = {}
-        self._in_flight: dict[Key, frozenset[Address]] = {}
+        self._in_flight: dict[Key, InFlight] = {}
         self._holders: SortedDict[Address, tuple[Key, ...]] = SortedDict()
         """The claims that hold each address; the first one owns it."""
         self._unreadable: set[Key] = set()
@@ -256,14 +263,23 @@ class PoolAllocations:
         if old != address:
             self._release(key, old)
 
-    def mark_in_flight(self, key: Key, address: Address) -> None:
+    def mark_in_flight(self, key: Key, address: Address, until: float) -> None:
         """Hold an address, because a create of the claim's IPAddress may still succeed."""
-        self._in_flight[key] = self._in_flight.get(key, frozenset()) | {address}
+        self._in_flight[key] = InFlight(self._addresses_in_flight(key) | {address}, until)
         self._hold(key, address)
+
+    def in_flight_until(self, key: Key) -> float:
+        """Return until when a create of a claim may still succeed; 0 if none is in flight."""
+        return self._in_flight[key].until if key in self._in_flight else 0.0
+
+    def _addresses_in_flight(self, key: Key) -> frozenset[Address]:
+        return self._in_flight[key].addresses if key in self._in_flight else frozenset()
 
     def resolve(self, key: Key) -> None:
         """Drop the creates in flight of a claim: its IPAddress exists, or certainly does not."""
-        for address in self._in_flight.pop(key, ()):
+        addresses = self._addresses_in_flight(key)
+        self._in_flight.pop(key, None)
+        for address in addresses:
             self._note_freed(_as_network(address))  # another holder may own it now
             self._release(key, address)
 
@@ -350,7 +366,7 @@ class PoolAllocations:
         if wanted is None:
             return self._lowest(age)
         first, *_ = holders = self._holders.get(wanted, (key,))
-        in_flight = any(wanted in self._in_flight.get(other, ()) for other in {*holders} - {key})
+        in_flight = any(wanted in self._addresses_in_flight(each) for each in {*holders} - {key})
         overlapped = self._is_overlapped(wanted)
         if self._index_of(wanted) is not None and first == key and not (in_flight or overlapped):
             return wanted
@@ -509,7 +525,7 @@ class PoolAllocations:
         return (
             self._has(key, address)
             or any(reason.get(key) == address for reason in reasons)
-            or address in self._in_flight.get(key, ())
+            or address in self._addresses_in_flight(key)
         )
 
     def _note_freed(self, network: Network) -> None:

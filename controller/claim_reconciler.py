@@ -99,10 +99,11 @@ class ClaimReconciler:
 
     async def _seconds_in_flight(self, key: Key) -> float:
         """Return the seconds for which an in-flight create may still succeed."""
-        in_flight = self._state.in_flight.get(key)
-        if in_flight is None:
+        pool = self._state.in_flight.get(key)
+        if pool is None:
             return 0.0
-        left = in_flight.until - self._state.clock()  # before the API server is asked
+        until = self._state.allocations_of(pool).in_flight_until(key)
+        left = until - self._state.clock()  # before the API server is asked
         found = await self._state.addresses.get_live(self._api, key)
         if found or left <= 0:
             self._state.resolve(key)

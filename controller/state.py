@@ -12,7 +12,7 @@ from __future__ import annotations
 import time
 from collections import defaultdict
 from contextlib import ExitStack, contextmanager
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import structlog
 
@@ -47,13 +47,6 @@ IN_FLIGHT_SECONDS = 2 * REQUEST_SECONDS
 needs at most the other half."""
 
 
-class InFlight(NamedTuple):
-    """A create that may still succeed: the pool of its address, and the end of the time for it."""
-
-    pool: PoolKey
-    until: float
-
-
 class State:
     """The caches, and the allocations of each pool.
 
@@ -70,8 +63,8 @@ class State:
         self.claims_of_pool: defaultdict[PoolKey, set[Key]] = defaultdict(set)
         self.claims_of_cluster: defaultdict[Key, set[Key]] = defaultdict(set)
         self.allocations: dict[PoolKey, PoolAllocations] = {}
-        self.in_flight: dict[Key, InFlight] = {}
-        """Claims whose IPAddress may exist, because the result of its create is unknown."""
+        self.in_flight: dict[Key, PoolKey] = {}
+        """The pools whose allocations have a create in flight, by claim."""
         self.on_resolved: Callable[[PoolKey], None] = _ignore
         """Called with the pool of each create whose result becomes known."""
         self.forsaken: dict[Key, str] = {}
@@ -284,14 +277,15 @@ class State:
 
     def mark_in_flight(self, key: Key, pool: PoolKey, address: Address) -> None:
         """Hold an address, because a create of the claim's IPAddress may still succeed."""
-        if (known := self.in_flight.get(key)) and known.pool != pool:
+        if self.in_flight.get(key, pool) != pool:
             self.resolve(key)
-        self.allocations_of(pool).mark_in_flight(key, address)
-        self.in_flight[key] = InFlight(pool, self.clock() + IN_FLIGHT_SECONDS)
+        until = self.clock() + IN_FLIGHT_SECONDS
+        self.allocations_of(pool).mark_in_flight(key, address, until)
+        self.in_flight[key] = pool
 
     def resolve(self, key: Key) -> None:
         """End the hold: the caller knows whether the IPAddress of the claim exists."""
-        pool = self.in_flight.pop(key).pool
+        pool = self.in_flight.pop(key)
         self.allocations_of(pool).resolve(key)
         self._drop_if_empty(pool)
         self.on_resolved(pool)

@@ -146,7 +146,7 @@ def known(process: Process) -> dict[str, Any]:
     state = process.state
     return {
         "waiting": state.waiting,
-        "in_flight": {key: each.pool for key, each in state.in_flight.items()},
+        "in_flight": dict(state.in_flight),
         "pools": dict(state.claims_of_pool),
         "clusters": dict(state.claims_of_cluster),
         "allocations": {
