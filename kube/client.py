@@ -38,8 +38,8 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 REQUEST_SECONDS = 10.0
-"""How long a request may take with all its attempts, here and at the server; less than a lease
-lasts."""
+"""How long a request may take with all its attempts, here and at the server.  It is less than a
+lease lasts."""
 
 LIST_SECONDS = 60.0
 """The same for one page of a list: a conversion webhook may be asked for each object."""
@@ -77,7 +77,7 @@ _NO_ANSWER = (aiohttp.ClientError, OSError, UnicodeError)
 
 
 class Api(Protocol):
-    """What the runtime needs of an API server: this client, a fenced one, or the fake."""
+    """An API server, as the runtime uses it: this client, a fenced one, or the fake."""
 
     async def get(self, resource: ApiResource, namespace: str, name: str) -> bytes:
         """Read one object."""
@@ -117,7 +117,7 @@ class Api(Protocol):
         ...
 
     async def discover(self, etag: str) -> tuple[bytes, str] | None:
-        """Return what groups are served, and the ETag of that; None where it still is `etag`."""
+        """Return the groups that are served and their ETag; None if that is still `etag`."""
         ...
 
 
@@ -160,9 +160,9 @@ async def pages(
 
 
 async def may_follow(api: Api, resource: ApiResource) -> bool:
-    """Tell whether we are allowed to list and watch a collection in all namespaces, by trying.
+    """Return whether we may list and watch a resource in all namespaces, by trying it.
 
-    Takes a second where there is nothing to be told of.
+    Takes a second if nothing changes meanwhile.
 
     Raises:
         KubeError: the API server refused for another reason, or could not be reached.
@@ -179,10 +179,10 @@ async def may_follow(api: Api, resource: ApiResource) -> bool:
 
 
 def decode(answer: bytes, kind: type[S], request: str) -> S:
-    """Read what a request answered.
+    """Decode the response to a request.
 
     Raises:
-        UnreachableError: it is nothing that an API server answers; a proxy's page, for one.
+        UnreachableError: no API server sends that; a proxy's page, for example.
     """
     try:
         return msgspec.json.decode(answer, type=kind)
@@ -196,7 +196,7 @@ def _unfenced() -> float:
 
 @dataclass(frozen=True, slots=True)
 class _Request:
-    """What is sent, but for who sends it; `reads` is whether it changes nothing."""
+    """A request without credentials; `reads` is whether it changes nothing."""
 
     method: str
     path: str
@@ -311,7 +311,7 @@ class Client:
         attempt: Callable[[_Request, Access, float], Awaitable[A]],
         seconds: float,
     ) -> A:
-        """Return what the first attempt that does not fail returns.
+        """Return the result of the first attempt that does not fail.
 
         `attempt` gets the request, what to send it with, and for how many seconds it may wait.
         """
@@ -423,7 +423,7 @@ class Client:
 
 
 def _check(response: aiohttp.ClientResponse, answer: bytes, request: _Request) -> None:
-    """Raise the error that an answer stands for, if it is not what was asked for."""
+    """Raise the error that a response stands for, if it is one."""
     if response.status >= _ERRORS:
         retry_after = response.headers.get("Retry-After", "")
         raise from_response(response.status, answer, str(request), retry_after)

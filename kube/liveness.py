@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whether the jobs of the process go on: what a liveness probe asks.
+"""Whether the jobs of the process make progress, for the liveness probe.
 
-A job that an API server's outage makes wait still shows signs of life, for each of its attempts has
-an end.  One that shows none is lost, and a new process is what helps.
+A job that waits through an outage of the API server still beats, because each of its attempts ends.
+A job that does not beat hangs, and only a new process helps.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator
 
 Check = Callable[[], str]
-"""Returns what is wrong; empty where nothing is."""
+"""Returns what is wrong; empty if nothing is."""
 
 BOUND_SECONDS = 600.0
 """After so long without a sign of life a job is lost.
@@ -47,7 +47,7 @@ class Liveness:
 
 
 LIVENESS = Liveness()
-"""That of the process."""
+"""The checks of this process."""
 
 
 class Heartbeat:
@@ -70,12 +70,12 @@ class Heartbeat:
             yield
 
     def problem(self) -> str:
-        """Say that the job is lost; empty where it is not."""
+        """Return that the job hangs; empty if it does not."""
         return silence(self._job, self._clock() - self._last)
 
 
 def silence(job: str, seconds: float) -> str:
-    """Say that a job which has been silent for so long is lost; empty where it is not."""
+    """Return that a job hangs which has been silent for so long; empty if it does not."""
     if seconds <= BOUND_SECONDS:
         return ""
     return f"{job} has shown no sign of life for {seconds:.0f} s (bound: {BOUND_SECONDS:.0f} s)"

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What Prometheus is told of the runtime, with the names and words of controller-runtime.
+"""Metrics of the runtime, with the names and texts of controller-runtime.
 
-Dashboards and alerts made for controllers in Go so fit this one, too.
+So dashboards and alerts that were made for controllers in Go fit this one, too.
 Sources: controller-runtime's pkg/internal/metrics/workqueue.go, .../controller/metrics/metrics.go,
 pkg/metrics/client_go_adapter.go and pkg/metrics/leaderelection.go.
 
@@ -99,7 +99,7 @@ LEADING = Gauge(
 
 
 class QueueMetrics:
-    """What is counted of one queue."""
+    """The metrics of one queue."""
 
     def __init__(self, name: str) -> None:
         self.adds = _ADDS.labels(name, name)
@@ -109,7 +109,7 @@ class QueueMetrics:
 
 
 class ReconcileMetrics:
-    """What is counted of one reconcile function."""
+    """The metrics of one reconcile function."""
 
     def __init__(self, controller: str) -> None:
         self.success = _RECONCILED.labels(controller, "success")
@@ -120,18 +120,18 @@ class ReconcileMetrics:
         self._errors = _ERRORS.labels(controller)
 
     def failed(self) -> None:
-        """Count an error, which is in two metrics."""
+        """Count an error in the two metrics that have it."""
         self._failures.inc()
         self._errors.inc()
 
 
 def count_request(url: str, method: str, code: int | str) -> None:
-    """Count a request to a server, by what it answered."""
+    """Count a request to a server by the status code of its response."""
     _requests(url, method, code).inc()
 
 
 def time_request(url: str, method: str, seconds: float) -> None:
-    """Take down how long a request took."""
+    """Observe how long a request took."""
     _request_seconds(url, method).observe(seconds)
 
 
@@ -150,7 +150,7 @@ def _host(url: str) -> str:
 
 
 class Queue(Protocol):
-    """What a scrape reads of a work queue."""
+    """The part of a work queue that a scrape reads."""
 
     @property
     def name(self) -> str:
@@ -163,7 +163,7 @@ class Queue(Protocol):
         ...
 
     def working_seconds(self) -> list[float]:
-        """Return for how long each key has been worked on that workers have now."""
+        """Return for how many seconds each worker has had its key."""
         ...
 
     def report(self) -> dict[str, object]:
@@ -175,7 +175,7 @@ class Served(Collector):
     """The queues that workers serve, as they are at the time of a scrape.
 
     Guarantees:
-        A queue that nobody serves any more, as after leadership is lost, leaves no figures.
+        A queue without workers, as after leadership is lost, has no samples.
     """
 
     def __init__(self) -> None:
@@ -193,7 +193,7 @@ class Served(Collector):
                 del self.queues[queue.name]
 
     def describe(self) -> Iterable[GaugeMetricFamily]:
-        """Return all of them without figures."""
+        """Return all metrics without samples."""
         return (
             _gauge("workqueue_depth", "Current depth of workqueue", _QUEUE),
             _gauge(

@@ -24,7 +24,7 @@ _FIRST_RETRY_SECONDS = 0.05  # a conflict is solved as soon as the watch has cau
 
 
 class _Waiting(NamedTuple):
-    """In which group a key waits, since when by the clock, and at which of the places there."""
+    """The group in which a key waits, since when by the clock, and its place in that group."""
 
     group: Hashable
     since: float
@@ -32,7 +32,7 @@ class _Waiting(NamedTuple):
 
 
 class _Timer(NamedTuple):
-    """When a key will be added, by the clock."""
+    """A timer that adds a key, and when it is due by the clock."""
 
     handle: asyncio.TimerHandle
     due: float
@@ -77,16 +77,16 @@ class Queue(Generic[K]):
 
     @property
     def depth(self) -> int:
-        """How many keys have work to be done that nobody has begun, also where it can't begin."""
+        """How many keys wait for a worker, including those that a worker has just now."""
         return len(self._waiting) + len(self._again)
 
     def working_seconds(self) -> list[float]:
-        """Return for how long each key has been worked on that workers have now."""
+        """Return for how many seconds each worker has had its key."""
         now = self._clock()
         return [now - since for since in self._working.values()]
 
     def add(self, key: K, group: Hashable = None) -> None:
-        """Hand a key to the next free worker; a timer for it is no longer needed."""
+        """Hand a key to the next free worker, and stop its timer."""
         self._stop_timer(key)
         if key in self._working:
             since = self._again[key].since if key in self._again else self._entered()
@@ -98,7 +98,7 @@ class Queue(Generic[K]):
             self._line_up(key, _Waiting(group, self._waiting[key].since))
 
     def add_after(self, seconds: float, key: K, group: Hashable = None) -> None:
-        """Add a key in a while; of several such wishes the last one counts."""
+        """Add a key after some seconds; a later call for the key replaces an earlier one."""
         self._stop_timer(key)
         if seconds <= 0:
             self.add(key, group)
@@ -126,7 +126,7 @@ class Queue(Generic[K]):
         return key
 
     def done(self, key: K) -> float:
-        """Say that a worker has finished with a key; returns how many seconds it had it."""
+        """Report that a worker has finished with a key; return the seconds that it took."""
         seconds = self._clock() - self._working.pop(key)
         self._metrics.worked.observe(seconds)
         if waiting := self._again.pop(key, None):
@@ -136,12 +136,12 @@ class Queue(Generic[K]):
         return seconds
 
     def close(self) -> None:
-        """Stop all timers, which would keep whoever uses the queue in memory until they are due."""
+        """Stop all timers, which would keep the users of the queue in memory until they are due."""
         while self._timers:
             self._timers.popitem()[1].handle.cancel()
 
     def report(self) -> dict[str, object]:
-        """Return what is in it, for people; the first few of each sort."""
+        """Return the content for people: the first few keys of each sort."""
         now = self._clock()
         waiting = (
             {"key": str(key), "group": str(group), "seconds": report.seconds(now - since)}
@@ -165,7 +165,7 @@ class Queue(Generic[K]):
         }
 
     def _entered(self) -> float:
-        """Count a key that has work to be done, and return since when."""
+        """Count an added key, and return the present time."""
         self._metrics.adds.inc()
         return self._clock()
 
@@ -175,7 +175,7 @@ class Queue(Generic[K]):
         heappush(self._groups.setdefault(waiting.group, []), (self._order_of(key), place, key))
 
     def _next(self) -> K:
-        """Take the first key of the group whose turn it is; places that keys have left are void."""
+        """Take the first key of the group whose turn it is; skip places that keys have left."""
         while True:
             group, places = next(iter(self._groups.items()))
             _, place, key = heappop(places)

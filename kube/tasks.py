@@ -24,7 +24,7 @@ async def together(*jobs: Coroutine[object, object, T]) -> list[T]:
     """Run jobs until all have ended; where one fails, or this is cancelled, all are cancelled.
 
     Guarantees:
-        Whoever cancels this sees it cancelled, though a job is just failing.  `asyncio.TaskGroup`
+        A cancellation always gets through, even while a job is failing.  `asyncio.TaskGroup`
         swallows that before Python 3.13: a process told to stop in such a moment would go on.
         No job runs any more afterwards, and none is cancelled twice.
 

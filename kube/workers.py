@@ -44,10 +44,10 @@ async def run(
     group_of: Callable[[K], Hashable],
     workers: int,
 ) -> NoReturn:
-    """Serve a queue with so many workers, until cancelled.
+    """Serve a queue with some workers until cancelled.
 
     Raises:
-        NotLeaderError: a write was not safe any more, so all work ends here.
+        NotLeaderError: a write was no longer safe, so all work ends.
     """
     counts = metrics.ReconcileMetrics(queue.name)
     with (
@@ -59,7 +59,7 @@ async def run(
 
 
 def _stuck(queue: Queue[K]) -> str:
-    """Say that a worker is lost.  Each request of a reconcile has an end, after seconds."""
+    """Return which worker hangs; empty if none does.  Each request of a reconcile ends in time."""
     return liveness.silence(f"a worker of {queue.name}", max(queue.working_seconds(), default=0.0))
 
 
@@ -96,7 +96,7 @@ async def _work(
 
 
 def _retry(queue: Queue[K], key: K, group: Hashable, error: KubeError) -> None:
-    """Try again soon; that somebody else wrote first is everyday life and no warning."""
+    """Try again soon, and log why; conflicts are normal, so they are no warnings."""
     seconds = queue.add_rate_limited(key, group)
     level = log.debug if isinstance(error, ConflictError) else log.warning
     level("reconcile will be retried", object=str(key), error=str(error), seconds=seconds)

@@ -3,9 +3,9 @@
 
 Keeps the rules that the runtime relies on: one growing revision, merge patches that fail on another
 resourceVersion and that change nothing where they say nothing new, finalizers that hold a deletion
-and are not added during one, uids, watches that tell every change, lists in pages that all show one
-moment.  It has no schemas, no generations and no status subresource of its own (a patch of `status`
-goes to the same object).
+and are not added during one, uids, watches that report every change, lists in pages that all show
+one moment.  It has no schemas, no generations and no status subresource of its own (a patch of
+`status` goes to the same object).
 """
 
 from __future__ import annotations
