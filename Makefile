@@ -155,4 +155,4 @@ clean: ## Remove what the targets above wrote into this folder, .venv included
 
 .PHONY: clean-tools
 clean-tools: $(STAMP) ## Remove the built programs of the control plane from the cache
-	$(BIN)/python -c 'import shutil; from envtest import binaries; shutil.rmtree(binaries.cache_folder(), ignore_errors=True)'
+	$(BIN)/python -c 'import shutil; from envtest.controlplane import binaries; shutil.rmtree(binaries.cache_folder(), ignore_errors=True)'

@@ -32,8 +32,8 @@ import usage
 from converters import Figures, Load, Service
 
 from envtest.client import Resource
+from envtest.controlplane.provider import Provider
 from envtest.errors import RefusedError
-from envtest.provider import Provider
 
 TURNS = 3
 MANY = 500  # pools of a LIST

@@ -15,10 +15,10 @@ import goprovider
 import urllib3
 import usage
 
+from envtest.controlplane.provider import Provider
 from envtest.pki import LOOPBACK, Authority
 from envtest.ports import free_port
 from envtest.processes import Process
-from envtest.provider import Provider
 
 BIN = Path(sys.executable).parent
 START_SECONDS = 60.0  # the Go provider waits for its caches

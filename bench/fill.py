@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from envtest.contract import GROUP
-from envtest.etcd import Etcd
-from envtest.tenants import Tenant
+from envtest.controlplane.etcd import Etcd
+from envtest.controlplane.tenants import Tenant
 
 if TYPE_CHECKING:
     from envtest.client import Json

@@ -7,10 +7,10 @@ It needs a cluster that knows its kinds, or it ends.
 import os
 from pathlib import Path
 
-from envtest.control_plane import ADMIN_GROUP
+from envtest.controlplane.control_plane import ADMIN_GROUP
+from envtest.controlplane.provider import Provider
 from envtest.ports import free_port
 from envtest.processes import Process
-from envtest.provider import Provider
 
 VARIABLE = "GO_PROVIDER"
 """The environment variable with the path of the binary; the Go provider is left out without it."""

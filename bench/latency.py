@@ -24,9 +24,9 @@ from setting import POOL, account, await_serving, cluster
 
 from envtest import manifests
 from envtest.client import Json
-from envtest.control_plane import ADMIN_GROUP
-from envtest.provider import Provider
-from envtest.tenants import Tenant
+from envtest.controlplane.control_plane import ADMIN_GROUP
+from envtest.controlplane.provider import Provider
+from envtest.controlplane.tenants import Tenant
 from kube.client import Client
 from kube.connect import connect
 from kube.options import ListOptions

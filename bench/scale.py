@@ -19,10 +19,10 @@ from setting import POOL, PROBE, Crowd, await_serving, cluster, restart
 
 from envtest import manifests
 from envtest.client import Json
+from envtest.controlplane.manager import Manager
+from envtest.controlplane.provider import NAMESPACE, Provider
+from envtest.controlplane.tenants import Tenant
 from envtest.errors import RefusedError
-from envtest.manager import Manager
-from envtest.provider import NAMESPACE, Provider
-from envtest.tenants import Tenant
 from envtest.waiting import until
 
 _CPU_SECONDS = 5.0  # for a restart with 10,000 claims

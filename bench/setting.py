@@ -18,9 +18,9 @@ import usage
 from envtest import manifests
 from envtest.client import Json
 from envtest.contract import CLUSTER_NAME, GROUP
+from envtest.controlplane.provider import NAMESPACE, SERVICE_ACCOUNT, Provider
+from envtest.controlplane.tenants import Tenant
 from envtest.errors import EtcdError, LostHistoryError
-from envtest.provider import NAMESPACE, SERVICE_ACCOUNT, Provider
-from envtest.tenants import Tenant
 from envtest.waiting import until
 
 FLAGS = ("--leader-elect",)  # the lease is that of a real installation: 15 s

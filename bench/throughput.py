@@ -27,7 +27,7 @@ import usage
 from setting import Crowd, account, await_serving, bound, cluster, gone, status_writes
 
 from envtest.client import Json
-from envtest.provider import Provider
+from envtest.controlplane.provider import Provider
 
 LEAST = 0.93  # of the raw limit
 LEAST_OF_CHEAP = 0.85  # of it where the API server leaves us less time

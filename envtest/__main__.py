@@ -7,7 +7,7 @@ from typing import NoReturn
 
 import click
 
-from . import binaries, dev, released
+from .controlplane import binaries, dev, released
 from .errors import EnvtestError
 
 DEFAULT_FOLDER = Path(".dev")

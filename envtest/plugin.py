@@ -20,8 +20,8 @@ import pytest
 
 if TYPE_CHECKING:
     from .client import Client
-    from .provider import Provider
-    from .tenants import Tenant
+    from .controlplane.provider import Provider
+    from .controlplane.tenants import Tenant
 
 _LOG_LINES = 40  # of each log, below a failed test: about one screen
 _CONTAINER = "container"
@@ -70,7 +70,7 @@ def make_log_folder(tmp_path_factory: pytest.TempPathFactory) -> MakeFolder:
 @pytest.fixture(scope="session")
 def shared_provider(make_log_folder: MakeFolder) -> Generator[Provider]:
     """The process's one control plane with everything installed and the manager running."""
-    from .provider import Provider  # noqa: PLC0415 - see the module's docstring
+    from .controlplane.provider import Provider  # noqa: PLC0415 - see the module's docstring
 
     with Provider(make_log_folder(), audit=True) as provider:
         yield provider
@@ -99,7 +99,7 @@ def namespace(provider: Provider) -> str:
 @pytest.fixture
 def tenant(provider: Provider, namespace: str) -> Tenant:
     """A user with a namespace that no other test uses."""
-    from .tenants import Tenant  # noqa: PLC0415 - see the module's docstring
+    from .controlplane.tenants import Tenant  # noqa: PLC0415 - see the module's docstring
 
     return Tenant(provider, namespace)
 

@@ -22,7 +22,8 @@ from rich.panel import Panel
 from rich.syntax import Syntax
 from rich.table import Table
 
-from envtest import binaries, capi, client, errors, manifests, provider, tenants
+from envtest import client, errors, manifests
+from envtest.controlplane import binaries, capi, provider, tenants
 
 INT64_MAX = 2**63 - 1  # what a pool says that has more addresses than an int64 can count
 IP_POOL = "InClusterIPPool"

@@ -20,7 +20,8 @@ from typing import Any
 import click
 import yaml
 
-from envtest import errors, install
+from envtest import errors
+from envtest.controlplane import install
 
 ROOT = Path(__file__).parent.parent
 METADATA = ROOT / "metadata.yaml"

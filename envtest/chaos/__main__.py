@@ -12,7 +12,7 @@ from typing import NoReturn
 
 import click
 
-from .. import capi
+from ..controlplane import capi
 from ..errors import EnvtestError
 from .faults import Faults
 from .run import Report, run

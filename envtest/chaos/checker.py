@@ -26,7 +26,7 @@ from ..client import Json
 from ..contract import PAUSED, PROTECT, RECORD, RECORD_FOR, RELEASE
 from ..manifests import KINDS
 from .history import RESTORED, Event
-from .recount import offered
+from .oracle import offered
 
 CLAIMS, ADDRESSES = "ipaddressclaims", "ipaddresses"
 

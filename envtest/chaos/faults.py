@@ -16,15 +16,15 @@ from typing import TYPE_CHECKING
 
 import urllib3
 
-from .. import backups, leases
-from ..control_plane import ADMIN_GROUP
+from ..controlplane.control_plane import ADMIN_GROUP
+from ..controlplane.etcd import Etcd
+from ..controlplane.manager import Manager
 from ..errors import EtcdError, RefusedError
-from ..etcd import Etcd
-from ..manager import Manager
-from ..outcomes import PASS, Lost, Outcome, Refuse, Request, passing
-from ..proxy import Proxy
-from ..replicas import Replica, Replicas
+from . import backups, leases
 from .history import History
+from .proxy import Proxy
+from .proxy_actions import PASS, Lost, Outcome, Refuse, Request, passing
+from .replicas import Replica, Replicas
 
 if TYPE_CHECKING:
     from ..client import Json

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Self
 
 from ..client import Json
+from ..controlplane.etcd import Change, Etcd
 from ..errors import EtcdError, LostHistoryError
-from ..etcd import Change, Etcd
 
 PREFIX = "/registry/ipam.cluster.x-k8s.io/"  # Cluster API's kinds and ours have one group
 RESTORED = "restored"

@@ -10,17 +10,17 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import cast
 
-from .. import capi
+from ..controlplane import capi
+from ..controlplane.provider import Provider
 from ..errors import NotReachedError, RefusedError
 from ..manifests import KINDS
-from ..provider import Provider
-from ..replicas import Replicas
 from ..waiting import until
 from . import settled
 from .checker import ADDRESSES, judged
 from .faults import Faults
 from .history import Event, History
 from .pools import EAST, PLANS, WEST
+from .replicas import Replicas
 from .settled import Snapshot
 from .traffic import Traffic, restore
 

@@ -3,7 +3,7 @@
 
 * Nothing is stuck in its deletion, and each IPAddress has its claim (no leak).
 * Each claim has an address and says so, or says why not and that is true.
-* Each pool's status is what a recount gives.
+* Each pool's status is what the oracle counts.
 """
 
 import ipaddress
@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from ..client import Json
 from ..contract import RECORD
 from .checker import Pool
-from .recount import offered
+from .oracle import offered
 
 
 @dataclass(slots=True)
@@ -98,7 +98,7 @@ def _miscounted(now: Snapshot) -> Iterator[str]:
         status = pool.get("status", {})
         said = {name: status.get("ipAddresses", {}).get(name, 0) for name in counts}
         if said != counts:
-            yield f"{_name(pool)} says {said}, a recount gives {counts}"
+            yield f"{_name(pool)} says {said}, the oracle counts {counts}"
         if status.get("observedGeneration") != pool["metadata"]["generation"]:
             yield f"{_name(pool)} has the status of a former generation"
 

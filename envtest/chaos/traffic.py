@@ -12,9 +12,9 @@ import urllib3
 from .. import manifests
 from ..client import Json, Resource
 from ..contract import CLUSTER_NAME, PAUSED, RECORD
-from ..control_plane import ADMIN_GROUP
+from ..controlplane.control_plane import ADMIN_GROUP
+from ..controlplane.provider import Provider
 from ..errors import RefusedError
-from ..provider import Provider
 from .pools import PLANS, Plan
 
 _PAUSE_SECONDS = (0.02, 0.12)  # between a user's requests: two busy users are about 30 a second

@@ -4,9 +4,9 @@
 from pathlib import Path
 from typing import Self
 
-from .. import controllers
 from ..client import Client
-from ..control_plane import ADMIN_GROUP, ControlPlane
+from ..controlplane import controllers
+from ..controlplane.control_plane import ADMIN_GROUP, ControlPlane
 from . import network
 from .images import Images
 from .kubelet import Kubelet

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import yaml
 
-from .. import binaries
+from ..controlplane import binaries
 from ..errors import EnvtestError
 from ..waiting import until
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import yaml
 
-from .. import binaries
+from ..controlplane import binaries
 from ..errors import BuildError
 from .clusterctl import Clusterctl
 

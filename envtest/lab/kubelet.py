@@ -5,7 +5,7 @@ import threading
 from pathlib import Path
 
 from ..client import Json
-from ..control_plane import ControlPlane
+from ..controlplane.control_plane import ControlPlane
 from ..errors import EnvtestError
 from .images import Images
 from .network import PodNetwork

@@ -9,9 +9,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from .. import binaries, capi
+from ..controlplane import binaries, capi
 from ..errors import EnvtestError
-from . import MARK, predecessor, releases
+from . import MARK, go_provider, releases
 from .cluster import Cluster
 from .clusterctl import Clusterctl, Repository
 from .images import Image, Images
@@ -43,8 +43,8 @@ class Lab:
         for series in reversed(capi.SERIES):  # clusterctl takes the metadata of the last one
             releases.publish_core(self.repository, self.images, folder, series)
         self.images.put(r"\S+/(cluster-api-ipam-provider|ipam)-in-cluster:v.*", manager)
-        self.images.put(f"{predecessor.IMAGE}:v.*", manager)
-        releases.publish_predecessors(self.repository)
+        self.images.put(f"{go_provider.IMAGE}:v.*", manager)
+        releases.publish_go_providers(self.repository)
         for version in itertools.chain.from_iterable(releases.OURS.values()):
             releases.publish_ours(self.repository, version, IMAGE)
 

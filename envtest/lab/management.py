@@ -10,16 +10,17 @@ from typing import Self
 
 import yaml
 
-from .. import capi, install, manifests
+from .. import manifests
 from ..client import Client, Json, Resource
+from ..controlplane import capi, install
+from ..controlplane.provider import NAMESPACE, Ipam
 from ..errors import RefusedError
-from ..provider import NAMESPACE, Ipam
 from ..waiting import until
 from . import releases
 from .clusterctl import Done
 from .lab import Lab
+from .outage import Outage
 from .timeline import BEGAN, CLUSTERCTL, READABLE, STARTED, Timeline
-from .watching import Outage
 
 DEPLOYMENT = "capi-ipam-in-cluster-controller-manager"
 INFRASTRUCTURE = Path(__file__).with_name("infrastructure.yaml")

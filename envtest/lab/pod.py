@@ -12,11 +12,10 @@ from urllib.parse import urlsplit
 
 import urllib3
 
-from .. import runc
 from ..client import Client, Json
 from ..errors import EnvtestError, RefusedError
 from ..processes import Process
-from . import volumes
+from . import runc, volumes
 from .images import Images
 from .network import PodNetwork
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import yaml
 
-from .. import binaries, capi, install
+from ..controlplane import binaries, capi, install
 from ..errors import BuildError
-from . import images, predecessor
+from . import go_provider, images
 from .clusterctl import Repository
 from .images import Images
 
@@ -51,11 +51,11 @@ def publish_core(repository: Repository, known: Images, folder: Path, series: st
     known.put(mine, images.of_program(folder / tool.version, binaries.find(tool)))
 
 
-def publish_predecessors(repository: Repository) -> None:
+def publish_go_providers(repository: Repository) -> None:
     """Publish releases in the shape of the Go provider's; our metadata names their contracts."""
     metadata = (PROJECT / "metadata.yaml").read_text()
-    for version in predecessor.CONTRACTS:
-        repository.put("ipam-in-cluster", version, predecessor.components(version), metadata)
+    for version in go_provider.CONTRACTS:
+        repository.put("ipam-in-cluster", version, go_provider.components(version), metadata)
 
 
 def publish_ours(repository: Repository, version: str, image: str) -> None:

@@ -5,7 +5,8 @@ import re
 
 import pytest
 
-from envtest import client, errors, manifests, tenants, waiting
+from envtest import client, errors, manifests, waiting
+from envtest.controlplane import tenants
 
 MALFORMED = """
 apiVersion: ipam.cluster.x-k8s.io/v1alpha2

@@ -5,7 +5,8 @@ from collections.abc import Generator
 
 import pytest
 
-from envtest import capi, client, contract, install, plugin, provider, tenants, waiting
+from envtest import client, contract, plugin, waiting
+from envtest.controlplane import capi, install, provider, tenants
 
 CRDS = "customresourcedefinitions"
 

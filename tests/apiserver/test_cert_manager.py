@@ -15,18 +15,9 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 
-from envtest import (
-    binaries,
-    capi,
-    control_plane,
-    install,
-    manifests,
-    plugin,
-    processes,
-    provider,
-    waiting,
-)
+from envtest import manifests, plugin, processes, waiting
 from envtest.client import Client, Json
+from envtest.controlplane import binaries, capi, control_plane, install, provider
 
 GROUP = "cert-manager.io/v1"
 PREFIX = "capi-ipam-in-cluster-"

@@ -3,8 +3,9 @@
 
 import pytest
 
-from envtest import manifests, tenants
+from envtest import manifests
 from envtest.contract import CLUSTER_NAME, PROTECT, RECORD, RECORD_FOR, RELEASE
+from envtest.controlplane import tenants
 
 
 def test_a_claim_gets_an_address(tenant: tenants.Tenant) -> None:

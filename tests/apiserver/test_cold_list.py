@@ -15,8 +15,9 @@ from dataclasses import dataclass
 
 import pytest
 
-from envtest import client, errors, manifests, plugin, provider, relay, waiting
+from envtest import client, errors, manifests, plugin, waiting
 from envtest.client import Json
+from envtest.controlplane import provider, relay
 
 OLD = "v1alpha1"
 CRD = "inclusterippools.ipam.cluster.x-k8s.io"

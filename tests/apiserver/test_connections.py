@@ -11,11 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from envtest import plugin, provider, tenants, waiting
-from envtest.control_plane import ADMIN_GROUP, ControlPlane
-from envtest.manager import Manager, Options
+from envtest import plugin, waiting
+from envtest.controlplane import provider, tenants
+from envtest.controlplane.control_plane import ADMIN_GROUP, ControlPlane
+from envtest.controlplane.manager import Manager, Options
+from envtest.controlplane.relay import Relay
 from envtest.pki import LOOPBACK, Authority, replace_file
-from envtest.relay import Relay
 
 SECONDS = 30.0  # in which the next claim is served, whatever became of the connections
 ACCOUNT = (provider.NAMESPACE, provider.SERVICE_ACCOUNT)

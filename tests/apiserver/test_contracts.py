@@ -5,8 +5,9 @@ from collections.abc import Generator
 
 import pytest
 
-from envtest import capi, manifests, plugin, provider, tenants, waiting
+from envtest import manifests, plugin, waiting
 from envtest.contract import PAUSED
+from envtest.controlplane import capi, provider, tenants
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,8 @@
 import pytest
 
 from api import kinds
-from envtest import client, contract, install
+from envtest import client, contract
+from envtest.controlplane import install
 
 CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 NAMES = sorted({kind.resource.name for kind in kinds.KINDS})

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from envtest import binaries, dev, processes
+from envtest import processes
+from envtest.controlplane import binaries, dev
 
 pytestmark = pytest.mark.control_plane
 ENVTEST = (sys.executable, "-m", "envtest")

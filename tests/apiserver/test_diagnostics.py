@@ -12,8 +12,9 @@ import urllib3
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
-from envtest import install, manager, ports, provider, tenants, waiting
+from envtest import ports, waiting
 from envtest.client import Json
+from envtest.controlplane import install, manager, provider, tenants
 
 RBAC = "rbac.authorization.k8s.io"
 READER = "capi-ipam-in-cluster-metrics-reader"

@@ -5,9 +5,10 @@ import os
 import re
 import subprocess
 
-from envtest import binaries, control_plane, manifests, tenants, waiting
+from envtest import manifests, waiting
 from envtest.client import Json
 from envtest.contract import GROUP
+from envtest.controlplane import binaries, control_plane, tenants
 
 STORM = 200
 SUM = re.compile(r"(\d+) claims, ")

@@ -6,8 +6,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from envtest import client, manifests, tenants, waiting
+from envtest import client, manifests, waiting
 from envtest.contract import PAUSED
+from envtest.controlplane import tenants
 
 STORM = 5_000
 THREADS = 8  # that create or delete claims

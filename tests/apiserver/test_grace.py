@@ -4,9 +4,10 @@
 import time
 from datetime import UTC, datetime
 
-from envtest import tenants, waiting
+from envtest import waiting
 from envtest.client import Json
 from envtest.contract import SKIP_DELETION_CHECK
+from envtest.controlplane import tenants
 
 HOUR = 3600
 

@@ -12,11 +12,12 @@ from dataclasses import dataclass
 
 import pytest
 
-from envtest import errors, leases, plugin, provider, proxy, replicas, tenants, waiting
-from envtest.chaos import checker, history
+from envtest import errors, plugin, waiting
+from envtest.chaos import checker, history, leases, proxy, replicas
+from envtest.controlplane import provider, tenants
 from objects.metadata import CACHE_REVISIONS_ANNOTATION
 
-LEASE_SECONDS = 3  # the managers' own, see envtest.manager
+LEASE_SECONDS = 3  # the managers' own, see envtest.controlplane.manager
 CLAIMS = 80
 SOME = 10  # addresses, after which the storm is in full swing
 GROUP = "/apis/ipam.cluster.x-k8s.io/"

@@ -9,7 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from envtest import client, contract, errors, tenants, waiting
+from envtest import client, contract, errors, waiting
+from envtest.controlplane import tenants
 
 ROUNDS = 30
 

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 import pytest
 import yaml
 
-from envtest import binaries, contract, control_plane, manifests, tenants, waiting
+from envtest import contract, manifests, waiting
 from envtest.client import Json
+from envtest.controlplane import binaries, control_plane, tenants
 
 OLD, HUB = "v1alpha1", "v1alpha2"
 ONLY_HUB: Json = {

@@ -15,8 +15,10 @@ import pytest
 import strict
 
 from controller import migration, rewriting
-from envtest import controllers, leases, manifests, plugin, provider, waiting
+from envtest import manifests, plugin, waiting
+from envtest.chaos import leases
 from envtest.client import Json
+from envtest.controlplane import controllers, provider
 from kube import client as kube
 from kube import connect
 from objects import pools as kinds

@@ -10,9 +10,10 @@ from collections.abc import Callable, Generator
 
 import pytest
 
-from envtest import manager, manifests, plugin, provider, tenants, waiting
+from envtest import manifests, plugin, waiting
 from envtest.client import Json, Resource
 from envtest.contract import CLUSTER_NAME, MOVE, PAUSED, RECORD, SKIP_DELETION_CHECK, WATCH_FILTER
+from envtest.controlplane import manager, provider, tenants
 
 NUMBERS = itertools.count(1)
 

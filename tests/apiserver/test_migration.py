@@ -11,8 +11,9 @@ import pytest
 import strict
 
 from controller import migration, rewriting
-from envtest import client, errors, install, manifests, plugin, provider, waiting
+from envtest import client, errors, manifests, plugin, waiting
 from envtest.client import Json
+from envtest.controlplane import install, provider
 from kube import client as kube
 from kube import connect
 from objects import pools as kinds

@@ -5,18 +5,8 @@ from collections.abc import Generator
 
 import pytest
 
-from envtest import (
-    client,
-    contract,
-    errors,
-    install,
-    manager,
-    manifests,
-    plugin,
-    ports,
-    provider,
-    tenants,
-)
+from envtest import client, contract, errors, manifests, plugin, ports
+from envtest.controlplane import install, manager, provider, tenants
 
 TEAM, SECOND, OTHER = "team", "second", "other"
 ROLE = "capi-ipam-in-cluster-manager-role"

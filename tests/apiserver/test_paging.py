@@ -6,7 +6,7 @@ from contextlib import closing
 
 import pytest
 
-from envtest import control_plane, provider, tenants
+from envtest.controlplane import control_plane, provider, tenants
 from kube import client, connect, errors
 from kube.resources import ApiResource
 

@@ -19,19 +19,9 @@ import pytest
 import urllib3
 
 from controller import claim_reconciler, migration, orphans, state
-from envtest import (
-    client,
-    contract,
-    errors,
-    install,
-    manager,
-    manifests,
-    plugin,
-    ports,
-    provider,
-    tenants,
-)
+from envtest import client, contract, errors, manifests, plugin, ports
 from envtest.client import Json
+from envtest.controlplane import install, manager, provider, tenants
 from envtest.pki import LOOPBACK
 from envtest.waiting import until, wait_until
 from generator import rbac

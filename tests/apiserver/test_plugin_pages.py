@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from envtest import binaries, control_plane, tenants
+from envtest.controlplane import binaries, control_plane, tenants
 from generator import programs
 
 HOW_TO = Path(__file__).parents[2] / "docs" / "how-to"

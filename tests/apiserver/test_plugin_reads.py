@@ -9,8 +9,9 @@ import pytest
 import yaml
 from plugin_runs import READ, allow, golden, infrastructure, owner, run
 
-from envtest import capi, contract, control_plane, install, provider, tenants
+from envtest import contract
 from envtest.client import Json
+from envtest.controlplane import capi, control_plane, install, provider, tenants
 
 IPAM = {"apiGroups": [contract.GROUP], "resources": ["*"]}
 EXHAUSTED = (

@@ -3,8 +3,9 @@
 
 import pytest
 
-from envtest import manifests, tenants
-from envtest.tenants import PREFIX_POOL
+from envtest import manifests
+from envtest.controlplane import tenants
+from envtest.controlplane.tenants import PREFIX_POOL
 
 
 def prefix_by_hand(tenant: tenants.Tenant, name: str, address: str, prefix: int) -> None:

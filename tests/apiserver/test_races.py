@@ -7,7 +7,8 @@ answers both with success, and the claim is gone: with 300 bare requests that ha
 
 import time
 
-from envtest import tenants, waiting
+from envtest import waiting
+from envtest.controlplane import tenants
 
 TRIES = 60
 LATEST_MS = 6  # between a claim and its deletion: as long as its first write takes

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from envtest import manifests, tenants, waiting
+from envtest import manifests, waiting
 from envtest.contract import GROUP
+from envtest.controlplane import tenants
 from envtest.errors import RefusedError
 
 if TYPE_CHECKING:

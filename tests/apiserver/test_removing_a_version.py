@@ -8,8 +8,9 @@ from pathlib import Path
 import ancient
 import pytest
 
-from envtest import contract, control_plane, errors, install, plugin, provider
+from envtest import contract, errors, plugin
 from envtest.client import Json, Resource
+from envtest.controlplane import control_plane, install, provider
 from envtest.lab import documents
 from envtest.waiting import until
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import pytest
 
-from envtest import manifests, tenants, waiting
+from envtest import manifests, waiting
 from envtest.client import Json, Resource
 from envtest.contract import (
     CLUSTER_NAME,
@@ -20,6 +20,7 @@ from envtest.contract import (
     RELEASE,
     SKIP_DELETION_CHECK,
 )
+from envtest.controlplane import tenants
 from envtest.errors import RefusedError
 
 READS = {"get", "list", "watch"}

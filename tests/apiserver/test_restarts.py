@@ -8,7 +8,8 @@ from collections.abc import Generator
 
 import pytest
 
-from envtest import client, errors, manager, provider, tenants, waiting
+from envtest import client, errors, waiting
+from envtest.controlplane import manager, provider, tenants
 
 CLAIMS = 500
 

@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from envtest import backups, manager, plugin, provider, tenants, waiting
+from envtest import plugin, waiting
+from envtest.chaos import backups
+from envtest.controlplane import manager, provider, tenants
 
 NOTICED_SECONDS = 60.0  # within this a manager notices a restore, though nobody writes anything
 FURTHER = 300  # revisions after the backup: more than a start of everything writes

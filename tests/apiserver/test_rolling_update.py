@@ -13,9 +13,10 @@ from collections.abc import Generator
 
 import pytest
 
-from envtest import manager, plugin, provider, relay, tenants, waiting
+from envtest import plugin, waiting
+from envtest.controlplane import manager, provider, relay, tenants
+from envtest.controlplane.readers import Readers
 from envtest.ports import free_port
-from envtest.readers import Readers
 
 LEARN_SECONDS = 1.0
 """In which the Service's endpoints follow a replica that is not ready any more."""

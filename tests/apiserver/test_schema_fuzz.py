@@ -21,9 +21,10 @@ from api import kinds, resources, v1alpha1, v1alpha2
 from crdkit.conversion import errors as conversion_errors
 from crdkit.conversion import values
 from crdkit.models import model
-from envtest import errors, install
+from envtest import errors
 from envtest.client import Client, Json, Resource
-from envtest.provider import Provider
+from envtest.controlplane import install
+from envtest.controlplane.provider import Provider
 from envtest.waiting import until
 from webhook import reviewed_pool
 

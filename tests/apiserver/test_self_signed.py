@@ -9,7 +9,8 @@ from collections.abc import Generator
 import pytest
 from cryptography import x509
 
-from envtest import client, errors, manifests, plugin, ports, provider, waiting
+from envtest import client, errors, manifests, plugin, ports, waiting
+from envtest.controlplane import provider
 from webhook import issuer, selfsigned
 
 SUBNET = {"subnet": "10.9.0.0/24"}

@@ -13,8 +13,9 @@ import pytest
 from click import testing
 
 from cli import main
-from envtest import binaries, contract, control_plane, tenants
+from envtest import contract
 from envtest.client import Json
+from envtest.controlplane import binaries, control_plane, tenants
 
 KUBECTL_AT_ONCE = 2
 

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from envtest import client, contract, manifests, tenants
+from envtest import client, contract, manifests
 from envtest.client import Json
+from envtest.controlplane import tenants
 
 OLD, HUB = "v1alpha1", "v1alpha2"
 HUB_SPECS: list[Json] = [

@@ -3,7 +3,8 @@
 
 import pytest
 
-from envtest import client, manifests, tenants
+from envtest import client, manifests
+from envtest.controlplane import tenants
 
 SUBNET = {"subnet": "10.9.0.0/24"}
 

@@ -9,8 +9,9 @@ import pytest
 from click import testing
 
 from cli import main
-from envtest import contract, control_plane, manifests, provider, tenants
+from envtest import contract, manifests
 from envtest.client import Client, Json
+from envtest.controlplane import control_plane, provider, tenants
 
 RBAC = "rbac.authorization.k8s.io/v1"
 CRDS = {"apiGroups": ["apiextensions.k8s.io"], "resources": ["customresourcedefinitions"]}

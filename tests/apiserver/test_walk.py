@@ -6,7 +6,7 @@ import contextlib
 
 from walk import example
 
-from envtest import control_plane, tenants
+from envtest.controlplane import control_plane, tenants
 from kube.client import Client
 from kube.connect import connect
 

@@ -15,18 +15,9 @@ from pathlib import Path
 
 import pytest
 
-from envtest import (
-    binaries,
-    control_plane,
-    errors,
-    manager,
-    manifests,
-    plugin,
-    provider,
-    tenants,
-    waiting,
-)
+from envtest import errors, manifests, plugin, waiting
 from envtest.client import APPLY, Json
+from envtest.controlplane import binaries, control_plane, manager, provider, tenants
 
 OLD, HUB = "v1alpha1", "v1alpha2"
 CONFIGURATIONS = ("mutatingwebhookconfigurations", "validatingwebhookconfigurations")

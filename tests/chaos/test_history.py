@@ -4,8 +4,9 @@
 import ssl
 from collections.abc import Generator
 
-from envtest import errors, etcd, waiting
+from envtest import errors, waiting
 from envtest.chaos import history
+from envtest.controlplane import etcd
 
 ONE = etcd.Change(8, f"{history.PREFIX}ipaddresses/east/web", b"{}")
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the end of a run must look like, and how the recount counts."""
+"""What the end of a run must look like, and how the oracle counts."""
 
 import ipaddress
 from typing import Any
@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from envtest import manifests
-from envtest.chaos import recount, settled
+from envtest.chaos import oracle, settled
 from envtest.contract import RECORD
 
 Json = dict[str, Any]
@@ -113,9 +113,9 @@ def test_nothing_is_wrong(snapshot: settled.Snapshot) -> None:
             now([claim("web"), claim("more", "AllocationFailed")]), "waits without", id="asked-not"
         ),
         pytest.param(now([*TWO]), "ready and has no IPAddress", id="no-address"),
-        pytest.param(now(pools=[pool(free=2)]), "a recount gives", id="free"),
-        pytest.param(now(pools=[pool(used=0)]), "a recount gives", id="used"),
-        pytest.param(now(pools=[pool(outOfRange=1)]), "a recount gives", id="out-of-range"),
+        pytest.param(now(pools=[pool(free=2)]), "the oracle counts", id="free"),
+        pytest.param(now(pools=[pool(used=0)]), "the oracle counts", id="used"),
+        pytest.param(now(pools=[pool(outOfRange=1)]), "the oracle counts", id="out-of-range"),
     ],
 )
 def test_one_thing_is_wrong(snapshot: settled.Snapshot, words: str) -> None:
@@ -165,7 +165,7 @@ def test_a_status_of_a_former_generation_is_found() -> None:
         ),
     ],
 )
-def test_the_recount(spec: Json, expected: list[str]) -> None:
-    found = sorted(recount.offered({"spec": spec}))
+def test_the_oracle(spec: Json, expected: list[str]) -> None:
+    found = sorted(oracle.offered({"spec": spec}))
 
     assert found == [int(ipaddress.ip_address(text)) for text in expected]

@@ -19,7 +19,7 @@ from crdkit.render import files
 from crdkit.schema import structural
 from crdkit.validate import cel_cost
 from envtest import errors as envtest_errors
-from envtest.provider import Provider
+from envtest.controlplane.provider import Provider
 
 CEL = markers.CEL
 BUDGET = 10_000_000

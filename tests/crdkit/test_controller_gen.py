@@ -29,7 +29,8 @@ from pydantic import JsonValue
 
 from crdkit.render import files
 from crdkit.schema import loader
-from envtest import binaries, errors
+from envtest import errors
+from envtest.controlplane import binaries
 
 GOTYPES = Path(__file__).with_name("gotypes")
 EXAMPLE = Path(__file__).with_name("example") / "everything.yaml"

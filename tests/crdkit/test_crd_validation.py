@@ -15,7 +15,7 @@ from crdkit.render import files
 from crdkit.schema import structural
 from crdkit.validate import cel_cost, crd_validation
 from envtest import errors as envtest_errors
-from envtest.provider import Provider
+from envtest.controlplane.provider import Provider
 
 CEL = markers.CEL
 ListType = markers.ListType

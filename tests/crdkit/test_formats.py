@@ -9,7 +9,7 @@ import pytest
 
 from crdkit.validate import formats, value_validation
 from envtest import errors
-from envtest.provider import Provider
+from envtest.controlplane.provider import Provider
 
 INTEGERS: dict[str, tuple[list[int], list[int]]] = {
     "int32": ([0, 2**31 - 1, -(2**31)], [2**31, -(2**31) - 1]),

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from crdkit.validate import jsonpath
-from envtest import install
-from envtest.provider import Provider
+from envtest.controlplane import install
+from envtest.controlplane.provider import Provider
 
 TEXT = {"type": "string"}
 INTEGER = {"type": "integer"}

@@ -14,10 +14,11 @@ from click.testing import CliRunner, Result
 
 import crdkit.__main__
 import generator.__main__ as command
-from envtest import errors, install
+from envtest import errors
 from envtest.client import Client, Resource
-from envtest.provider import Provider
-from envtest.tenants import Tenant
+from envtest.controlplane import install
+from envtest.controlplane.provider import Provider
+from envtest.controlplane.tenants import Tenant
 
 Json = dict[str, Any]
 

@@ -15,7 +15,7 @@ from crdkit.models import model
 from crdkit.schema import structural
 from crdkit.validate import patterns, value_validation
 from envtest import errors
-from envtest.provider import Provider
+from envtest.controlplane.provider import Provider
 
 ATOMS = [
     *("a", "é", ".", "^", "$", r"\d", r"\D", r"\w", r"\W", r"\s", r"\S", r"\b", r"\B", r"\A"),

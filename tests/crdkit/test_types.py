@@ -52,9 +52,9 @@ from crdkit.render import editor, files
 from crdkit.schema import structural
 from crdkit.validate import value_validation
 from envtest import errors as envtest_errors
-from envtest import install
 from envtest.client import Resource
-from envtest.provider import Provider
+from envtest.controlplane import install
+from envtest.controlplane.provider import Provider
 
 
 class Colour(StrEnum):

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from envtest import capi, plugin
+from envtest import plugin
+from envtest.controlplane import capi
 from envtest.lab import MARK
 from envtest.lab.images import Image
 from envtest.lab.lab import Lab, scratch

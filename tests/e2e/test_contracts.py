@@ -5,12 +5,12 @@ from collections.abc import Generator
 
 import pytest
 
-from envtest import capi
+from envtest.controlplane import capi
+from envtest.controlplane.tenants import Tenant
 from envtest.lab.clusterctl import ClusterctlError
 from envtest.lab.lab import Lab
 from envtest.lab.management import Management
 from envtest.lab.releases import OURS, core_version
-from envtest.tenants import Tenant
 
 TEAM = "team"
 OLD, _ = OURS["v1beta1"]

@@ -7,10 +7,10 @@ import pytest
 
 from envtest import waiting
 from envtest.contract import GROUP
+from envtest.controlplane.provider import NAMESPACE
+from envtest.controlplane.tenants import Tenant
 from envtest.lab.lab import Lab
 from envtest.lab.management import Management
-from envtest.provider import NAMESPACE
-from envtest.tenants import Tenant
 
 TEAM = "team"
 POOLS = f"inclusterippools.{GROUP}"

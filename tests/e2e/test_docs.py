@@ -8,13 +8,14 @@ from pathlib import Path
 import pytest
 import yaml
 
-from envtest import capi, waiting
+from envtest import waiting
 from envtest.contract import GROUP
+from envtest.controlplane import capi
+from envtest.controlplane.tenants import Tenant
 from envtest.lab.documents import Reader
 from envtest.lab.lab import Lab
 from envtest.lab.management import Management
 from envtest.lab.releases import core_version
-from envtest.tenants import Tenant
 
 DOCS = Path(__file__).parent.parent.parent / "docs"
 HOW_TO = DOCS / "how-to"

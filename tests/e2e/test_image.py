@@ -8,8 +8,8 @@ from pathlib import Path
 
 import yaml
 
-from envtest import runc
 from envtest.client import Json
+from envtest.lab import runc
 from envtest.lab.lab import Lab
 from envtest.lab.management import DEPLOYMENT, Management
 

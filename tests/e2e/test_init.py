@@ -5,10 +5,10 @@ from collections.abc import Generator
 
 import pytest
 
-from envtest import capi
+from envtest.controlplane import capi
+from envtest.controlplane.tenants import Tenant
 from envtest.lab.lab import Lab
 from envtest.lab.management import Management
-from envtest.tenants import Tenant
 
 
 @pytest.fixture(scope="module")

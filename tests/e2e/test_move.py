@@ -7,13 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from envtest import capi, waiting
+from envtest import waiting
 from envtest.client import Json
 from envtest.contract import CLUSTER_NAME, PAUSED
+from envtest.controlplane import capi
+from envtest.controlplane.tenants import PREFIX_POOL, Tenant
 from envtest.lab.clusterctl import ClusterctlError
 from envtest.lab.lab import Lab
 from envtest.lab.management import Management
-from envtest.tenants import PREFIX_POOL, Tenant
 
 TEAM = "team"
 PROD = "prod"

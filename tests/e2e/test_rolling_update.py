@@ -10,11 +10,11 @@ from collections.abc import Generator
 import pytest
 
 from envtest.client import Json, Resource
+from envtest.controlplane.provider import NAMESPACE
+from envtest.controlplane.readers import Readers
+from envtest.controlplane.tenants import Tenant
 from envtest.lab.lab import Lab
 from envtest.lab.management import DEPLOYMENT, Management
-from envtest.provider import NAMESPACE
-from envtest.readers import Readers
-from envtest.tenants import Tenant
 from envtest.waiting import until
 
 VERSION = "v2.1.0"

@@ -7,15 +7,16 @@ from collections.abc import Generator
 
 import pytest
 
-from envtest import capi, install, manifests, waiting
+from envtest import manifests, waiting
 from envtest.client import Json
 from envtest.contract import GROUP, PROTECT_POOL
-from envtest.lab import predecessor
+from envtest.controlplane import capi, install
+from envtest.controlplane.provider import LEASE, NAMESPACE
+from envtest.controlplane.tenants import Tenant
+from envtest.lab import go_provider
+from envtest.lab.address_history import follow
 from envtest.lab.lab import Lab
 from envtest.lab.management import Management
-from envtest.lab.watching import follow
-from envtest.provider import LEASE, NAMESPACE
-from envtest.tenants import Tenant
 
 TEAM = "team"
 MIGRATION_SECONDS = 90.0  # 30 for a controller of Kubernetes, which is not here, and 10 to settle
@@ -39,8 +40,8 @@ def management(lab: Lab, request: pytest.FixtureRequest) -> Generator[Management
     """A cluster with that provider, and objects as it writes them."""
     series, version = request.param
     with Management(lab, 1, series) as management:
-        for plural in predecessor.VERSIONED:
-            crd = predecessor.crd(plural, "v1alpha1")
+        for plural in go_provider.VERSIONED:
+            crd = go_provider.crd(plural, "v1alpha1")
             install.crds(management.admin, [crd])
         tenant = Tenant(management, management.new_namespace(TEAM))
         add_pool(tenant, "old")
@@ -50,7 +51,7 @@ def management(lab: Lab, request: pytest.FixtureRequest) -> Generator[Management
             pools = tenant.pools(version="v1alpha2")
             body = tenant.add_claim(claim, pool)
             held = pools.get(pool)
-            predecessor.bind(tenant.claims, tenant.addresses, body, held, address)
+            go_provider.bind(tenant.claims, tenant.addresses, body, held, address)
         yield management
 
 
@@ -104,7 +105,7 @@ def test_everything_keeps_what_it_has(management: Management) -> None:
 def test_nothing_is_stored_in_the_old_version_any_more(management: Management) -> None:
     crds = management.admin.resource("apiextensions.k8s.io/v1", "customresourcedefinitions")
 
-    for plural in predecessor.VERSIONED:
+    for plural in go_provider.VERSIONED:
         name = f"{plural}.{GROUP}"
         waiting.until(
             f"{name} stores v1alpha2 only",

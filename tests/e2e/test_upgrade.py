@@ -6,10 +6,10 @@ from collections.abc import Generator
 
 import pytest
 
+from envtest.controlplane.tenants import PREFIX_POOL, Tenant
+from envtest.lab.address_history import follow
 from envtest.lab.lab import Lab
 from envtest.lab.management import Management
-from envtest.lab.watching import follow
-from envtest.tenants import PREFIX_POOL, Tenant
 
 TEAM = "team"
 FROM, TO = 0, 1  # of the releases for a contract

@@ -8,7 +8,8 @@ import pytest
 from click.testing import CliRunner
 
 from envtest import __main__ as command_line
-from envtest import binaries, building, capi, errors
+from envtest import errors
+from envtest.controlplane import binaries, building, capi
 
 TOOL = binaries.ETCD
 ALL = (*binaries.END_TO_END, binaries.CONTROLLER_GEN, binaries.SETUP_ENVTEST)

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 import yaml
 
-from envtest import capi, errors
+from envtest import errors
+from envtest.controlplane import capi
 
 CLAIMS = "ipaddressclaims.ipam.cluster.x-k8s.io"
 

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from envtest import control_plane, errors
+from envtest import errors
+from envtest.controlplane import control_plane
 
 ETCD = "#!/bin/sh\nexec sleep 600\n"
 APISERVER = "#!/bin/sh\necho 'Error: unknown flag: --shiny' >&2\nexit 1\n"

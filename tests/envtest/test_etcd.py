@@ -10,7 +10,8 @@ from urllib.parse import quote, unquote
 
 import pytest
 
-from envtest import errors, etcd, pki, tenants
+from envtest import errors, pki
+from envtest.controlplane import etcd, tenants
 
 
 def test_changes_are_the_history_of_a_prefix_deletions_included(tenant: tenants.Tenant) -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-from envtest import install
+from envtest.controlplane import install
 
 HOOKS = install.Webhooks("https://127.0.0.1:9443", b"PEM")
 SERVICE = {"name": "webhook-service", "namespace": "system", "path": "/convert"}

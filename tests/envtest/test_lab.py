@@ -15,12 +15,13 @@ from pathlib import Path
 import pytest
 import yaml
 
-from envtest import errors, runc, waiting
+from envtest import errors, waiting
 from envtest.client import Client
-from envtest.lab import MARK, documents, lab, pod, timeline, volumes, watching
+from envtest.lab import MARK, address_history, documents, lab, pod, runc, timeline, volumes
 from envtest.lab.__main__ import PROGRAMS, SCRATCH
 from envtest.lab.clusterctl import Repository
 from envtest.lab.images import Image, Images, NoImageError
+from envtest.lab.outage import LOOK_SECONDS, Outage
 
 PAGE = """\
 # Title
@@ -124,7 +125,7 @@ def test_a_readers_settings_come_before_the_labs(tmp_path: Path) -> None:
 
 
 def test_a_duplicate_and_a_deletion_are_seen() -> None:
-    ledger = watching.Ledger()
+    history = address_history.AddressHistory()
     for kind, name, address in (
         ("ADDED", "a", "10.0.0.1"),
         ("ADDED", "b", "10.0.0.1"),
@@ -132,11 +133,11 @@ def test_a_duplicate_and_a_deletion_are_seen() -> None:
         ("BOOKMARK", "", ""),
     ):
         found = {"metadata": {"name": name}, "spec": {"address": address}}
-        ledger.note({"type": kind, "object": found})
+        history.note({"type": kind, "object": found})
 
-    assert ledger.duplicates == ["10.0.0.1 of b is that of a"]
-    assert ledger.deleted == ["a"]
-    assert ledger.seen == {"b": "10.0.0.1"}
+    assert history.duplicates == ["10.0.0.1 of b is that of a"]
+    assert history.deleted == ["a"]
+    assert history.seen == {"b": "10.0.0.1"}
 
 
 def test_an_outage_lasts_from_the_last_answer_to_the_next() -> None:
@@ -150,12 +151,12 @@ def test_an_outage_lasts_from_the_last_answer_to_the_next() -> None:
         elif not answer:
             raise errors.RefusedError("GET", {"code": 500})
 
-    with watching.Outage(ask) as outage:
+    with Outage(ask) as outage:
         assert over.wait(30)
 
     assert outage.began is not None
     assert outage.seconds == pytest.approx(outage.ended - outage.began)
-    assert outage.seconds >= 4 * watching.LOOK_SECONDS
+    assert outage.seconds >= 4 * LOOK_SECONDS
 
 
 def line(**late: float) -> timeline.Timeline:

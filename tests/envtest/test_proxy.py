@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 import urllib3
 
-from envtest import client, errors, manifests, outcomes, provider, proxy, waiting
+from envtest import client, errors, manifests, waiting
+from envtest.chaos import proxy, proxy_actions
+from envtest.controlplane import provider
 
 PATIENCE_SECONDS = 0.5  # of the client
 MARK = {"metadata": {"labels": {"mark": "here"}}}
@@ -70,7 +72,7 @@ def test_requests_and_watches_go_through_in_the_name_of_the_client(door: Door) -
 
 
 def test_what_is_refused_is_not_applied(door: Door) -> None:
-    door.proxy.decide = lambda _: outcomes.Refuse(503, "ServiceUnavailable")
+    door.proxy.decide = lambda _: proxy_actions.Refuse(503, "ServiceUnavailable")
 
     with pytest.raises(errors.RefusedError) as refused:
         door.mark()
@@ -80,7 +82,7 @@ def test_what_is_refused_is_not_applied(door: Door) -> None:
 
 
 def test_what_is_never_answered_is_not_applied(door: Door) -> None:
-    door.proxy.decide = lambda _: outcomes.Refuse(None)
+    door.proxy.decide = lambda _: proxy_actions.Refuse(None)
 
     with pytest.raises(urllib3.exceptions.ReadTimeoutError):
         door.mark()
@@ -89,7 +91,7 @@ def test_what_is_never_answered_is_not_applied(door: Door) -> None:
 
 
 def test_a_lost_answer_is_that_of_a_write_that_was_applied(door: Door) -> None:
-    door.proxy.decide = lambda _: outcomes.Lost()
+    door.proxy.decide = lambda _: proxy_actions.Lost()
 
     with pytest.raises(urllib3.exceptions.ProtocolError):
         door.mark()

@@ -9,8 +9,8 @@ from contextlib import closing
 
 import pytest
 
+from envtest.controlplane.relay import Relay
 from envtest.pki import LOOPBACK
-from envtest.relay import Relay
 
 SILENCE_SECONDS = 0.2  # in which an echo would have come
 

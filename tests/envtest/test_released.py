@@ -19,7 +19,8 @@ import yaml
 from click.testing import CliRunner, Result
 
 from envtest import __main__ as command_line
-from envtest import binaries, pki, ports, released
+from envtest import pki, ports
+from envtest.controlplane import binaries, released
 
 MINOR = binaries.KUBE_APISERVER.minor
 NEWEST = f"v{MINOR}.12"

@@ -19,8 +19,8 @@ import yaml
 from starlette import types
 
 from api import kinds
-from envtest import binaries, install
 from envtest.client import Json
+from envtest.controlplane import binaries, install
 from envtest.lab import documents
 from manager import diagnostics, flags, health, main, process
 from webhook import deferred, server

@@ -12,9 +12,10 @@ import pytest
 import yaml
 
 from api import kinds
-from envtest import errors, install, waiting
+from envtest import errors, waiting
 from envtest.client import Client, Json
-from envtest.provider import Provider
+from envtest.controlplane import install
+from envtest.controlplane.provider import Provider
 from generator import manifests, rbac
 from ipam import pool_specs
 from ipam.address_sets import AddressSet

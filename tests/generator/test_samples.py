@@ -18,8 +18,9 @@ from conversion import registry
 from crdkit.models import model
 from crdkit.render import editor
 from crdkit.schema import crds
-from envtest import binaries, contract, control_plane, manifests, tenants, waiting
+from envtest import contract, manifests, waiting
 from envtest.client import Json, Resource
+from envtest.controlplane import binaries, control_plane, tenants
 from objects import pools
 
 FOLDER = Path(__file__).parent.parent.parent / "config" / "samples"

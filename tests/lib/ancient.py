@@ -10,8 +10,8 @@ from collections.abc import Iterable
 
 from envtest.client import Json
 from envtest.contract import GROUP
-from envtest.etcd import Etcd
-from envtest.provider import Provider
+from envtest.controlplane.etcd import Etcd
+from envtest.controlplane.provider import Provider
 
 PLURAL = "inclusterippools"
 CRD = f"{PLURAL}.{GROUP}"

@@ -5,7 +5,8 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from http import HTTPStatus
 
-from envtest import client, contract, errors, provider, waiting
+from envtest import client, contract, errors, waiting
+from envtest.controlplane import provider
 
 
 @contextmanager

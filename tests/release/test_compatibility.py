@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from envtest import binaries, capi
+from envtest.controlplane import binaries, capi
 
 ROOT = Path(__file__).parent.parent.parent
 PAGES = ("README.md", "docs/reference/compatibility.md")

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from envtest import capi, client, control_plane, errors, install, manifests, plugin, provider
+from envtest import client, errors, manifests, plugin
+from envtest.controlplane import capi, control_plane, install, provider
 
 ROOT = Path(__file__).parent.parent.parent
 VERSION = "v2.1.0"

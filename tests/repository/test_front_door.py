@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
-from envtest import install
+from envtest.controlplane import install
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted(ROOT.glob("*.md"))

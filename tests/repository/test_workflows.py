@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from envtest import binaries
+from envtest.controlplane import binaries
 
 ROOT = Path(__file__).parents[2]
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yaml"))

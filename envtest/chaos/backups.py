@@ -11,9 +11,9 @@ import signal
 from contextlib import closing
 from pathlib import Path
 
-from .control_plane import ControlPlane
-from .errors import EtcdError
-from .waiting import until
+from ..controlplane.control_plane import ControlPlane
+from ..errors import EtcdError
+from ..waiting import until
 
 START_SECONDS = 30.0  # takes half a second; two cores full of compilers take ten times that
 

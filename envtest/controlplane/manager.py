@@ -8,9 +8,9 @@ from pathlib import Path
 
 import urllib3
 
-from .pki import LOOPBACK, Authority
-from .ports import free_port
-from .processes import Process
+from ..pki import LOOPBACK, Authority
+from ..ports import free_port
+from ..processes import Process
 
 COMMAND = Path(sys.executable).with_name("ipam-in-cluster-manager")
 READY_SECONDS = 60.0  # ready takes 1 to 2 s; two cores full of compilers take ten times that

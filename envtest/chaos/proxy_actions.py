@@ -3,7 +3,7 @@
 
 from dataclasses import dataclass
 
-from .client import Json
+from ..client import Json
 
 _READS = frozenset({"GET", "HEAD", "OPTIONS"})
 

@@ -7,13 +7,13 @@ from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import Self
 
+from ..client import Client, Json, Resource
+from ..contract import GROUP
+from ..pki import LOOPBACK
+from ..ports import free_port
 from . import capi, install
-from .client import Client, Json, Resource
-from .contract import GROUP
 from .control_plane import ControlPlane
 from .manager import LEASE_FLAGS, Manager, Options
-from .pki import LOOPBACK
-from .ports import free_port
 
 NAMESPACE = "capi-ipam-in-cluster-system"
 SERVICE_ACCOUNT = "capi-ipam-in-cluster-controller-manager"

@@ -14,7 +14,7 @@ from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from typing import Self
 
-from .pki import LOOPBACK
+from ..pki import LOOPBACK
 
 _CHUNK_BYTES = 4096  # two or three ConversionReviews: a hold comes close to where it should
 

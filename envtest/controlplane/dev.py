@@ -9,9 +9,9 @@ import shutil
 from dataclasses import asdict
 from pathlib import Path
 
+from ..errors import StartError
+from ..processes import Identity, Process, tail
 from .control_plane import ADMIN_GROUP
-from .errors import StartError
-from .processes import Identity, Process, tail
 from .provider import Provider
 
 STATE = "state.json"

@@ -13,12 +13,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Self
 
+from ..client import REQUEST_SECONDS, Client, Json
+from ..pki import LIFETIME, LOOPBACK, Authority, replace_file, signing_key
+from ..ports import free_port
+from ..processes import Process
 from . import binaries
-from .client import REQUEST_SECONDS, Client, Json
 from .etcd import Etcd
-from .pki import LIFETIME, LOOPBACK, Authority, replace_file, signing_key
-from .ports import free_port
-from .processes import Process
 
 READY_SECONDS = 90.0  # ready takes 4 to 7 s; two cores full of compilers take ten times that
 AUDITED_GROUP = "system:serviceaccounts"  # whose requests go to the audit log: the provider's

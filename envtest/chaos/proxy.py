@@ -20,9 +20,9 @@ import aiohttp
 from aiohttp import web
 from yarl import URL
 
-from .control_plane import ControlPlane
-from .outcomes import Lost, Outcome, Refuse, Request, passing
-from .pki import LOOPBACK
+from ..controlplane.control_plane import ControlPlane
+from ..pki import LOOPBACK
+from .proxy_actions import Lost, Outcome, Refuse, Request, passing
 
 _LOOK_SECONDS = 0.01  # between looks at whether a silent network speaks again
 _SHUTDOWN_SECONDS = 0.1  # for a client that left without a word; asyncio gives it 30 s to speak

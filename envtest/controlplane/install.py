@@ -18,12 +18,13 @@ from pathlib import Path
 
 import yaml
 
-from . import binaries, manifests
-from .client import Client, Json
-from .errors import BuildError, EnvtestError
-from .waiting import until
+from .. import manifests
+from ..client import Client, Json
+from ..errors import BuildError, EnvtestError
+from ..waiting import until
+from . import binaries
 
-CONFIG = Path(__file__).resolve().parent.parent / "config"
+CONFIG = Path(__file__).resolve().parents[2] / "config"
 CRD = "CustomResourceDefinition"
 PLURALS = {
     "Namespace": "namespaces",

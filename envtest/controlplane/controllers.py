@@ -3,11 +3,11 @@
 
 from collections.abc import Sequence
 
+from ..pki import LOOPBACK
+from ..ports import free_port
+from ..processes import Process
 from . import binaries
 from .control_plane import ControlPlane
-from .pki import LOOPBACK
-from .ports import free_port
-from .processes import Process
 
 _USER = "system:kube-controller-manager"  # the API server's own roles are bound to this name
 

@@ -7,8 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
 
-from . import manifests
-from .errors import RefusedError
+from .. import manifests
+from ..errors import RefusedError
 from .tenants import Tenant
 
 CLIENTS = 8  # open connections enough for two replicas to be asked all the time

@@ -1,13 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is observed while clusterctl works: outages, and what happens to addresses."""
+"""How long old clients get no answer while clusterctl works."""
 
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Self
 
-from ..client import Json, Resource
 from ..errors import RefusedError
 
 LOOK_SECONDS = 0.02  # between two looks, and so the error of what is measured
@@ -55,37 +53,3 @@ class Outage:
         except RefusedError:
             return True
         return False
-
-
-@dataclass
-class Ledger:
-    """What happened to IPAddresses since a revision, told by a watch."""
-
-    seen: dict[str, str] = field(default_factory=dict[str, str])
-    """Address by the name of its object, of those that are there."""
-    deleted: list[str] = field(default_factory=list[str])
-    duplicates: list[str] = field(default_factory=list[str])
-
-    def note(self, event: Json) -> None:
-        """Take an event of the watch into account."""
-        found = event["object"]
-        name, address = found["metadata"]["name"], found.get("spec", {}).get("address", "")
-        if event["type"] == "DELETED":
-            self.deleted.append(name)
-            self.seen.pop(name, None)
-            return
-        if event["type"] in {"ADDED", "MODIFIED"}:
-            others = {held for held, text in self.seen.items() if text == address} - {name}
-            self.duplicates += [f"{address} of {name} is that of {held}" for held in others]
-            self.seen[name] = address
-
-
-def follow(addresses: Resource, since: str, *, until: str) -> Ledger:
-    """Return what happened after the revision `since`, up to the address of that name."""
-    ledger = Ledger()
-    with addresses.watch(since) as events:
-        for event in events:
-            ledger.note(event)
-            if until in ledger.seen:
-                break
-    return ledger

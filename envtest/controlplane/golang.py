@@ -4,9 +4,9 @@
 import shutil
 from pathlib import Path
 
-from .errors import MissingToolError
+from ..errors import MissingToolError
 
-TOOLS = Path(__file__).parent.parent / "hack" / "tools"
+TOOLS = Path(__file__).parents[2] / "hack" / "tools"
 GO_REMEDY = (
     "install Go 1.26 or later (https://go.dev/dl), so that it can be built, "
     "or set KUBEBUILDER_ASSETS to a folder that holds it"

@@ -17,9 +17,9 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..errors import MissingToolError
 from . import capi
 from .building import build, locked, say
-from .errors import MissingToolError
 from .golang import TOOLS, require_go
 
 _VERSION_PACKAGES: dict[str, tuple[str, dict[str, str]]] = {

@@ -15,8 +15,8 @@ from http import HTTPStatus
 
 import urllib3
 
-from .client import Json
-from .errors import EtcdError, LostHistoryError
+from ..client import Json
+from ..errors import EtcdError, LostHistoryError
 
 REQUEST_SECONDS = 10.0  # takes milliseconds; longer only while etcd starts
 SILENCE_SECONDS = 1.0  # after which a watch ends: who wants more asks again from where it ended

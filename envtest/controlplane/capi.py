@@ -11,9 +11,9 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import manifests
-from .client import Json
-from .errors import BuildError
+from .. import manifests
+from ..client import Json
+from ..errors import BuildError
 from .golang import TOOLS, require_go
 
 MODULE = "sigs.k8s.io/cluster-api"

@@ -10,8 +10,8 @@ from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from .errors import BuildError
-from .processes import Process, tail
+from ..errors import BuildError
+from ..processes import Process, tail
 
 PROGRESS_SECONDS = 15.0  # between two lines of progress: often enough to show that it lives
 

@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-from . import capi
-from .manager import LEASE_FLAGS, Manager
-from .ports import free_port
-from .provider import Provider
+from ..controlplane import capi
+from ..controlplane.manager import LEASE_FLAGS, Manager
+from ..controlplane.provider import Provider
+from ..controlplane.relay import Relay
+from ..ports import free_port
+from ..waiting import until
 from .proxy import Proxy
-from .relay import Relay
-from .waiting import until
 
 NAMES = ("one", "two")
 

@@ -14,9 +14,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from .client import Json
-from .errors import BuildError
-from .processes import Process
+from ..client import Json
+from ..errors import BuildError
+from ..processes import Process
 
 KILL_SECONDS = 5.0  # after a container was asked to end: what remains of it is killed
 _START_TIME, _AFTER_NAME = 22, 3  # fields of /proc/PID/stat, as proc(5) counts them

@@ -10,13 +10,13 @@ from typing import Any
 
 import yaml
 
-from .. import install
 from ..client import Json, Resource
 from ..contract import GROUP, PROTECT, RELEASE
+from ..controlplane import install
 
 CONTRACTS = {"v1.0.3": "v1beta1", "v1.1.0": "v1beta2"}
 """Its releases that clusters run, with the contract of each."""
-IMAGE = "localhost/predecessor"
+IMAGE = "localhost/go-provider"
 VERSIONED = {
     "inclusterippools": "InClusterIPPool",
     "globalinclusterippools": "GlobalInClusterIPPool",

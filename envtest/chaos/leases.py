@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """What people and backups do to the lease of the managers, and none of these may do."""
 
-from .client import Client, Json
-from .errors import RefusedError
-from .provider import LEASE, NAMESPACE
+from ..client import Client, Json
+from ..controlplane.provider import LEASE, NAMESPACE
+from ..errors import RefusedError
 
 _LONG_AGO = "2026-01-01T00:00:00.000000Z"
 

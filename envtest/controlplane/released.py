@@ -13,9 +13,9 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+from ..errors import BuildError, EnvtestError, NotReachedError
 from . import binaries
 from .building import locked, say
-from .errors import BuildError, EnvtestError, NotReachedError
 from .golang import require_go
 
 INDEX = "SETUP_ENVTEST_INDEX"

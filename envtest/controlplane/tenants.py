@@ -6,10 +6,10 @@ from typing import Generic
 
 from typing_extensions import TypeVar
 
-from . import manifests
-from .client import Json, Resource
+from .. import manifests
+from ..client import Json, Resource
+from ..waiting import until
 from .provider import Ipam, Provider
-from .waiting import until
 
 POOL = "InClusterIPPool"
 PREFIX_POOL = "InClusterPrefixPool"
