@@ -86,9 +86,10 @@ e2e-tools: $(STAMP)
 	@$(BIN)/python -m envtest build --e2e
 
 .PHONY: lint
-lint: $(STAMP) ## Check style
+lint: $(STAMP) ## Check style, and the width and length of prose
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
+	$(BIN)/python hack/prose.py
 
 .PHONY: types
 types: $(STAMP) ## Check types, by mypy and by pyright

@@ -58,7 +58,7 @@ def main() -> None:
     for name, (first, size) in POOLS.items():
         for percent in (0, 50, 99):
             count = SIZE * percent // 100
-            numbers = range(0, SIZE, 2) if percent == 50 else _random(count)  # noqa: PLR2004
+            numbers = range(0, SIZE, 2) if percent == 50 else _random(count)  # noqa: PLR2004 - half of them: every second
             taken = {first + number for number in numbers}
             left = SIZE - count
             fast = rate(ours(first, size, taken), left)

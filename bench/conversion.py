@@ -12,8 +12,8 @@ The Go provider takes part where GO_PROVIDER names its binary.  Get its sources,
 
 CPU counts what the server itself uses, so it says most on a machine that is busy with others.
 
-Last, how long a real API server takes for its first LIST of 500 pools after a start, for which it
-has each of them converted (v1alpha1) or none (v1alpha2, which is stored).
+The last figure is how long a real API server takes for its first LIST of 500 pools after a start.
+For v1alpha1 it has each of them converted, for v1alpha2, which is stored, none.
 """
 
 import json

@@ -14,7 +14,7 @@ from typing import Any
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 
-class BuildInfoHook(BuildHookInterface):  # type: ignore[type-arg]
+class BuildInfoHook(BuildHookInterface):  # type: ignore[type-arg] # hatchling's own plugins do so
     """Adds `manager/build.json` to a wheel.  An editable install asks git instead."""
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:

@@ -71,9 +71,9 @@ Walk through it from the top:
 6. `workers.py` calls the reconcile function and acts on its outcome: `Done` or `RequeueAfter`.
 7. `tasks.py` runs jobs side by side; where one fails, all end.
 
-What a controller in production also needs: `lease.py` elects a leader and fences its writes,
-`metrics.py` has controller-runtime's metrics, `liveness.py` finds jobs that hang, `auth.py` asks
-whether a user may do something, and `rbac.py` declares what the controller itself may do.
+What a controller in production also needs: `lease.py` elects a leader and fences its writes.
+`metrics.py` has controller-runtime's metrics, and `liveness.py` finds jobs that hang.  `auth.py`
+asks whether a user may do something, and `rbac.py` declares what the controller itself may do.
 `discovery.py` says which kinds are served, `definitions.py` in which versions they are stored.
 `testing/` has an API server in memory.
 """

@@ -102,7 +102,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self.loop.call_later(CLOSE_SECONDS, self.transport.abort)
 
     @override
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # always TCP
         super().connection_made(transport)
         transport.set_write_buffer_limits(WRITE_BYTES)
         if self._places.add(self):

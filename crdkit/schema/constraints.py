@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Constraints by the names that the API server has for them, whatever Pydantic calls them.
 
-Behind a validator, or around a type that Pydantic can't constrain itself, it gives a constraint its
-Python name (`ge`), or the name that it has for strings (`maxLength` of a list).
+Behind a validator, Pydantic gives a constraint its Python name (`ge`), or the name that it has for
+strings (`maxLength` of a list).  It does so, too, around a type that it can't constrain itself.
 """
 
 from collections.abc import Callable, Mapping

@@ -2,8 +2,8 @@
 """The laws of allocation, held against each step of a history.
 
 * Of one pool, no two IPAddresses that exist at the same time have the same address.
-* An IPAddress is made for a claim that exists, of that claim's pool, protected by its finalizer,
-  with an address that the pool offers or once offered, the one that its user asked for if any.
+* An IPAddress is made for a claim that exists, of that claim's pool, protected by its finalizer.
+  Its address is one that the pool offers or once offered.  If the user asked for one, it is that.
 * A claim keeps the first address that it was given, and its status names an IPAddress of its own.
 * No IPAddress goes before its claim is being deleted and the pool's grace period is over.
 * No claim goes before its IPAddress.

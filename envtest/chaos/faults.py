@@ -244,7 +244,8 @@ class Faults:
 
     def _answers(self, kind: str) -> bool:
         proxy = self._replica().proxy
-        chance, dice = self._random.uniform(0.1, 0.6), random.Random(self._random.random())  # noqa: S311
+        chance = self._random.uniform(0.1, 0.6)
+        dice = random.Random(self._random.random())  # noqa: S311 - chaos must be repeatable
 
         def decide(request: Request) -> Outcome:
             if dice.random() > chance:

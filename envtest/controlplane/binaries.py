@@ -4,8 +4,8 @@
 Flow of `find`, for each tool: `$KUBEBUILDER_ASSETS`, this project's cache folder, `$PATH` where the
 program there has the pinned version, what `released` has fetched, and at last a build from the
 pinned modules of `hack/tools`.
-A cache entry's name is a digest of everything that decides what comes out of the build, so a new
-pin means a new entry and an old checkout keeps its own.
+A cache entry's name is a digest of everything that decides what comes out of the build.  So a new
+pin means a new entry, and an old checkout keeps its own.
 """
 
 import hashlib

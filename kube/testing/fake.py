@@ -1,11 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """An API server in memory, for tests of what uses `kube.client.Api`.
 
-Keeps the rules that the runtime relies on: one growing revision, merge patches that fail on another
-resourceVersion and that change nothing where they say nothing new, finalizers that hold a deletion
-and are not added during one, uids, watches that report every change, lists in pages that all show
-one moment.  It has no schemas, no generations and no status subresource of its own (a patch of
-`status` goes to the same object).
+It keeps the rules that the runtime relies on:
+
+* One revision grows with every write, and each object has a uid.
+* A merge patch fails on another resourceVersion.  If it says nothing new, it changes nothing.
+* Finalizers hold a deletion, and none can be added during one.
+* A watch reports every change, and all pages of a list show one moment.
+
+It has no schemas, no generations and no status subresource of its own (a patch of `status` goes to
+the same object).
 """
 
 from __future__ import annotations

@@ -28,7 +28,7 @@ def test_a_claim_that_is_deleted_while_it_is_served_withholds_its_address_from_n
 
         waiting.until(
             f"{second} has the address, and {first} has none",
-            lambda first=first, second=second: (  # type: ignore[misc]
+            lambda first=first, second=second: (  # type: ignore[misc] # mypy infers no types here
                 tenant.status(second).get("addressRef"),
                 tenant.addresses.find(first),
             ),

@@ -91,7 +91,7 @@ def test_a_claim_whose_ipaddress_is_refused_says_so_and_gets_it_when_that_ends(
 ) -> None:
     tenant.add_pool("blue", "10.0.0.10-10.0.0.11")
 
-    with refuse(tenant):  # type: ignore[attr-defined]
+    with refuse(tenant):  # type: ignore[attr-defined] # one of two functions
         tenant.add_claim("web", "blue")
         message = tenant.not_ready("web", "AllocationFailed")
         assert words in message

@@ -90,10 +90,10 @@ async def stop_before_write(world: World, number: int) -> None:
             raise UnreachableError(verb, "the process was killed")
         write(verb, place)
 
-    world.api._write = counting  # type: ignore[method-assign]
+    world.api._write = counting  # type: ignore[method-assign] # the process is killed in it
     with pytest.raises(UnreachableError):
         await world.reconcile()
-    world.api._write = write  # type: ignore[method-assign]
+    world.api._write = write  # type: ignore[method-assign] # the fake's own again
     world.api.writes.clear()
 
 

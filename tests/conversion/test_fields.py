@@ -37,7 +37,7 @@ def offered(old: Spec) -> AddressSet:
         values.strings(hub, "addresses"),
         cast("int | None", hub.get("prefix")),
         values.text(hub, "gateway"),
-        hub.get("excludedAddresses", ()),  # type: ignore[arg-type]
+        hub.get("excludedAddresses", ()),  # type: ignore[arg-type] # any JSON
         allocate_reserved=False,
     )
 

@@ -116,7 +116,7 @@ def test_without_its_pair_the_service_does_not_start(monkeypatch: pytest.MonkeyP
 
 def test_a_model_in_a_version_that_is_not_in_the_list_is_refused() -> None:
     with pytest.raises(TypeError, match=r"v1beta1 is not in the versions of InClusterIPPool"):
-        type("Unlisted", (InClusterIPPool,), {"resource": resources.IN_CLUSTER_IP_POOL, "version": markers.Version("v1beta1")})  # fmt: skip # noqa: E501
+        type("Unlisted", (InClusterIPPool,), {"resource": resources.IN_CLUSTER_IP_POOL, "version": markers.Version("v1beta1")})  # fmt: skip # noqa: E501 - one call
 
 
 @pytest.mark.parametrize(

@@ -238,7 +238,7 @@ class Mixed(model.Model):
 
 class Extra(model.Model):
     model_config = ConfigDict(extra="allow")
-    __pydantic_extra__: dict[str, int]  # pyright: ignore[reportIncompatibleVariableOverride]
+    __pydantic_extra__: dict[str, int]  # pyright: ignore[reportIncompatibleVariableOverride] - as Pydantic documents
 
     known: bool
 

@@ -380,7 +380,7 @@ async def test_each_watch_and_each_page_of_a_list_is_a_sign_of_life() -> None:
     informer = Informer(Scripted([[], [], *pages], [[], [lost]]), CLUSTERS, clusterapi.Cluster)
     await informer.sync()
     beats: list[int] = []
-    informer.heartbeat.beat = lambda: beats.append(1)  # type: ignore[method-assign]
+    informer.heartbeat.beat = lambda: beats.append(1)  # type: ignore[method-assign] # counts them
 
     with suppress(TimeoutError):
         async with asyncio.timeout(1):

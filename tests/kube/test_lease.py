@@ -87,7 +87,7 @@ async def test_an_api_server_that_refuses_writes_is_not_stormed() -> None:
     class ReadOnly(FakeApi):
         attempts = 0
 
-        async def create(self, *_: object) -> bytes:  # type: ignore[override]
+        async def create(self, *_: object) -> bytes:  # type: ignore[override] # takes anything
             self.attempts += 1
             raise ApiError(403, "Forbidden", "no", "POST")
 

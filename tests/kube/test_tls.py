@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
@@ -88,9 +88,7 @@ class Plain:
 
 
 def pem(certificate: x509.Certificate) -> bytes:
-    from cryptography.hazmat.primitives.serialization import Encoding  # noqa: PLC0415
-
-    return certificate.public_bytes(Encoding.PEM)
+    return certificate.public_bytes(serialization.Encoding.PEM)
 
 
 @pytest.fixture

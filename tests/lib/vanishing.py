@@ -56,13 +56,13 @@ def connected(process: "subprocess.Popen[str]") -> None:
 
 async def watch() -> float:
     """Return how long it takes to notice that all packets vanish."""
-    from kube import flows  # noqa: PLC0415 - not for the far end
-    from kube.client import Client  # noqa: PLC0415
-    from kube.config import Config  # noqa: PLC0415
-    from kube.connect import Connection  # noqa: PLC0415
-    from kube.credentials import Held  # noqa: PLC0415
-    from kube.errors import UnreachableError  # noqa: PLC0415
-    from kube.resources import ApiResource  # noqa: PLC0415
+    from kube import flows  # noqa: PLC0415 - the far end has no kube
+    from kube.client import Client  # noqa: PLC0415 - likewise
+    from kube.config import Config  # noqa: PLC0415 - likewise
+    from kube.connect import Connection  # noqa: PLC0415 - likewise
+    from kube.credentials import Held  # noqa: PLC0415 - likewise
+    from kube.errors import UnreachableError  # noqa: PLC0415 - likewise
+    from kube.resources import ApiResource  # noqa: PLC0415 - likewise
 
     faster = {
         socket.TCP_KEEPIDLE: IDLE_SECONDS,

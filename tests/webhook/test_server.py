@@ -498,7 +498,8 @@ async def test_an_answer_counts_until_it_is_read_and_not_for_ever(
     (obj,) = cast(
         "list[dict[str, object]]", cast("dict[str, object]", REVIEW["request"])["objects"]
     )
-    big = REVIEW["request"] | {"objects": [obj | {"status": "x" * 7_000_000}]}  # type: ignore[operator]
+    request = cast("dict[str, object]", REVIEW["request"])
+    big = request | {"objects": [obj | {"status": "x" * 7_000_000}]}
     body = json.dumps(REVIEW | {"request": big}).encode()
     head = (
         f"POST /convert HTTP/1.1\r\nContent-Type: application/json\r\nContent-Length: {len(body)}"

@@ -42,7 +42,7 @@ class Server(FakeApi):
         """Requests of which nobody has heard yet, and until when they may still arrive."""
 
     @property
-    def now(self) -> str:  # type: ignore[override]
+    def now(self) -> str:  # type: ignore[override] # the clock moves
         return self.clock.stamp
 
     def all(self, resource: ApiResource) -> list[Json]:
@@ -132,9 +132,9 @@ class Wire:
         return await self._send(
             f"patch {resource.plural} {namespace}/{name} {subresource}",
             lambda: self._watched(
-                releases and resource == ADDRESSES,
                 Key(namespace, name),
                 self.server.patch(resource, namespace, name, body, subresource),
+                release=releases and resource == ADDRESSES,
             ),
         )
 
@@ -142,13 +142,13 @@ class Wire:
         return await self._send(
             f"delete {resource.plural} {namespace}/{name}",
             lambda: self._watched(
-                resource == ADDRESSES,
                 Key(namespace, name),
                 self.server.delete(resource, namespace, name, uid),
+                release=resource == ADDRESSES,
             ),
         )
 
-    async def _watched(self, release: bool, key: Key, write: Awaitable[bytes]) -> bytes:  # noqa: FBT001
+    async def _watched(self, key: Key, write: Awaitable[bytes], *, release: bool) -> bytes:
         address = self.server.find(ADDRESSES, key) if release else None
         answer = await write
         if address and (owner := self.server.live_owner(address)):
