@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""All pools, claims and IPAddresses of a cluster, read once."""
+"""All pools, claims and IPAddresses of a cluster, at one time."""
 
 from __future__ import annotations
 
@@ -38,8 +38,63 @@ class Snapshot:
     """Objects of which nothing can be read, such as `ipaddressclaims default/web`."""
 
 
+class Informers:
+    """Copies of all pools, claims and IPAddresses, of which a snapshot can be taken at any time.
+
+    `namespace` is the only one that is read, without global pools; empty: everything is.
+    """
+
+    def __init__(self, api: Api, contract: contracts.Contract, namespace: str) -> None:
+        self._contract, self._namespace = contract, namespace
+        self._claims = Informer(api, contract.claims, clusterapi.IPAddressClaim, namespace)
+        self._addresses = Informer(api, contract.addresses, clusterapi.IPAddress, namespace)
+        self._pools = [
+            Informer(api, resource, pools.Pool, namespace)
+            for resource in pools.KINDS.values()
+            if resource.namespaced or not namespace
+        ]
+
+    @property
+    def all(self) -> list[Informer[Any]]:
+        """One for each resource."""
+        return [self._claims, self._addresses, *self._pools]
+
+    async def sync(self) -> None:
+        """List everything once.
+
+        Raises:
+            KubeError: alone or in a group: the API server refused, or could not be reached.
+        """
+        await together(*(informer.sync() for informer in self.all))
+
+    def snapshot(self) -> Snapshot:
+        """Return what they have now."""
+        return Snapshot(
+            contract=self._contract,
+            pools={pool.key: pool for informer in self._pools for pool in informer},
+            claims={claim.metadata.key: claim for claim in self._claims},
+            addresses={address.metadata.key: address for address in self._addresses},
+            namespace=self._namespace,
+            unreadable=tuple(
+                f"{informer.resource.plural} {key}"
+                for informer in self.all
+                for key in sorted(informer.unreadable)
+            ),
+        )
+
+
 async def read(api: Api, namespace: str) -> Snapshot:
     """Read everything; where that is not allowed, the namespace alone, if one is chosen.
+
+    Raises:
+        CliError: Cluster API or the provider is not installed.
+        KubeError: alone or in a group: the API server refused, or could not be reached.
+    """
+    return (await informers(api, namespace)).snapshot()
+
+
+async def informers(api: Api, namespace: str) -> Informers:
+    """Return informers that have listed everything, or the namespace alone, as `read` says.
 
     Raises:
         CliError: Cluster API or the provider is not installed.
@@ -48,8 +103,9 @@ async def read(api: Api, namespace: str) -> Snapshot:
     contract = await contracts.discover(api)
     if contract is None:
         raise CliError("the cluster does not serve Cluster API's IPAM types: install Cluster API")
+    found = Informers(api, contract, "")
     try:
-        return await read_contract(api, contract, "")
+        await found.sync()
     except BaseExceptionGroup as group:
         error = first_error(group)
         if isinstance(error, NotFoundError):
@@ -59,36 +115,9 @@ async def read(api: Api, namespace: str) -> Snapshot:
             ) from group
         if not (namespace and _is_forbidden(error)):
             raise
-    return await read_contract(api, contract, namespace)
-
-
-async def read_contract(api: Api, contract: contracts.Contract, namespace: str) -> Snapshot:
-    """Read everything, or one namespace without global pools, in a contract of Cluster API.
-
-    Raises:
-        KubeError: alone or in a group: the API server refused, or could not be reached.
-    """
-    claims = Informer(api, contract.claims, clusterapi.IPAddressClaim, namespace)
-    addresses = Informer(api, contract.addresses, clusterapi.IPAddress, namespace)
-    of_pools = [
-        Informer(api, resource, pools.Pool, namespace)
-        for resource in pools.KINDS.values()
-        if resource.namespaced or not namespace
-    ]
-    informers: list[Informer[Any]] = [claims, addresses, *of_pools]
-    await together(*(informer.sync() for informer in informers))
-    return Snapshot(
-        contract=contract,
-        pools={pool.key: pool for informer in of_pools for pool in informer},
-        claims={claim.metadata.key: claim for claim in claims},
-        addresses={address.metadata.key: address for address in addresses},
-        namespace=namespace,
-        unreadable=tuple(
-            f"{informer.resource.plural} {key}"
-            for informer in informers
-            for key in sorted(informer.unreadable)
-        ),
-    )
+        found = Informers(api, contract, namespace)
+        await found.sync()
+    return found
 
 
 def _is_forbidden(error: BaseException) -> bool:

@@ -57,7 +57,9 @@ class Objects:
         self.address(name, address, pool, prefix)
 
     async def snapshot(self) -> snapshot.Snapshot:
-        return await snapshot.read_contract(self.api, CONTRACT, "")
+        informers = snapshot.Informers(self.api, CONTRACT, "")
+        await informers.sync()
+        return informers.snapshot()
 
     async def usages(self) -> dict[PoolKey, usage.Usage]:
         return usage.of(await self.snapshot())
