@@ -49,9 +49,10 @@ if TYPE_CHECKING:
 
     from ipam.notation import Address
     from kube.client import Api
+    from kube.events import Recorder
+    from objects.pools import PoolKey
 
     from .allocations import PoolAllocations
-    from .events import Recorder
 
 log = structlog.get_logger(__name__)
 
@@ -67,7 +68,7 @@ class ClaimReconciler:
         self,
         api: Api,
         state: State,
-        recorder: Recorder | None = None,
+        recorder: Recorder[PoolKey] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._api = api

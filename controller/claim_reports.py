@@ -17,24 +17,25 @@ from typing import TYPE_CHECKING
 import msgspec
 import structlog
 
+from kube.events import Event
 from kube.workers import Done, Outcome, RequeueAfter
 from objects.metadata import RELEASE_FINALIZER
 from objects.references import NameReference
 
 from .conditions import ALLOCATED, DELETING, PAUSED, READY, ConditionValue, condition
-from .events import Event
 from .rate_limiter import RateLimiter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from kube.client import Api
+    from kube.events import Recorder
     from kube.meta import Key
     from objects import clusterapi
     from objects.conditions import Condition
+    from objects.pools import PoolKey
 
     from .errors import AllocationError
-    from .events import Recorder
     from .state import State
 
 log = structlog.get_logger(__name__)
@@ -53,7 +54,7 @@ class ClaimReports:
     """Writes the status of claims, and records their Events."""
 
     def __init__(
-        self, api: Api, state: State, recorder: Recorder | None, clock: Callable[[], float]
+        self, api: Api, state: State, recorder: Recorder[PoolKey] | None, clock: Callable[[], float]
     ) -> None:
         self._api = api
         self._state = state

@@ -21,7 +21,7 @@ from objects import clusterapi
 
 from . import metrics
 from .claim_reconciler import ClaimReconciler
-from .events import Recorder
+from .events import recorder
 from .pool_reconciler import PoolReconciler
 from .references import References
 from .state import State
@@ -74,7 +74,7 @@ class Controller:
         self._claim_queue: Queue[Key] = Queue("ipaddressclaim", call_later, order_of=self._age_of)
         self._pool_queue: Queue[PoolKey] = Queue("pool", call_later)
         self._batches: asyncio.Queue[_Batch] = asyncio.Queue()
-        self._recorder = Recorder(api, self.state.pool)
+        self._recorder = recorder(api, self.state.pool)
         self._claims = ClaimReconciler(api, self.state, self._recorder, clock)
         self._pools = PoolReconciler(api, self.state, self._recorder, clock)
         self._references = References(self.state, self._recorder)

@@ -1,217 +1,33 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Events tell people what happens to an object.  No program depends on them.
-
-Flow:
-    `Recorder.record` keeps an Event without waiting -> two seconds later all kept Events are
-    aggregated -> `write`.  Many Events of one kind about a pool's claims become one of the pool.
-"""
+"""Our Events: in whose name they are written, and that a pool gets those of its many claims."""
 
 from __future__ import annotations
 
-import asyncio
-import hashlib
 import time
-from collections import OrderedDict, defaultdict
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
-import msgspec
-import structlog
-
-from kube.config import pod_name
-from kube.errors import ConflictError, KubeError, NotLeaderError
-from kube.resources import ApiResource
+from kube.events import Recorder, Subject
 from objects import pools
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable
 
     from kube.client import Api
-    from kube.meta import Meta
     from objects.pools import PoolKey
-
-log = structlog.get_logger(__name__)
 
 CONTROLLER = "ipam.cluster.x-k8s.io/in-cluster"
 """The `reportingController` of our Events."""
 
-EVENTS = ApiResource("events.k8s.io", "v1", "Event", "events")
 
-_DEFAULT_NAMESPACE = "default"  # the only one for objects without a namespace
-_COLLECT_SECONDS = 2.0  # long enough to see whether many claims have the same Event
-_MOST_SINGLE = 5  # claims of one pool and reason that get an Event each
-_MOST_WRITTEN = 20  # Events of one flush: ten a second, beside hundreds of other writes
-_MOST_PENDING = 100_000  # kept Events; more are dropped
-_REPEAT_SECONDS = 600.0  # in which the same Event of an object is not repeated
-_MOST_RECENT = 4096  # Events that are remembered, to drop repetitions
-_NAME_CHARACTERS = 200  # of the object's name in the Event's, which takes 253 in all
-_NOTE_BYTES = 1000  # the API server takes 1,024
-_MOST_NAMED = 3  # claims that an aggregated Event names
-
-
-@dataclass(frozen=True, slots=True)
-class Event:
-    """The content of an Event: two words in CamelCase for programs, and a sentence for people."""
-
-    reason: str
-    action: str
-    note: str
-    warning: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class _Recorded:
-    """An Event with its object, its time, and the pool whose Events it is aggregated with."""
-
-    resource: ApiResource
-    about: Meta
-    event: Event
-    pool: PoolKey | None
-    at: datetime = field(default_factory=lambda: datetime.now(UTC))
-
-
-class Recorder:
-    """Writes Events in the background.
-
-    `pool_of` returns the pool that gets the aggregated Event of its claims.
-
-    Guarantees:
-        `record` never waits and never fails; the API server gets at most ten Events a second.
-
-    Caveats:
-        Events that are not written when the process ends are lost.
-    """
-
-    def __init__(
-        self,
-        api: Api,
-        pool_of: Callable[[PoolKey], pools.Pool | None],
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
-        self._api = api
-        self._pool_of = pool_of
-        self._clock = clock
-        self._recorded: list[_Recorded] = []
-        self._some = asyncio.Event()
-        self._recent: OrderedDict[tuple[str, Event], float] = OrderedDict()  # until when it is old
-
-    def record(
-        self, resource: ApiResource, about: Meta, event: Event, pool: PoolKey | None = None
-    ) -> None:
-        """Record an Event of an object; with a `pool`, many of a kind become one of the pool."""
-        if len(self._recorded) < _MOST_PENDING and not self._is_repeated((about.uid, event)):
-            self._recorded.append(_Recorded(resource, about, event, pool))
-            self._some.set()
-
-    async def run(self) -> NoReturn:
-        """Write recorded Events, until cancelled.
-
-        Raises:
-            NotLeaderError: the lease is lost.
-        """
-        while True:
-            await self._some.wait()
-            await asyncio.sleep(_COLLECT_SECONDS)
-            await self.flush()
-
-    async def flush(self) -> None:
-        """Write all Events that are recorded by now."""
-        self._some.clear()
-        items, self._recorded = self._recorded, []
-        found = list(self._aggregate(items))
-        for item in found[:_MOST_WRITTEN]:
-            await write(self._api, item.resource, item.about, item.event, item.at)
-        if left := len(found) - _MOST_WRITTEN:
-            log.debug("Events left out", events=max(left, 0))
-
-    def _is_repeated(self, what: tuple[str, Event]) -> bool:
-        """Whether the same Event was recorded a short while ago; remember this one."""
-        now = self._clock()
-        if self._recent.get(what, 0.0) > now:
-            return True
-        self._recent[what] = now + _REPEAT_SECONDS
-        self._recent.move_to_end(what)
-        if len(self._recent) > _MOST_RECENT:
-            self._recent.popitem(last=False)
-        return False
-
-    def _aggregate(self, items: Iterable[_Recorded]) -> Iterator[_Recorded]:
-        """Yield the Events to write: warnings first, and many of a kind as one."""
-        groups: defaultdict[tuple[PoolKey | None, str], list[_Recorded]] = defaultdict(list)
-        for item in sorted(items, key=lambda item: not item.event.warning):
-            groups[item.pool, item.event.reason].append(item)
-        for (key, _), alike in groups.items():
-            pool = self._pool_of(key) if key else None
-            if pool is None or len(alike) <= _MOST_SINGLE:
-                yield from alike
-            else:
-                yield _aggregated(pool, alike)
-
-
-def _aggregated(pool: pools.Pool, alike: list[_Recorded]) -> _Recorded:
-    """Return the Events of many claims as one of their pool."""
-    first, last = alike[0], alike[-1]
-    names = ", ".join(str(item.about.key) for item in alike[:_MOST_NAMED])
-    more = len(alike) - _MOST_NAMED
-    note = f"{len(alike)} claims, {names} and {more} more; the first: {first.event.note}"
-    event = Event(first.event.reason, first.event.action, note, first.event.warning)
-    return _Recorded(pools.KINDS[pool.kind], pool.metadata, event, pool.key, last.at)
-
-
-async def write(
+def recorder(
     api: Api,
-    resource: ApiResource,
-    about: Meta,
-    event: Event,
-    at: datetime | None = None,
-) -> None:
-    """Write an Event of an object.
+    pool_of: Callable[[PoolKey], pools.Pool | None],
+    clock: Callable[[], float] = time.monotonic,
+) -> Recorder[PoolKey]:
+    """Return a recorder that writes one Event of a pool for many Events of its claims."""
 
-    Guarantees:
-        The same content about the same state of an object is one Event.  If the API server refuses
-        it, only this Event is lost.
+    def subject_of(key: PoolKey) -> Subject | None:
+        pool = pool_of(key)
+        return Subject(pools.KINDS[pool.kind], pool.metadata) if pool else None
 
-    Raises:
-        NotLeaderError: the lease is lost.
-    """
-    namespace = about.namespace or _DEFAULT_NAMESPACE
-    body = {
-        "apiVersion": EVENTS.api_version,
-        "kind": EVENTS.kind,
-        "metadata": {"name": _name(about, event), "namespace": namespace},
-        "regarding": _reference(resource, about),
-        "reason": event.reason,
-        "action": event.action,
-        "type": "Warning" if event.warning else "Normal",
-        "note": event.note.encode()[:_NOTE_BYTES].decode(errors="ignore"),
-        "eventTime": (at or datetime.now(UTC)).strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
-        "reportingController": CONTROLLER,
-        "reportingInstance": pod_name(),
-    }
-    try:
-        await api.create(EVENTS, namespace, msgspec.json.encode(body))
-    except NotLeaderError:
-        raise
-    except ConflictError:
-        log.debug("another leader has written this Event", reason=event.reason)
-    except KubeError as error:
-        log.warning("Event not written", reason=event.reason, error=str(error))
-
-
-def _reference(resource: ApiResource, about: Meta) -> dict[str, str]:
-    reference = {
-        "apiVersion": resource.api_version,
-        "kind": resource.kind,
-        "name": about.name,
-        "uid": about.uid,
-        "resourceVersion": about.resource_version,
-    }
-    return reference | ({"namespace": about.namespace} if about.namespace else {})
-
-
-def _name(about: Meta, event: Event) -> str:
-    """Return a name that depends only on the content and on the state of the object."""
-    state = f"{about.uid}\n{about.resource_version}\n{event.reason}\n{event.note}"
-    digest = hashlib.sha256(state.encode()).hexdigest()[:16]
-    return f"{about.name[:_NAME_CHARACTERS].rstrip('-.')}.{digest}"
+    return Recorder(api, CONTROLLER, subject_of, "claims", clock)

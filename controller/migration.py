@@ -16,13 +16,14 @@ import structlog
 
 from api import resources
 from ipam import texts
-from kube import definitions
+from kube import definitions, events
 from kube.conditions import set_conditions
 from kube.errors import ConflictError, KubeError, NotFoundError, NotLeaderError
 from kube.resources import CUSTOM_RESOURCE_DEFINITIONS, ApiResource
 from objects import pools
 
-from . import events, metrics, ownership
+from . import metrics, ownership
+from .events import CONTROLLER
 from .rewriting import Change, Refused, Writer
 from .storage_version_migrations import StorageVersionMigrations
 
@@ -169,8 +170,9 @@ class Migration:
         return None
 
     async def _record_event(self, found: Definition, reason: str, note: str) -> None:
+        about = events.Subject(CUSTOM_RESOURCE_DEFINITIONS, found.metadata)
         event = events.Event(reason, "Migrate", note)
-        await events.write(self._api, CUSTOM_RESOURCE_DEFINITIONS, found.metadata, event)
+        await events.write(self._api, CONTROLLER, about, event)
 
     async def _trim(self, found: Definition) -> None:
         """Write to the definition that only the present version is stored.

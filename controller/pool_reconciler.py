@@ -12,6 +12,7 @@ from ipam import texts
 from kube.backoff import Backoff
 from kube.conditions import find_condition, set_conditions
 from kube.errors import KubeError
+from kube.events import Event
 from kube.workers import Done, Outcome, RequeueAfter
 from objects import pools
 from objects.metadata import PAUSED_TEXT, PROTECT_POOL_FINALIZER
@@ -19,7 +20,6 @@ from objects.metadata import PAUSED_TEXT, PROTECT_POOL_FINALIZER
 from . import conditions
 from .conditions import DELETING, PAUSED, READY, ConditionValue
 from .convertible import Convertible
-from .events import Event
 from .rate_limiter import RateLimiter
 
 if TYPE_CHECKING:
@@ -27,12 +27,12 @@ if TYPE_CHECKING:
 
     from ipam.notation import Address
     from kube.client import Api
+    from kube.events import Recorder
     from kube.meta import Key
     from objects.conditions import Condition
     from objects.pools import PoolKey
 
     from .allocations import PoolAllocations
-    from .events import Recorder
     from .state import State
 
 log = structlog.get_logger(__name__)
@@ -57,7 +57,7 @@ class PoolReconciler:
         self,
         api: Api,
         state: State,
-        recorder: Recorder | None = None,
+        recorder: Recorder[PoolKey] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._api = api

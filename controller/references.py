@@ -11,21 +11,21 @@ from typing import TYPE_CHECKING
 
 from api.resources import GROUP
 from kube.deltas import Deleted, Delta, Modified
+from kube.events import Event
 from objects.references import intended_pool_of
 
-from .events import Event
-
 if TYPE_CHECKING:
+    from kube.events import Recorder
     from objects import clusterapi
+    from objects.pools import PoolKey
 
-    from .events import Recorder
     from .state import State
 
 
 class References:
     """Records an Event on each claim whose reference has a pool kind of ours and a wrong group."""
 
-    def __init__(self, state: State, recorder: Recorder) -> None:
+    def __init__(self, state: State, recorder: Recorder[PoolKey]) -> None:
         self._state = state
         self._recorder = recorder
 

@@ -69,7 +69,8 @@ Walk through it from the top:
 5. `queue.py` keeps the keys that wait: each once, never with two workers, groups in turn.
    `backoff.py` delays those that failed.
 6. `workers.py` calls the reconcile function and acts on its outcome: `Done` or `RequeueAfter`.
-7. `tasks.py` runs jobs side by side; where one fails, all end.
+7. `events.py` records Events for people, many of a kind as one.
+8. `tasks.py` runs jobs side by side; where one fails, all end.
 
 What a controller in production also needs: `lease.py` elects a leader and fences its writes.
 `metrics.py` has controller-runtime's metrics, and `liveness.py` finds jobs that hang.  `auth.py`

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, NoReturn
 
 import structlog
 
-from controller import events
 from controller.controller import Controller
 from controller.election import Election
+from controller.events import CONTROLLER
 from controller.migration import Migration
-from kube import liveness
+from kube import events, liveness
 from kube.client import Client
 from kube.config import pod_name
 from kube.connect import connect, own_namespace
@@ -164,7 +164,7 @@ async def _tell(api: Client, about: Meta, lease: Lease, what: str) -> None:
     event = events.Event("LeaderElection", "LeaderElection", f"{lease.identity} {what}")
     with suppress(TimeoutError):
         async with asyncio.timeout(_EVENT_SECONDS):
-            await events.write(api, LEASES, about, event)
+            await events.write(api, CONTROLLER, events.Subject(LEASES, about), event)
 
 
 def _lease(flags: Flags, connection: Connection) -> Lease:

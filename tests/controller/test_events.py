@@ -8,6 +8,7 @@ import pytest
 
 from controller import events
 from kube.errors import ApiError, NotLeaderError
+from kube.events import EVENTS, Event
 from kube.meta import Meta
 from kube.testing.fake import FakeApi, Json
 from objects import contracts, pools
@@ -18,8 +19,8 @@ BLUE = PoolKey("InClusterIPPool", "default", "blue")
 POOL = pools.Pool(
     kind=BLUE.kind, metadata=pools.PoolMeta(name="blue", namespace="default", uid="pool-1")
 )
-WAITING = events.Event("PoolExhausted", "Allocate", "no address is free", warning=True)
-GIVEN = events.Event("AddressAllocated", "Allocate", "address 10.0.0.5 was allocated")
+WAITING = Event("PoolExhausted", "Allocate", "no address is free", warning=True)
+GIVEN = Event("AddressAllocated", "Allocate", "address 10.0.0.5 was allocated")
 
 
 class Desk:
@@ -29,9 +30,9 @@ class Desk:
         self.api = FakeApi()
         self.seconds = 0.0
         self.pool: pools.Pool | None = POOL
-        self.recorder = events.Recorder(self.api, lambda _: self.pool, lambda: self.seconds)
+        self.recorder = events.recorder(self.api, lambda _: self.pool, lambda: self.seconds)
 
-    def record(self, number: int, event: events.Event = WAITING) -> None:
+    def record(self, number: int, event: Event = WAITING) -> None:
         about = Meta(name=f"claim-{number}", namespace="default", uid=f"uid-{number}")
         self.recorder.record(CLAIMS, about, event, BLUE)
 
@@ -40,7 +41,7 @@ class Desk:
         before = len(self.api.writes)
         await self.recorder.flush()
         names = [name for verb, _, name in self.api.writes[before:] if verb == "create"]
-        return [self.api.read(events.EVENTS, "default", name) or {} for name in names]
+        return [self.api.read(EVENTS, "default", name) or {} for name in names]
 
 
 @pytest.fixture
@@ -132,7 +133,7 @@ async def test_the_same_news_is_told_again_only_after_ten_minutes(desk: Desk) ->
 
 
 async def test_a_note_that_is_too_long_is_cut_between_characters(desk: Desk) -> None:
-    desk.record(1, events.Event("AllocationFailed", "Allocate", "ä" * 2000))
+    desk.record(1, Event("AllocationFailed", "Allocate", "ä" * 2000))
 
     [event] = await desk.written()
 

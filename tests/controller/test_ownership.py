@@ -207,7 +207,7 @@ async def test_an_event_at_the_definition_says_that_it_is_done() -> None:
 
 def events_of(api: Cluster) -> list[Any]:
     return [
-        (migration.events.EVENTS, "default", name)
+        (migration.EVENTS, "default", name)
         for verb, plural, name in api.writes
         if (verb, plural) == ("create", "events")
     ]

@@ -11,6 +11,7 @@ from controller.pool_reconciler import PoolReconciler
 from controller.state import State
 from ipam.notation import Address
 from kube.errors import ApiError
+from kube.events import EVENTS
 from kube.meta import Key
 from kube.testing.fake import FakeApi, Json
 from kube.workers import Done
@@ -46,7 +47,7 @@ class World:
         """Run once as a process does that has just started, and write the news."""
         state = State(Informers(self.api, CONTRACT, Scope()))
         await running.fill(state)
-        recorder = events.Recorder(self.api, state.pool)
+        recorder = events.recorder(self.api, state.pool)
         assert await PoolReconciler(self.api, state, recorder).reconcile(BLUE) == Done()
         await recorder.flush()
 
@@ -63,8 +64,8 @@ class World:
         return found
 
     def events(self) -> list[tuple[str, str]]:
-        names = [name for _, plural, name in self.api.writes if plural == events.EVENTS.plural]
-        told = [self.api.read(events.EVENTS, "default", name) or {} for name in names]
+        names = [name for _, plural, name in self.api.writes if plural == EVENTS.plural]
+        told = [self.api.read(EVENTS, "default", name) or {} for name in names]
         return [(event["reason"], event["note"]) for event in told]
 
 

@@ -8,8 +8,8 @@ from collections.abc import AsyncGenerator
 import pytest
 import running
 
-from controller import events
 from controller.controller import Controller
+from kube import events
 from kube.testing.fake import FakeApi, Json
 from objects import contracts, pools
 from objects.informers import Informers, Scope

@@ -12,6 +12,7 @@ from controller import events
 from controller.claim_reconciler import ClaimReconciler
 from controller.state import State
 from kube.errors import KubeError
+from kube.events import EVENTS
 from kube.meta import Key
 from kube.testing.fake import FakeApi, Json
 from kube.workers import Done, RequeueAfter
@@ -57,13 +58,13 @@ class World:
         """Reconcile a claim, and return the reasons of the Events that were written about it."""
         state = State(Informers(self.api, self.contract, self.scope))
         await running.fill(state)
-        recorder = events.Recorder(self.api, state.pool)
+        recorder = events.recorder(self.api, state.pool)
         before = len(self.api.writes)
         with pytest.raises(KubeError) if fails else nullcontext():
             await ClaimReconciler(self.api, state, recorder).reconcile(Key("default", name))
         await recorder.flush()
         written = [what for _, plural, what in self.api.writes[before:] if plural == "events"]
-        told = [self.api.read(events.EVENTS, "default", event) or {} for event in written]
+        told = [self.api.read(EVENTS, "default", event) or {} for event in written]
         assert {event["regarding"]["name"] for event in told} <= {name}
         return [event["reason"] for event in told]
 
