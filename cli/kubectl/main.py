@@ -20,6 +20,7 @@ COMMANDS = {
     "who-has": "who_has",
     "free": "free",
     "check": "check",
+    "plan": "plan",
 }
 """Each command with a cluster, and its module."""
 

@@ -94,6 +94,11 @@ def of(snapshot: Snapshot) -> dict[PoolKey, Usage]:
     return {key: _usage(key, snapshot.pools.get(key), holdings[key], waiting[key]) for key in keys}
 
 
+def empty(key: PoolKey) -> Usage:
+    """Return the usage of a pool that does not exist and that nothing names."""
+    return _usage(key, None, [], [])
+
+
 def with_pool(usage: Usage, pool: pools.Pool | None) -> Usage:
     """Return the usage as it is once the pool is changed, with the same holders."""
     return _usage(usage.key, pool, list(usage.holdings), list(usage.waiting))

@@ -14,6 +14,7 @@ from generator import programs
 
 HOW_TO = Path(__file__).parents[2] / "docs" / "how-to"
 BLOCK = re.compile(r"^```bash\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+MANIFEST = re.compile(r"^```yaml\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 EXAMPLE = re.compile(r"```console\n(.*?)\n```", re.DOTALL)
 KUBECTL = Path(binaries.find(binaries.KUBECTL))
 
@@ -126,3 +127,19 @@ def test_why_does_my_claim_wait(
 
     assert f"such as {tenant.namespace}/late" in checked
     assert f"{tenant.namespace}/late waits: " in shown
+
+
+def test_plan_a_change(tenant: tenants.Tenant, environment: dict[str, str], tmp_path: Path) -> None:
+    tenant.add_pool("blue", "10.0.0.10-10.0.0.19", gateway="10.0.0.1")
+    names = [f"web-{number}" for number in range(11)]
+    for name in names:
+        tenant.add_claim(name, "blue")
+    tenant.not_ready(names[-1], "PoolExhausted")
+    (manifest,) = MANIFEST.findall((HOW_TO / "plan-a-change.md").read_text())
+    (tmp_path / "pools.yaml").write_text(manifest)
+
+    planned, refused = (run(each, environment, tmp_path) for each in blocks("plan-a-change.md"))
+
+    assert "  gains 10.0.0.20-10.0.0.29\n  serves 1 waiting claim\n" in planned
+    assert "5 IPAddresses in use would no longer be in the pool" in refused
+    assert refused.endswith("exit code 3\n")

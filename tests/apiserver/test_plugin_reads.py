@@ -9,7 +9,7 @@ import pytest
 import yaml
 from plugin_runs import READ, allow, golden, infrastructure, owner, run
 
-from envtest import contract
+from envtest import contract, errors, manifests
 from envtest.client import Json
 from envtest.controlplane import capi, control_plane, install, provider, tenants
 
@@ -318,3 +318,56 @@ def test_check_says_what_it_may_not_read(blue: tenants.Tenant, reader: Path) -> 
         "leases",
     ]
     assert all("cannot" in each["problem"] for each in unchecked)
+
+
+def test_plan_agrees_with_the_api_server(
+    blue: tenants.Tenant, reader: Path, net: str, tmp_path: Path
+) -> None:
+    present = blue.pools().get("blue")["spec"]
+    specs: dict[str, Json] = {
+        "same": present,
+        "wider": present | {"addresses": [f"{net}.0/28"], "prefix": 28},
+        "narrow": present | {"addresses": [f"{net}.5-{net}.6"]},
+    }
+    seen: dict[str, tuple[int, str]] = {}
+    refused: dict[str, str] = {}
+    for name, spec in specs.items():
+        path = tmp_path / f"{name}.json"
+        body = manifests.pool("blue", spec)
+        path.write_text(json.dumps(body))
+        result = run(reader, "plan", "-f", str(path), "-o", "json")
+        (plan,) = json.loads(result.stdout)["plans"]
+        seen[name] = (result.exit_code, plan["change"])
+        refused[name] = "".join(plan["refused"])
+    with pytest.raises(errors.RefusedError) as caught:
+        blue.pools().edit("blue", lambda pool: pool.update(spec=specs["narrow"]))
+
+    assert seen == {"same": (0, "unchanged"), "wider": (1, "changed"), "narrow": (3, "refused")}
+    assert refused["narrow"]
+    assert refused["narrow"] in caught.value.message
+
+
+def test_plan(blue: tenants.Tenant, reader: Path, net: str) -> None:
+    body = manifests.pool("blue", {**fields(net), "addresses": [f"{net}.0/28"], "prefix": 28})
+    new = manifests.pool("new", {"subnet": f"{net}.128/30"}, version="v1alpha1")
+    text = f"{json.dumps(body)}\n---\n{json.dumps(new)}\n"
+
+    result = run(reader, "plan", "-f", "-", text=text)
+
+    assert result.exit_code == 1
+    assert golden(result, blue.namespace) == [
+        "POOL  CHANGE  GAINED  LOST  FREE  SERVED  STRANDED",
+        "InClusterIPPool NS/blue  changed  8  0  8  1  0",
+        "InClusterIPPool NS/new  created  2  0  2  0  0",
+        "",
+        "InClusterIPPool NS/blue",
+        "  gains 10.77.0.7-10.77.0.14",
+        "  serves 1 waiting claim",
+        "",
+        "InClusterIPPool NS/new",
+        "  gains 10.77.0.129-10.77.0.130",
+        (
+            '  is written in v1alpha1 and stored as: {"addresses": ["10.77.0.129-10.77.0.130"], '
+            '"prefix": 30}'
+        ),
+    ]

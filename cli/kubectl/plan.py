@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`plan`: what applying manifests of pools would change."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+from rich.text import Text
+
+from ipam.texts import counted
+
+from .. import inputs, manifests, pool_documents
+from . import options, planning, printing, session, snapshot, usage
+from .errors import DONE, FAILED, NO
+from .planning import REFUSED, UNCHANGED, PoolPlan
+from .printing import Column
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+
+_NUMBERS = ("GAINED", "LOST", "FREE", "SERVED", "STRANDED")
+_COLUMNS = (Column("POOL"), Column("CHANGE"), *(Column(each, number=True) for each in _NUMBERS))
+
+_SHOWN = 5
+"""Ranges and holders that are shown; -o json has all of them."""
+
+
+@options.command(
+    "plan",
+    short="Show what applying pools would change.",
+    example="kubectl ipam plan -f pools.yaml",
+    text="""Show what applying manifests of pools would change: addresses that pools gain and lose,
+    IPAddresses that would be outside of their pool, and claims that would get an address.  The
+    rules are those of admission.  Nothing is changed.
+
+    The exit code is 0 if nothing would change, 1 if something would, and 3 if admission would
+    refuse a pool.
+    """,
+)
+@inputs.file_arguments
+@options.output("table", "json", "yaml")
+def command(names: inputs.Names, target: options.Target, output: str) -> None:
+    """Show a plan."""
+    documents = [
+        document
+        for path in names.paths
+        for each in names.files(path)
+        for document in manifests.objects(manifests.read(each))
+        if pool_documents.intended_kind(document.obj)
+    ]
+
+    async def work(opened: session.Session) -> list[PoolPlan]:
+        every = usage.of(await snapshot.read(opened.api, opened.namespace))
+        placed = [planning.placed(each, opened.namespace or "default") for each in documents]
+        stored = await planning.stored(opened.api, placed, every)
+        return await planning.plans(placed, stored, every)
+
+    found = session.run(target, work)
+    printing.show(answer(found), output)
+    sys.exit(_code(found))
+
+
+def answer(found: Sequence[PoolPlan]) -> printing.Answer:
+    """Return the table of a plan, and what its numbers stand for."""
+    return printing.Answer(
+        data={"plans": found},
+        columns=_COLUMNS,
+        rows=[
+            (
+                each.shown,
+                Text(each.change, "red" if each.change == REFUSED else ""),
+                each.gained_count,
+                each.lost_count,
+                each.free,
+                each.served,
+                len(each.stranded),
+            )
+            for each in found
+        ],
+        notes=[line for each in found for line in _notes(each)],
+        empty="The files have no pool.",
+    )
+
+
+def _notes(plan: PoolPlan) -> Iterator[Text]:
+    lines = list(_details(plan))
+    if lines:
+        yield Text()
+        yield Text(plan.shown, "bold")
+        yield from lines
+
+
+def _details(plan: PoolPlan) -> Iterator[Text]:
+    for problem in plan.refused:
+        yield Text(f"  refused: {problem}", "red")
+    if plan.gained:
+        yield Text(f"  gains {_few(plan.gained)}", "green")
+    if plan.lost:
+        yield Text(f"  loses {_few(plan.lost)}", "yellow")
+    if plan.stranded:
+        names = [f"{each.namespace}/{each.ip_address} ({each.address})" for each in plan.stranded]
+        yield Text(f"  strands {_few(names)}", "red")
+    if plan.served:
+        yield Text(f"  serves {counted(plan.served, 'waiting claim')}", "green")
+    if plan.converted:
+        yield Text(f"  is written in {plan.version} and stored as: {plan.converted}")
+    for warning in plan.warnings:
+        yield Text(f"  warning: {warning}", "yellow")
+
+
+def _few(texts: Sequence[str]) -> str:
+    more = f" and {len(texts) - _SHOWN} more" if len(texts) > _SHOWN else ""
+    return ", ".join(texts[:_SHOWN]) + more
+
+
+def _code(found: Sequence[PoolPlan]) -> int:
+    changes = {each.change for each in found}
+    if REFUSED in changes:
+        return FAILED
+    return NO if changes - {UNCHANGED} else DONE

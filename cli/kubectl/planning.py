@@ -1,0 +1,213 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Work out what writing pools would change, by admission's own functions."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, cast
+
+import msgspec
+
+from crdkit.conversion import values
+from ipam.address_sets import AddressSet
+from ipam.notation import Address
+from objects import pools
+from objects.pools import PoolKey
+from webhook import admission, cluster_reader
+from webhook.pool_review import PoolReview
+from webhook.reviewed_pool import ReviewedPool
+
+from .. import validation
+from ..manifests import Document
+from . import holders, usage
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from ipam.ranges import RangeSet
+    from kube.client import Api
+
+    from .usage import Usage
+
+CREATED, CHANGED, UNCHANGED, REFUSED = "created", "changed", "unchanged", "refused"
+
+
+class PoolPlan(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """What one manifest would change."""
+
+    kind: str
+    namespace: str
+    name: str
+    version: str
+    change: str
+    gained: list[str] = []
+    """Ranges of addresses."""
+    gained_count: int = 0
+    """Allocations: addresses, or prefixes."""
+    lost: list[str] = []
+    lost_count: int = 0
+    free: int = 0
+    """Free allocations afterwards."""
+    served: int = 0
+    """Claims that wait and would get an address."""
+    stranded: list[holders.HolderReport] = []
+    """IPAddresses that the pool would not hand out any more."""
+    converted: str = ""
+    """The spec as it is stored, if the manifest is in an old version."""
+    warnings: list[str] = []
+    refused: list[str] = []
+    """What admission would say."""
+
+    @property
+    def shown(self) -> str:
+        """The pool as tables name it."""
+        return str(PoolKey(self.kind, self.namespace, self.name))
+
+
+def key_of(document: Document) -> PoolKey:
+    """Return the pool that a document writes."""
+    obj = cast("values.JsonObject", document.obj)
+    metadata = obj.get("metadata")
+    meta = metadata if values.is_object(metadata) else {}
+    return PoolKey(
+        values.text(obj, "kind"), values.text(meta, "namespace"), values.text(meta, "name")
+    )
+
+
+def placed(document: Document, namespace: str) -> Document:
+    """Return a document with the namespace that kubectl would give it."""
+    obj = cast("values.JsonObject", document.obj)
+    resource, metadata = pools.KINDS.get(values.text(obj, "kind")), obj.get("metadata")
+    if resource is None or not resource.namespaced or not values.is_object(metadata):
+        return document
+    meta = {**metadata, "namespace": values.text(metadata, "namespace") or namespace}
+    return Document(document.path, document.number, document.item, {**obj, "metadata": meta})
+
+
+async def stored(
+    api: Api, documents: Sequence[Document], usages: Mapping[PoolKey, Usage]
+) -> list[values.JsonObject]:
+    """Read the pools that documents would change.
+
+    Raises:
+        KubeError: the API server refused, or could not be reached.
+    """
+    keys = [key for key in map(key_of, documents) if key in usages and usages[key].pool]
+    resources = pools.KINDS
+    return [json.loads(await api.get(resources[key.kind], key.namespace, key.name)) for key in keys]
+
+
+async def plans(
+    documents: Sequence[Document],
+    stored: Sequence[values.JsonObject],
+    usages: Mapping[PoolKey, Usage],
+) -> list[PoolPlan]:
+    """Return what each document would change; each is compared with the others, too."""
+    present = [Document("", 0, 0, obj) for obj in stored]
+    context = validation.Context.of(documents, present)
+    cluster = Planned(usages)
+    return [await _plan(document, context, cluster) for document in documents]
+
+
+class Planned:
+    """Answers admission's questions from a snapshot and from the plans made so far."""
+
+    def __init__(self, usages: Mapping[PoolKey, Usage]) -> None:
+        self.usages = usages
+        self.planned = dict[PoolKey, AddressSet]()
+
+    async def find(self, pool: PoolKey, address_set: AddressSet | None) -> cluster_reader.Found:
+        """Return the IPAddresses of a pool whose address is among these."""
+        found = cluster_reader.Found()
+        for holding in self.usages[pool].holdings if pool in self.usages else ():
+            if holding.address and cluster_reader.has(address_set, holding.text):
+                found.add(cluster_reader.Holder(holding.key, holding.text))
+        return found
+
+    async def address_sets(self) -> Mapping[PoolKey, AddressSet]:
+        """Return the addresses of every pool once the plans are done."""
+        return {key: each.address_set for key, each in self.usages.items()} | self.planned
+
+
+async def _plan(document: Document, context: validation.Context, cluster: Planned) -> PoolPlan:
+    key, obj = key_of(document), cast("values.JsonObject", document.obj)
+    version = values.text(obj, "apiVersion").rpartition("/")[2]
+    plan = PoolPlan(
+        kind=key.kind, namespace=key.namespace, name=key.name, version=version, change=REFUSED
+    )
+    errors = [each.text for each in validation.all_of(document, context) if not each.warning]
+    if errors:
+        return msgspec.structs.replace(plan, refused=errors)
+    written = ReviewedPool.read(obj)
+    old = context.before(written)
+    review = PoolReview("UPDATE" if old else "CREATE", version, written, old)
+    new = ReviewedPool(admission.default(review).patched or written.obj)
+    review = PoolReview(review.operation, version, new, old)
+    response = await admission.validate(admission.assess(review), cluster)
+    compared = _compared(plan, review, new, cluster.usages.get(key), response.warnings)
+    if response.status is not None:
+        refused = [values.text(response.status, "message")]
+        return msgspec.structs.replace(compared, change=REFUSED, served=0, refused=refused)
+    cluster.planned[key] = new.address_set
+    return compared
+
+
+def _compared(
+    plan: PoolPlan,
+    review: PoolReview,
+    new: ReviewedPool,
+    present: Usage | None,
+    warnings: list[str],
+) -> PoolPlan:
+    before = present or usage.empty(new.key)
+    after = usage.with_pool(before, _wire(new))
+    lost, gained = (
+        _difference(before.address_set, after.address_set),
+        _difference(after.address_set, before.address_set),
+    )
+    unchanged = review.old is not None and review.harmless
+    return msgspec.structs.replace(
+        plan,
+        change=UNCHANGED if unchanged else CHANGED if review.old else CREATED,
+        gained=_texts(after.address_set, gained),
+        gained_count=gained.size,
+        lost=_texts(before.address_set, lost),
+        lost_count=lost.size,
+        free=after.free.size,
+        served=0 if after.closed else min(len(after.waiting), after.free.size),
+        stranded=[
+            holders.report(after, each)
+            for each in after.holdings
+            if each.key in after.outside - before.outside
+        ],
+        converted="" if plan.version == pools.HUB else json.dumps(new.spec),
+        warnings=warnings,
+    )
+
+
+def _wire(pool: ReviewedPool) -> pools.Pool:
+    given = {name: value for name, value in pool.spec.items() if value is not None}
+    meta = pools.PoolMeta(name=pool.key.name, namespace=pool.key.namespace)
+    return pools.Pool(
+        kind=pool.key.kind, metadata=meta, spec=msgspec.convert(given, pools.PoolSpec)
+    )
+
+
+def _difference(one: AddressSet, other: AddressSet) -> RangeSet:
+    """Return the blocks of a set that another one lacks."""
+    alike = (one.family, one.block_size) == (other.family, other.block_size)
+    return one.indexes - other.indexes if alike else one.indexes
+
+
+def _texts(addresses: AddressSet, indexes: RangeSet) -> list[str]:
+    return [
+        _range(
+            Address(addresses.family, first * addresses.block_size),
+            (last - first + 1) * addresses.block_size - 1,
+        )
+        for first, last in indexes.ranges
+    ]
+
+
+def _range(first: Address, more: int) -> str:
+    return f"{first}-{Address(first.family, first.value + more)}" if more else str(first)
