@@ -5,6 +5,7 @@ Every cell that is printed was compared with what is declared here; the first di
 demo with status 1.
 """
 
+import subprocess
 import sys
 import tempfile
 import time
@@ -23,7 +24,7 @@ from rich.syntax import Syntax
 from rich.table import Table
 
 from envtest import client, errors, manifests
-from envtest.controlplane import binaries, capi, provider, tenants
+from envtest.controlplane import binaries, capi, control_plane, provider, tenants
 
 INT64_MAX = 2**63 - 1  # what a pool says that has more addresses than an int64 can count
 IP_POOL = "InClusterIPPool"
@@ -120,6 +121,8 @@ BOTH_VERSIONS: dict[str, client.Json] = {
     "v1alpha1": {"subnet": "10.9.0.0/24", "gateway": "10.9.0.1"},
     "v1alpha2": {"addresses": ["10.9.0.1-10.9.0.254"], "prefix": 24, "gateway": "10.9.0.1"},
 }
+COMMANDS = ("pools --all-namespaces", f"show machines --namespace {FACTORY}")
+"""What `kubectl ipam` shows of all this."""
 BAD_POOL = {"addresses": ["10.0.0.300"], "prefix": 24}
 
 
@@ -158,6 +161,7 @@ def run(folder: Path) -> None:
         show_pools(users[FACTORY])
         show_versions(users[FACTORY])
         show_refusals(users[FACTORY])
+        show_commands(cluster)
     finally:
         cluster.stop()
 
@@ -240,6 +244,17 @@ def show_refusals(user: tenants.Tenant) -> None:
         for word in words:
             check(f"the answer to {what} says {word!r}", True, word in message)  # noqa: FBT003 - a value
         console.print(f"[yellow]refused[/] {what}: {message}", soft_wrap=True)
+
+
+def show_commands(cluster: provider.Provider) -> None:
+    """Print what the two commands show that a user has for all this."""
+    kubeconfig = cluster.control_plane.kubeconfig("demo", [control_plane.ADMIN_GROUP])
+    for command in COMMANDS:
+        console.print(f"\n[bold]$ kubectl ipam {command}[/]")
+        program = Path(sys.executable).with_name("kubectl-ipam")
+        done = subprocess.run([program, *command.split(), "--kubeconfig", kubeconfig], check=False)
+        check(f"the exit code of kubectl ipam {command}", 0, done.returncode)
+    console.print("\n`make dev` keeps a cluster running, where both commands work, too.")
 
 
 def refusal(what: str, request: "partial[client.Json]") -> str:

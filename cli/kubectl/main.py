@@ -21,6 +21,9 @@ COMMANDS = {
     "free": "free",
     "check": "check",
     "plan": "plan",
+    "export": "export",
+    "reserve": "reserve",
+    "release": "release",
 }
 """Each command with a cluster, and its module."""
 

@@ -97,6 +97,7 @@ def lines(found: Layers) -> Iterator[Text]:
         row = Text(f"{label:<{width}}  ")
         for cell in range(number * _CELLS, (number + 1) * _CELLS):
             row.append_text(_cell(found, cell * size, (cell + 1) * size - 1))
+        row.rstrip()
         yield row
     yield Text("")
     yield from _legend(found, size)

@@ -21,12 +21,10 @@ from rich.text import Text
 from .. import yamltext
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
-    from rich.console import RenderableType
-
-_WIDE = 10_000
-"""Columns of a table that no terminal limits."""
+_DRAWN = 1_000
+"""Rows of a table that is fitted to the terminal; more would take seconds."""
 
 _POWERS = 1 << 40  # more than a trillion: nobody reads such a number, and a power of two is short
 
@@ -56,8 +54,8 @@ class Answer:
     columns: Sequence[Column] = ()
     rows: Sequence[Sequence[Cell]] = ()
     names: Sequence[str] = ()
-    notes: Sequence[RenderableType] = field(default=())
-    above: Sequence[RenderableType] = field(default=())
+    notes: Sequence[Text] = field(default=())
+    above: Sequence[Text] = field(default=())
     empty: str = ""
 
 
@@ -82,29 +80,23 @@ def count(number: int) -> str:
     return f"2^{power}" if number == 1 << power else f"~2^{(number - 1).bit_length()}"
 
 
-def render(*parts: RenderableType, width: int | None = None) -> str:
-    """Return parts as text, with colours on a terminal."""
-    console = Console(file=sys.stdout, highlight=False, soft_wrap=False)
-    if width or not console.is_terminal:
-        console = Console(file=sys.stdout, highlight=False, width=width or _WIDE)
-    with console.capture() as captured:
-        for part in parts:
-            console.print(part)
-    return "\n".join(line.rstrip() for line in captured.get().splitlines())
-
-
 def _show_table(answer: Answer, *, wide: bool) -> None:
-    parts = [*answer.above]
-    if answer.rows:
-        parts.append(_table(answer, wide=wide))
+    console = Console(file=sys.stdout, highlight=False)
+    drawn = console.is_terminal and len(answer.rows) <= _DRAWN
+    for part in answer.above:
+        console.print(part, soft_wrap=True)
+    if answer.rows and drawn:
+        console.print(_table(answer, wide=wide))
+    elif answer.rows:
+        click.echo("\n".join(_lines(answer, wide=wide)))
     elif answer.empty:
-        parts.append(Text(answer.empty))
-    if text := render(*parts, *answer.notes):
-        click.echo(text)
+        click.echo(answer.empty)
+    for note in answer.notes:
+        console.print(note, soft_wrap=True)
 
 
 def _table(answer: Answer, *, wide: bool) -> Table:
-    shown = [number for number, column in enumerate(answer.columns) if wide or not column.wide]
+    shown = _shown(answer, wide=wide)
     table = Table(box=None, pad_edge=False, padding=_COLUMNS_APART, header_style="")
     for number in shown:
         column = answer.columns[number]
@@ -112,6 +104,26 @@ def _table(answer: Answer, *, wide: bool) -> Table:
     for row in answer.rows:
         table.add_row(*(_cell(row[number]) for number in shown))
     return table
+
+
+def _lines(answer: Answer, *, wide: bool) -> Iterator[str]:
+    """Yield the lines of a table without colours."""
+    shown = _shown(answer, wide=wide)
+    columns = [answer.columns[number] for number in shown]
+    rows = [[column.name for column in columns]]
+    rows += [[_cell(row[number]).plain for number in shown] for row in answer.rows]
+    widths = [max(map(len, cells)) for cells in zip(*rows, strict=True)]
+    for row in rows:
+        cells = (
+            cell.rjust(width) if column.number else cell.ljust(width)
+            for cell, width, column in zip(row, widths, columns, strict=True)
+        )
+        yield "  ".join(cells).rstrip()
+
+
+def _shown(answer: Answer, *, wide: bool) -> list[int]:
+    """Return the numbers of the columns that are shown."""
+    return [number for number, column in enumerate(answer.columns) if wide or not column.wide]
 
 
 def _cell(cell: Cell) -> Text:

@@ -61,6 +61,11 @@ def test_find_an_address(
     assert f"InClusterIPPool {tenant.namespace}/blue" in printed[0]
     assert "nobody has it" in printed[1]
     assert printed[4].count("10.0.0.2") > 0
+    assert printed[7].splitlines() == [
+        "address 10.0.0.42 is reserved by IPAddressClaim printer",
+        "IPAddressClaim printer is deleted; 10.0.0.42 is released",
+    ]
+    assert "10.0.0.2\tweb\n" in printed[8]
     assert printed[5].splitlines()[1:4] == ["10.0.0.3", "10.0.0.4", "10.0.0.5"]
 
 

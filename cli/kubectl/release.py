@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`release`: give back the address of a claim that nobody owns."""
+
+from __future__ import annotations
+
+import click
+import msgspec
+
+from kube.errors import NotFoundError
+from objects import clusterapi, contracts
+
+from . import options, session
+from .errors import CliError
+
+_RIGHTS = "the command needs the verbs get and delete on ipaddressclaims"
+
+
+@options.command(
+    "release",
+    short="Release a reserved address.",
+    example="kubectl ipam release printer",
+    text="""Delete an IPAddressClaim, so that its address is free again.  It asks first.
+
+    A claim that another object owns is refused: its owner, such as a Machine, still uses the
+    address.  Delete the owner instead.
+    """,
+)
+@click.argument("name")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def command(target: options.Target, name: str, *, yes: bool) -> None:
+    """Release an address."""
+    claim = session.run(target, lambda opened: _read(opened, name), _RIGHTS)
+    address = claim.metadata.annotations.address or "no address"
+    if owners := claim.metadata.owner_references:
+        raise CliError(
+            f"IPAddressClaim {name} ({address}) belongs to {owners[0].kind} {owners[0].name}: "
+            "delete that instead"
+        )
+    if not yes:
+        click.confirm(f"Release {address} of IPAddressClaim {name}?", abort=True)
+    session.run(target, lambda opened: _delete(opened, claim), _RIGHTS)
+    click.echo(f"IPAddressClaim {name} is deleted; {address} is released")
+
+
+async def _contract(opened: session.Session) -> contracts.Contract:
+    found = await contracts.discover(opened.api)
+    if found is None:
+        raise CliError("the cluster does not serve Cluster API's IPAM types: install Cluster API")
+    return found
+
+
+async def _read(opened: session.Session, name: str) -> clusterapi.IPAddressClaim:
+    contract, namespace = await _contract(opened), opened.namespace or "default"
+    try:
+        raw = await opened.api.get(contract.claims, namespace, name)
+    except NotFoundError as error:
+        raise CliError(f"there is no IPAddressClaim {name} in namespace {namespace}") from error
+    return msgspec.json.decode(raw, type=clusterapi.IPAddressClaim)
+
+
+async def _delete(opened: session.Session, claim: clusterapi.IPAddressClaim) -> None:
+    contract, meta = await _contract(opened), claim.metadata
+    await opened.api.delete(contract.claims, meta.namespace, meta.name, meta.uid)
