@@ -112,7 +112,7 @@ def _of_address(
     snapshot: Snapshot, usage: Usage, key: Key, address: clusterapi.IPAddress
 ) -> Iterator[Finding]:
     name, claim = f"IPAddress {key}", snapshot.claims.get(key)
-    if key in usage.outside and usage.pool is not None:
+    if key in usage.outside and usage.pool and not usage.address_set.errors:
         text = f"has {address.spec.address!r}, which {usage.key} does not hand out"
         remedy = "add the address to the pool, or delete the claim so that it gets another one"
         yield Finding("outside", WARNING, name, text, remedy)

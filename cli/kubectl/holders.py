@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from ipam.notation import BITS
+
 from .owners import Chain
 
 if TYPE_CHECKING:
@@ -42,7 +44,7 @@ def report(usage: Usage, holding: Holding, chain: Chain = NOBODY) -> HolderRepor
     known = holding.address or holding.claim
     labels = known.metadata.labels.cluster_name if known else None
     return HolderReport(
-        address=_written(usage, holding),
+        address=_written(holding),
         state=_state(usage, holding),
         namespace=holding.key.namespace,
         ip_address=holding.key.name if holding.address else "",
@@ -54,10 +56,10 @@ def report(usage: Usage, holding: Holding, chain: Chain = NOBODY) -> HolderRepor
     )
 
 
-def _written(usage: Usage, holding: Holding) -> str:
-    """Return the address, with the length of its prefix if the pool hands out prefixes."""
+def _written(holding: Holding) -> str:
+    """Return the address, with the length of its prefix if it is more than one address."""
     network = holding.network
-    if network is None or usage.address_set.block_size == 1:
+    if network is None or network.length == BITS[network.family]:
         return holding.text
     return f"{holding.text}/{network.length}"
 

@@ -11,6 +11,7 @@ import msgspec
 from api.resources import GROUP
 from ipam.errors import NotationError
 from ipam.notation import Address, parse_address
+from objects import pools
 
 from . import holders, owners, spaces
 
@@ -114,7 +115,7 @@ class Index:
         usage, holding = match
         if holding.start is not None:
             self._by_start[holding.start].append(match)
-        if usage.address_set.block_size > 1:
+        if usage.key.kind in pools.PREFIX_KINDS:
             self._networks.append(match)
         known = holding.claim or holding.address
         cluster = holding.claim.cluster_name if holding.claim else ""

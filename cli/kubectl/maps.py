@@ -57,8 +57,10 @@ class Layers:
 
 
 def layers(usage: Usage, parts: spaces.Spaces) -> Layers:
-    """Return what each address of a pool is, for its map."""
+    """Return what each address of a pool is, for its map; nothing if the spec has errors."""
     address_set = usage.address_set
+    if address_set.errors:
+        return Layers(address_set.family, address_set.block_size, {})
     taken = dict[str, list[range]](used=[], held=[], outside=[])
     for holding in usage.holdings:
         found = address_set.overlapping(holding.network) if holding.network else None

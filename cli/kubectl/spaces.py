@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
+from ipam.ranges import RangeSet
 from objects import pools
 
 if TYPE_CHECKING:
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 
     from ipam.address_sets import AddressSet
     from ipam.notation import Address
-    from ipam.ranges import RangeSet
 
 RESERVED, GATEWAY, EXCLUDED = "reserved", "gateway", "excluded"
 
@@ -47,6 +47,8 @@ class Spaces:
 
 def of(pool: pools.Pool) -> Spaces:
     """Return what each address of a pool is."""
+    if pools.address_set_of(pool).errors:
+        return Spaces(family=0, block_size=1, listed=RangeSet(), withheld={})
     spec = pool.spec or pools.PoolSpec()
     bare = replace(
         spec,

@@ -55,6 +55,21 @@ async def test_who_has(objects: Objects, query: str, expected: list[tuple[str, s
     assert await answers(objects, query) == expected
 
 
+@pytest.mark.parametrize("excluded", [None, ["ten"]])
+async def test_a_prefix_has_its_holder_whatever_its_pool_is_like(
+    objects: Objects, excluded: list[str] | None
+) -> None:
+    key = PoolKey("InClusterPrefixPool", "default", "lost")
+    if excluded:
+        objects.pool("2001:db8:9::/56", name="lost", kind=key.kind, excludedPrefixes=excluded)
+    objects.bound("far", "2001:db8:9::", key, 64)
+
+    (found,) = await lookup.everything(["2001:db8:9::7"], await objects.usages(), objects.api)
+
+    assert found.holder is not None
+    assert (found.holder.claim, found.holder.address) == ("far", "2001:db8:9::/64")
+
+
 async def test_answers_come_in_the_order_of_the_queries(objects: Objects) -> None:
     found = await answers(objects, "web", "10.0.0.1", "10.0.0.3")
 

@@ -55,6 +55,10 @@ def bad_pool(objects: Objects) -> None:
     objects.pool("ten", name="bad")
 
 
+def bad_exclusion(objects: Objects) -> None:
+    objects.bound("web", "10.0.1.2", objects.pool("10.0.1.0/28", name="b", excludedAddresses=["x"]))
+
+
 def overlap(objects: Objects) -> None:
     objects.pool("10.0.0.14-10.0.0.17", name="red")
 
@@ -91,6 +95,7 @@ def wrong_kind(objects: Objects) -> None:
         (waits, [("waiting", "InClusterIPPool default/blue")]),
         (no_pool, [("pool-missing", "InClusterIPPool default/red")]),
         (bad_pool, [("pool-closed", "InClusterIPPool default/bad")]),
+        (bad_exclusion, [("pool-closed", "InClusterIPPool default/b")]),
         (
             overlap,
             [

@@ -7,6 +7,7 @@ from snapshots import BLUE, Objects
 from cli.kubectl import maps, spaces
 from cli.kubectl.usage import Usage
 from ipam.notation import parse_address
+from kube.testing.fake import Json
 from objects import pools
 from objects.pools import PoolKey
 
@@ -96,8 +97,22 @@ async def test_a_prefix_pool_counts_in_prefixes() -> None:
     assert len(lines) == 6
 
 
-async def test_a_pool_that_offers_nothing_has_no_map() -> None:
+@pytest.mark.parametrize(
+    ("kind", "entry", "address", "excluded"),
+    [
+        ("InClusterIPPool", "ten", "10.0.0.2", {}),
+        ("InClusterIPPool", "10.0.0.0/28", "10.0.0.2", {"excludedAddresses": ["ten"]}),
+        ("InClusterPrefixPool", "2001:db8::/56", "2001:db8:0:3::", {"excludedPrefixes": ["ten"]}),
+    ],
+)
+async def test_a_pool_whose_spec_has_errors_has_no_map(
+    kind: str, entry: str, address: str, excluded: Json
+) -> None:
     objects = Objects()
-    key = objects.pool("ten")
+    key = objects.pool(entry, kind=kind, **excluded)
+    objects.bound("a", address, key, 64)
+    usage = (await objects.usages())[key]
 
-    assert drawn((await objects.usages())[key]) == []
+    assert drawn(usage) == []
+    assert usage.pool is not None
+    assert not spaces.of(usage.pool).listed
