@@ -9,13 +9,12 @@ Flow:
 from __future__ import annotations
 
 from collections import defaultdict
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
-import msgspec
-
 from kube.client import decode, pages
-from kube.errors import ApiError
+from kube.errors import ApiError, NotFoundError
 from kube.resources import ApiResource
 from kube.structs import Struct, prepared
 from objects.contracts import CLUSTER_GROUP
@@ -34,8 +33,6 @@ _MOST_OWNERS = 8
 
 _FEW = 5
 """Objects of one kind and namespace that are read one by one; more are listed."""
-
-_DECODER = msgspec.json.Decoder(Object)
 
 
 class Owner(NamedTuple):
@@ -108,7 +105,7 @@ class Owners:
                 owners[key].append(Owner(each.api_version, each.kind, each.name))
                 if each.kind == "Cluster":
                     clusters[key] = clusters[key] or each.name
-            await self._read({(key.namespace, each) for key, each in nexts.items()})
+            await self._read(dict.fromkeys((key.namespace, each) for key, each in nexts.items()))
             read = {
                 key: meta for key, each in nexts.items() if (meta := self._objects.get(each.uid))
             }
@@ -124,7 +121,7 @@ class Owners:
             for claim in found
         }
 
-    async def _read(self, wanted: set[tuple[str, OwnerReference]]) -> None:
+    async def _read(self, wanted: Iterable[tuple[str, OwnerReference]]) -> None:
         groups = defaultdict[tuple[str, str, str], list["OwnerReference"]](list)
         for namespace, reference in wanted:
             if reference.uid not in self._objects:
@@ -143,14 +140,15 @@ class Owners:
             return
         if len(references) <= _FEW:
             for reference in references:
-                self._keep(await self.api.get(resource, namespace, reference.name))
+                with suppress(NotFoundError):  # it is deleted; the others are not
+                    self._keep(await self.api.get(resource, namespace, reference.name), kind)
             return
         async for page in pages(self.api, resource, namespace):
             for raw in page.items or ():
-                self._keep(raw)
+                self._keep(raw, kind)
 
-    def _keep(self, raw: bytes | msgspec.Raw) -> None:
-        meta = _DECODER.decode(raw).metadata
+    def _keep(self, raw: bytes, kind: str) -> None:
+        meta = decode(raw, Object, f"GET {kind}").metadata
         self._objects[meta.uid] = meta
 
     async def _resource(self, api_version: str, kind: str) -> ApiResource | None:
