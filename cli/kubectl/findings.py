@@ -18,6 +18,7 @@ from objects.references import intended_pool_of
 from webhook import overlaps
 
 from . import selection, waiting
+from .usage import NO_POOL, NOT_READ
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -69,7 +70,10 @@ def _of_pool(snapshot: Snapshot, usage: Usage) -> Iterator[Finding]:
 
 
 def _closed(usage: Usage) -> Iterator[Finding]:
-    if usage.pool is None:
+    if usage.closed == NOT_READ:
+        remedy = "ask somebody who may read it to run the command"
+        yield Finding("unchecked", WARNING, str(usage.key), usage.closed, remedy)
+    elif usage.pool is None:
         names = _names(claim.metadata.key for claim in usage.waiting) or _names(
             holding.key for holding in usage.holdings
         )
@@ -99,7 +103,7 @@ def _duplicates(usage: Usage) -> Iterator[Finding]:
 
 def _waiting(snapshot: Snapshot, usage: Usage) -> Iterator[Finding]:
     by_reason = defaultdict[str, list["Key"]](list)
-    for claim in usage.waiting if usage.pool else ():
+    for claim in usage.waiting if usage.closed != NO_POOL else ():
         by_reason[waiting.why(snapshot, claim)].append(claim.metadata.key)
     for reason, keys in by_reason.items():
         state, _, remedy = reason.rpartition("; ")

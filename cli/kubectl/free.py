@@ -16,7 +16,7 @@ from ipam.notation import BITS
 from ipam.texts import counted
 
 from . import options, printing, selection, session, snapshot, usage
-from .errors import NO
+from .errors import NO, CliError
 from .printing import Column
 
 if TYPE_CHECKING:
@@ -83,7 +83,10 @@ def command(
 
     async def work(opened: session.Session) -> usage.Usage:
         every = usage.of(await snapshot.read(opened.api, opened.namespace))
-        return every[selection.pool(every, pool, opened.namespace)]
+        found = every[selection.pool(every, pool, opened.namespace)]
+        if found.closed == usage.NOT_READ:
+            raise CliError(f"{found.key} {found.closed}: {session.READING}")
+        return found
 
     found = session.run(target, work)
     report = report_of(found, count, contiguous)

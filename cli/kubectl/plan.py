@@ -12,7 +12,7 @@ from ipam.texts import counted
 
 from .. import inputs, manifests, pool_documents
 from . import options, planning, printing, session, snapshot, usage
-from .errors import DONE, FAILED, NO
+from .errors import DONE, FAILED, NO, CliError
 from .planning import REFUSED, UNCHANGED, PoolPlan
 from .printing import Column
 
@@ -52,8 +52,11 @@ def command(names: inputs.Names, target: options.Target, output: str) -> None:
     ]
 
     async def work(opened: session.Session) -> list[PoolPlan]:
-        every = usage.of(await snapshot.read(opened.api, opened.namespace))
+        read = await snapshot.read(opened.api, opened.namespace)
         placed = [planning.placed(each, opened.namespace or "default") for each in documents]
+        for key in filter(read.lacks, map(planning.key_of, placed)):
+            raise CliError(f"{key} {usage.NOT_READ}: {session.READING}")
+        every = usage.of(read)
         stored = await planning.stored(opened.api, placed, every)
         return await planning.plans(placed, stored, every)
 

@@ -37,6 +37,10 @@ class Snapshot:
     unreadable: tuple[str, ...] = field(default=())
     """Objects of which nothing can be read, such as `ipaddressclaims default/web`."""
 
+    def lacks(self, key: PoolKey) -> bool:
+        """Whether a pool was not read, because only the pools of one namespace were."""
+        return bool(self.namespace) and not key.namespace
+
 
 class Informers:
     """Copies of all pools, claims and IPAddresses, of which a snapshot can be taken at any time.

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from .snapshot import Snapshot
 
 NO_POOL = "does not exist"
+NOT_READ = "is a global pool, which you may not read"
 
 
 class Holding(NamedTuple):
@@ -58,7 +59,7 @@ class Holding(NamedTuple):
 class Usage:
     """A pool, what it offers, and its holders in the order of their addresses.
 
-    `pool` is None if claims or IPAddresses name a pool that does not exist.
+    `pool` is None if claims or IPAddresses name a pool that does not exist, or was not read.
     `free` has the numbers of the allocations that nobody holds.
     """
 
@@ -91,7 +92,16 @@ def of(snapshot: Snapshot) -> dict[PoolKey, Usage]:
     """Return the usage of each pool, and of each that does not exist but is named."""
     holdings, waiting = _holdings(snapshot), _waiting(snapshot)
     keys = sorted({*snapshot.pools, *holdings, *waiting}, key=lambda key: (key[1], key[2], key[0]))
-    return {key: _usage(key, snapshot.pools.get(key), holdings[key], waiting[key]) for key in keys}
+    return {
+        key: _usage(
+            key,
+            snapshot.pools.get(key),
+            holdings[key],
+            waiting[key],
+            NOT_READ if snapshot.lacks(key) else NO_POOL,
+        )
+        for key in keys
+    }
 
 
 def empty(key: PoolKey) -> Usage:
@@ -109,6 +119,7 @@ def _usage(
     pool: pools.Pool | None,
     holdings: list[Holding],
     waiting: list[clusterapi.IPAddressClaim],
+    missing: str = NO_POOL,
 ) -> Usage:
     address_set = pools.address_set_of(pool or pools.Pool(metadata=pools.PoolMeta()))
     taken = RangeSet.of(
@@ -118,7 +129,7 @@ def _usage(
         key=key,
         pool=pool,
         address_set=address_set,
-        closed=changes.not_ready(pool, address_set) if pool else NO_POOL,
+        closed=changes.not_ready(pool, address_set) if pool else missing,
         holdings=tuple(sorted(holdings, key=_order)),
         waiting=tuple(sorted(waiting, key=lambda claim: claim.metadata.age_order)),
         free=address_set.indexes - taken,

@@ -18,6 +18,7 @@ EXHAUSTED = (
     "InClusterIPPool NS/blue has no free address for this claim: each is in use or promised to an "
     "older claim; add addresses to the pool, or delete claims"
 )
+GLOBAL = "GlobalInClusterIPPool"
 INFRASTRUCTURE = "infrastructure.example.com"
 
 _NETS = itertools.count(1)
@@ -219,24 +220,47 @@ def test_an_owner_that_may_not_be_read_is_named_by_its_reference(
     assert golden(result, blue.namespace)[1].endswith("NS  a  FooVM foovm  TIME")
 
 
-def test_who_may_read_one_namespace_sees_its_pools(blue: tenants.Tenant) -> None:
-    plane, name = blue.provider.control_plane, f"local-{blue.namespace}"
+def local_reader(tenant: tenants.Tenant) -> Path:
+    """Return the kubeconfig of somebody who may read our group in one namespace alone."""
+    plane, name = tenant.provider.control_plane, f"local-{tenant.namespace}"
     rbac = "rbac.authorization.k8s.io"
     roles, bindings = (
-        blue.provider.admin.resource(f"{rbac}/v1", plural, blue.namespace)
+        tenant.provider.admin.resource(f"{rbac}/v1", plural, tenant.namespace)
         for plural in ("roles", "rolebindings")
     )
     roles.create({"metadata": {"name": name}, "rules": [IPAM | {"verbs": READ}]})
     subject = {"kind": "User", "name": name, "apiGroup": rbac}
     reference = {"kind": "Role", "name": name, "apiGroup": rbac}
     bindings.create({"metadata": {"name": name}, "subjects": [subject], "roleRef": reference})
-    kubeconfig = plane.kubeconfig(name, namespace=blue.namespace)
+    return plane.kubeconfig(name, namespace=tenant.namespace)
+
+
+def test_who_may_read_one_namespace_sees_its_pools(blue: tenants.Tenant) -> None:
+    kubeconfig = local_reader(blue)
 
     one, all_of_them = run(kubeconfig, "pools"), run(kubeconfig, "pools", "-A")
 
     assert [line.split()[1] for line in one.stdout.splitlines()] == ["NAME", "blue"]
     assert all_of_them.exit_code == 3
     assert "cannot list resource" in all_of_them.stderr
+
+
+def test_a_global_pool_is_not_missing_for_who_may_read_one_namespace(
+    tenant: tenants.Tenant, tmp_path: Path
+) -> None:
+    kubeconfig, pool = local_reader(tenant), f"all-{tenant.namespace}"
+    tenant.add_claim("web", pool, GLOBAL)
+    manifest = tmp_path / "pool.yaml"
+    spec = {"addresses": ["10.78.0.1"], "prefix": 24}
+    manifest.write_text(yaml.safe_dump(manifests.pool(pool, spec, GLOBAL)))
+
+    listed = run(kubeconfig, "pools")
+    failed = [run(kubeconfig, "free", pool), run(kubeconfig, "plan", "-f", str(manifest))]
+
+    unread = f"{GLOBAL} {pool} is a global pool, which you may not read"
+    assert unread in listed.stdout
+    assert {(each.exit_code, each.stdout) for each in failed} == {(3, "")}
+    assert {each.stderr.partition(": ")[0] for each in failed} == {unread}
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from xml.etree import ElementTree as ET
 import pytest
 from snapshots import BLUE, CONTRACT, IP_POOL, Objects
 
-from cli.kubectl import check, findings, installation, usage
+from cli.kubectl import check, findings, installation, snapshot, usage
 from kube.lease import LEASES
 from kube.testing.fake import Json
 from manager import pod
@@ -117,6 +117,19 @@ async def test_what_is_wrong_is_found(
     make(objects)
 
     assert await found(objects) == expected
+
+
+async def test_a_global_pool_that_was_not_read_is_not_missing() -> None:
+    objects = Objects()
+    objects.pool("10.0.0.0/28")
+    objects.claim("web", objects.pool("10.0.1.0/28", name="all", kind="GlobalInClusterIPPool"))
+    informers = snapshot.Informers(objects.api, CONTRACT, "default")
+    await informers.sync()
+    read = informers.snapshot()
+
+    names = [(each.check, each.object) for each in findings.of_objects(read, usage.of(read), "")]
+
+    assert names == [(check, "GlobalInClusterIPPool all") for check in ("unchecked", "waiting")]
 
 
 async def test_other_namespaces_are_left_out() -> None:
