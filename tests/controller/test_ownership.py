@@ -8,6 +8,7 @@ from prometheus_client import REGISTRY
 
 from controller import migration
 from kube import errors, resources
+from kube.events import EVENTS
 from kube.options import EVERYTHING, ListOptions
 from kube.testing import fake
 from objects import pools
@@ -207,7 +208,7 @@ async def test_an_event_at_the_definition_says_that_it_is_done() -> None:
 
 def events_of(api: Cluster) -> list[Any]:
     return [
-        (migration.EVENTS, "default", name)
+        (EVENTS, "default", name)
         for verb, plural, name in api.writes
         if (verb, plural) == ("create", "events")
     ]
