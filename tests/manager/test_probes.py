@@ -151,6 +151,7 @@ def test_a_loop_that_is_blocked_answers_no_probe(running: Running) -> None:
 
     status, text = running.probe("/healthz", 1)
     assert (status, "timed out" in text) == (0, True)
+    running.process.kill()  # a blocked loop does not stop when it is asked
 
 
 @pytest.mark.parametrize("running", [{"bound": 0.0}], indirect=True)

@@ -103,6 +103,7 @@ def held(request: pytest.FixtureRequest, tmp_path: Path) -> Generator[Held]:
     made = Held(tmp_path, request.param, arguments)
     with made.process:
         yield made
+        made.process.kill()  # what still waits for its imports does not stop when it is asked
 
 
 async def test_a_conversion_is_answered_before_what_it_does_not_need_is_imported(
