@@ -21,6 +21,7 @@ COMMANDS = {
     "free": "free",
     "check": "check",
     "plan": "plan",
+    "forecast": "forecast",
     "export": "export",
     "reserve": "reserve",
     "release": "release",

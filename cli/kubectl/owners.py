@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from kube.client import decode, pages
 from kube.errors import ApiError, NotFoundError
-from kube.resources import ApiResource
-from kube.structs import Struct, prepared
 from objects.contracts import CLUSTER_GROUP
 from objects.metadata import Object
+
+from . import served
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -67,25 +67,12 @@ class Chain:
         return str(self.owners[-1]) if self.owners else ""
 
 
-class _Named(Struct, frozen=True):
-    name: str = ""
-    kind: str = ""
-    namespaced: bool = True
-
-
-@prepared
-class _Resources(Struct, frozen=True):
-    resources: tuple[_Named, ...] = ()
-
-
 @dataclass(slots=True)
 class Owners:
     """Reads the owners of claims; what is read once is not read again."""
 
     api: Api
-    _resources: dict[tuple[str, str], ApiResource | None] = field(
-        default_factory=dict[tuple[str, str], ApiResource | None]
-    )
+    _served: served.Served | None = None
     _objects: dict[str, Metadata] = field(default_factory=dict[str, "Metadata"])
     """By uid."""
 
@@ -135,7 +122,8 @@ class Owners:
     async def _read_kind(
         self, namespace: str, api_version: str, kind: str, references: list[OwnerReference]
     ) -> None:
-        resource = await self._resource(api_version, kind)
+        self._served = self._served or await served.read(self.api)
+        resource = self._served.find(api_version, kind)
         if resource is None:
             return
         if len(references) <= _FEW:
@@ -150,20 +138,6 @@ class Owners:
     def _keep(self, raw: bytes, kind: str) -> None:
         meta = decode(raw, Object, f"GET {kind}").metadata
         self._objects[meta.uid] = meta
-
-    async def _resource(self, api_version: str, kind: str) -> ApiResource | None:
-        """Ask the API server what a kind is called in paths."""
-        if (api_version, kind) not in self._resources:
-            group, _, version = api_version.rpartition("/")
-            answer = await self.api.list(ApiResource(group, version, kind, ""))
-            listed = decode(answer, _Resources, f"GET {api_version}").resources
-            for each in listed:
-                if "/" not in each.name:
-                    self._resources[api_version, each.kind] = ApiResource(
-                        group, version, each.kind, each.name, namespaced=each.namespaced
-                    )
-            self._resources.setdefault((api_version, kind), None)
-        return self._resources[api_version, kind]
 
 
 def _owner_of(meta: Meta) -> OwnerReference | None:

@@ -143,8 +143,10 @@ def test_plan_a_change(tenant: tenants.Tenant, environment: dict[str, str], tmp_
     (manifest,) = MANIFEST.findall((HOW_TO / "plan-a-change.md").read_text())
     (tmp_path / "pools.yaml").write_text(manifest)
 
-    planned, refused = (run(each, environment, tmp_path) for each in blocks("plan-a-change.md"))
+    pages = blocks("plan-a-change.md")
+    planned, refused, forecast = (run(each, environment, tmp_path) for each in pages)
 
     assert "  gains 10.0.0.20-10.0.0.29\n  serves 1 waiting claim\n" in planned
     assert "5 IPAddresses in use would no longer be in the pool" in refused
     assert refused.endswith("exit code 3\n")
+    assert forecast

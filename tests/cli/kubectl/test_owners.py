@@ -6,6 +6,7 @@ from snapshots import Objects
 from typing_extensions import override
 
 from cli.kubectl.owners import Owners
+from cli.kubectl.served import Served
 from kube.errors import UnreachableError
 from kube.resources import ApiResource
 from kube.testing.fake import FakeApi, Json
@@ -29,7 +30,8 @@ def reference(resource: ApiResource, name: str) -> Json:
 
 def owners(api: FakeApi) -> Owners:
     """Return a reader that has looked up how the kinds are called."""
-    return Owners(api, {(each.api_version, each.kind): each for each in (VMS, MACHINES)})
+    resources = {(each.group, each.version, each.kind): each for each in (VMS, MACHINES)}
+    return Owners(api, Served(resources))
 
 
 async def test_an_owner_that_is_deleted_ends_no_chain_but_its_own() -> None:
