@@ -55,6 +55,9 @@ def up(folder: Path) -> None:
     """Start a control plane with the provider, and leave it running."""
     kubeconfig = dev.up(folder.resolve())
     click.echo(f"export KUBECONFIG={kubeconfig}")
+    click.echo(
+        f"# a map of its pools in the browser: {Path(sys.executable).parent}/kubectl-ipam map"
+    )
 
 
 @main.command()

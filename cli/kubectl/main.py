@@ -25,6 +25,7 @@ COMMANDS = {
     "export": "export",
     "reserve": "reserve",
     "release": "release",
+    "map": "map.command",
 }
 """Each command with a cluster, and its module."""
 

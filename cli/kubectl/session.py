@@ -37,10 +37,11 @@ READING = (
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """A client, and the namespace that the user chose; empty: all of them."""
+    """A client, the namespace that the user chose (empty: all of them), and the server's URL."""
 
     api: Api
     namespace: str
+    server: str = ""
 
 
 def run(target: Target, work: Callable[[Session], Awaitable[T]], rights: str = READING) -> T:
@@ -76,6 +77,6 @@ async def _connected(
     connection = await connect(kubeconfig, version.user_agent("kubectl-ipam"), target.context)
     try:
         namespace = "" if target.everywhere else target.namespace or connection.namespace
-        results.append(await work(Session(Client(connection), namespace)))
+        results.append(await work(Session(Client(connection), namespace, connection.host)))
     finally:
         await connection.close()

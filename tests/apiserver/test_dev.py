@@ -47,7 +47,9 @@ def run(*command: str | Path, **environment: str) -> str:
 def test_what_up_starts_serves_kubectl_until_down(folder: Path) -> None:
     printed = run(*ENVTEST, "up", folder)
     started = identities(folder)
-    kubeconfig = printed.removeprefix("export KUBECONFIG=").rstrip()
+    first, hint = printed.splitlines()
+    kubeconfig = first.removeprefix("export KUBECONFIG=")
+    assert hint.endswith("/kubectl-ipam map")
     home = {"HOME": str(folder), "KUBECONFIG": kubeconfig}
     assert "No resources found" in run(binaries.find(binaries.KUBECTL), "get", POOLS, **home)
     assert run(*ENVTEST, "up", folder) == printed  # the second finds what the first started

@@ -150,3 +150,15 @@ def test_plan_a_change(tenant: tenants.Tenant, environment: dict[str, str], tmp_
     assert "5 IPAddresses in use would no longer be in the pool" in refused
     assert refused.endswith("exit code 3\n")
     assert forecast
+
+
+def test_see_the_map(tenant: tenants.Tenant, environment: dict[str, str], tmp_path: Path) -> None:
+    tenant.add_pool("blue", "10.0.0.0/24")
+    tenant.add_claim("web", "blue")
+    tenant.bound("web")
+
+    for block in blocks("see-the-map.md"):
+        run(block, environment, tmp_path)
+
+    assert f"{tenant.namespace}/blue" in (tmp_path / "pools.html").read_text()
+    assert f"{tenant.namespace}/blue" in (tmp_path / "mine.html").read_text()

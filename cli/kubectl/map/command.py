@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`map`: all pools as pages in a browser, or in one file."""
+
+from __future__ import annotations
+
+import asyncio
+import webbrowser
+from pathlib import Path
+
+import click
+
+from webhook import server
+
+from .. import options, session, snapshot
+from ..errors import CliError
+from . import guard, pages, service
+from .live import Live
+from .model import Reader
+
+_LOOPBACK = "127.0.0.1"
+"""Only this machine reaches the pages."""
+
+_HIGHEST_PORT = 65535
+
+
+@options.command(
+    "map",
+    short="Show all pools as a map in the browser.",
+    example="kubectl ipam map",
+    text="""Serve a page with all pools and a map of each, and open the browser.  The page follows
+    every change.  Only this machine reaches it, by a URL that nobody guesses; nothing is sent to
+    another server.  The command runs until it gets SIGINT (Ctrl-C) or SIGTERM.
+
+    With --export, write all pages as one file instead, which needs neither a server nor a network.
+
+    All namespaces are shown that may be read, unless one is named.
+    """,
+)
+@click.option(
+    "--export",
+    metavar="FILE",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write one HTML file, and end.",
+)
+@click.option(
+    "--port",
+    metavar="N",
+    type=click.IntRange(0, _HIGHEST_PORT),
+    default=0,
+    help="Port of 127.0.0.1.  Default: any free one.",
+)
+@click.option("--open/--no-open", "opens", default=True, help="Open the browser.  Default: open.")
+def command(target: options.Target, export: Path | None, port: int, *, opens: bool) -> None:
+    """Serve the map, or write it."""
+
+    async def work(opened: session.Session) -> str:
+        informers = await snapshot.informers(opened.api, opened.namespace)
+        name = f"{target.context} ({opened.server})" if target.context else opened.server
+        reader = Reader(opened.api, name, target.namespace)
+        if export is None:
+            await _serve(Live(informers, reader), port, opens=opens)
+            return ""
+        return pages.export(await reader.model(informers.snapshot()))
+
+    text = session.run(target, work)
+    if export is not None:
+        _write(export, text)
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        path.write_text(text)
+    except OSError as error:
+        raise CliError(f"{path} cannot be written: {error.strerror}") from error
+
+
+async def _serve(live: Live, port: int, *, opens: bool) -> None:
+    await live.load()
+    token = guard.new_token()
+    guarded = guard.Guard(service.create_app(live, f"/{token}"), token)
+    serving = server.Server(guarded, _LOOPBACK, port)
+    stop = server.stop_signal()
+    try:
+        await serving.start()
+    except OSError as error:
+        raise CliError(f"port {port}: {error.strerror or error}") from error
+    guarded.hosts = guard.hosts(serving.port)
+    url = f"http://{_LOOPBACK}:{serving.port}/{token}/"
+    click.echo(url)
+    if opens:
+        await asyncio.to_thread(webbrowser.open, url)
+    try:
+        await _until(stop, live)
+    finally:
+        live.end()
+        await serving.stop()
+
+
+async def _until(stop: asyncio.Event, live: Live) -> None:
+    """Follow changes until the event."""
+    following = asyncio.create_task(live.run())
+    stopping = asyncio.create_task(stop.wait())
+    await asyncio.wait((following, stopping), return_when=asyncio.FIRST_COMPLETED)
+    stopping.cancel()
+    if not following.done():
+        following.cancel()
+        await asyncio.wait((following,))
+        return
+    await following

@@ -1,0 +1,157 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The pages as HTML: for a browser that the service answers, or all of them in one file."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from typing import TYPE_CHECKING
+
+import jinja2
+
+from . import views
+from .model import key_of
+from .query import EVERYTHING, Query
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from objects.pools import PoolKey
+
+    from .model import Model
+
+STATIC = {"map.css": "text/css", "map.js": "text/javascript"}
+"""Files beside the pages, and their types."""
+
+ICON = "data:,"
+"""Tells the browser not to ask for an icon."""
+
+POLICY = (
+    "default-src 'none'; style-src {style}; script-src {script}; connect-src {connect}; "
+    "img-src data:; base-uri 'none'; form-action {connect}; frame-ancestors 'none'"
+)
+"""Content-Security-Policy of all pages: nothing comes from, or goes to, another server."""
+
+
+@dataclass(frozen=True, slots=True)
+class Links:
+    """Where pages are; in a file (`base` is empty) they are parts of it."""
+
+    base: str = ""
+
+    @property
+    def is_live(self) -> bool:
+        """Whether a service answers."""
+        return bool(self.base)
+
+    def overview(self, query: Query = EVERYTHING) -> str:
+        """Return where all pools are."""
+        return self._with(f"{self.base}/", query.url) if self.is_live else "#"
+
+    def pool(
+        self,
+        key: PoolKey,
+        query: Query = EVERYTHING,
+        block: str = "",
+        page: int = 1,
+    ) -> str:
+        """Return where a pool is, or a block of it."""
+        if not self.is_live:
+            return f"#{anchor(key)}"
+        parts = (block and f"block={block}", query.url, page > 1 and f"page={page}")
+        path = f"{self.base}/pools/{key.kind}/{key.namespace or '-'}/{key.name}"
+        return self._with(path, *parts)
+
+    def static(self, name: str) -> str:
+        """Return where a file is."""
+        return f"{self.base}/static/{name}"
+
+    def events(self) -> str:
+        """Return where changes are told."""
+        return f"{self.base}/events" if self.is_live else ""
+
+    @staticmethod
+    def _with(path: str, *parts: str | bool) -> str:
+        query = "&".join(str(part) for part in parts if part)
+        return f"{path}?{query}" if query else path
+
+
+def anchor(key: PoolKey, address: str = "") -> str:
+    """Return the id of a pool in a file, or of the row of an address."""
+    return "/".join(part for part in (*key, address) if part)
+
+
+def overview(found: Model, links: Links, query: Query) -> str:
+    """Render the page of all pools."""
+    view = views.overview(found, query)
+    return _render("overview.html", found, links, query, view=view)
+
+
+def pool(found: Model, links: Links, query: Query, view: views.PoolView) -> str:
+    """Render the page of a pool."""
+    return _render("pool.html", found, links, query, view=view)
+
+
+def export(found: Model) -> str:
+    """Render all pages as one file that needs nothing else."""
+    query, links = EVERYTHING, Links()
+    policy = POLICY.format(style=_hash("map.css"), script=_hash("map.js"), connect="'none'")
+    policy = policy.partition("; frame-ancestors")[0]  # a policy in a document has no such part
+    return _render(
+        "export.html",
+        found,
+        links,
+        query,
+        policy=policy,
+        style=static("map.css"),
+        script=static("map.js"),
+        view=views.overview(found, query),
+        pools=(views.pool(found, key, query, page=0) for key in found.keys),
+    )
+
+
+@cache
+def static(name: str) -> str:
+    """Return the text of a file beside the pages."""
+    return (resources.files(__package__ or "") / "static" / name).read_text()
+
+
+def _hash(name: str) -> str:
+    """Return a source expression of a Content-Security-Policy that allows one inline text."""
+    digest = hashlib.sha256(static(name).encode()).digest()
+    return f"'sha256-{base64.b64encode(digest).decode()}'"
+
+
+def _render(template: str, found: Model, links: Links, query: Query, **more: object) -> str:
+    context: Mapping[str, object] = {
+        "model": found,
+        "links": links,
+        "query": query,
+        "clusters": views.clusters(found),
+        "namespaces": views.namespaces(found),
+        "anchor": anchor,
+        "key_of": key_of,
+        "icon": ICON,
+    }
+    return _environment().get_template(template).render(context, **more)
+
+
+@cache
+def _environment() -> jinja2.Environment:
+    found = jinja2.Environment(
+        loader=jinja2.PackageLoader(__package__ or ""),
+        undefined=jinja2.StrictUndefined,
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    found.filters |= {"whose": views.whose, "number": _number}
+    return found
+
+
+def _number(value: int) -> str:
+    """Write a count; a power of two instead of a number that nobody reads."""
+    return f"{value:,}" if value < 1 << 40 else f"about 2^{value.bit_length() - 1}"

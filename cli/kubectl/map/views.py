@@ -1,0 +1,354 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a page shows, without HTML: all pools, or a window of one pool."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections import defaultdict
+from dataclasses import dataclass
+from itertools import islice
+from typing import TYPE_CHECKING, NamedTuple
+
+from ipam.errors import NotationError
+from ipam.notation import parse_entry
+from ipam.ranges import RangeSet
+from objects.pools import Pool, PoolMeta
+
+from .. import lookup, maps, spaces
+from . import layout, model
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from ipam.ranges import Range
+    from objects.pools import PoolKey
+
+    from ..maps import Layers
+    from ..pools import PoolReport
+    from .model import Held, Model, Waiting
+    from .query import Query
+
+MOST_ROWS = 500
+"""Rows of a table on one page."""
+
+_SHOWN_RANGES = 200
+"""Ranges of one state that the table of ranges lists."""
+
+_NAMED = 3
+"""Holders that the description of a block names."""
+
+_ROOMY = 6
+"""Columns of a bar that has room for a text."""
+
+_POWERS = 1 << 40
+"""From here on, a power of two is shown: nobody reads such a number."""
+
+OVERLAP = "overlap"
+
+
+class Match(NamedTuple):
+    """An answer of the search: a holder or what an address is, and where."""
+
+    key: PoolKey
+    address: str
+    state: str
+    held: Held | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """All pools, and what is found if something is looked for."""
+
+    pools: Sequence[PoolReport]
+    matches: Sequence[Match]
+    more: int
+    """How many matches are left out."""
+    waiting: Sequence[tuple[PoolKey, Waiting]]
+
+
+class CellView(NamedTuple):
+    """A cell as it is drawn: `level` is the share in use, in eighths; `label` says it in words."""
+
+    cell: layout.Cell
+    state: str
+    level: int
+    text: str
+    label: str
+    window: str
+    """The addresses that the cell leads to; empty if it has no map of its own."""
+    overlaps: bool
+    matches: bool
+    first: str
+    """The address of the first holder; empty if there is none."""
+
+
+class RowView(NamedTuple):
+    """A row of the map, and its first address."""
+
+    label: str
+    cells: Sequence[CellView | layout.Cell]
+
+
+class RangesView(NamedTuple):
+    """The addresses of one state, as entries of a pool are written."""
+
+    state: str
+    entries: Sequence[str]
+    more: int
+
+
+@dataclass(frozen=True, slots=True)
+class PoolView:
+    """A window of a pool."""
+
+    key: PoolKey
+    report: PoolReport
+    spec: Sequence[tuple[str, str]]
+    window: str
+    """What the page shows; empty: the whole pool."""
+    cell: str
+    """What one cell is."""
+    is_blocks: bool
+    """Whether a cell is a block, so that it has room for a number."""
+    columns: int
+    rows: Sequence[RowView]
+    states: Sequence[str]
+    """The states that the map has, for its legend."""
+    holders: Sequence[Held]
+    page: int
+    pages: int
+    waiting: Sequence[Waiting]
+    ranges: Sequence[RangesView]
+
+
+def overview(found: Model, query: Query) -> Overview:
+    """Return the page of all pools."""
+    matches = list(_matches(found, query)) if query else []
+    waits = [
+        (key, claim)
+        for key in found.keys
+        for claim in found.waiting(key)
+        if query and query.matches_waiting(claim)
+    ]
+    more = max(len(matches) - MOST_ROWS, 0)
+    return Overview(found.pools, matches[:MOST_ROWS], more, waits[:MOST_ROWS])
+
+
+def clusters(found: Model) -> list[str]:
+    """Return the names of all Clusters that hold or wait, for the filter."""
+    of_claims = {claim.cluster_name for claim in found.snapshot.claims.values()}
+    return sorted({*of_claims, *(chain.cluster for chain in found.chains.values())} - {""})
+
+
+def namespaces(found: Model) -> list[str]:
+    """Return the namespaces of all claims and IPAddresses, for the filter."""
+    return sorted({key.namespace for key in (*found.snapshot.claims, *found.snapshot.addresses)})
+
+
+def _matches(found: Model, query: Query) -> Iterator[Match]:
+    some = False
+    for key in found.keys:
+        for held in found.held(key):
+            if query.matches(held, found.usages[key].address_set):
+                some = True
+                yield Match(key, held.report.address, held.report.state, held)
+    if not some and query.address:
+        for key, state in lookup.in_pools(query.address, model.visible(found)):
+            yield Match(key, str(query.address), state)
+
+
+def window_of(found: Model, key: PoolKey, text: str) -> Range | None:
+    """Return the numbers of a pool that a URL names; None if it names none of them."""
+    try:
+        block = parse_entry(text)
+    except NotationError:
+        return None
+    address_set = found.usages[key].address_set
+    if block.family != address_set.family:
+        return None
+    return block.first // address_set.block_size, block.last // address_set.block_size
+
+
+def pool(
+    found: Model, key: PoolKey, query: Query, window: Range | None = None, page: int = 1
+) -> PoolView:
+    """Return the page of a pool; `page` 0 has all rows of the table."""
+    used = found.usages[key]
+    (report,) = (each for each in found.pools if model.key_of(each) == key)
+    layers = maps.layers(used, spaces.of(used.pool or Pool(metadata=PoolMeta())))
+    drawn = layout.of(layers, window)
+    seen = [
+        held
+        for held in found.held(key)
+        if query.matches(held, used.address_set) and (window is None or _meets(held, window))
+    ]
+    pages = max(-(-len(seen) // MOST_ROWS), 1)
+    page = min(page, pages)
+    rows = seen[(page - 1) * MOST_ROWS : page * MOST_ROWS] if page else seen
+    cells = _Cells(found, key, query, drawn)
+    shown = [cells.row(row) for row in drawn.rows]
+    return PoolView(
+        key=key,
+        report=report,
+        spec=list(_spec(used.pool)),
+        window=layout.name(layers.family, layers.block_size, *window) if window else "",
+        cell=_amount(drawn),
+        is_blocks=drawn.size > 1,
+        columns=drawn.columns,
+        rows=shown,
+        states=[*_states(shown)],
+        holders=rows,
+        page=page,
+        pages=pages,
+        waiting=[claim for claim in found.waiting(key) if query.matches_waiting(claim)],
+        ranges=list(_ranges(layers, drawn.window)),
+    )
+
+
+class _Cells:
+    """Draws the cells of one page."""
+
+    def __init__(self, found: Model, key: PoolKey, query: Query, drawn: layout.Layout) -> None:
+        self._query, self._drawn = query, drawn
+        self._addresses = found.usages[key].address_set
+        self._shared = shared(found, key)
+        self._held = defaultdict[int, list["Held"]](list)
+        cells = list(drawn.cells)
+        ends = [cell.last for cell in cells]
+        for held in found.held(key):
+            if held.numbers:
+                first, last = held.numbers
+                for at in range(bisect_left(ends, first), len(cells)):
+                    if cells[at].first > last:
+                        break
+                    self._held[cells[at].first].append(held)
+
+    def row(self, row: layout.Row) -> RowView:
+        label = layout.name(self._drawn.family, self._drawn.block_size, row.first, row.first)
+        return RowView(
+            label.partition("/")[0],
+            [self._cell(cell) if cell.counts else cell for cell in row.cells],
+        )
+
+    def _cell(self, cell: layout.Cell) -> CellView:
+        holders = self._held.get(cell.first, [])
+        matching = [each for each in holders if self._query.matches(each, self._addresses)]
+        overlaps = self._shared.meets(cell.first, cell.last)
+        addresses = layout.name(self._drawn.family, self._drawn.block_size, cell.first, cell.last)
+        return CellView(
+            cell=cell,
+            state=cell.state,
+            level=-(-cell.in_use * 8 // cell.offered) if cell.offered else 0,
+            text=_text(cell),
+            label=", ".join(_words(addresses, cell, matching or holders, overlaps=overlaps)),
+            window="" if self._drawn.size == 1 or not holders else addresses,
+            overlaps=overlaps,
+            matches=bool(matching) or not self._query,
+            first=(matching or holders)[0].report.address if holders else "",
+        )
+
+
+_LETTERS = frozenset({spaces.GATEWAY, spaces.RESERVED, spaces.EXCLUDED, "outside"})
+"""States whose cells have a letter, beside colour and pattern."""
+
+
+def _text(cell: layout.Cell) -> str:
+    """Return what stands in a cell."""
+    if cell.counts["outside"]:
+        return maps.SYMBOLS["outside"][0]
+    if cell.columns >= _ROOMY:
+        return f"{_count(cell.last - cell.first + 1)} {cell.state}"
+    if cell.first < cell.last and cell.in_use:
+        return str(cell.in_use)
+    return maps.SYMBOLS[cell.state][0] if cell.state in _LETTERS else ""
+
+
+def _count(number: int) -> str:
+    return f"{number:,}" if number < _POWERS else f"2^{number.bit_length() - 1}"
+
+
+def shared(found: Model, key: PoolKey) -> RangeSet:
+    """Return the numbers of a pool whose addresses other pools address_set, too."""
+    mine = found.usages[key].address_set
+    if not mine.indexes:
+        return RangeSet()
+    others = (
+        (each.address_set.family, each.address_set.block_size, each.address_set.indexes)
+        for other, each in found.usages.items()
+        if other != key
+    )
+    return layout.shared(mine.family, mine.block_size, mine.indexes, others)
+
+
+def _words(addresses: str, cell: layout.Cell, held: list[Held], *, overlaps: bool) -> Iterator[str]:
+    yield addresses
+    if cell.first == cell.last:
+        yield cell.state
+    else:
+        for state, number in cell.counts.items():
+            yield f"{_count(number)} {state}"
+    for each in islice(held, _NAMED):
+        if words := whose(each):
+            yield words
+    if len(held) > _NAMED:
+        yield f"and {len(held) - _NAMED} more"
+    if overlaps:
+        yield "also in another pool"
+
+
+def whose(held: Held) -> str:
+    """Return claim, Machine and Cluster of a holder in words."""
+    report = held.report
+    claim = f"claim {report.namespace}/{report.claim}" if report.claim else ""
+    claim = claim or f"IPAddress {report.namespace}/{report.ip_address} without a claim"
+    machine = report.machine if " " in report.machine else f"Machine {report.machine}"
+    parts = (claim, report.machine and machine, report.cluster and f"Cluster {report.cluster}")
+    return " → ".join(part for part in parts if part)
+
+
+def _meets(held: Held, window: Range) -> bool:
+    return held.numbers is not None and (
+        held.numbers[0] <= window[1] and window[0] <= held.numbers[1]
+    )
+
+
+def _amount(drawn: layout.Layout) -> str:
+    """Return what a cell of the map is."""
+    end = layout.name(drawn.family, drawn.block_size, 0, drawn.size - 1).rpartition("/")[2]
+    if drawn.size > 1:
+        return f"a block of /{end}"
+    return "one address" if drawn.block_size == 1 else f"a prefix of /{end}"
+
+
+def _states(rows: Sequence[RowView]) -> Iterator[str]:
+    views = [cell for row in rows for cell in row.cells if isinstance(cell, CellView)]
+    seen = {state for view in views for state, number in view.cell.counts.items() if number}
+    yield from (state for state in maps.SYMBOLS if state in seen)
+    if any(view.overlaps for view in views):
+        yield OVERLAP
+
+
+def _ranges(layers: Layers, window: Range) -> Iterator[RangesView]:
+    """Yield the addresses of each state that no holder has."""
+    for state, numbers in layers.sets.items():
+        parts = list(numbers.within(*window)) if state not in ("used", "held", "outside") else []
+        if parts:
+            entries = [
+                layout.name(layers.family, layers.block_size, *part)
+                for part in parts[:_SHOWN_RANGES]
+            ]
+            yield RangesView(state, entries, len(parts) - len(entries))
+
+
+def _spec(pool: Pool | None) -> Iterator[tuple[str, str]]:
+    spec = pool.spec if pool else None
+    if spec is None:
+        return
+    fields = (
+        ("Addresses", ", ".join(spec.addresses)),
+        ("Prefixes", ", ".join(spec.prefixes)),
+        ("Prefix length", str(spec.allocation_prefix_length) if spec.prefixes else ""),
+        ("Excluded", ", ".join((*spec.excluded_addresses, *spec.excluded_prefixes))),
+        ("Gateway", spec.gateway),
+    )
+    yield from ((name, value) for name, value in fields if value)

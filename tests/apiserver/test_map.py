@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`kubectl ipam map` as a user starts it, on a real API server."""
+
+import os
+import signal
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Generator
+from contextlib import contextmanager
+from http.client import HTTPResponse
+from pathlib import Path
+
+import pytest
+from plugin_runs import READ, allow, run
+
+from envtest import contract, waiting
+from envtest.controlplane import control_plane, tenants
+
+PROGRAM = Path(sys.executable).parent / "kubectl-ipam"
+
+
+@pytest.fixture
+def kubeconfig(tenant: tenants.Tenant) -> Path:
+    """Return the kubeconfig of somebody who may read our group, and nothing else."""
+    name = f"map-{tenant.namespace}"
+    rules = {"apiGroups": [contract.GROUP], "resources": ["*"], "verbs": READ}
+    allow(tenant.provider.admin, name, rules)
+    plane: control_plane.ControlPlane = tenant.provider.control_plane
+    return plane.kubeconfig(name, namespace=tenant.namespace)
+
+
+@contextmanager
+def serving(kubeconfig: Path, *flags: str) -> Generator[str]:
+    """Run the command for the length of a block, and end it as Ctrl-C does."""
+    process = subprocess.Popen(
+        [PROGRAM, "map", "--no-open", *flags],
+        env=os.environ | {"KUBECONFIG": str(kubeconfig)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    try:
+        yield process.stdout.readline().strip()
+    finally:
+        process.send_signal(signal.SIGINT)
+        printed, errors = process.communicate(timeout=30)
+    assert (process.returncode, printed, errors) == (0, "", "")
+
+
+def opened(url: str) -> HTTPResponse:
+    answer: HTTPResponse = urllib.request.urlopen(url, timeout=20)  # noqa: S310 - it is ours
+    return answer
+
+
+def read(url: str) -> str:
+    with opened(url) as answer:
+        return answer.read().decode()
+
+
+def test_the_page_follows_the_cluster(tenant: tenants.Tenant, kubeconfig: Path) -> None:
+    tenant.add_pool("blue", "10.66.1.0/24", gateway="10.66.1.1")
+    tenant.add_claim("web", "blue")
+    tenant.bound("web")
+
+    with serving(kubeconfig) as url, opened(f"{url}events") as events:
+        page = f"{url}pools/InClusterIPPool/{tenant.namespace}/blue"
+        assert url.startswith("http://127.0.0.1:")
+        assert f"10.66.1.2, used, claim {tenant.namespace}/web" in read(page)
+        assert "10.66.1.3, free" in read(page)
+        assert tenant.namespace in read(url)
+
+        tenant.add_claim("late", "blue")
+        tenant.bound("late")
+        label = f"10.66.1.3, used, claim {tenant.namespace}/late"
+        waiting.until("the page has the claim", lambda: read(page), lambda text: label in text)
+        assert events.readline() == b"event: generation\n"
+
+
+def test_a_file_has_the_pools_of_a_namespace(
+    tenant: tenants.Tenant, kubeconfig: Path, tmp_path: Path
+) -> None:
+    tenant.add_pool("blue", "10.66.2.0/24")
+    tenant.add_claim("web", "blue")
+    tenant.bound("web")
+    file = tmp_path / "map.html"
+
+    result = run(kubeconfig, "map", "--export", str(file), "-n", tenant.namespace)
+
+    assert (result.exit_code, result.stdout) == (0, "")
+    assert f'id="InClusterIPPool/{tenant.namespace}/blue/10.66.2.1"' in file.read_text()
+    missing = run(kubeconfig, "map", "--export", str(tmp_path / "none" / "map.html"))
+    assert missing.exit_code == 3
+    assert "cannot be written: No such file or directory" in missing.stderr
+
+
+def test_a_port_that_is_taken(kubeconfig: Path) -> None:
+    with serving(kubeconfig) as url:
+        port = url.split(":")[2].partition("/")[0]
+        result = run(kubeconfig, "map", "--no-open", "--port", port)
+
+    assert result.exit_code == 3
+    assert result.stderr.startswith(f"port {port}: Address already in use")
+
+
+def test_two_maps_do_not_mix(tenant: tenants.Tenant, kubeconfig: Path) -> None:
+    del tenant
+    with serving(kubeconfig) as one, serving(kubeconfig) as other:
+        port, token = one.split("/")[2], other.split("/")[3]
+        with pytest.raises(urllib.error.HTTPError) as caught:
+            read(f"http://{port}/{token}/")
+
+    caught.value.close()
+    assert caught.value.code == 404

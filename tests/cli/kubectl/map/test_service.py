@@ -1,0 +1,177 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a browser is answered, and who is not."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import suppress
+
+import aiohttp
+import pytest
+from snapshots import CONTRACT, Objects
+
+from cli.kubectl import snapshot
+from cli.kubectl.map import guard, model, service
+from cli.kubectl.map import live as lives
+from kube.errors import ApiError
+from webhook import server
+
+TOKEN = guard.new_token()
+BLUE = "pools/InClusterIPPool/default/blue"
+
+
+@pytest.fixture
+def objects() -> Objects:
+    found = Objects()
+    found.pool("10.0.0.0/24")
+    found.bound("web", "10.0.0.2")
+    return found
+
+
+@pytest.fixture
+async def live(objects: Objects, monkeypatch: pytest.MonkeyPatch) -> AsyncGenerator[lives.Live]:
+    monkeypatch.setattr(lives, "_PAUSE_SECONDS", 0.01)
+    monkeypatch.setattr(lives, "_RETRY_SECONDS", 0.01)
+    informers = snapshot.Informers(objects.api, CONTRACT, "")
+    await informers.sync()
+    found = lives.Live(informers, model.Reader(objects.api, "https://example.com", ""))
+    await found.load()
+    running = asyncio.create_task(found.run())
+    yield found
+    running.cancel()
+    with suppress(asyncio.CancelledError):
+        await running
+
+
+@pytest.fixture
+async def origin(live: lives.Live) -> AsyncGenerator[str]:
+    guarded = guard.Guard(service.create_app(live, f"/{TOKEN}"), TOKEN)
+    serving = server.Server(guarded, "127.0.0.1", 0)
+    await serving.start()
+    guarded.hosts = guard.hosts(serving.port)
+    yield f"http://127.0.0.1:{serving.port}"
+    live.end()
+    await serving.stop()
+
+
+@pytest.fixture
+async def browser() -> AsyncGenerator[aiohttp.ClientSession]:
+    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(20)) as session:
+        yield session
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "words"),
+    [
+        (f"{TOKEN}/", 200, "blue"),
+        (f"{TOKEN}/{BLUE}", 200, "claim default/web"),
+        (f"{TOKEN}/{BLUE}?block=10.0.0.0/26&q=web&namespace=default", 200, "10.0.0.0/26"),
+        (f"{TOKEN}/{BLUE}?block=nonsense", 404, "not a block"),
+        (f"{TOKEN}/{BLUE}?block=2001:db8::/64", 404, "not a block"),
+        (f"{TOKEN}/pools/InClusterIPPool/default/none", 404, "there is no InClusterIPPool"),
+        (f"{TOKEN}/pools/Secret/default/blue", 404, "there is no Secret"),
+        (f"{TOKEN}/{BLUE}?page=0", 422, ""),
+        (f"{TOKEN}/?q={'x' * 300}", 422, ""),
+        (f"{TOKEN}/static/map.js", 200, "EventSource"),
+        (f"{TOKEN}/static/..%2fpages.py", 404, ""),
+        (f"{TOKEN}/docs", 404, ""),
+        (TOKEN, 404, ""),
+        ("", 404, ""),
+        ("wrong/", 404, ""),
+        (f"{TOKEN}x/", 404, ""),
+        ("%C3%A9/", 404, ""),
+    ],
+)
+async def test_answers(
+    browser: aiohttp.ClientSession, origin: str, path: str, status: int, words: str
+) -> None:
+    async with browser.get(f"{origin}/{path}") as answer:
+        assert answer.status == status
+        assert words in await answer.text()
+        assert answer.headers["referrer-policy"] == "no-referrer"
+        policy = answer.headers["content-security-policy"]
+        assert policy.startswith("default-src 'none'; style-src 'self'; script-src 'self'; ")
+        assert "unsafe" not in policy
+
+
+@pytest.mark.parametrize("host", ["evil.example", "evil.example:80", "127.0.0.1", ""])
+async def test_another_host_name_is_refused(
+    browser: aiohttp.ClientSession, origin: str, host: str
+) -> None:
+    async with browser.get(f"{origin}/{TOKEN}/", headers={"Host": host}) as answer:
+        assert answer.status == 421
+        assert "blue" not in await answer.text()
+
+
+async def test_localhost_is_this_machine(browser: aiohttp.ClientSession, origin: str) -> None:
+    port = origin.rpartition(":")[2]
+    headers = {"Host": f"localhost:{port}"}
+    async with browser.get(f"{origin}/{TOKEN}/", headers=headers) as answer:
+        assert answer.status == 200
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS"])
+async def test_only_reading_is_allowed(
+    browser: aiohttp.ClientSession, origin: str, method: str
+) -> None:
+    async with browser.request(method, f"{origin}/{TOKEN}/") as answer:
+        assert answer.status == 405
+
+
+async def generation(answer: aiohttp.ClientResponse) -> int:
+    async for line in answer.content:
+        if line.startswith(b"data: "):
+            return int(line.removeprefix(b"data: "))
+    raise AssertionError("the stream ended")
+
+
+async def test_a_change_is_told_and_shown(
+    browser: aiohttp.ClientSession, origin: str, objects: Objects
+) -> None:
+    async with browser.get(f"{origin}/{TOKEN}/events") as events:
+        assert events.content_type == "text/event-stream"
+        first = await generation(events)
+        objects.bound("new", "10.0.0.77")
+        while True:
+            assert await generation(events) > first
+            async with browser.get(f"{origin}/{TOKEN}/{BLUE}") as answer:
+                if "10.0.0.77, used, claim default/new" in await answer.text():
+                    break
+
+
+async def test_a_silent_stream_sends_comments(
+    browser: aiohttp.ClientSession, origin: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(service, "_SILENCE_SECONDS", 0.01)
+    async with browser.get(f"{origin}/{TOKEN}/events") as events:
+        await generation(events)
+        assert (await events.content.readline()).strip() == b""
+        assert await events.content.readline() == b":\n"
+
+
+async def test_streams_end_with_the_service(
+    browser: aiohttp.ClientSession, origin: str, live: lives.Live
+) -> None:
+    async with browser.get(f"{origin}/{TOKEN}/events") as events:
+        await generation(events)
+        live.end()
+        await events.content.read()
+
+
+async def test_owners_that_cannot_be_read_now_are_read_later(
+    live: lives.Live, objects: Objects, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reader, failures = live._reader, [ApiError(503, "later", "later", "GET x")]
+    read = reader.model
+
+    async def fail_once(found: snapshot.Snapshot) -> model.Model:
+        if failures:
+            raise failures.pop()
+        return await read(found)
+
+    monkeypatch.setattr(reader, "model", fail_once)
+    generations = live.generations(5)
+    first = await anext(generations)
+    objects.bound("new", "10.0.0.77")
+
+    assert await anext(generations) != first
+    assert not failures
