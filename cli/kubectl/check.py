@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`check`: what is wrong with pools, claims, addresses and the installation, with remedies."""
+"""`check`: problems of pools, claims, addresses and the installation, with remedies."""
 
 from __future__ import annotations
 
@@ -28,15 +28,15 @@ _COLUMNS = ("SEVERITY", "CHECK", "OBJECT", "PROBLEM AND REMEDY")
 
 @options.command(
     "check",
-    short="Find what is wrong, and say what to do.",
+    short="Find problems, each with a remedy.",
     example="kubectl ipam check",
-    text="""Find what is wrong with pools, claims, IPAddresses, and the installation.  Each finding
-    has a remedy.  Nothing is changed.
+    text="""Find problems of pools, claims, IPAddresses and the installation, each with a remedy.
+    Nothing is changed.
 
-    It also reads CustomResourceDefinitions, webhook configurations and Leases.  A part that you may
-    not read is reported as unchecked.
+    It also reads CustomResourceDefinitions, webhook configurations and Leases.  What you may not
+    read is reported as unchecked.
 
-    The exit code is 1 if there is a finding; with --errors-only, if there is an error.
+    The exit code is 1 if there is a problem; with --errors-only, if there is an error.
     """,
 )
 @click.option("--errors-only", is_flag=True, help="Leave out warnings.")
@@ -74,12 +74,12 @@ def answer(found: Sequence[Finding]) -> printing.Answer:
             )
             for each in ordered
         ],
-        empty="Nothing is wrong.",
+        empty="No problems found.",
     )
 
 
 def junit(found: Sequence[Finding]) -> str:
-    """Return the findings as JUnit's XML: a case for each check that failed, or one that passed.
+    """Return the findings as JUnit's XML: a case for each check that failed, or one passed case.
 
     Source: https://github.com/testmoapp/junitxml
     """

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How commands that read a cluster end.
+"""The exit codes of commands that read a cluster.
 
 Codes 0 to 2 are kubectl's: `kubectl diff` has 0 and 1, and click has 2 for a wrong command line.
 """
@@ -16,6 +16,6 @@ USAGE = 2
 """The command line has a mistake."""
 
 FAILED = 3
-"""The cluster cannot be read, or what is named is not there."""
+"""The cluster cannot be read, or a named object does not exist."""
 
 __all__ = ["DONE", "FAILED", "NO", "USAGE", "CliError"]

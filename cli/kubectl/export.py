@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from objects.pools import PoolKey
 
 _UNKNOWN = "ungrouped"
-"""Ansible's group of hosts without another one."""
+"""Ansible's name for the group of hosts that are in no other group."""
 
 
 class Row(msgspec.Struct, frozen=True, rename="camel"):
@@ -41,7 +41,7 @@ class Row(msgspec.Struct, frozen=True, rename="camel"):
     short="Write the addresses in use in the format of another program.",
     example="kubectl ipam export --format hosts",
     text="""Write the addresses in use in the format of another program.  A host has the name of its
-    Machine, or that of the claim where the Machine is not known.
+    Machine, or of its claim if the Machine is not known.
 
     csv is for spreadsheets, hosts for /etc/hosts, prometheus-sd for file_sd_configs of Prometheus,
     and ansible is an inventory in JSON with a group for each Cluster.
@@ -53,7 +53,7 @@ class Row(msgspec.Struct, frozen=True, rename="camel"):
     type=click.Choice(["csv", "hosts", "prometheus-sd", "ansible", "json"]),
     default="csv",
     show_default=True,
-    help="Format.",
+    help="Format of the output.",
 )
 @click.option("--pool", metavar="POOL", help="Only this pool.  Default: all pools.")
 def command(target: options.Target, form: str, pool: str | None) -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What may be wrong with pools, claims and IPAddresses, each with its remedy."""
+"""Find problems of pools, claims and IPAddresses, each with its remedy."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ if TYPE_CHECKING:
 ERROR, WARNING = "error", "warning"
 
 _NAMED = 5
-"""Objects that a finding names."""
+"""Most objects that a finding names."""
 
 
 class Finding(msgspec.Struct, frozen=True, rename="camel"):
-    """Something that is wrong, or may be; `check` is a short name that stays the same."""
+    """A problem and its remedy.  The name of a check never changes."""
 
     check: str
     severity: str
@@ -48,9 +48,9 @@ class Finding(msgspec.Struct, frozen=True, rename="camel"):
 def of_objects(
     snapshot: Snapshot, usages: Mapping[PoolKey, Usage], namespace: str
 ) -> Iterator[Finding]:
-    """Yield the findings about pools that serve a namespace, and its claims; empty: about all."""
+    """Yield the findings about the pools and claims of a namespace; about all if it is empty."""
     for name in snapshot.unreadable:
-        yield Finding("unreadable", ERROR, name, "cannot be read", "correct or delete it")
+        yield Finding("unreadable", ERROR, name, "cannot be read", "correct it, or delete it")
     visible = selection.visible(usages, namespace)
     for key in visible:
         yield from _of_pool(snapshot, usages[key])
@@ -77,7 +77,7 @@ def _closed(usage: Usage) -> Iterator[Finding]:
         names = _names(claim.metadata.key for claim in usage.waiting) or _names(
             holding.key for holding in usage.holdings
         )
-        text = f"does not exist, but objects name it: {names}"
+        text = f"does not exist, but claims or IPAddresses name it: {names}"
         remedy = "create the pool, or delete the claims"
         yield Finding("pool-missing", ERROR, str(usage.key), text, remedy)
     elif usage.pool.metadata.deleting:
@@ -97,7 +97,7 @@ def _duplicates(usage: Usage) -> Iterator[Finding]:
             by_address[holding.text].append(holding.key)
     for address, keys in by_address.items():
         text = f"address {address} is in use by {counted(len(keys), 'IPAddress')}: {_names(keys)}"
-        remedy = "delete all but one of their claims, or of them where they have none"
+        remedy = "delete the claims of all but one; delete an IPAddress itself if it has no claim"
         yield Finding("duplicate", ERROR, str(usage.key), text, remedy)
 
 
@@ -107,7 +107,7 @@ def _waiting(snapshot: Snapshot, usage: Usage) -> Iterator[Finding]:
         by_reason[waiting.why(snapshot, claim)].append(claim.metadata.key)
     for reason, keys in by_reason.items():
         state, _, remedy = reason.rpartition("; ")
-        text = f"{counted(len(keys), 'claim')} without an address, such as {_names(keys)}: "
+        text = f"{counted(len(keys), 'claim')} without an address ({_names(keys)}): "
         remedy = remedy if state else "see docs/reference/conditions.md"
         yield Finding("waiting", WARNING, str(usage.key), text + (state or reason), remedy)
 
@@ -126,23 +126,23 @@ def _of_address(
         remedy = "the manager releases it within five minutes; after that, delete it"
         yield Finding("orphan", WARNING, name, text, remedy)
     elif address.metadata.deleting and claim and not claim.metadata.deleting:
-        text = f"is being deleted while its claim lives; finalizers: {_listed(address)}"
+        text = f"is being deleted, but its claim is not; finalizers: {_listed(address)}"
         yield Finding("address-deleting", WARNING, name, text, "delete the claim as well")
 
 
 def _of_claim(snapshot: Snapshot, claim: clusterapi.IPAddressClaim) -> Iterator[Finding]:
     key, name = claim.metadata.key, f"IPAddressClaim {claim.metadata.key}"
     if claim.metadata.deleting:
-        said = snapshot.contract.condition(claim, DELETING)
-        held = f"finalizers {', '.join(claim.metadata.finalizers)}"
-        reason = (said.message if said else "") or held
-        text = f"is being deleted since {claim.metadata.deletion_timestamp}: {reason}"
-        remedy = "check that the manager runs; do not remove the finalizer while it does"
+        deleting = snapshot.contract.condition(claim, DELETING)
+        held = f"finalizers {', '.join(claim.metadata.finalizers)} are left"
+        reason = (deleting.message if deleting else "") or held
+        text = f"was deleted at {claim.metadata.deletion_timestamp} and still exists: {reason}"
+        remedy = "check that the manager runs; while it runs, do not remove the finalizer by hand"
         yield Finding("claim-deleting", WARNING, name, text, remedy)
     elif claim.pool is None:
         yield from _misdirected(claim, name)
     elif claim.bound and key not in snapshot.addresses:
-        text = "says that it has an address, but there is no IPAddress of its name"
+        text = "is bound, but its IPAddress does not exist"
         remedy = "check that the manager runs: it creates the IPAddress again"
         yield Finding("unbacked", ERROR, name, text, remedy)
 
@@ -162,7 +162,7 @@ def _overlaps(usages: Mapping[PoolKey, Usage], visible: Iterable[PoolKey]) -> It
     index = overlaps.Index({key: usage.address_set for key, usage in usages.items()})
     for key in visible:
         for text in index.overlaps(key).warnings:
-            remedy = "take the addresses out of one of the pools, or exclude them there"
+            remedy = "remove the addresses from one of the pools, or exclude them there"
             yield Finding("overlap", WARNING, str(key), text, remedy)
 
 

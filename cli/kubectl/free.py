@@ -51,12 +51,12 @@ class FreeReport(msgspec.Struct, frozen=True, rename="camel"):
     "free",
     short="List the next free addresses of a pool.",
     example="kubectl ipam free blue -c 5",
-    text="""List the addresses that a pool gives to its next claims, lowest first, and its longest
-    free runs.  POOL is a name or KIND/NAME.
+    text="""List the addresses that a pool gives to its next claims, lowest first, and its
+    longest runs of free addresses.  POOL is a name or KIND/NAME.
 
     With --contiguous K, list the first K free addresses that have no gap between them.
 
-    The exit code is 1 if the pool has fewer free addresses, or no such run.
+    The exit code is 1 if the pool has fewer free addresses, or not K of them without a gap.
     """,
 )
 @click.argument("pool")
@@ -97,12 +97,12 @@ def command(
 
 def report_of(found: usage.Usage, count: int, contiguous: int | None) -> FreeReport:
     """Return the next free addresses of a pool; those of a paused or broken pool, too."""
-    slots = _run(found, contiguous) if contiguous else islice(_slots(found), count)
+    indexes = _run(found, contiguous) if contiguous else islice(_indexes(found), count)
     longest = nlargest(_RUNS, found.free.ranges, key=lambda each: each[1] - each[0])
     return FreeReport(
         *found.key,
         free=found.free.size,
-        addresses=[_text(found, index) for index in slots],
+        addresses=[_text(found, index) for index in indexes],
         longest=[_run_report(found, each) for each in longest],
     )
 
@@ -120,7 +120,8 @@ def answer(found: usage.Usage, report: FreeReport) -> printing.Answer:
 
 def _nothing(found: usage.Usage, report: FreeReport) -> str:
     if report.free:
-        return f"{found.key} has {counted(report.free, 'free address')}, but no such run."
+        amount = counted(report.free, "free address")
+        return f"{found.key} has {amount}, but not as many without a gap."
     return f"{found.key} has no free address."
 
 
@@ -131,10 +132,10 @@ def _notes(found: usage.Usage, report: FreeReport) -> Iterator[Text]:
     for run in report.longest:
         yield Text(f"  {run.first} to {run.last} ({printing.count(run.count)})")
     if found.closed:
-        yield Text(f"{found.key} {found.closed}. Until that ends, it allocates nothing.", "red")
+        yield Text(f"{found.key} {found.closed}. It allocates nothing now.", "red")
 
 
-def _slots(found: usage.Usage) -> Iterator[int]:
+def _indexes(found: usage.Usage) -> Iterator[int]:
     for first, last in found.free.ranges:
         number = first
         while number <= last:  # a range of 2^64 numbers has no len()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a command tells of one holder of an address."""
+"""The report of one holder of an address."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ USED, HELD, OUTSIDE, DUPLICATE, UNREADABLE = "used", "held", "outside", "duplica
 
 
 class HolderReport(msgspec.Struct, frozen=True, rename="camel"):
-    """An IPAddress, or a claim that was given an address, and whose it is."""
+    """An IPAddress, or a claim that was given an address, with its Cluster and Machine."""
 
     address: str
     state: str
-    """`used` by a live claim; `held` for nobody else; `outside` of what the pool hands out;
+    """`used` by a live claim; `held`: nobody can get it; `outside` of what the pool hands out;
     `duplicate` if another IPAddress has it, too; `unreadable`."""
     namespace: str
     ip_address: str
-    """The name of the IPAddress; empty if it is still to come."""
+    """The name of the IPAddress; empty if it does not exist yet."""
     claim: str
     """The name of the claim; empty if there is none."""
     cluster: str
@@ -40,7 +40,7 @@ class HolderReport(msgspec.Struct, frozen=True, rename="camel"):
 
 
 def report(usage: Usage, holding: Holding, chain: Chain = NOBODY) -> HolderReport:
-    """Return what is to be told of a holder."""
+    """Return the report of a holder."""
     known = holding.address or holding.claim
     labels = known.metadata.labels.cluster_name if known else None
     return HolderReport(

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What may be wrong with the installation: CRDs, webhooks, certificates, and the leader."""
+"""Find problems of the installation: CRDs, webhooks, certificates and the leader."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ if TYPE_CHECKING:
     from ..version_report import Kind
 
 _SOON = dt.timedelta(days=7)
-"""A certificate that ends within this time is reported: its renewal is late."""
+"""A certificate that expires within this time is reported: its renewal is late."""
 
-_SILENTLEASES = 2
+_SILENT_LEASES = 2
 """Durations of a lease without renewal, after which nobody leads."""
 
 _WEBHOOKS = tuple(
@@ -81,7 +81,7 @@ class _Lease(Object, frozen=True):
 
 
 async def findings(api: Api, now: dt.datetime) -> list[Finding]:
-    """Return what is wrong; a part that may not be read is a finding, too.
+    """Return the problems; a resource that may not be read is one, too.
 
     Raises:
         UnreachableError: the API server does not answer.
@@ -95,7 +95,7 @@ async def findings(api: Api, now: dt.datetime) -> list[Finding]:
         try:
             found += [each async for each in checking]
         except ApiError as error:
-            remedy = "ask somebody who may read it to run the command"
+            remedy = "run the command as a user who may read it"
             found.append(Finding("unchecked", WARNING, what, error.message, remedy))
     return found
 
@@ -113,7 +113,7 @@ async def _versions(api: Api) -> AsyncIterator[Finding]:
 
 
 def _of_kind(kind: Kind) -> Iterator[Finding]:
-    """Yield what is wrong with the versions of a kind, as `versions` says it."""
+    """Yield the problems of the versions of a kind, in the words of the command `versions`."""
     name = f"CustomResourceDefinition {kind.crd}"
     if not kind.versions:
         yield Finding("crd", ERROR, name, "is not installed", "apply the CRDs of this release")
@@ -150,7 +150,7 @@ def _of_webhook(
     kind: str, found: _Configuration, webhook: _Webhook, now: dt.datetime
 ) -> Iterator[Finding]:
     name = f"{kind} {found.metadata.name}, webhook {webhook.name}"
-    remedy = "check that cert-manager runs, or the manager with --webhook-self-signed"
+    remedy = "check that cert-manager runs, or that the manager runs with --webhook-self-signed"
     if not webhook.client_config.ca_bundle:
         yield Finding("certificate", ERROR, name, "has no caBundle", remedy)
         return
@@ -162,7 +162,7 @@ def _of_webhook(
     if not ends:
         yield Finding("certificate", ERROR, name, "has a caBundle without a certificate", remedy)
     elif max(ends) < now + _SOON:
-        text = f"trusts a CA that ends at {max(ends):%Y-%m-%dT%H:%M:%SZ}"
+        text = f"trusts a CA that expires at {max(ends):%Y-%m-%dT%H:%M:%SZ}"
         yield Finding("certificate", ERROR if max(ends) < now else WARNING, name, text, remedy)
 
 
@@ -172,7 +172,7 @@ async def _leader(api: Api, now: dt.datetime) -> AsyncIterator[Finding]:
         leases += [msgspec.json.decode(raw, type=_Lease) for raw in page.items or ()]
     remedy = "check that the manager's pods run, and read their logs"
     if not leases:
-        text = "there is none, so no manager has ever led with leader election"
+        text = "does not exist, so no manager has been elected leader yet"
         yield Finding("leader", WARNING, f"Lease {pod.LEASE}", text, remedy)
     for lease in leases:
         text = _silence(lease, now)
@@ -186,6 +186,6 @@ def _silence(lease: _Lease, now: dt.datetime) -> str:
     if not spec.holder_identity or not spec.renew_time:
         return "has no holder: no manager leads"
     renewed = dt.datetime.fromisoformat(spec.renew_time)
-    if now - renewed > dt.timedelta(seconds=_SILENTLEASES * (spec.lease_duration_seconds or 15)):
+    if now - renewed > dt.timedelta(seconds=_SILENT_LEASES * (spec.lease_duration_seconds or 15)):
         return f"was last renewed at {spec.renew_time} by {spec.holder_identity}: no manager leads"
     return ""

@@ -61,13 +61,13 @@ class Commands(click.Group):
     cls=Commands,
     commands=offline.main.commands,
     context_settings={"help_option_names": ["-h", "--help"]},
-    short_help="See and ask about pools and addresses of a cluster.",
+    short_help="Show, check and plan the pools and addresses of a cluster.",
     help="""\b
     kubectl ipam pools --all-namespaces
 
-    See, ask and plan with the pools of Cluster API's in-cluster IPAM provider.
+    Show, check and plan the pools and addresses of Cluster API's in-cluster IPAM provider.
 
-    The commands of ipam-in-cluster are here, too; they need no cluster.
+    The commands of ipam-in-cluster are available here, too.  Most of them need no cluster.
     """,
 )
 @options.version_option("kubectl-ipam")

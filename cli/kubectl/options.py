@@ -20,9 +20,9 @@ Command = Callable[..., None]
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Which cluster and which namespace a command is about.
+    """The cluster and the namespace that a user chooses.
 
-    An empty `namespace` is that of the context.
+    If `namespace` is empty, it is that of the context.
     """
 
     kubeconfig: str | None = None
@@ -63,7 +63,7 @@ def _with_target(function: Command) -> Command:
         "--kubeconfig",
         metavar="FILE",
         type=click.Path(),
-        help="Default: $KUBECONFIG, else ~/.kube/config.",
+        help="Path of the kubeconfig.  Default: $KUBECONFIG, else ~/.kube/config.",
     )
     @click.option(
         "--context",
@@ -79,9 +79,7 @@ def _with_target(function: Command) -> Command:
         default="",
         help="Namespace.  Default: that of the context.",
     )
-    @click.option(
-        "-A", "--all-namespaces", "everywhere", is_flag=True, help="Look at all namespaces."
-    )
+    @click.option("-A", "--all-namespaces", "everywhere", is_flag=True, help="Read all namespaces.")
     @functools.wraps(function)
     def wrapped(
         kubeconfig: str | None,

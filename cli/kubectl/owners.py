@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whose a claim is: along its owners to a Machine and a Cluster, whatever the infrastructure.
+"""Find the Machine and the Cluster of a claim along its owners, for any infrastructure provider.
 
 Flow:
-    A provider owns the claim by an object of its own, such as a VSphereVM.  That one has an owner,
-    and so on, until a Machine.  An object that may not be read ends the chain with its name.
+    The owner of a claim is an object of the infrastructure provider, such as a VSphereVM.  That one
+    has an owner, and so on, until a Machine.  If an object may not be read, the chain ends with its
+    name.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from objects.metadata import Metadata
 
 _MOST_OWNERS = 8
-"""Of a chain; real ones have three to five."""
+"""Most owners of a chain; real chains have three to five."""
 
 _FEW = 5
 """Objects of one kind and namespace that are read one by one; more are listed."""
@@ -53,7 +54,7 @@ class Owner(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Chain:
-    """The owners of a claim, the nearest first, and its Cluster; empty: it has none."""
+    """The owners of a claim, the nearest first, and its Cluster, which may be empty."""
 
     owners: tuple[Owner, ...] = ()
     cluster: str = ""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`plan`: what applying manifests of pools would change."""
+"""`plan`: show what applying manifests of pools would change."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def answer(found: Sequence[PoolPlan]) -> printing.Answer:
             for each in found
         ],
         notes=[line for each in found for line in _notes(each)],
-        empty="The files have no pool.",
+        empty="The files contain no pools.",
     )
 
 

@@ -19,21 +19,22 @@ _RIGHTS = "the command needs the verbs get and delete on ipaddressclaims"
     "release",
     short="Release a reserved address.",
     example="kubectl ipam release printer",
-    text="""Delete an IPAddressClaim, so that its address is free again.  It asks first.
+    text="""Delete an IPAddressClaim, so that its address is free again.  The command asks for
+    confirmation first.
 
     A claim that another object owns is refused: its owner, such as a Machine, still uses the
     address.  Delete the owner instead.
     """,
 )
 @click.argument("name")
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 def command(target: options.Target, name: str, *, yes: bool) -> None:
     """Release an address."""
     claim = session.run(target, lambda opened: _read(opened, name), _RIGHTS)
     address = claim.metadata.annotations.address or "no address"
     if owners := claim.metadata.owner_references:
         raise CliError(
-            f"IPAddressClaim {name} ({address}) belongs to {owners[0].kind} {owners[0].name}: "
+            f"IPAddressClaim {name} ({address}) is owned by {owners[0].kind} {owners[0].name}: "
             "delete that instead"
         )
     if not yes:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`reserve`: take one address out of the reach of others, by a claim that asks for it."""
+"""`reserve`: create a claim that asks for a certain address, so that nobody else gets it."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ if TYPE_CHECKING:
 _RIGHTS = f"{session.READING}, and create on ipaddressclaims"
 
 _LOOKS = 40
-"""Times that the claim is read until the controller has answered it."""
+"""How often the claim is read before the command gives up."""
 
 _LOOK_SECONDS = 0.25
-"""Between two of them; 10 seconds in all."""
+"""Seconds between two reads; 10 seconds in all."""
 
 
 @options.command(
@@ -41,7 +41,7 @@ _LOOK_SECONDS = 0.25
     text="""Create an IPAddressClaim that asks for the address, and wait until it is bound.  No
     other claim gets the address until the claim is deleted: see release.
 
-    The exit code is 1 if the address cannot be had.
+    The exit code is 1 if the address is not available.
     """,
 )
 @click.argument("pool")
@@ -90,7 +90,7 @@ async def _create(
     """Create the claim; return why it cannot be bound, or an empty text.
 
     Raises:
-        CliError: nobody answers the claim.
+        CliError: no controller answers the claim.
         KubeError: the API server refused, or could not be reached.
     """
     namespace, name, wanted = asked
@@ -112,6 +112,6 @@ async def _create(
             return f"IPAddressClaim {name} waits: {ready.message}"
         await asyncio.sleep(_LOOK_SECONDS)
     raise CliError(
-        f"IPAddressClaim {name} was created, but no controller answers it: check that the "
+        f"IPAddressClaim {name} was created, but no controller has answered it: check that the "
         "provider's manager runs; kubectl ipam check says more"
     )

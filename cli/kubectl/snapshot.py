@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""All pools, claims and IPAddresses of a cluster, at one time."""
+"""All pools, claims and IPAddresses of a cluster at one time."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Snapshot:
     addresses: Mapping[Key, clusterapi.IPAddress]
     namespace: str = ""
     unreadable: tuple[str, ...] = field(default=())
-    """Objects of which nothing can be read, such as `ipaddressclaims default/web`."""
+    """Objects that cannot be decoded, such as `ipaddressclaims default/web`."""
 
     def lacks(self, key: PoolKey) -> bool:
         """Whether a pool was not read, because only the pools of one namespace were."""
@@ -43,7 +43,7 @@ class Snapshot:
 
 
 class Informers:
-    """Copies of all pools, claims and IPAddresses, of which a snapshot can be taken at any time.
+    """The informers of pools, claims and IPAddresses; a snapshot can be taken at any time.
 
     `namespace` is the only one that is read, without global pools; empty: everything is.
     """
@@ -72,7 +72,7 @@ class Informers:
         await together(*(informer.sync() for informer in self.all))
 
     def snapshot(self) -> Snapshot:
-        """Return what they have now."""
+        """Return the present objects."""
         return Snapshot(
             contract=self._contract,
             pools={pool.key: pool for informer in self._pools for pool in informer},
@@ -88,7 +88,7 @@ class Informers:
 
 
 async def read(api: Api, namespace: str) -> Snapshot:
-    """Read everything; where that is not allowed, the namespace alone, if one is chosen.
+    """Read all namespaces; if that is not allowed, only the chosen namespace.
 
     Raises:
         CliError: Cluster API or the provider is not installed.
@@ -98,7 +98,7 @@ async def read(api: Api, namespace: str) -> Snapshot:
 
 
 async def informers(api: Api, namespace: str) -> Informers:
-    """Return informers that have listed everything, or the namespace alone, as `read` says.
+    """Return informers that have listed what `read` reads.
 
     Raises:
         CliError: Cluster API or the provider is not installed.
@@ -114,8 +114,8 @@ async def informers(api: Api, namespace: str) -> Informers:
         error = first_error(group)
         if isinstance(error, NotFoundError):
             raise CliError(
-                f"the cluster has no {_plural(error)}: install the provider, or choose another "
-                "cluster with --context"
+                f"the cluster does not serve {_plural(error)}: install the provider, or choose "
+                "another cluster with --context"
             ) from group
         if not (namespace and _is_forbidden(error)):
             raise

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What each address of a pool is: offered, or withheld by which of its fields.
+"""Find the fields of a pool that withhold an address.
 
-Which field withholds what is asked of the rules themselves: a pool without its exclusions offers
-more, and the difference is what they exclude.
+The rules of pools answer this: a pool without its exclusions offers more addresses, and the
+difference is what they exclude.
 """
 
 from __future__ import annotations
@@ -26,27 +26,27 @@ RESERVED, GATEWAY, EXCLUDED = "reserved", "gateway", "excluded"
 
 @dataclass(frozen=True, slots=True)
 class Spaces:
-    """The numbers of a pool's allocations, by what withholds them; nothing if the spec is bad."""
+    """The indexes of a pool's allocations, by what withholds them; empty if the spec is invalid."""
 
     family: int
     block_size: int
     listed: RangeSet
-    """All that the entries of the pool have."""
+    """All indexes of the entries of the pool."""
     withheld: dict[str, RangeSet]
-    """By `reserved`, `gateway` and `excluded`; a number may be in more than one."""
+    """By `reserved`, `gateway` and `excluded`; an index may be in more than one."""
 
     def index_of(self, address: Address) -> int | None:
-        """Return the number of the allocation that an address is in; None: of no entry."""
+        """Return the index of the allocation with an address; None if no entry has the address."""
         number = address.value // self.block_size
         return number if address.family == self.family and number in self.listed else None
 
     def reasons(self, index: int) -> Iterator[str]:
         """Yield what withholds an allocation."""
-        return (reason for reason, slots in self.withheld.items() if index in slots)
+        return (reason for reason, indexes in self.withheld.items() if index in indexes)
 
 
 def of(pool: pools.Pool) -> Spaces:
-    """Return what each address of a pool is."""
+    """Return the allocations of a pool, and what withholds some of them."""
     if pools.address_set_of(pool).errors:
         return Spaces(family=0, block_size=1, listed=RangeSet(), withheld={})
     spec = pool.spec or pools.PoolSpec()

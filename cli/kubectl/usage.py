@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Who holds what of each pool, who waits, and what is free.
+"""The holders of each pool, the claims that wait, and the free addresses.
 
-The rules are the controller's own: what an IPAddress has, and when a record on a claim counts.
+The controller's own rules say what an IPAddress has, and when a record on a claim counts.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ NOT_READ = "is a global pool, which you may not read"
 
 
 class Holding(NamedTuple):
-    """What one IPAddress has, or what a claim was given whose IPAddress is still to come.
+    """An IPAddress, or a claim that was given an address and has no IPAddress yet.
 
-    `network` is None if the address cannot be read.  A claim without IPAddress is `reserved`.
+    `network` is None if the address cannot be read.  `address` is None if only the claim exists.
     """
 
     key: Key
@@ -51,7 +51,7 @@ class Holding(NamedTuple):
 
     @property
     def text(self) -> str:
-        """The address in canonical form, or as it is written where it cannot be read."""
+        """The address in canonical form; as it is written, if it cannot be read."""
         return str(self.start or (self.address.spec.address if self.address else ""))
 
 
@@ -60,22 +60,22 @@ class Usage:
     """A pool, what it offers, and its holders in the order of their addresses.
 
     `pool` is None if claims or IPAddresses name a pool that does not exist, or was not read.
-    `free` has the numbers of the allocations that nobody holds.
+    `free` has the indexes of the allocations that nobody holds.
     """
 
     key: PoolKey
     pool: pools.Pool | None
     address_set: AddressSet
     closed: str
-    """Why the pool cannot allocate, as the rest of a sentence; empty if it can."""
+    """Why the pool cannot allocate, as a clause; empty if it can."""
     holdings: tuple[Holding, ...]
     waiting: tuple[clusterapi.IPAddressClaim, ...]
     """Claims without an address, oldest first."""
     free: RangeSet
     outside: frozenset[Key]
-    """IPAddresses that the pool does not hand out (any more)."""
+    """IPAddresses that are not, or no longer, in the address set of the pool."""
     duplicates: frozenset[Key]
-    """IPAddresses that have an address which another one has, too."""
+    """IPAddresses that share their address with another one."""
 
     @property
     def used(self) -> int:
@@ -84,12 +84,12 @@ class Usage:
 
     @property
     def held(self) -> int:
-        """How many addresses no live claim uses and nobody else can get."""
+        """How many addresses nobody can get although no live claim uses them."""
         return sum(holding.is_held for holding in self.holdings)
 
 
 def of(snapshot: Snapshot) -> dict[PoolKey, Usage]:
-    """Return the usage of each pool, and of each that does not exist but is named."""
+    """Return the usage of each pool, also of pools that are named but do not exist."""
     holdings, waiting = _holdings(snapshot), _waiting(snapshot)
     keys = sorted({*snapshot.pools, *holdings, *waiting}, key=lambda key: (key[1], key[2], key[0]))
     return {
@@ -174,7 +174,7 @@ def _waiting(snapshot: Snapshot) -> defaultdict[PoolKey, list[clusterapi.IPAddre
 
 
 def _taken(address_set: AddressSet, holding: Holding) -> Range | None:
-    """Return the numbers of the allocations that nobody else can get."""
+    """Return the indexes of the allocations that nobody else can get."""
     if holding.network is None or holding.start is None:
         return None
     if holding.address:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`who-has`: who holds an address, or what it is if nobody does."""
+"""`who-has`: show the holder of an address, or why it has none."""
 
 from __future__ import annotations
 
@@ -21,22 +21,22 @@ _STDIN = "-"
 
 @options.command(
     "who-has",
-    short="Say who holds an address, or which addresses a name has.",
+    short="Show the holder of an address, or the addresses of a name.",
     example="kubectl ipam who-has 10.0.0.7",
-    text="""Say who holds an address: its pool, IPAddress, claim, Machine and Cluster.  For an
-    address without a holder, say which pools offer it, or why none does.
+    text="""Show the holder of an address: its pool, IPAddress, claim, Machine and Cluster.  For an
+    address without a holder, show which pools offer it, or why none does.
 
     A name is that of a claim, an IPAddress, a Machine or a Cluster.  With -, read addresses and
-    names from standard input, separated by spaces or lines.  All namespaces are searched that may
-    be read, unless one is named.
+    names from standard input, separated by spaces or lines.  Without --namespace, all
+    namespaces that you may read are searched.
 
-    The exit code is 1 if nobody holds one of the addresses, or nothing has one of the names.
+    The exit code is 1 if an address has no holder, or a name is not found.
     """,
 )
 @click.argument("queries", nargs=-1, required=True, metavar="ADDRESS|NAME...")
 @options.output("table", "wide", "json", "yaml", "name")
 def command(target: options.Target, queries: Sequence[str], output: str) -> None:
-    """Say who holds what."""
+    """Show holders."""
     asked = sys.stdin.read().split() if list(queries) == [_STDIN] else list(queries)
 
     async def work(opened: session.Session) -> list[lookup.Found]:

@@ -80,7 +80,7 @@ def test_each_help_begins_with_an_example() -> None:
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
-        ("who", ["who-has\tSay who holds an address, or which addresses a name has.", ":4"]),
+        ("who", ["who-has\tShow the holder of an address, or the addresses of a name.", ":4"]),
         ("pools -o w", ["wide", ":4"]),
         ("validate -f ''", [":0"]),
     ],

@@ -76,7 +76,7 @@ def test_a_claim_with_an_owner_is_not_released(blue: tenants.Tenant) -> None:
 
     assert result.exit_code == 3
     assert result.stderr == (
-        "IPAddressClaim web (10.77.0.2) belongs to InClusterIPPool blue: delete that instead\n"
+        "IPAddressClaim web (10.77.0.2) is owned by InClusterIPPool blue: delete that instead\n"
     )
 
 

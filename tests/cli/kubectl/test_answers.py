@@ -113,7 +113,7 @@ async def test_a_pool_without_such_a_run_says_so(objects: Objects) -> None:
 
     assert report.addresses == []
     assert free.answer(usage, report).empty == (
-        "InClusterIPPool default/blue has 11 free addresses, but no such run."
+        "InClusterIPPool default/blue has 11 free addresses, but not as many without a gap."
     )
 
 
