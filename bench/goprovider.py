@@ -17,7 +17,7 @@ VARIABLE = "GO_PROVIDER"
 
 
 def named() -> bool:
-    """Tell whether the Go provider is to be measured."""
+    """Return whether the Go provider is to be measured."""
     return bool(os.environ.get(VARIABLE))
 
 

@@ -164,12 +164,12 @@ class Crowd:
 
 
 def bound(event: Json) -> bool:
-    """Tell whether a claim has its address."""
+    """Return whether a claim has its address."""
     return bool(event["object"].get("status", {}).get("addressRef"))
 
 
 def gone(event: Json) -> bool:
-    """Tell whether a claim is gone."""
+    """Return whether a claim is gone."""
     return bool(event["type"] == "DELETED")
 
 

@@ -95,7 +95,7 @@ def lines(kinds: Sequence[Kind]) -> Iterator[str]:
 
 
 def ready(kinds: Sequence[Kind]) -> bool:
-    """Tell whether the next step is safe for each version of each kind."""
+    """Return whether the next step is safe for each version of each kind."""
     return all(row.ready for _, row in _rows(kinds))
 
 

@@ -77,7 +77,7 @@ class Client:
         return Answer(answer, tuple(response.headers.getlist("Warning")))
 
     def answers(self, path: str) -> bool:
-        """Tell whether GET of `path` gives 200; False also where nobody listens."""
+        """Return whether GET of `path` gives 200; False also where nobody listens."""
         try:
             response = self._pool.request(
                 "GET", f"{self.server}{path}", headers=self._headers, timeout=5.0

@@ -85,7 +85,7 @@ async def authenticate(api: Api, token: str) -> User | None:
 
 
 async def authorize(api: Api, user: User, verb: str, path: str) -> bool:
-    """Tell whether a user may do this at a path that is no resource, such as get at /metrics.
+    """Return whether a user may do this at a path that is no resource, such as get at /metrics.
 
     Raises:
         KubeError: the API server does not say.

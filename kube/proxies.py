@@ -58,7 +58,7 @@ def _uses_proxy(target: _Target, exceptions: str) -> bool:
 
 
 def _excludes(entry: str, target: _Target) -> bool:
-    """Tell whether an entry of NO_PROXY is about this target."""
+    """Return whether an entry of NO_PROXY is about this target."""
     if entry == "*":
         return True
     if (network := _network(entry)) is not None:
@@ -73,7 +73,7 @@ def _excludes(entry: str, target: _Target) -> bool:
 
 
 def _names(domain: str, host: str) -> bool:
-    """Tell whether a domain has this host: itself and all below it, or only those after a dot."""
+    """Return whether a domain has this host: itself and all below it, or only those after a dot."""
     return host.endswith(domain) if domain.startswith(".") else f".{host}".endswith(f".{domain}")
 
 

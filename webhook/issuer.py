@@ -86,7 +86,7 @@ def pem(certificates: Iterable[x509.Certificate]) -> bytes:
 
 
 def due(issued: Issued, names: Sequence[str], now: dt.datetime) -> bool:
-    """Tell whether a new certificate is needed: it ends soon, lacks a name, or is of no use."""
+    """Return whether a new certificate is needed: it ends soon, lacks a name, or is of no use."""
     if not _belongs_together(issued):
         return True
     if read_all(issued.certificate)[0].not_valid_after_utc - now < RENEW_BEFORE:
@@ -95,7 +95,7 @@ def due(issued: Issued, names: Sequence[str], now: dt.datetime) -> bool:
 
 
 def _belongs_together(issued: Issued) -> bool:
-    """Tell whether the key is the certificate's, and the first authority has signed that."""
+    """Return whether the key is the certificate's, and the first authority has signed that."""
     certificates, authorities = read_all(issued.certificate), read_all(issued.authorities)
     if not certificates or not authorities:
         return False

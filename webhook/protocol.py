@@ -167,7 +167,7 @@ class BoundedProtocol(HttpToolsProtocol):
         super().on_message_complete()
 
     def _is_direct(self) -> bool:
-        """Tell whether the request whose headers are complete may be answered directly.
+        """Return whether the request whose headers are complete may be answered directly.
 
         Flow:
             The connection must have nothing else to do: no request under way, no answer that its
@@ -186,7 +186,7 @@ class BoundedProtocol(HttpToolsProtocol):
         )
 
     def _answer_directly(self, body: bytes) -> bool:
-        """Answer a request whose body came whole, in one write; tell whether there is an answer."""
+        """Answer a request whose body came whole, in one write; return whether there is an answer."""
         assert self._direct is not None
         answer = self._direct.answer(body)
         if answer is None:

@@ -159,7 +159,7 @@ class SelfSigned:
             log.info("CA bundle written", resource=resource.plural, name=name)
 
     def _shows(self, issued: issuer.Issued) -> bool:
-        """Tell whether the files hold this certificate and its key already."""
+        """Return whether the files hold this certificate and its key already."""
         try:
             shown = self._files.certificate.read_bytes(), self._files.key.read_bytes()
         except FileNotFoundError:

@@ -23,19 +23,19 @@ class Type:
 
 
 def is_object(value: object) -> TypeGuard[JsonObject]:
-    """Tell whether it is a JSON object."""
+    """Return whether it is a JSON object."""
     return isinstance(value, dict)
 
 
 def is_strings(value: object) -> TypeGuard[list[str]]:
-    """Tell whether it is a JSON array of strings."""
+    """Return whether it is a JSON array of strings."""
     if not isinstance(value, list):
         return False
     return set(map(type, cast("list[object]", value))) <= {str}  # quicker than a generator
 
 
 def is_integer(value: object) -> TypeGuard[int]:
-    """Tell whether it is an integer; Python takes `true` for one, JSON does not."""
+    """Return whether it is an integer; Python takes `true` for one, JSON does not."""
     return isinstance(value, int) and not isinstance(value, bool)
 
 

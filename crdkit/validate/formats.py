@@ -62,13 +62,13 @@ _LABEL = "[a-z0-9]([-a-z0-9]*[a-z0-9])?"
 
 
 def fits_number(value: float, name: str) -> bool:
-    """Tell whether a number is in the range of a format."""
+    """Return whether a number is in the range of a format."""
     low, high = _RANGES.get(name, (value, value))
     return low <= value <= high
 
 
 def fits_text(value: str, name: str) -> bool:
-    """Tell whether a string has a format; one that the API server does not know, it has."""
+    """Return whether a string has a format; one that the API server does not know, it has."""
     return name not in _TEXTS or _TEXTS[name](value)
 
 
@@ -116,7 +116,7 @@ def _is_ipv4(value: str) -> bool:
 
 
 def _is_ipv6(value: str) -> bool:
-    """Tell whether it is an address, with no zeros before an octet at the end."""
+    """Return whether it is an address, with no zeros before an octet at the end."""
     try:
         ipaddress.IPv6Address(value)
     except ValueError:
@@ -141,7 +141,7 @@ def _is_hostname(value: str) -> bool:
 
 
 def _is_uri(value: str) -> bool:
-    """Tell whether it may be an absolute URI or an absolute path."""
+    """Return whether it may be an absolute URI or an absolute path."""
     found = _URI.fullmatch(value)
     if found is None or re.search(r"[\x00-\x1f\x7f]", value):
         return False

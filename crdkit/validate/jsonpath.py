@@ -59,7 +59,7 @@ def field(schema: Schema, path: str) -> Schema | None:
 
 
 def is_plain(path: str) -> bool:
-    """Tell whether a path only names fields: `.spec.replicas`, not an item or a key of a map."""
+    """Return whether a path only names fields: `.spec.replicas`, not an item or a key of a map."""
     return re.fullmatch(r"(\.[^.\[\]\\']+)+", path) is not None
 
 
@@ -110,7 +110,7 @@ def _chosen(schema: Schema, part: str) -> list[Schema]:
 
 
 def _may_pass(item: Schema, text: str) -> bool:
-    """Tell whether kubectl can read a filter, and the fields that it looks at are there."""
+    """Return whether kubectl can read a filter, and the fields that it looks at are there."""
     found = _FILTER.fullmatch(text)
     if found is None:
         return False

@@ -45,7 +45,7 @@ _ADVICE = {
 
 
 def matches(pattern: str, text: str) -> bool:
-    """Tell whether a text has a match for a good pattern."""
+    """Return whether a text has a match for a good pattern."""
     return _search(pattern)(text) is not None
 
 

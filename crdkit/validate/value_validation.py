@@ -70,7 +70,7 @@ def _wanted(schema: Schema) -> list[str]:
 
 
 def _is(value: JsonValue, name: str) -> bool:
-    """Tell whether a JSON value is of a type; true and false are no numbers."""
+    """Return whether a JSON value is of a type; true and false are no numbers."""
     return isinstance(value, _TYPES[name]) and (name == "boolean" or not isinstance(value, bool))
 
 
@@ -119,7 +119,7 @@ def _number(value: float, schema: Schema) -> Iterator[str]:
 
 
 def _is_multiple(value: float, of: float) -> bool:
-    """Tell whether a number is a multiple; of floats up to rounding, as 0.3 is one of 0.1."""
+    """Return whether a number is a multiple; of floats up to rounding, as 0.3 is one of 0.1."""
     if isinstance(value, int) and isinstance(of, int):
         return value % of == 0
     return abs(math.remainder(value, of)) <= _ROUNDING * abs(value)

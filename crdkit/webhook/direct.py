@@ -36,7 +36,7 @@ class Direct:
         self._bodies = bodies
 
     def admits(self, method: bytes, url: bytes, headers: Headers) -> bool:
-        """Tell whether a request is one to answer here, if its body comes whole.
+        """Return whether a request is one to answer here, if its body comes whole.
 
         Guarantees:
             What is unusual is not admitted: parameters, other content types, headers given twice.

@@ -80,7 +80,7 @@ class Bodies:
             raise RequestError(HTTPStatus.REQUEST_TIMEOUT, problem) from error
 
     def fits(self, size: int) -> bool:
-        """Tell whether so many more bytes are within the common limit."""
+        """Return whether so many more bytes are within the common limit."""
         return self._held + size <= self._together
 
     @contextmanager

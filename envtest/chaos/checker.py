@@ -198,7 +198,7 @@ class Checker:
         return self._claims.get(_claim_place(address))
 
     def _owned(self, place: Place, claim: Json) -> bool:
-        """Tell whether there is an IPAddress, and it is this claim's."""
+        """Return whether there is an IPAddress, and it is this claim's."""
         return place in self._owners and self._owners[place] == _uid(claim)
 
     def _released(self, event: Event, place: Place, address: Json) -> None:
@@ -250,7 +250,7 @@ def _same(old: Json, new: Json) -> bool:
 
 
 def _slips(old: Json, new: Json | None) -> bool:
-    """Tell whether a claim goes that has our finalizer and was never marked as being deleted."""
+    """Return whether a claim goes that has our finalizer and was never marked as being deleted."""
     goes = new is None or not _same(old, new)
     meta = old["metadata"]
     return goes and RELEASE in meta.get("finalizers", ()) and "deletionTimestamp" not in meta

@@ -333,7 +333,7 @@ def _nothing() -> None:
 
 
 def _answered(request: Callable[[], object]) -> bool:
-    """Send a request, and tell whether it was answered well."""
+    """Send a request, and return whether it was answered well."""
     try:
         request()
     except (RefusedError, urllib3.exceptions.HTTPError):

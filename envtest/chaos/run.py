@@ -122,7 +122,7 @@ def _settle(provider: Provider, history: History) -> list[str]:
 
 
 def _lists(provider: Provider) -> bool:
-    """Tell whether lists are answered: for some seconds after a start, they are not."""
+    """Return whether lists are answered: for some seconds after a start, they are not."""
     pools = {plan.key[0]: provider.pools(plan.key[0]) for plan in PLANS}
     try:
         for each in (provider.claims(), provider.addresses(), *pools.values()):

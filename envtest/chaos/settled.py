@@ -73,7 +73,7 @@ def _unserved(now: Snapshot) -> Iterator[str]:
 
 
 def _excused(now: Snapshot, claim: Json, reason: str, free: Counter[Pool]) -> bool:
-    """Tell whether a claim's reason for having no address is true."""
+    """Return whether a claim's reason for having no address is true."""
     pool = now.pool_of(claim)
     if reason == "PoolNotReady":
         return pool not in now.pools or _going(now.pools[pool])

@@ -105,7 +105,7 @@ class ControlPlane:
         self.etcd.kill()
 
     def ready(self) -> bool:
-        """Tell whether the API server says that it is ready."""
+        """Return whether the API server says that it is ready."""
         return self.admin.answers("/readyz")
 
     def client(

@@ -80,11 +80,11 @@ class Manager(Process):
         self.await_ready(self.ready, READY_SECONDS)
 
     def ready(self) -> bool:
-        """Tell whether `/readyz` answers 200."""
+        """Return whether `/readyz` answers 200."""
         return self._answers("/readyz")
 
     def healthy(self) -> bool:
-        """Tell whether `/healthz` answers 200."""
+        """Return whether `/healthz` answers 200."""
         return self._answers("/healthz")
 
     def _answers(self, path: str) -> bool:

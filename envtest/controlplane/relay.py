@@ -64,7 +64,7 @@ class Relay:
             self._forgotten |= set(self._upstream)
 
     def forgot(self, side: socket.socket) -> bool:
-        """Tell whether the connection to a target is one to swallow."""
+        """Return whether the connection to a target is one to swallow."""
         with self._changed:
             return side in self._forgotten
 

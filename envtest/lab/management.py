@@ -128,11 +128,11 @@ class Management(Ipam):
         return self.admin.resource("apps/v1", "deployments", namespace)
 
     def installed(self) -> bool:
-        """Tell whether the provider's Deployment is there."""
+        """Return whether the provider's Deployment is there."""
         return self._deployments.find(DEPLOYMENT) is not None
 
     def available(self) -> bool:
-        """Tell whether the provider's Deployment is available."""
+        """Return whether the provider's Deployment is available."""
         found = self._deployments.find(DEPLOYMENT) or {}
         conditions: list[Json] = found.get("status", {}).get("conditions", [])
         return any(it["type"] == "Available" and it["status"] == "True" for it in conditions)
@@ -229,7 +229,7 @@ def _image_tag(deployment: Json) -> str:
 
 
 def _admitted(path: str, admin: Client, body: Json) -> bool:
-    """Tell whether a write passes the webhooks, without writing."""
+    """Return whether a write passes the webhooks, without writing."""
     try:
         admin.request("POST", path, body, query={"dryRun": "All"})
     except RefusedError:

@@ -237,11 +237,11 @@ class _Probe:
         self._next = 0.0
 
     def due(self) -> bool:
-        """Tell whether it is time to ask: each period, and all the time before it passed."""
+        """Return whether it is time to ask: each period, and all the time before it passed."""
         return self._failures >= self._failures_allowed or time.monotonic() > self._next
 
     def passes(self) -> bool:
-        """Ask, and tell whether the container counts as ready."""
+        """Ask, and return whether the container counts as ready."""
         self._next = time.monotonic() + self._period
         self._failures = 0 if self._answers() else self._failures + 1
         return self._failures < self._failures_allowed

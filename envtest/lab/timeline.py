@@ -138,7 +138,7 @@ class Timeline:
         self.note("first answer")
 
     def _endpoint(self, event: Json) -> bool:
-        """Tell whether the new pod is ready behind the Service."""
+        """Return whether the new pod is ready behind the Service."""
         found = event["object"]
         if found["metadata"]["labels"].get("kubernetes.io/service-name") != SERVICE:
             return False
@@ -160,7 +160,7 @@ def _any_certificate() -> ssl.SSLContext:
 
 
 def _converts(address: str, context: ssl.SSLContext) -> bool:
-    """Tell whether a pod answers a conversion."""
+    """Return whether a pod answers a conversion."""
     connection = HTTPSConnection(address, _PORT, timeout=1, context=context)
     try:
         connection.request("POST", "/convert", json.dumps(_REVIEW), _JSON)

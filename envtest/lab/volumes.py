@@ -33,7 +33,7 @@ def fill(folder: Path, volume: Json, pod: Json, admin: Client) -> None:
 
 
 def follows(volume: Json) -> bool:
-    """Tell whether the volume's files change with an object while the pod runs."""
+    """Return whether the volume's files change with an object while the pod runs."""
     return "secret" in volume or "configMap" in volume
 
 

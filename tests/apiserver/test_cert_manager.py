@@ -172,7 +172,7 @@ def renew(admin: Client, certificate: str, secret: str) -> tuple[Json, Json]:
 
 
 def trusts(authority: str, shown: Json, folder: Path) -> bool:
-    """Tell whether a client with this CA bundle shakes hands with a server with this Secret."""
+    """Return whether a client with this CA bundle shakes hands with a server with this Secret."""
     for name in ("tls.crt", "tls.key"):
         (folder / name).write_text(shown[name])
     serving = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

@@ -32,7 +32,7 @@ def address(tenant: tenants.Tenant, number: int) -> client.Json:
 
 
 def strand(tenant: tenants.Tenant, number: int) -> bool:
-    """Take 10.0.0.1 out of a pool; tell whether that was allowed."""
+    """Take 10.0.0.1 out of a pool; return whether that was allowed."""
     try:
         tenant.pools().merge(f"pool-{number}", {"spec": {"addresses": ["10.0.0.2"]}})
     except errors.RefusedError as refused:

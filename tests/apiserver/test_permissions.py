@@ -53,7 +53,7 @@ class Right(NamedTuple):
     namespace: str = ""
 
     def covers(self, asked: "Right") -> bool:
-        """Tell whether it allows what was asked."""
+        """Return whether it allows what was asked."""
         narrowed = (self.name in ("", asked.name), self.namespace in ("", asked.namespace))
         return self[:3] == asked[:3] and all(narrowed)
 

@@ -240,7 +240,7 @@ def send(client: Client, method: str, path: str, body: Json) -> Json | str:
 
 
 def admitted(kind: type[model.Object], body: Json) -> bool:
-    """Tell whether admission admits a pool, of which it sees no fields that the schema lacks."""
+    """Return whether admission admits a pool, of which it sees no fields that the schema lacks."""
     ours: values.JsonObject = {**body, "apiVersion": f"{resources.GROUP}/{kind.version.name}"}
     if isinstance(spec := body.get("spec"), dict):
         ours["spec"] = {name: spec[name] for name in fields_of(kind, 4) if name in spec}
@@ -251,7 +251,7 @@ def admitted(kind: type[model.Object], body: Json) -> bool:
 
 
 def parsed(kind: type[model.Object], body: Json) -> bool:
-    """Tell whether the model parses a pool, of which no client writes the status here."""
+    """Return whether the model parses a pool, of which no client writes the status here."""
     try:
         kind.model_validate({**body, "status": None})
     except pydantic.ValidationError:
@@ -260,7 +260,7 @@ def parsed(kind: type[model.Object], body: Json) -> bool:
 
 
 def check(client: Client, kind: type[model.Object], body: Json) -> bool:
-    """Check that all three agree about a pool, and tell whether the schema admits it."""
+    """Check that all three agree about a pool, and return whether the schema admits it."""
     answer = send(client, "POST", collection(client, kind).path, body)
     if isinstance(answer, str):
         assert not admitted(kind, body), f"admission admits what is refused: {answer}"

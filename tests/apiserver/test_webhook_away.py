@@ -64,7 +64,7 @@ def leader_without_webhooks(own: provider.Provider) -> Generator[manager.Manager
 
 
 def held_back(tenant: tenants.Tenant, leader: manager.Manager) -> bool:
-    """Tell whether a manager has put off a write of the tenant's pool."""
+    """Return whether a manager has put off a write of the tenant's pool."""
     pool = f"{tenant.namespace}/blue"
     return any(HELD_BACK in line and pool in line for line in leader.log.read_text().splitlines())
 

@@ -39,7 +39,7 @@ def roll_out(management: Management, change: Json) -> None:
 
 
 def rolled_out(management: Management) -> bool:
-    """Tell whether all replicas are new, ready and alone, as `kubectl rollout status` does."""
+    """Return whether all replicas are new, ready and alone, as `kubectl rollout status` does."""
     found = deployments(management).get(DEPLOYMENT)
     status, wanted = found["status"], found["spec"]["replicas"]
     counts = [status.get(each) for each in ("replicas", "updatedReplicas", "availableReplicas")]

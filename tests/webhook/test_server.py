@@ -651,7 +651,7 @@ def hold(running: server.Server, source: str) -> ssl.SSLSocket:
 
 
 def reviewed(held: ssl.SSLSocket) -> bool:
-    """Tell whether a connection is still there for a request."""
+    """Return whether a connection is still there for a request."""
     held.sendall(b"POST /nothing HTTP/1.1\r\nContent-Length: 0\r\n\r\n")
     answer = b""
     while not answer.endswith(b'{"detail":"Not Found"}') and (more := held.recv(4096)):
