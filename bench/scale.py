@@ -97,7 +97,7 @@ def _is_page(event: Json) -> bool:
 
 
 def _reviews(provider: Provider, tenant: Tenant, count: int) -> Iterator[table.Figure]:
-    """Yield what it costs to tell whether addresses are in use: of a small pool, and the large one.
+    """Yield what a check for addresses in use costs: of a small pool, and of the large one.
 
     Nothing else is written meanwhile, which is the longest wait for the cache to be proven fresh.
     """

@@ -101,7 +101,7 @@ class Crowd:
 
     @property
     def since(self) -> str:
-        """The resourceVersion from which a watch tells what has not happened yet."""
+        """The resourceVersion from which a watch reports only later changes."""
         version: str = self.tenant.claims.listing(limit="1")["metadata"]["resourceVersion"]
         return version
 

@@ -57,7 +57,6 @@ def _identity(claim: clusterapi.IPAddressClaim) -> tuple[object, ...]:
 
 def note(claim: clusterapi.IPAddressClaim) -> str:
     """Return what is wrong with the group in the reference of a claim, and the remedy."""
-    """Return what is wrong with the group in the reference of a claim, and the remedy."""
     group = claim.spec.pool_ref.api_group
     problem = f'is "{group}"' if group else "is empty"
     return (

@@ -110,7 +110,7 @@ def as_v1alpha1_errors(old: JsonObject, problems: tuple[FieldError, ...]) -> lis
     """Return all problems of a v1alpha1 spec, given those of the hub spec that it becomes.
 
     Guarantees:
-        What is missing in the hub spec only because of an unreadable field is not told twice.
+        What is missing in the hub spec only because of an unreadable field is not reported twice.
     """
     own = list(errors_of(old))
     rest = [p for p in problems if not (own and p.path in _COMPUTED)]
@@ -139,7 +139,7 @@ def _outside_subnet(old: JsonObject) -> Iterator[FieldError]:
             if text and not _within(network, notation.parse_address(text)):
                 yield FieldError(name, text, f"is outside subnet {subnet}")
     except ipam_errors.NotationError:
-        return  # an error, and told as such
+        return  # reported as an error
 
 
 def _within(network: notation.Network, address: notation.Address) -> bool:

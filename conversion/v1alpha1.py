@@ -152,7 +152,7 @@ def read_bounds(old: JsonObject) -> Bounds:
 
 
 def _same_prefix(again: JsonObject, hub: JsonObject) -> bool:
-    """Return whether a prefix is the hub's; v1alpha1 cannot tell the hub's 0 from unset."""
+    """Return whether a prefix is the hub's; in v1alpha1, 0 and unset look the same."""
     if "prefix" not in again:
         return not hub.get("prefix")
     return again["prefix"] == hub.get("prefix", MISSING)

@@ -14,7 +14,7 @@ PATIENCE_SECONDS = 30.0  # what takes this long on an overloaded machine never c
 
 
 def wait_until(condition: Callable[[], bool], seconds: float = PATIENCE_SECONDS) -> bool:
-    """Look at `condition` until it holds or `seconds` are over; tell which."""
+    """Wait until `condition` holds or `seconds` are over; return whether it holds."""
     deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > deadline:

@@ -18,7 +18,7 @@ class BuildInfoHook(BuildHookInterface):  # type: ignore[type-arg] # hatchling's
     """Adds `manager/build.json` to a wheel.  An editable install asks git instead."""
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
-        """Write the file and tell hatchling to ship it."""
+        """Write the file, and let hatchling ship it."""
         if version == "editable":
             return
         path = Path(self.root) / "manager" / "build.json"

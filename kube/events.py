@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Events tell people what happens to an object.  No program depends on them.
+"""Events report to people what happens to an object.  No program depends on them.
 
 Flow:
     `Recorder.record` keeps an Event without waiting -> two seconds later all kept Events are

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Connections whose other end is gone without a word.
+"""Find connections that are dead although neither end has closed them.
 
-A load balancer or a firewall that forgets its flows drops what comes for them, and tells nobody.
-A request finds out by its time-out; a watch only listens, so the kernel must ask for it (keepalive)
-or a request's failure must be taken for a sign.
+A load balancer or a firewall that forgets a connection drops its packets silently.  A request finds
+out by its time-out.  A watch only listens, so the kernel must probe for it (keepalive), or the
+failure of a request counts as a sign.
 """
 
 from __future__ import annotations

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _SECONDS = 60.0  # for one run: a plugin that waits for a person never ends here
-_ERROR_BYTES = 500  # of what a plugin says: its last words tell most
+_ERROR_BYTES = 500  # the end of what a plugin writes: the cause is mostly there
 
 
 def _wall_clock() -> datetime:

@@ -48,7 +48,7 @@ class Queue(Generic[K]):
         other.  A key that waits and is added to another group waits there from then on.
 
     `name` is that of its metrics.  `later(seconds, call)` starts a timer, the event loop's own
-    unless a test passes time in; `clock` tells seconds.
+    unless a test passes time in; `clock` returns seconds.
     """
 
     def __init__(

@@ -25,7 +25,7 @@ async def together(*jobs: Coroutine[object, object, T]) -> list[T]:
 
     Guarantees:
         A cancellation always gets through, even while a job is failing.  `asyncio.TaskGroup`
-        swallows that before Python 3.13: a process told to stop in such a moment would go on.
+        swallows that before Python 3.13: a process that is stopped in such a moment would go on.
         No job runs any more afterwards, and none is cancelled twice.
 
     Returns:

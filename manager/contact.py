@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Ends the process when it has lost the API server, and only where a new process would find it.
+"""Ends the process when it has lost the API server, and only if a new process would reach it.
 
-An API server that is away is waited for: a restart would not bring it back, and would take the
-webhooks away for nothing.  But credentials may have gone bad in memory, or a pool of connections
-may be stuck.  What tells the two apart is what a restart would do: connect anew, from the files.
+If the API server is away, the process waits: a restart would not bring it back, and would only stop
+the webhooks.  But credentials may have gone bad in memory, or a pool of connections may be stuck.
+To find out, this module does what a restart would do: it connects anew, from the files.
 """
 
 from __future__ import annotations

@@ -129,7 +129,7 @@ async def _exposed(accept: str) -> _Answer:
 
 
 def _level_set(body: bytes) -> _Answer:
-    """Tell more or less from now on, as the body says."""
+    """Set the log level to the verbosity in the body."""
     text = body.strip()
     if not text.isdigit() or int(text) > logs.MOST:
         return _Answer(HTTPStatus.BAD_REQUEST, b"the body is no number such as 4\n")

@@ -59,7 +59,7 @@ _AGAIN_SECONDS = 2.0  # before another try where the copies could not be brought
 async def run(
     flags: Flags, cluster: DeferredReader, certificates: Certificates | None, last: AsyncExitStack
 ) -> NoReturn:
-    """Connect, tell admission so, and lead whenever that is this process's turn.
+    """Connect, inform admission, and lead whenever that is this process's turn.
 
     When cancelled, nothing leads any more; admission can ask until `last` is left.
 

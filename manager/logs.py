@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """One JSON object per line on standard error, from us and from the libraries below.
 
-How much is told may change while the process runs.  Loggers are cached, and structlog's filtering
-loggers are classes without a test for the level, so the methods of the one class that all of them
-have are exchanged: what is not told costs a call of nothing, as before.
+The log level may change while the process runs.  Loggers are cached, and structlog's filtering
+loggers do not check a level.  So all loggers have one class, and a change of the level replaces its
+methods.  A call below the level costs almost nothing, as before.
 """
 
 import logging
@@ -14,7 +14,7 @@ import structlog
 MOST = 2**31 - 1
 """The highest verbosity: Kubernetes' `-v` is an int32."""
 
-_DEBUG_VERBOSITY = 4  # -v=4 is where Kubernetes programs start to tell each step
+_DEBUG_VERBOSITY = 4  # -v=4 is where Kubernetes programs start to log each step
 
 _Logger: type[structlog.typing.FilteringBoundLogger] = type(
     "_Logger", (structlog.make_filtering_bound_logger(logging.INFO),), {}
@@ -27,12 +27,12 @@ class _Present:
 
 
 def verbosity() -> int:
-    """Return how much is told now, as Kubernetes' `-v` counts."""
+    """Return the log level as a verbosity of Kubernetes' `-v`."""
     return _Present.verbosity
 
 
 def set_verbosity(value: int) -> None:
-    """Tell more or less from now on, by all loggers that there are."""
+    """Change the level of all existing loggers."""
     _Present.verbosity = value
     level = logging.DEBUG if value >= _DEBUG_VERBOSITY else logging.INFO
     for name, method in vars(structlog.make_filtering_bound_logger(level)).items():

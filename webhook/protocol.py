@@ -186,7 +186,7 @@ class BoundedProtocol(HttpToolsProtocol):
         )
 
     def _answer_directly(self, body: bytes) -> bool:
-        """Answer a request whose body came whole, in one write; return whether there is an answer."""
+        """Answer a request with a whole body in one write; return whether there is an answer."""
         assert self._direct is not None
         answer = self._direct.answer(body)
         if answer is None:

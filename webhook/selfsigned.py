@@ -61,11 +61,11 @@ class _Secret(Struct, frozen=True):
 
 
 class SelfSigned:
-    """Keeps the Secret, the trust of the API server, and the files in step, in one replica.
+    """Keeps the Secret, the trust of the API server, and the files of one replica in step.
 
     Guarantees:
-        However many replicas do this at once, all come to show the one certificate in the Secret,
-        none before the API server was told to trust it, and what others still show stays trusted.
+        All replicas come to serve the one certificate in the Secret, and none before the API server
+        trusts it.  Certificates that other replicas still serve stay trusted.
     """
 
     def __init__(self, api: Api, namespace: str, names: Sequence[str], files: Files) -> None:
@@ -225,7 +225,7 @@ def _bundle(client: values.JsonObject) -> bytes:
 
 
 def _write(files: Files, issued: issuer.Issued) -> None:
-    """Write both files, each whole or not at all; the certificate last, by which we tell."""
+    """Write both files, each whole or not at all; the certificate last, because it is compared."""
     files.certificate.parent.mkdir(parents=True, exist_ok=True)
     for path, content in ((files.key, issued.key), (files.certificate, issued.certificate)):
         fresh = path.with_name(path.name + ".new")

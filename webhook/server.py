@@ -108,7 +108,7 @@ class Server:
 
 
 class _Uvicorn(uvicorn.Server):
-    """Leaves signals to the process, and tells when it is up."""
+    """Leaves signals to the process, and reports when it serves."""
 
     def __init__(self, config: uvicorn.Config, direct: Direct | None) -> None:
         super().__init__(config)

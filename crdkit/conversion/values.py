@@ -16,7 +16,7 @@ MISSING: Final = object()
 
 @dataclass(frozen=True, slots=True)
 class Type:
-    """A JSON type: its name in messages, and how to tell."""
+    """A JSON type: its name in messages, and its predicate."""
 
     name: str
     fits: Callable[[object], bool]

@@ -55,7 +55,7 @@ def schema_of(kind: type[model.Model]) -> dict[str, Any]:
     """Return the structural schema of a model.
 
     Guarantees:
-        Deterministic.  The API server takes what is returned, as far as `crd_validation` can tell.
+        Deterministic.  The API server accepts the result, as far as `crd_validation` can check it.
 
     Raises:
         SchemaError: a structural schema cannot express a field's type.

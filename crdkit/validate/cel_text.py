@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a CEL expression costs at most, as far as its text and the sizes of its values tell.
+"""Estimate the most that a CEL expression costs, from its text and the sizes of its values.
 
 Costs are in the API server's unit, about one step of its interpreter.  What an expression does most
 of its work in is counted as the API server counts it: macros that iterate, and functions that read

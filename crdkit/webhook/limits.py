@@ -21,9 +21,7 @@ API server, and its own envelope.
 """
 
 ALL_BODIES_BYTES = 64 * 1024 * 1024
-"""Of all requests and answers at one time: more are told to come back, so that memory stays
-bounded.
-"""
+"""Of all requests and answers at one time; more get 429, so that memory stays bounded."""
 
 BODY_SECONDS = 10.0
 """For sending a body, which the API server does at once."""

@@ -68,7 +68,7 @@ def show(report: Report) -> None:
     _table("faults", report.faults)
     click.echo(f"addresses given: {report.allocated}")
     click.echo(f"writes in the history: {report.events}")
-    click.echo(f"told that history is gone (410): {report.expired}")
+    click.echo(f"answers that history is gone (410): {report.expired}")
     click.echo(f"claims that the API server removed past their finalizer: {report.slipped}")
     click.echo(f"violations: {len(report.violations)}")
     for violation in report.violations:

@@ -38,7 +38,7 @@ class Write:
     method: str
     path: str
     status: int
-    """Of the API server's answer, also where the client was not told."""
+    """Of the API server's answer, also if the client did not get it."""
 
 
 class Proxy:
@@ -57,7 +57,7 @@ class Proxy:
         self.decide: Callable[[Request], Outcome] = passing
         self.writes: list[Write] = []
         self.expired = 0
-        """How many watches and lists were told that their history is gone (410)."""
+        """How many watches and lists were answered that their history is gone (410)."""
         self._target = plane.server
         self._upstream_tls = ssl.create_default_context(cafile=plane.folder / "ca.crt")
         self._tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)

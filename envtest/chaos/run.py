@@ -53,7 +53,7 @@ class Report:
     allocated: int
     """IPAddresses that were made."""
     expired: int
-    """How often a manager was told that its history is gone (410)."""
+    """How often a manager was answered that its history is gone (410)."""
     slipped: int
     """Claims that the API server removed past their finalizer."""
     violations: list[str]

@@ -56,9 +56,9 @@ class Relay:
                 side.shutdown(socket.SHUT_RDWR)
 
     def forget(self) -> None:
-        """Swallow all that comes over the present connections, and tell neither side.
+        """Drop all that comes over the present connections, without closing them.
 
-        So does a load balancer that has forgotten its flows.  New connections are well.
+        A load balancer that has forgotten its connections does the same.  New connections work.
         """
         with self._changed:
             self._forgotten |= set(self._upstream)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Runs what a page of documentation tells its reader to run.
+"""Run the commands of a page of documentation.
 
 In a page, a ```bash block is commands, run as they stand, and a ```yaml block that opens with
 `# NAME.yaml` is a file of that name.  Everything else (```console, other YAML) is only shown.
