@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """`ipam-in-cluster`: the command line for pools, mostly without a cluster.
 
-May import everything; of `manager` only what both programs have: `options.py`, `version.py` and
-`pod.py`.  It uses the rules of admission (`webhook.reviewed_pool`), so a pool that passes here
-passes there, except for rules that need a cluster.
+May import everything, but of `manager` only what both programs have: `manager.options`,
+`manager.version` and `manager.pod`.  It uses the rules of admission (`webhook.reviewed_pool`), so a
+pool that passes here passes there, except for rules that need a cluster.
 
 Start reading at `main.py` (the commands) and `inputs.py` (their files), then `manifests.py` (files
 in, documents out: YAML in `yamltext.py` and `scalars.py`, JSON in `jsontext.py`), and

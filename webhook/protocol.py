@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """HTTP/1.1 with bounds on connections, and on the time and bytes of each request.
 
-uvicorn has none of them, and whoever reaches the port can open connections.  What a body holds is
-counted in `limits.py`; here it is the rest: headers, trailers, silence, and answers nobody reads.
+uvicorn has none of them, and anyone who reaches the port can open connections.
+`crdkit.webhook.limits` counts the bytes of bodies.  This module bounds the rest: headers, trailers,
+silence, and answers that nobody reads.
 """
 
 import asyncio

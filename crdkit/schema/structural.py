@@ -2,10 +2,10 @@
 """From a model to a structural schema, the form of JSON schema that the API server demands.
 
 Flow:
-    Pydantic's JSON schema -> references are replaced by what they refer to, `null` goes (absence
-    says it), one type per value (`unions.py`) -> a schema with keys in alphabetical order -> what
-    the API server would refuse all the same is refused here (`crd_validation.py`, `cel_cost.py`),
-    and so is what `as_json()` would not write as it was read (`roundtrip.py`).
+    Pydantic's JSON schema -> references are replaced by their targets, `null` is dropped (an absent
+    field means the same), and each value gets one type (`unions.py`) -> a schema with keys in
+    alphabetical order -> `validate/` refuses what the API server would refuse (`crd_validation.py`,
+    `cel_cost.py`), and what `as_json()` would not write as it was read (`roundtrip.py`).
 
 Source: https://kubernetes.io/docs/tasks/extend-kubernetes/custom-resources/
 custom-resource-definitions/#specifying-a-structural-schema

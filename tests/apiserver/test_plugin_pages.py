@@ -130,7 +130,7 @@ def test_why_does_my_claim_wait(
     page = "why-does-my-claim-wait.md"
     checked, shown, _ = (run(block, environment, tmp_path) for block in blocks(page))
 
-    assert f"such as {tenant.namespace}/late" in checked
+    assert f"({tenant.namespace}/late)" in checked
     assert f"{tenant.namespace}/late waits: " in shown
 
 

@@ -324,7 +324,7 @@ def test_check(blue: tenants.Tenant, everything: Path) -> None:
     assert lines[0] == "SEVERITY  CHECK  OBJECT  PROBLEM AND REMEDY"
     (line,) = [line for line in lines if "NS" in line]
     assert line == (
-        "warning  waiting  InClusterIPPool NS/blue  1 claim without an address, such as NS/late: "
+        "warning  waiting  InClusterIPPool NS/blue  1 claim without an address (NS/late): "
         f"{problem}. Remedy: {remedy}"
     )
     checks = {line.split()[1] for line in lines[1:]}
