@@ -2,18 +2,18 @@
 """The pages: what they say, how they are searched, and that they need nothing else."""
 
 import re
+from collections.abc import Iterable, Mapping
 from html.parser import HTMLParser
 
 import pytest
-from snapshots import BLUE, Objects
+from snapshots import BLUE, CONTRACT, Objects
 from typing_extensions import override
 
+from cli.kubectl import owners, snapshot
 from cli.kubectl.map import layout, model, pages, views
 from cli.kubectl.map.query import EVERYTHING, Query
-from kube import options
-from kube.options import ListOptions
-from kube.resources import ApiResource
-from kube.testing.fake import FakeApi
+from kube.meta import Key
+from objects import clusterapi
 from objects.pools import PoolKey
 
 LIVE = pages.Links("/token")
@@ -245,35 +245,33 @@ async def test_no_page_has_styles_of_its_own(objects: Objects) -> None:
         assert not {"style", "onclick", "onload"} & attrs.keys()
 
 
-async def test_owners_are_read_once_for_each_state_of_a_claim(objects: Objects) -> None:
-    owner = {"apiVersion": "example.com/v1", "kind": "Thing", "name": "t", "uid": "u"}
-    objects.claim("web", bound=True, ownerReferences=[owner])
-    api = _Counting(objects.api)
-    reader = model.Reader(api, "", "")
-    snapshot = await objects.snapshot()
+async def test_owners_are_read_once_for_each_state_of_a_claim(
+    objects: Objects, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = list[list[str]]()
+    read = owners.Owners.chains
 
-    first = await reader.model(snapshot)
-    read = api.reads
-    second = await reader.model(snapshot)
+    async def chains(
+        self: owners.Owners, claims: Iterable[clusterapi.IPAddressClaim]
+    ) -> Mapping[Key, owners.Chain]:
+        found = list(claims)
+        asked.append(sorted(claim.metadata.name for claim in found))
+        return await read(self, found)
 
-    assert read > 0
-    assert api.reads == read
+    monkeypatch.setattr(owners.Owners, "chains", chains)
+    reader = model.Reader(objects.api, "", "")
+    informers = snapshot.Informers(objects.api, CONTRACT, "")
+    await informers.sync()
+
+    first = await reader.model(informers.snapshot())
+    second = await reader.model(informers.snapshot())
+    objects.claim("new")
+    await informers.sync()
+    await reader.model(informers.snapshot())
+
+    assert asked == [["late", "web"], [], ["new"]]
     assert second.chains == first.chains
     assert second.generation > first.generation
-
-
-class _Counting(FakeApi):
-    """Counts what is read."""
-
-    def __init__(self, api: FakeApi) -> None:
-        super().__init__()
-        self.__dict__ |= api.__dict__
-        self.reads = 0
-
-    @override
-    async def list(self, resource: ApiResource, options: ListOptions = options.EVERYTHING) -> bytes:
-        self.reads += 1
-        return await super().list(resource, options)
 
 
 async def test_the_script_is_small() -> None:
