@@ -2,6 +2,7 @@
 """`kubectl ipam` and its commands; each module is loaded when its command is asked for."""
 
 import importlib
+import io
 import os
 import sys
 from typing import Any
@@ -77,5 +78,8 @@ def main() -> None:
 
 def run() -> None:
     """Run a command as kubectl starts it."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # not all terminals have the blocks of bars
     name = "kubectl-ipam" if COMPLETE in os.environ else "kubectl ipam"
     main(prog_name=name, complete_var=COMPLETE)
