@@ -8,6 +8,7 @@ difference is what they exclude.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
     from ipam.notation import Address
 
 RESERVED, GATEWAY, EXCLUDED = "reserved", "gateway", "excluded"
+
+_REMEMBERED = 1024
+"""The number of specs whose spaces are kept: a search for many addresses needs them each time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +51,13 @@ class Spaces:
 
 def of(pool: pools.Pool) -> Spaces:
     """Return the allocations of a pool, and what withholds some of them."""
-    if pools.address_set_of(pool).errors:
+    return _of(pool.kind, pool.spec or pools.PoolSpec())
+
+
+@lru_cache(_REMEMBERED)
+def _of(kind: str, spec: pools.PoolSpec) -> Spaces:
+    if _address_set(kind, spec).errors:
         return Spaces(family=0, block_size=1, listed=RangeSet(), withheld={})
-    spec = pool.spec or pools.PoolSpec()
     bare = replace(
         spec,
         gateway="",
@@ -66,17 +74,17 @@ def of(pool: pools.Pool) -> Spaces:
             excluded_prefixes=spec.excluded_prefixes,
         ),
     }
-    everything = _address_set(pool, bare)
+    everything = _address_set(kind, bare)
     return Spaces(
         family=everything.family,
         block_size=everything.block_size,
         listed=everything.indexes,
         withheld={
-            reason: everything.indexes - _address_set(pool, changed).indexes
+            reason: everything.indexes - _address_set(kind, changed).indexes
             for reason, changed in withholding.items()
         },
     )
 
 
-def _address_set(pool: pools.Pool, spec: pools.PoolSpec) -> AddressSet:
-    return pools.address_set_of(replace(pool, spec=spec))
+def _address_set(kind: str, spec: pools.PoolSpec) -> AddressSet:
+    return pools.address_set_of(pools.Pool(kind=kind, metadata=pools.PoolMeta(), spec=spec))

@@ -47,6 +47,10 @@ def test_an_address_of_no_entry_has_no_number(address: str) -> None:
     assert spaces.of(ip_pool()).index_of(parse_address(address)) is None
 
 
+def test_the_spaces_of_a_spec_are_computed_once() -> None:
+    assert spaces.of(ip_pool()) is spaces.of(ip_pool())
+
+
 def test_a_pool_without_a_spec_has_nothing() -> None:
     assert not spaces.of(pools.Pool(kind="InClusterIPPool", metadata=pools.PoolMeta())).listed
 
