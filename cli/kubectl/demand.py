@@ -3,8 +3,8 @@
 
 Flow:
     Machines come from MachineDeployments, MachineSets, MachinePools and control planes.  Each names
-    an infrastructure template, and somewhere in that the provider names pools.  Nothing is known
-    about the template but what a reference to one of our kinds looks like.
+    an infrastructure template, which names pools somewhere.  Templates differ by provider, so a
+    pool is found only by the form of a reference to one of our kinds.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class Need(msgspec.Struct, frozen=True, rename="camel"):
     now: int
     """For its replicas."""
     rollout: int
-    """More than that, while all Machines are replaced."""
+    """Additional addresses while all Machines are replaced."""
     maximum: int
     """For as many replicas as the autoscaler may set."""
 
@@ -116,7 +116,7 @@ async def _template(
 async def _object(
     api: Api, served: Served, namespace: str, reference: values.JsonObject
 ) -> values.JsonObject | None:
-    """Read what a reference names; None: not there, or not allowed."""
+    """Read the object of a reference; None if it does not exist or may not be read."""
     group = values.text(reference, "apiVersion") or values.text(reference, "apiGroup")
     resource = served.find(group, values.text(reference, "kind"))
     if resource is None:
@@ -170,7 +170,7 @@ def references(value: object, namespace: str) -> Iterator[PoolKey]:
 
 
 def _surge(owner: values.JsonObject, replicas: int) -> int:
-    """Return how many Machines there are more during a rollout."""
+    """Return how many additional Machines exist during a rollout."""
     kind, spec = values.text(owner, "kind"), owner.get("spec")
     if not replicas or "OnDelete" in _scalars(spec, "type"):
         return 0

@@ -30,7 +30,7 @@ ENOUGH, ROLLOUT, GROWTH = "enough", "runs out at a rollout", "runs out when scal
 
 
 class PoolForecast(msgspec.Struct, frozen=True, rename="camel"):
-    """What is to come for one pool."""
+    """The forecast of one pool."""
 
     kind: str
     namespace: str
@@ -39,20 +39,20 @@ class PoolForecast(msgspec.Struct, frozen=True, rename="camel"):
     now: int
     """Addresses that the present replicas need."""
     rollout: int
-    """Addresses that are needed more while all Machines are replaced at once."""
+    """Additional addresses while all Machines are replaced at once."""
     maximum: int
     """Addresses for as many replicas as the autoscaler may set."""
     in_use: int
-    """Addresses that Clusters have already."""
+    """Addresses that Clusters already have."""
     verdict: str
     needs: list[Need]
 
 
 @options.command(
     "forecast",
-    short="Say which pools run out at the next rollout.",
+    short="Show which pools run out at the next rollout.",
     example="kubectl ipam forecast --all-namespaces",
-    text="""Say how many addresses the present Clusters could need, and which pools run out.  The
+    text="""Show how many addresses the present Clusters could need, and which pools run out.  The
     command reads MachineDeployments, MachineSets, MachinePools and control planes, and looks for
     pools anywhere in their infrastructure templates, so it works with every provider.
 
@@ -81,7 +81,7 @@ def command(target: options.Target, output: str) -> None:
 def forecasts(
     every: Mapping[PoolKey, usage.Usage], needs: Sequence[Need], namespace: str
 ) -> list[PoolForecast]:
-    """Return what is to come for each pool that a Cluster needs."""
+    """Return the forecast of each pool that a Cluster needs."""
     by_pool = defaultdict[tuple[str, str, str], list["Need"]](list)
     for need in needs:
         by_pool[need.pool_kind, need.pool_namespace, need.pool].append(need)

@@ -128,13 +128,13 @@ def _cell(found: Layers, first: int, last: int) -> Text:
         return Text(*SYMBOLS["outside"])
     if first == last or counts.most_common(1)[0][1] == total:
         return Text(*SYMBOLS[counts.most_common(1)[0][0]])
-    in_use, address_set = (
+    in_use, in_pool = (
         counts["used"] + counts["held"],
         counts["used"] + counts["held"] + counts["free"],
     )
     if not in_use:
         return Text(*SYMBOLS["free"])
-    level = max(in_use * len(_LEVELS) - 1, 0) // address_set
+    level = max(in_use * len(_LEVELS) - 1, 0) // in_pool
     return Text(_LEVELS[level], SYMBOLS["used"][1])
 
 

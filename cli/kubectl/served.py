@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a kind of any group is called in paths, by one question to the API server.
+"""Find the resource name of any kind, by one request to the API server.
 
 Source: https://kubernetes.io/docs/concepts/overview/kubernetes-api/#aggregated-discovery
 """
@@ -50,7 +50,7 @@ class _Groups(Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """The resources of all groups: by group, version and kind; the preferred version has none."""
+    """The resources of all groups, by group, version and kind; version "" is the preferred one."""
 
     resources: Mapping[tuple[str, str, str], ApiResource]
 
@@ -61,7 +61,7 @@ class Served:
 
 
 async def read(api: Api) -> Served:
-    """Ask the API server.
+    """Read which resources the API server serves.
 
     Raises:
         KubeError: the API server refused, or could not be reached.

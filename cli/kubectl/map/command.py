@@ -27,29 +27,34 @@ _HIGHEST_PORT = 65535
     "map",
     short="Show all pools as a map in the browser.",
     example="kubectl ipam map",
-    text="""Serve a page with all pools and a map of each, and open the browser.  The page follows
-    every change.  Only this machine reaches it, by a URL that nobody guesses; nothing is sent to
-    another server.  The command runs until it gets SIGINT (Ctrl-C) or SIGTERM.
+    text="""Serve a page with all pools and a map of each, and open the browser.  The page shows
+    every change at once.  Only this machine reaches it, by a URL that cannot be guessed.  Nothing
+    is sent to another server.  The command runs until it gets SIGINT (Ctrl-C) or SIGTERM.
 
     With --export, write all pages as one file instead, which needs neither a server nor a network.
 
-    All namespaces are shown that may be read, unless one is named.
+    Without --namespace, the page shows all namespaces that you may read.
     """,
 )
 @click.option(
     "--export",
     metavar="FILE",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="Write one HTML file, and end.",
+    help="Write one HTML file instead of serving.",
 )
 @click.option(
     "--port",
     metavar="N",
     type=click.IntRange(0, _HIGHEST_PORT),
     default=0,
-    help="Port of 127.0.0.1.  Default: any free one.",
+    help="Port on 127.0.0.1.  Default: any free port.",
 )
-@click.option("--open/--no-open", "opens", default=True, help="Open the browser.  Default: open.")
+@click.option(
+    "--open/--no-open",
+    "opens",
+    default=True,
+    help="Open the browser, or only print the URL.  Default: --open.",
+)
 def command(target: options.Target, export: Path | None, port: int, *, opens: bool) -> None:
     """Serve the map, or write it."""
 

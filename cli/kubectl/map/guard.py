@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Who may ask: a browser on this machine that has the URL, with its token.
+"""Admit only a browser on this machine that knows the URL, with its token.
 
 Flow:
-    A request to another host name is refused.  Otherwise a page of the internet whose name leads to
+    A request to another host name is refused.  Otherwise a web site whose name resolves to
     127.0.0.1 could read the answers (DNS rebinding).  Then the first part of the path has to be the
     token; it is compared in constant time, and the application sees the rest of the path.
 """
@@ -37,7 +37,7 @@ HEADERS = {
 
 
 def new_token() -> str:
-    """Return a text that nobody guesses, for a URL."""
+    """Return a token that cannot be guessed."""
     return secrets.token_urlsafe(_TOKEN_BYTES)
 
 
@@ -51,7 +51,7 @@ class Guard:
         """Host headers that are let through; the port is known only once it is open."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request, as ASGI has it."""
+        """Answer an ASGI request."""
         if scope["type"] != "http":
             return
         refusal = self._refusal(scope)

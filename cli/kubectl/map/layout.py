@@ -233,7 +233,7 @@ def _padded(row: Row, size: int, columns: int) -> Row:
 def shared(
     family: int, block_size: int, mine: RangeSet, others: Iterable[tuple[int, int, RangeSet]]
 ) -> RangeSet:
-    """Return the numbers of a pool whose addresses others address_set, too.
+    """Return the numbers of a pool whose addresses other pools have, too.
 
     Args:
         family: IP family of the pool.

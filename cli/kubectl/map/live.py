@@ -24,7 +24,7 @@ _RETRY_SECONDS = 2.0
 
 
 class Live:
-    """The present model, and who waits for the next one."""
+    """The present model, which callers can wait on for the next one."""
 
     def __init__(self, informers: Informers, reader: Reader) -> None:
         """Prepare it; the informers have listed everything."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a cluster has at one time, ready to be shown."""
+"""The state of a cluster at one time, ready to be shown."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Held(NamedTuple):
 
 
 class Waiting(NamedTuple):
-    """A claim without an address, whose it is, and why it waits."""
+    """A claim without an address, with its Cluster, its Machine and the reason why it waits."""
 
     namespace: str
     claim: str
@@ -42,7 +42,7 @@ class Waiting(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """Pools, holders and waiting claims of a cluster, as far as they may be seen.
+    """Pools, holders and waiting claims of a cluster, as far as the user may read them.
 
     `generation` differs from that of every other model of the same process.
     """
@@ -87,7 +87,7 @@ class Model:
 
 
 def key_of(report: pools.PoolReport) -> PoolKey:
-    """Return which pool a report is about."""
+    """Return the pool of a report."""
     return PoolKey(report.kind, report.namespace, report.name)
 
 

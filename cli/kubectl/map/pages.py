@@ -27,7 +27,7 @@ STATIC = {"map.css": "text/css", "map.js": "text/javascript"}
 """Files beside the pages, and their types."""
 
 ICON = "data:,"
-"""Tells the browser not to ask for an icon."""
+"""Keeps the browser from asking for an icon."""
 
 POLICY = (
     "default-src 'none'; style-src {style}; script-src {script}; connect-src {connect}; "
@@ -70,7 +70,7 @@ class Links:
         return f"{self.base}/static/{name}"
 
     def events(self) -> str:
-        """Return where changes are told."""
+        """Return the URL of the stream of changes."""
         return f"{self.base}/events" if self.is_live else ""
 
     @staticmethod
@@ -153,5 +153,5 @@ def _environment() -> jinja2.Environment:
 
 
 def _number(value: int) -> str:
-    """Write a count; a power of two instead of a number that nobody reads."""
+    """Write a count; a power of two is shorter than a large number."""
     return f"{value:,}" if value < 1 << 40 else f"about 2^{value.bit_length() - 1}"

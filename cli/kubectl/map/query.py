@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a reader looks for: a text, a namespace, a Cluster; all of them stand in the URL."""
+"""The search and the filters of a page: a text, a namespace and a Cluster, all in the URL."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Query:
         return urlencode({name: value for name, value in named.items() if value})
 
     def matches(self, held: Held, address_set: AddressSet) -> bool:
-        """Say whether a holder is one of those that are looked for."""
+        """Return whether a holder matches the filters."""
         report = held.report
         if not self._is_of(report.namespace, report.cluster):
             return False
@@ -55,7 +55,7 @@ class Query:
         return within and self.address.family == address_set.family
 
     def matches_waiting(self, claim: Waiting) -> bool:
-        """Say whether a waiting claim is one of those that are looked for."""
+        """Return whether a waiting claim matches the filters."""
         return self._is_of(claim.namespace, claim.cluster) and self._is_named(
             claim.namespace, claim.claim, claim.machine, claim.cluster
         )

@@ -41,7 +41,7 @@ _ROOMY = 6
 """Columns of a bar that has room for a text."""
 
 _POWERS = 1 << 40
-"""From here on, a power of two is shown: nobody reads such a number."""
+"""From here on, a power of two is shown: it is shorter than the number."""
 
 OVERLAP = "overlap"
 
@@ -57,7 +57,7 @@ class Match(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Overview:
-    """All pools, and what is found if something is looked for."""
+    """All pools, and the matches of a search."""
 
     pools: Sequence[PoolReport]
     matches: Sequence[Match]
@@ -268,7 +268,7 @@ def _count(number: int) -> str:
 
 
 def shared(found: Model, key: PoolKey) -> RangeSet:
-    """Return the numbers of a pool whose addresses other pools address_set, too."""
+    """Return the numbers of a pool whose addresses other pools have, too."""
     mine = found.usages[key].address_set
     if not mine.indexes:
         return RangeSet()
