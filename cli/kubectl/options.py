@@ -44,6 +44,16 @@ def command(name: str, *, short: str, example: str, text: str) -> Callable[[Comm
     return decorate
 
 
+def check_one_namespace(target: Target) -> None:
+    """Check that a command which writes a claim is not asked for all namespaces.
+
+    Raises:
+        click.UsageError: it is.
+    """
+    if target.everywhere:
+        raise click.UsageError("a claim is in one namespace: choose it with -n, and leave out -A")
+
+
 def output(*formats: str) -> Callable[[Command], Command]:
     """Add `-o`; the first format is the default."""
     return click.option(

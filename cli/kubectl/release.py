@@ -30,6 +30,7 @@ _RIGHTS = "the command needs the verbs get and delete on ipaddressclaims"
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 def command(target: options.Target, name: str, *, yes: bool) -> None:
     """Release an address."""
+    options.check_one_namespace(target)
     claim = session.run(target, lambda opened: _read(opened, name), _RIGHTS)
     address = claim.metadata.annotations.address or "no address"
     if owners := claim.metadata.owner_references:

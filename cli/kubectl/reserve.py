@@ -49,6 +49,7 @@ _LOOK_SECONDS = 0.25
 @click.option("--name", metavar="NAME", required=True, help="Name of the claim.")
 def command(target: options.Target, pool: str, address: str, name: str) -> None:
     """Reserve an address."""
+    options.check_one_namespace(target)
     try:
         wanted = str(parse_address(address))
     except NotationError as error:

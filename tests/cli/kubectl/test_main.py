@@ -5,8 +5,19 @@ import io
 import sys
 
 import pytest
+from click import testing
 
-from cli.kubectl import main, pools, printing
+from cli.kubectl import errors, main, pools, printing
+
+
+@pytest.mark.parametrize(
+    "words", [["reserve", "blue", "10.0.0.7", "--name", "printer"], ["release", "printer", "--yes"]]
+)
+def test_no_claim_is_written_in_a_namespace_that_nobody_chose(words: list[str]) -> None:
+    result = testing.CliRunner().invoke(main.main, [*words, "-A", "--kubeconfig", "none"])
+
+    assert result.exit_code == errors.USAGE
+    assert "a claim is in one namespace" in result.stderr
 
 
 def test_a_terminal_without_blocks_gets_other_characters(monkeypatch: pytest.MonkeyPatch) -> None:
