@@ -74,7 +74,7 @@ def command(target: options.Target, export: Path | None, port: int, *, opens: bo
 
 def _write(path: Path, text: str) -> None:
     try:
-        path.write_text(text)
+        path.write_bytes(text.encode())  # UTF-8, as the page says, whatever the locale is
     except OSError as error:
         raise CliError(f"{path} cannot be written: {error.strerror}") from error
 
