@@ -77,7 +77,7 @@ class Queue(Generic[K]):
 
     @property
     def depth(self) -> int:
-        """How many keys wait for a worker, including those that a worker has just now."""
+        """How many keys wait for a worker, or will wait again as soon as theirs is done."""
         return len(self._waiting) + len(self._again)
 
     def working_seconds(self) -> list[float]:
