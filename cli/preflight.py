@@ -58,10 +58,10 @@ def _on_conversion(document: Document, target: Target) -> Iterator[findings.Find
     except conversion_errors.ConversionError as error:
         yield findings.Finding(document, str(error))
         return
-    told = [problem for problem in problems if not findings.is_missing(problem)]
-    for problem in told:
+    reported = [problem for problem in problems if not findings.is_missing(problem)]
+    for problem in reported:
         yield findings.Finding(document, findings.line_of(problem))
-    for name in () if told else lost:
+    for name in () if reported else lost:
         yield _lost(document, name, target)
 
 

@@ -83,8 +83,7 @@ class Controller:
         """Keep the allocations up to date, and reconcile once this process leads, until cancelled.
 
         Raises:
-            KubeError: alone or in a group: the copies could not be brought up to date, or
-                leadership is lost.
+            KubeError: alone or in a group: the caches could not catch up, or leadership is lost.
         """
         with self.state.following():
             await together(self.state.changes.run(), self._lead(election))

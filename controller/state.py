@@ -79,17 +79,17 @@ class State:
 
     @property
     def claims(self) -> Informer[clusterapi.IPAddressClaim]:
-        """The copy of the IPAddressClaims."""
+        """The informer of IPAddressClaims."""
         return self.informers.claims
 
     @property
     def addresses(self) -> Informer[clusterapi.IPAddress]:
-        """The copy of the IPAddresses."""
+        """The informer of IPAddresses."""
         return self.informers.addresses
 
     @property
     def clusters(self) -> Informer[clusterapi.Cluster]:
-        """The copy of the Clusters."""
+        """The informer of Clusters."""
         return self.informers.clusters
 
     def pool(self, key: PoolKey) -> pools.Pool | None:
@@ -232,7 +232,7 @@ class State:
     def _replace_claim(
         self, old: clusterapi.IPAddressClaim, new: clusterapi.IPAddressClaim
     ) -> None:
-        """Remove what is true of the old state of a claim only, or of an old claim of its name."""
+        """Remove the effects of the old state of a claim, or of an old claim of the same name."""
         if new.metadata.uid != old.metadata.uid:
             self._end_claim(old)
         if new.cluster_name != old.cluster_name:

@@ -69,7 +69,7 @@ class _AccessReview(Struct, frozen=True):
 
 
 async def authenticate(api: Api, token: str) -> User | None:
-    """Return whose token it is; None for nobody's.
+    """Return the user of a token; None if the token is not valid.
 
     Raises:
         KubeError: the API server does not say.
@@ -85,7 +85,7 @@ async def authenticate(api: Api, token: str) -> User | None:
 
 
 async def authorize(api: Api, user: User, verb: str, path: str) -> bool:
-    """Return whether a user may do this at a path that is no resource, such as get at /metrics.
+    """Return whether a user may use a verb on a non-resource path, such as get on /metrics.
 
     Raises:
         KubeError: the API server does not say.

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Identity providers that a kubeconfig names under `auth-provider`: OpenID Connect, for one.
 
-The only use of the `kubernetes` package.  Imported by nobody else: it costs 20 MiB and most of a
+The only use of the `kubernetes` package.  No other module imports it: it costs 20 MiB and most of a
 second.
 """
 
@@ -22,7 +22,7 @@ _SECONDS = 60.0  # between looks whether a token ends: the package renews it 5 m
 
 
 class Provider:
-    """Has the package get tokens, and keeps what it was given to get further ones."""
+    """Gets tokens through the package, and keeps the configuration for the next ones."""
 
     def __init__(self, settings: dict[str, Any]) -> None:
         self._kubeconfig: dict[str, Any] = {
@@ -33,10 +33,10 @@ class Provider:
         }
 
     async def ask(self) -> tuple[Identity, float]:
-        """Return a token, and the seconds until it is to be looked at again.
+        """Return a token, and the seconds until it must be checked again.
 
         Raises:
-            CredentialsError: there is none.
+            CredentialsError: the package returned no token.
         """
         configuration = Configuration()
         try:

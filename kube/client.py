@@ -48,12 +48,12 @@ WATCH_SECONDS = 290
 """How long a watch is asked to last; servers end one after 5 to 10 minutes anyway."""
 
 _WATCH_SILENCE_SECONDS = 135.0  # two bookmarks have not come: at the server itself something hangs
-_DOUBT_SECONDS = 2.0  # without an answer, for a caller that gives up: then a flow may be gone
+_SUSPECT_SECONDS = 2.0  # without an answer, for a caller that gives up: then a flow may be gone
 _LEAST_SECONDS = 1.0  # of an attempt: the API server counts time-outs in whole seconds
 _PAGE = 500  # objects per page: what kubectl asks for, about 0.5 MB
 _NO_TIMEOUT = aiohttp.ClientTimeout(total=None)
 """asyncio's own is used: aiohttp's, which nests, takes a cancellation of the task that comes at the
-same moment for its own, and the task then waits for ever for work that nobody gives it."""
+same moment for its own, and the task then waits for ever for work that never comes."""
 
 _MERGE_PATCH = "application/merge-patch+json"
 _JSON = "application/json"
@@ -109,10 +109,10 @@ class Api(Protocol):
         ...
 
     async def delete(self, resource: ApiResource, namespace: str, name: str, uid: str) -> bytes:
-        """Delete an object if it still is the one with this uid.
+        """Delete an object if it still has this uid.
 
         Returns:
-            The object where finalizers hold it, else a Status.
+            The object if finalizers hold it, else a Status.
         """
         ...
 
@@ -128,7 +128,7 @@ async def pages(
     name: str = "",
     start_over: Callable[[], None] | None = None,
 ) -> AsyncGenerator[RawList]:
-    """List a collection page by page, as etcd's quorum has it when the first one is asked for.
+    """List a collection page by page, in its state in etcd's quorum at the first request.
 
     With a `name`, only the object of that name: a list needs no right to get.
 
@@ -182,7 +182,7 @@ def decode(answer: bytes, kind: type[S], request: str) -> S:
     """Decode the response to a request.
 
     Raises:
-        UnreachableError: no API server sends that; a proxy's page, for example.
+        UnreachableError: it is not from an API server, but a proxy's page, for example.
     """
     try:
         return msgspec.json.decode(answer, type=kind)
@@ -196,7 +196,7 @@ def _unfenced() -> float:
 
 @dataclass(frozen=True, slots=True)
 class _Request:
-    """A request without credentials; `reads` is whether it changes nothing."""
+    """A request without credentials; `reads` says that it changes nothing."""
 
     method: str
     path: str
@@ -271,7 +271,7 @@ class Client:
         return await self.send("DELETE", resource.path(namespace, name), body % uid.encode())
 
     async def discover(self, etag: str) -> tuple[bytes, str] | None:
-        """Return what groups are served, aggregated where the API server can, and its ETag."""
+        """Return the served groups and their ETag, by aggregated discovery if it is available."""
         headers = {"Accept": _DISCOVERY} | ({"If-None-Match": etag} if etag else {})
         request = _Request("GET", "/apis", headers=headers)
         return await self._attempts(request, self._discovered, REQUEST_SECONDS)
@@ -313,7 +313,7 @@ class Client:
     ) -> A:
         """Return the result of the first attempt that does not fail.
 
-        `attempt` gets the request, what to send it with, and for how many seconds it may wait.
+        `attempt` gets the request, its credentials, and the seconds for which it may wait.
         """
         clock = asyncio.get_running_loop().time
         access = await self._connection.access()  # may take its time, which is not the request's
@@ -347,7 +347,7 @@ class Client:
     async def _discovered(
         self, request: _Request, access: Access, left: float
     ) -> tuple[bytes, str] | None:
-        """Ask once for the groups; None where they are those of the ETag."""
+        """Ask once for the groups; return None if the ETag still matches."""
         response, answer = await self._exchange(request, access, left)
         if response.status == HTTPStatus.NOT_MODIFIED:
             return None
@@ -357,7 +357,7 @@ class Client:
     async def _exchange(
         self, request: _Request, access: Access, left: float
     ) -> tuple[aiohttp.ClientResponse, bytes]:
-        """Send a request once and return what was answered, and its body.
+        """Send a request once and return the response and its body.
 
         Flow:
             A write also asks the server to give up in time, so that it is not applied long after we
@@ -380,12 +380,12 @@ class Client:
             seconds = time.perf_counter() - began
             metrics.count_request(host, request.method, code)
             metrics.time_request(host, request.method, seconds)
-            if isinstance(code, str) and seconds >= min(_DOUBT_SECONDS, left):  # nobody answered
-                self._connection.doubt(asyncio.get_running_loop().time() - seconds)
+            if isinstance(code, str) and seconds >= min(_SUSPECT_SECONDS, left):  # nobody answered
+                self._connection.suspect(asyncio.get_running_loop().time() - seconds)
         return response, answer
 
     async def _open(self, request: _Request, access: Access, left: float) -> aiohttp.ClientResponse:
-        """Begin a watch, which is counted when it is answered, and not timed."""
+        """Open a watch; count it when it is answered, but do not time it."""
         host = self._connection.host
         code: int | str = metrics.NO_ANSWER
         try:
@@ -423,7 +423,7 @@ class Client:
 
 
 def _check(response: aiohttp.ClientResponse, answer: bytes, request: _Request) -> None:
-    """Raise the error that a response stands for, if it is one."""
+    """Raise the error that a response reports, if any."""
     if response.status >= _ERRORS:
         retry_after = response.headers.get("Retry-After", "")
         raise from_response(response.status, answer, str(request), retry_after)

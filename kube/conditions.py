@@ -12,7 +12,7 @@ from .structs import Struct, prepared
 class Condition(Struct, frozen=True):
     """A metav1.Condition.
 
-    Lists are written back whole, so what is None was absent: not all kinds require every field.
+    Lists are written back whole.  None is an absent field: not all kinds require every field.
     """
 
     type: str = ""
@@ -32,7 +32,7 @@ def find_condition(conditions: tuple[C, ...], kind: str) -> C | None:
 
 
 def set_conditions(conditions: tuple[C, ...], *new: C) -> tuple[C, ...]:
-    """Return the conditions with each new one in the place of its predecessor, or at the end."""
+    """Return the conditions with each new one in place of the one of its type, or at the end."""
     by_type = {each.type: each for each in new}
     kept = tuple(by_type.pop(old.type, old) for old in conditions)
     return (*kept, *by_type.values())

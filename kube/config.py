@@ -24,7 +24,7 @@ _HOST, _PORT = "KUBERNETES_SERVICE_HOST", "KUBERNETES_SERVICE_PORT"
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """What a connection is made of."""
+    """The configuration of a connection."""
 
     host: str
     """URL of the API server, without a slash at its end."""
@@ -41,7 +41,7 @@ class Config:
 
 
 def in_cluster(account: Path = _ACCOUNT) -> Config:
-    """Return how a pod reaches its API server: as its service account, by files that follow.
+    """Return the configuration of a pod: its service account, by files that are read again.
 
     Raises:
         ConfigError: this is not a pod, or one without a token.
@@ -58,7 +58,7 @@ def in_cluster(account: Path = _ACCOUNT) -> Config:
 
 
 def pod_name() -> str:
-    """Return the name of this pod, which is the name of its host; elsewhere that of the machine."""
+    """Return the host name, which in a pod is the name of the pod."""
     return platform.node()
 
 

@@ -30,7 +30,7 @@ _PROXIES = ("http", "https")  # that aiohttp speaks
 
 
 class Access(NamedTuple):
-    """What a request needs to be let in."""
+    """The credentials of one request."""
 
     identity: Identity
     tls: ssl.SSLContext | bool
@@ -38,7 +38,7 @@ class Access(NamedTuple):
 
     @property
     def headers(self) -> dict[str, str]:
-        """The header that says who we are."""
+        """The header with the name of this client."""
         text = self.identity.authorization
         return {"Authorization": text} if text else {}
 
@@ -46,7 +46,7 @@ class Access(NamedTuple):
 class Connection:
     """A session with one API server; `host` is its URL without a slash at its end.
 
-    `session` has a pool of its own.  Credentials and doubts (`doubt`) are shared with the
+    `session` has a pool of its own.  Credentials and `suspect` are shared with the
     connections that are made `beside` it.
     """
 
@@ -70,16 +70,16 @@ class Connection:
 
     @property
     def namespace(self) -> str:
-        """The namespace of commands that name none."""
+        """The default namespace of commands."""
         return self._config.namespace
 
     @property
     def server_name(self) -> str | None:
-        """The name that the server's certificate must have, where it is not the host's."""
+        """The name that the server's certificate must have, if it is not that of the host."""
         return self._config.server_name
 
     async def access(self) -> Access:
-        """Return what the next request is to be sent with.
+        """Return the credentials of the next request.
 
         Raises:
             CredentialsError: there is nothing at present.
@@ -88,7 +88,7 @@ class Connection:
         return Access(identity, self._tls.context(identity) if self._tls else True)
 
     async def other_access(self, refused: Access) -> Access | None:
-        """Return what to send instead of what was answered with 401; None where there is no other.
+        """Return other credentials after a 401; None if there are no others.
 
         Raises:
             CredentialsError: there is nothing at present.
@@ -97,8 +97,8 @@ class Connection:
         access = await self.access()
         return None if access == refused else access
 
-    def doubt(self, since: float) -> None:
-        """Use no connection again that may be dead: a request sent at `since` got no answer.
+    def suspect(self, since: float) -> None:
+        """Stop using connections that may be dead: a request sent at `since` got no answer.
 
         Flow:
             Watches that have been silent since then end with an error, and requests from now on go
@@ -108,23 +108,23 @@ class Connection:
             self._tls.renew()
 
     def beside(self) -> Connection:
-        """Open another pool to the same server, whose requests never wait for this one's."""
+        """Open another pool to the same server; its requests do not wait for those of this one."""
         return Connection(self._config, self._agent, self._tls, self)
 
     async def close(self) -> None:
-        """Close all connections of this pool; the first one of all ends what credentials do."""
+        """Close all connections of this pool; the first pool also closes the credentials."""
         await self.session.close()
         if self._beside is None:
             await self._config.source.close()
 
 
 async def connect(kubeconfig: str | None, user_agent: str, context: str = "") -> Connection:
-    """Open a session: by the file, else `$KUBECONFIG`, else as a pod's service account.
+    """Open a session by the file, else by `$KUBECONFIG`, else by the pod's service account.
 
     `context` is one of the kubeconfig; empty is its current one.
 
     Raises:
-        ConfigError: none of them is there, or it is broken.
+        ConfigError: none of them exists, or the first that exists is not valid.
     """
     path = kubeconfig or os.environ.get("KUBECONFIG")
     try:
@@ -160,7 +160,7 @@ def _with_proxy(config: Config) -> Config:
 
 
 def _tls(config: Config) -> Tls | None:
-    """Return what makes TLS contexts; None where the URL is not https.
+    """Return the factory of TLS contexts; None if the URL is not https.
 
     Raises:
         ConfigError: the CA cannot be used.

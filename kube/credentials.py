@@ -40,11 +40,11 @@ class Source(Protocol):
         ...
 
     def refused(self, identity: Identity) -> None:
-        """Get other credentials next time: the API server has answered these with 401."""
+        """Get other credentials next time, because the API server answered 401 to these."""
         ...
 
     async def close(self) -> None:
-        """End what is under way."""
+        """Stop a request for credentials that is under way."""
         ...
 
 
@@ -96,7 +96,7 @@ class Held:
         return Identity(self._authorization, self._certificate(), self._key())
 
     def refused(self, identity: Identity) -> None:
-        """Read the token again, though its file looks the same."""
+        """Read the token again, even if its file looks unchanged."""
         del identity
         if self._token:
             self._token.forget()
@@ -106,7 +106,7 @@ class Held:
 
 
 class Asked:
-    """Credentials that somebody else issues for a time.
+    """Credentials that a plugin or provider issues for a limited time.
 
     `ask` returns them with the seconds for which they last; `clock` must not jump.
 
@@ -127,7 +127,7 @@ class Asked:
         self._asking: asyncio.Task[Identity | CredentialsError] | None = None
 
     async def identity(self) -> Identity:
-        """Return the credentials to use now; ask for them where that is needed."""
+        """Return the credentials to use now; ask for new ones if necessary."""
         answer = self._answer
         if answer is None or self._clock() >= self._until:
             if self._asking is None or self._asking.done():
@@ -143,7 +143,7 @@ class Asked:
             self._answer = None
 
     async def close(self) -> None:
-        """Give up a question that is open."""
+        """Cancel a pending request for credentials."""
         if self._asking:
             self._asking.cancel()
             await asyncio.wait([self._asking])

@@ -76,7 +76,7 @@ class Definition(Object, frozen=True):
 
     @property
     def failed(self) -> bool:
-        """Whether the last StorageVersionMigration failed, and nobody has repaired that."""
+        """Whether the last StorageVersionMigration failed and that is not repaired yet."""
         return any((each.type, each.reason) == (MIGRATING, _FAILED) for each in self.conditions)
 
     @property

@@ -80,7 +80,7 @@ class _ResourceList(Struct, frozen=True):
 
 
 class Discovery:
-    """Looks again and again at what is served of some groups."""
+    """Checks repeatedly which kinds of some groups are served."""
 
     def __init__(self, api: Api, *groups: Group) -> None:
         self._api = api
@@ -129,7 +129,7 @@ async def served(api: Api, group: Group) -> frozenset[Kind]:
 
 
 async def _at_once(*questions: Coroutine[object, object, T]) -> list[T]:
-    """Ask at once; raises the first error, of which the others say no more."""
+    """Send all requests at once; raise only the first error."""
     try:
         return await together(*questions)
     except BaseExceptionGroup as group:

@@ -38,7 +38,7 @@ class ConfigError(KubeError):
 
 
 class CredentialsError(KubeError):
-    """A token, a certificate or what issues them is missing or broken; it may be there later."""
+    """A token or a certificate, or its issuer, is missing or broken; a retry may help."""
 
 
 class ApiError(KubeError):
@@ -68,7 +68,7 @@ _LASTING = frozenset(
 
 
 class UnauthorizedError(ApiError):
-    """The token or certificate has ended, or is nobody's."""
+    """The token or certificate has expired, or belongs to no user."""
 
 
 class NotFoundError(ApiError):
@@ -84,7 +84,7 @@ class GoneError(ApiError):
 
 
 class TooManyRequestsError(ApiError):
-    """The request was turned away before anything was done; it may be sent again."""
+    """The request was rejected before it had an effect; it may be sent again."""
 
 
 class UnreachableError(KubeError):
@@ -98,7 +98,7 @@ class UnreachableError(KubeError):
 
 
 class RevisionError(KubeError):
-    """Revisions went back, so what was learned before may never have been."""
+    """Revisions went back, so the known state may not exist any more."""
 
     def __init__(self, what: str, shown: int, known: int) -> None:
         super().__init__(
@@ -134,7 +134,7 @@ _PHRASES = {known.value: known.phrase for known in HTTPStatus}  # proxies have a
 
 
 def from_response(status: int, body: bytes, request: str, retry_after: str = "") -> KubeError:
-    """Make the error that a response of failure stands for.
+    """Return the error of a response that reports a failure.
 
     `retry_after` is the header of that name: whole seconds, as in client-go.
     """

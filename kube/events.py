@@ -159,7 +159,7 @@ class Recorder(Generic[G]):
                 yield self._aggregated(subject, alike)
 
     def _aggregated(self, subject: Subject, alike: list[_Recorded[G]]) -> _Recorded[G]:
-        """Return the Events of many objects as one of their group's."""
+        """Return the Events of many objects as one Event of their group."""
         first, last = alike[0], alike[-1]
         names = ", ".join(str(item.about.meta.key) for item in alike[:_MOST_NAMED])
         more = len(alike) - _MOST_NAMED

@@ -37,7 +37,7 @@ OPTIONS: tuple[tuple[int, int, int], ...] = (
 
 
 def kept_alive(info: _AddressInfo) -> socket.socket:
-    """Return a new socket that notices within 25 seconds that its other end is gone."""
+    """Return a new socket that detects within 25 seconds that its other end is gone."""
     family, kind, protocol, *_ = info
     made = socket.socket(family, kind, protocol)
     for level, option, value in OPTIONS:
@@ -56,7 +56,7 @@ class Flows:
         """Return the next bytes of a stream; empty at its end.
 
         Raises:
-            TimeoutError: nothing came for so many seconds, or until `suspect` was called.
+            TimeoutError: nothing arrived for so many seconds, or before `suspect` was called.
         """
         began = asyncio.get_running_loop().time()
         try:
@@ -83,5 +83,5 @@ class Flows:
         for limit, began in self._reading.items():
             if began < since:
                 limit.reschedule(now)
-        news, self._suspected = since > self._suspected, now
-        return news
+        first, self._suspected = since > self._suspected, now
+        return first

@@ -59,7 +59,7 @@ Source: k8s.io/apiserver, pkg/storage/cacher/cache_watcher.go, nextBookmarkTime
 
 
 class _Listed:
-    """What the pages of a list have shown so far."""
+    """The result of the pages of a list so far."""
 
     def __init__(self, deleted: Iterable[str]) -> None:
         self.deleted = frozenset(deleted)
@@ -216,7 +216,7 @@ class Informer(Store[T]):
                 self._waiters.remove(waiting)
 
     def _cut_watch(self, seconds: float | None) -> None:
-        """End the watch that runs now after so many seconds; None lets it go on."""
+        """End the present watch after so many seconds; None lets it go on."""
         if self._watch_timeout is not None and not self._watch_timeout.expired():
             now = asyncio.get_running_loop().time()
             self._watch_timeout.reschedule(None if seconds is None else now + seconds)
@@ -477,7 +477,7 @@ async def _pause(failures: int) -> int:
 
 
 def _is_object(answer: bytes, uid: str) -> bool:
-    """Whether the response to a deletion has the object itself, which finalizers hold."""
+    """Whether the response to a deletion is the object, because finalizers hold it."""
     return msgspec.json.decode(answer, type=_Deleted).metadata.uid == uid
 
 

@@ -12,13 +12,13 @@ _MOST_PARTS = 10_000  # about 1 MB
 
 
 class Interner:
-    """Keeps one of all parts that are equal, as `sys.intern` does with texts."""
+    """Keeps one of several equal parts, as `sys.intern` does with texts."""
 
     def __init__(self) -> None:
         self._parts: dict[Hashable, Hashable] = {}
 
     def intern(self, part: H) -> H:
-        """Return the part that is kept and equals this one."""
+        """Return the kept part that equals this one."""
         if len(self._parts) > _MOST_PARTS:
             self._parts.clear()  # few are alike; parts that are in use stay valid
         return cast("H", self._parts.setdefault(part, part))

@@ -77,7 +77,7 @@ class _NamedContext(_Named):
 
 @prepared
 class _File(msgspec.Struct, rename="kebab"):
-    """One file; `folder` is where it lies, to which the paths in it are relative."""
+    """One file; the paths in it are relative to its `folder`."""
 
     current_context: str = ""
     clusters: list[_NamedCluster] | None = None
@@ -87,7 +87,7 @@ class _File(msgspec.Struct, rename="kebab"):
 
 
 def load(paths: str, context: str = "") -> Config:
-    """Return how a context of a kubeconfig, or of several with `:` between, is reached.
+    """Return the configuration of a context of one kubeconfig, or of several joined by `:`.
 
     Flow:
         Without the name of a context, the current one counts.
@@ -103,7 +103,7 @@ def load(paths: str, context: str = "") -> Config:
 
 
 def _files(paths: str) -> Iterator[_File]:
-    """Read what exists of a list of files."""
+    """Read the files of a list that exist."""
     found = [path for text in paths.split(os.pathsep) if (path := Path(text).expanduser()).exists()]
     if not found:
         raise ValueError("there is no such file")
@@ -117,7 +117,7 @@ def _files(paths: str) -> Iterator[_File]:
 
 
 def contexts(paths: str) -> list[str]:
-    """Return the names of all contexts; for completion, so what cannot be read has none."""
+    """Return the names of all contexts; for completion, so an unreadable file has none."""
     try:
         files = list(_files(paths))
     except (OSError, ValueError, msgspec.ValidationError):
@@ -187,7 +187,7 @@ def _authorization(user: _User) -> str:
 
 
 def _content(data: str, path: str, folder: Path) -> Callable[[], bytes] | None:
-    """Return what reads an entry that is either in the kubeconfig or a file; None for neither."""
+    """Return the reader of an entry that is in the kubeconfig or in a file; None if absent."""
     if data:
         return partial(_same, base64.b64decode(data))
     return File(folder / path).read if path else None
@@ -198,12 +198,12 @@ def _same(content: bytes) -> bytes:
 
 
 def _for_plugins(cluster: _Cluster, authority: Callable[[], bytes] | None) -> dict[str, object]:
-    """Return what plugins learn of the cluster if they want to."""
-    told: dict[str, object] = {
+    """Return the description of the cluster for plugins that want it."""
+    known: dict[str, object] = {
         "server": cluster.server,
         "tls-server-name": cluster.tls_server_name,
         "insecure-skip-tls-verify": cluster.insecure_skip_tls_verify,
         "certificate-authority-data": base64.b64encode(authority()).decode() if authority else "",
         "proxy-url": cluster.proxy_url,
     }
-    return {name: value for name, value in told.items() if value}
+    return {name: value for name, value in known.items() if value}

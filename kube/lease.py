@@ -82,7 +82,7 @@ class _Lease(Struct, frozen=True):
 
 
 class _Sight(NamedTuple):
-    """What a candidate last saw, and for how long nobody else may lead from then on."""
+    """The Lease as a candidate last saw it, and the seconds for which nobody else may lead."""
 
     revision: str  # empty: there was no lease
     renewed: str
@@ -98,7 +98,8 @@ class Lease:
         gives it up.
 
     Guarantees:
-        Never two leaders among candidates that have seen a lease, whoever deletes or edits it.
+        Never two leaders among candidates that have seen the lease, even if it is deleted or
+        edited.
 
     Caveats:
         A candidate that starts after the lease was deleted has seen none, and leads at once.  The
@@ -136,14 +137,14 @@ class Lease:
         return self._held
 
     def remaining(self) -> float:
-        """Return for how many seconds nobody else can be the leader; 0 or less is unsure."""
+        """Return the seconds for which nobody else can be the leader; 0 or less means unknown."""
         return self._until - now()
 
     def write_seconds(self) -> float:
         """Return how long a write that is sent now may take, here and at the server.
 
         Raises:
-            NotLeaderError: too little is left of the lease to write at all.
+            NotLeaderError: the lease ends too soon for any write.
         """
         left = self.remaining() - _SAFETY * self._seconds
         if left < _LEAST_SECONDS:
@@ -272,7 +273,7 @@ class Lease:
                 self._check_held(None if gone else decode(event.object, _Lease, request))
 
     def _check_held(self, lease: _Lease | None) -> None:
-        """Stop at once where the lease is not ours any more.
+        """Stop at once if the lease is no longer ours.
 
         Raises:
             NotLeaderError: that is so.
@@ -314,7 +315,7 @@ class Lease:
         return now() > last.since + last.seconds
 
     def _sight(self, lease: _Lease | None) -> _Sight:
-        """Return what is seen now; a shorter duration than our own may be somebody's edit."""
+        """Return the present state; a shorter duration than our own may be an edit by a user."""
         if lease is None:
             return _Sight("", "", now(), self._seconds)
         seconds = max(lease.spec.lease_duration_seconds or 0, self._seconds)
@@ -389,7 +390,7 @@ class Lease:
         await asyncio.sleep(_RETRY_SECONDS)
 
     def _watched(self) -> ListOptions:
-        """Return what asks for the changes of the lease since we read it, or from its state on."""
+        """Return the options of a watch of the lease, starting at the state that we read."""
         revision = self._lease.metadata.resource_version if self._lease else ""
         selector = f"metadata.name={self._name}"
         return ListOptions(self._namespace, selector, resource_version=revision)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator
 
 Check = Callable[[], str]
-"""Returns what is wrong; empty if nothing is."""
+"""Returns the problem; empty if there is none."""
 
 BOUND_SECONDS = 600.0
 """After so long without a sign of life a job is lost.
@@ -42,7 +42,7 @@ class Liveness:
             self._checks.remove(check)
 
     def problems(self) -> list[str]:
-        """Return what is wrong now."""
+        """Return the present problems."""
         return [problem for check in self._checks if (problem := check())]
 
 
@@ -70,12 +70,12 @@ class Heartbeat:
             yield
 
     def problem(self) -> str:
-        """Return that the job hangs; empty if it does not."""
+        """Return the message that the job hangs; empty if it does not."""
         return silence(self._job, self._clock() - self._last)
 
 
 def silence(job: str, seconds: float) -> str:
-    """Return that a job hangs which has been silent for so long; empty if it does not."""
+    """Return the message that a job hangs after so many silent seconds; empty if it does not."""
     if seconds <= BOUND_SECONDS:
         return ""
     return f"{job} has shown no sign of life for {seconds:.0f} s (bound: {BOUND_SECONDS:.0f} s)"

@@ -93,14 +93,14 @@ class Object(Struct, frozen=True):
 
     @classmethod
     def salvage(cls, raw: bytes) -> Self | None:  # noqa: ARG003 - kinds that can do it read it
-        """Return what can be read of an object that does not decode as a whole.
+        """Return the readable part of an object that does not decode as a whole.
 
-        None where that is of no use: it is skipped then.
+        None if that part is useless; the object is skipped then.
         """
         return None
 
     def intern(self, interner: Interner) -> None:
-        """Replace parts that many objects have alike by the one that is kept; they are equal."""
+        """Replace parts that many objects share by the kept equal part."""
         meta = self.metadata
         force_setattr(meta, "namespace", interner.intern(meta.namespace))
         force_setattr(meta, "finalizers", interner.intern(meta.finalizers))
@@ -119,7 +119,7 @@ class ListMeta(Struct, frozen=True):
 
 @prepared
 class RawList(Struct, frozen=True):
-    """A page of a list whose items are decoded one by one, so that a bad one harms no other."""
+    """A page of a list.  Items are decoded one by one, so a bad one does not affect the others."""
 
     metadata: ListMeta
     items: tuple[msgspec.Raw, ...] | None = None

@@ -120,7 +120,7 @@ class ReconcileMetrics:
         self._errors = _ERRORS.labels(controller)
 
     def failed(self) -> None:
-        """Count an error in the two metrics that have it."""
+        """Count an error in both metrics of errors."""
         self._failures.inc()
         self._errors.inc()
 
@@ -159,7 +159,7 @@ class Queue(Protocol):
 
     @property
     def depth(self) -> int:
-        """How many keys have work to be done that nobody has begun."""
+        """How many keys wait for a worker."""
         ...
 
     def working_seconds(self) -> list[float]:
@@ -167,7 +167,7 @@ class Queue(Protocol):
         ...
 
     def report(self) -> dict[str, object]:
-        """Return what is in it, for people."""
+        """Return the content for people."""
         ...
 
 
@@ -184,7 +184,7 @@ class Served(Collector):
 
     @contextmanager
     def showing(self, queue: Queue, workers: int) -> Generator[None]:
-        """Show a queue for as long as the block runs."""
+        """Show a queue while the block runs."""
         mine = self.queues[queue.name] = queue, workers
         try:
             yield

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class ListOptions:
-    """Which objects of a resource a list or a watch has, and how it returns them."""
+    """The objects that a list or a watch selects, and how it returns them."""
 
     namespace: str = ""
     """Empty: all namespaces."""

@@ -111,7 +111,7 @@ class Plugin:
         return Identity(authorization, certificate.encode(), key.encode())
 
     def _seconds(self, end: datetime | None) -> float:
-        """Return how long credentials last, so that a later step of the clock changes nothing."""
+        """Return the seconds that credentials last, so that a later clock change has no effect."""
         if end is None:
             return math.inf
         return (end - self._wall_clock()).total_seconds()
@@ -140,8 +140,8 @@ class Plugin:
         finally:
             await _end(process)
         if process.returncode:
-            said = errors.decode(errors="replace").strip()[-_ERROR_BYTES:]
-            raise self._error(f"exit status {process.returncode}: {said}")
+            text = errors.decode(errors="replace").strip()[-_ERROR_BYTES:]
+            raise self._error(f"exit status {process.returncode}: {text}")
         return output
 
     def _error(self, problem: str) -> CredentialsError:

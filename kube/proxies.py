@@ -23,7 +23,7 @@ _MOST_COLONS = 1  # in host:port; what has more is an IPv6 address
 
 
 def proxy_for(url: str, environment: Mapping[str, str]) -> str | None:
-    """Return the URL of the proxy for requests to `url`; None where they go straight.
+    """Return the URL of the proxy for requests to `url`; None if they are sent directly.
 
     Guarantees:
         localhost and loopback addresses have none.  Lower-case variables come first.  A proxy
@@ -58,7 +58,7 @@ def _uses_proxy(target: _Target, exceptions: str) -> bool:
 
 
 def _excludes(entry: str, target: _Target) -> bool:
-    """Return whether an entry of NO_PROXY is about this target."""
+    """Return whether an entry of NO_PROXY matches this target."""
     if entry == "*":
         return True
     if (network := _network(entry)) is not None:
@@ -86,7 +86,7 @@ def _split(entry: str) -> tuple[str, str]:
 
 
 def _ip(text: str) -> _Ip | None:
-    """Read an address; one of IPv4 that is written as IPv6 is that of IPv4."""
+    """Parse an address; an IPv4-mapped IPv6 address counts as IPv4."""
     try:
         ip = ipaddress.ip_address(text)
     except ValueError:
@@ -106,7 +106,7 @@ def _network(entry: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network | None
 
 
 def _ascii(host: str) -> str:
-    """Return a name in lower case and as DNS has it."""
+    """Return a name in lower case and in the form of DNS (IDNA)."""
     dot = "." if host.startswith(".") else ""
     try:
         return dot + host.removeprefix(".").encode("idna").decode().lower()

@@ -77,7 +77,7 @@ class Queue(Generic[K]):
 
     @property
     def depth(self) -> int:
-        """How many keys wait for a worker, or will wait again as soon as theirs is done."""
+        """How many keys wait for a worker, including keys added again while a worker has them."""
         return len(self._waiting) + len(self._again)
 
     def working_seconds(self) -> list[float]:

@@ -16,7 +16,7 @@ class ApiResource:
 
     @property
     def api_version(self) -> str:
-        """What objects say in `apiVersion`."""
+        """The `apiVersion` of objects."""
         return f"{self.group}/{self.version}" if self.group else self.version
 
     def path(self, namespace: str = "", name: str = "", subresource: str = "") -> str:

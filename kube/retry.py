@@ -24,7 +24,7 @@ _JITTER = 0.5  # of the pause at most, so that those refused together do not ret
 def pause(
     error: KubeError, attempts: int, chance: Callable[[], float], *, reads: bool
 ) -> float | None:
-    """Return the seconds after which a request is sent again; None where it is not.
+    """Return the seconds after which a request is sent again; None if it is not.
 
     Flow:
         A request that only reads is sent again after a 429, an error of the server (5xx) and a lost

@@ -22,7 +22,7 @@ class Struct(
 
 
 def prepared(kind: type[S]) -> type[S]:
-    """Have msgspec prepare the decoding of a struct, and of the structs in it, now.
+    """Prepare msgspec's decoding of a struct, and of the structs in it, now.
 
     Otherwise msgspec prepares it when it decodes one for the first time.  Two threads that do so at
     once crash the process (SIGSEGV, msgspec 0.22).  An import runs in one thread at a time.

@@ -21,7 +21,7 @@ _PIECE_SECONDS = 0.005
 
 
 async def together(*jobs: Coroutine[object, object, T]) -> list[T]:
-    """Run jobs until all have ended; where one fails, or this is cancelled, all are cancelled.
+    """Run jobs until all have ended; if one fails, or this is cancelled, all are cancelled.
 
     Guarantees:
         A cancellation always gets through, even while a job is failing.  `asyncio.TaskGroup`

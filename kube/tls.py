@@ -56,7 +56,7 @@ class Tls:
         return self._context
 
     def renew(self) -> None:
-        """Give later connections a context of their own: what is pooled is not used again."""
+        """Use a new context for later connections, so pooled connections are not used again."""
         self._tried = None
 
     def _load(self, parts: _Parts) -> None:

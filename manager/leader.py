@@ -139,28 +139,28 @@ async def _lead(
         finally:
             await lease.release(election.left(supervisor.newest))
             if election.is_won:
-                await _tell(Client(for_lease), lease.held, lease, "stopped leading")
+                await _record(Client(for_lease), lease.held, lease, "stopped leading")
 
 
 async def _hold(lease: Lease, election: Election, fenced: Client, for_lease: Client) -> None:
     """Acquire the lease, record an Event, and renew it; meanwhile migrate old versions."""
     await lease.acquire()
     election.win(lease.left)
-    told = _tell(for_lease, lease.held, lease, "became leader")
+    recording = _record(for_lease, lease.held, lease, "became leader")
     with liveness.LIVENESS.checking(lambda: _led_too_long(lease)):
-        await together(lease.renew(), Migration(fenced).keep(), told)
+        await together(lease.renew(), Migration(fenced).keep(), recording)
 
 
 def _led_too_long(lease: Lease) -> str:
-    """Say that this process goes on leading though its lease is over; empty where it does not."""
+    """Return the message that this process leads after its lease ended; empty if it does not."""
     over = -lease.remaining()
     if over <= _EXPIRED_SECONDS:
         return ""
     return f"this process leads, though its lease ended {over:.0f} s ago"
 
 
-async def _tell(api: Client, about: Meta, lease: Lease, what: str) -> None:
-    """Leave an Event at the Lease, in the words of client-go."""
+async def _record(api: Client, about: Meta, lease: Lease, what: str) -> None:
+    """Record an Event of the Lease, in the words of client-go."""
     event = events.Event("LeaderElection", "LeaderElection", f"{lease.identity} {what}")
     with suppress(TimeoutError):
         async with asyncio.timeout(_EVENT_SECONDS):

@@ -29,7 +29,7 @@ T = TypeVar("T")
 
 
 class ClaimSpec(Struct, frozen=True):
-    """What a claim asks for."""
+    """The spec of a claim."""
 
     cluster_name: str = ""
     pool_ref: TypedReference = TypedReference()
@@ -43,7 +43,7 @@ class V1Beta2Conditions(Struct, frozen=True):
 
 
 class ClaimStatus(Struct, frozen=True):
-    """What a claim was given."""
+    """The status of a claim."""
 
     address_ref: NameReference | None = None
     conditions: tuple[Condition, ...] = ()
@@ -67,12 +67,12 @@ class IPAddressClaim(Object, frozen=True):
 
     @property
     def pool(self) -> PoolKey | None:
-        """The pool it asks, where that is one of our kinds; None is somebody else's claim."""
+        """The pool that it names; None if it is not of our kinds, so another provider serves it."""
         return pool_of(self.spec.pool_ref, self.metadata.namespace)
 
     @property
     def cluster_name(self) -> str:
-        """The name of its Cluster, in its own namespace; empty where it has none."""
+        """The name of its Cluster, in the same namespace; empty if it has none."""
         return self.spec.cluster_name or self.metadata.labels.cluster_name or ""
 
     @property
@@ -82,7 +82,7 @@ class IPAddressClaim(Object, frozen=True):
 
 
 class AddressSpec(Struct, frozen=True):
-    """What was handed out to whom."""
+    """The address, its claim and its pool."""
 
     claim_ref: NameReference = NameReference()
     pool_ref: TypedReference = TypedReference()
@@ -108,22 +108,22 @@ class IPAddress(Object, frozen=True):
 
     @property
     def pool(self) -> PoolKey | None:
-        """The pool it is from, where that is one of our kinds."""
+        """The pool that it is from; None if it is not of our kinds."""
         return pool_of(self.spec.pool_ref, self.metadata.namespace)
 
     @override
     @classmethod
     def salvage(cls, raw: bytes) -> IPAddress:
-        """Read each field by itself, so that a bad one does not set its address free.
+        """Decode each field by itself, so that a bad field does not free the address.
 
-        What is null is absent.
+        Null counts as absent.
         """
         return _salvaged(raw)
 
 
 @prepared
 class UnreadableIPAddress(IPAddress, frozen=True):
-    """An IPAddress of which nobody knows what it has: its pool or its address cannot be read.
+    """An IPAddress whose pool or address cannot be read, so the address that it takes is unknown.
 
     `spec.pool_ref` is empty where the former is so.
     """
@@ -137,7 +137,7 @@ _NOTHING = msgspec.Raw(b"null")
 
 @prepared
 class _RawAddressSpec(Struct, frozen=True):
-    """The fields of an AddressSpec, unread."""
+    """The fields of an AddressSpec, not decoded."""
 
     claim_ref: msgspec.Raw = _NOTHING
     pool_ref: msgspec.Raw = _NOTHING
@@ -153,7 +153,7 @@ class _RawAddress(Object, frozen=True):
 
 @prepared
 class _LooseReference(Struct, frozen=True):
-    """A TypedReference in which null is absent."""
+    """A TypedReference that may contain null, which counts as absent."""
 
     api_group: str | None = None
     kind: str | None = None
@@ -161,7 +161,7 @@ class _LooseReference(Struct, frozen=True):
 
 
 def _salvaged(raw: bytes) -> IPAddress:
-    """Return what can be read of an IPAddress.
+    """Return the readable part of an IPAddress.
 
     Raises:
         msgspec.ValidationError: its metadata cannot be read.
@@ -209,11 +209,11 @@ class Cluster(Object, frozen=True):
 
     @property
     def pauses(self) -> tuple[str, ...]:
-        """What pauses its objects, as the end of a sentence: `has ...`."""
+        """What pauses its objects, as a clause: `has ...`."""
         field = ("spec.paused set to true",) if self.spec.paused else ()
         return (*field, PAUSED_TEXT) if self.metadata.paused else field
 
     @property
     def paused(self) -> bool:
-        """Whether its objects shall be left alone."""
+        """Whether its objects are paused."""
         return bool(self.pauses)

@@ -34,17 +34,17 @@ if TYPE_CHECKING:
 CLUSTER_GROUP = "cluster.x-k8s.io"
 
 _CHECK_SECONDS = 5.0
-"""Between looks at what is served; two that agree count.  The older version works on meanwhile."""
+"""Between checks of the served versions; two equal results count.  Meanwhile the old one works."""
 
 
 @dataclass(frozen=True, slots=True)
 class Contract:
-    """One version of CAPI's IPAM types; subclasses say where conditions go."""
+    """One version of CAPI's IPAM types; subclasses know the fields of conditions."""
 
     version: ClassVar[str]
     cluster_version: str
     kinds: frozenset[Kind] = field(default_factory=frozenset[Kind])
-    """All that the IPAM group serves; empty where nobody asked."""
+    """All kinds that the IPAM group serves; empty if unknown."""
 
     @property
     def claims(self) -> ApiResource:
@@ -62,7 +62,7 @@ class Contract:
         return ApiResource(CLUSTER_GROUP, self.cluster_version, "Cluster", "clusters")
 
     def served(self, owner: OwnerReference) -> bool:
-        """Say whether the API server still serves the version that an owner reference names."""
+        """Return whether the API server still serves the version that an owner reference names."""
         return not self.kinds or (owner.api_version, owner.kind) in self.kinds
 
     def condition(self, claim: IPAddressClaim, kind: str) -> Condition | None:
@@ -95,7 +95,7 @@ class V1Beta2(Contract):
 
 @dataclass(frozen=True, slots=True)
 class V1Beta1(Contract):
-    """CAPI's own conditions in status.conditions, metav1 ones in status.v1beta2.conditions.
+    """CAPI's own conditions in status.conditions, and metav1 ones in status.v1beta2.conditions.
 
     Of CAPI's own kind there is only Ready, as for CAPI's other objects.
     """
@@ -142,7 +142,7 @@ async def discover(api: Api) -> Contract | None:
     """Ask the API server which of CAPI's versions it serves, and choose the newest we know.
 
     Returns:
-        None where CAPI is not installed (yet).
+        None if CAPI is not installed (yet).
     """
     return _newest(await _discovery(api).look())
 
@@ -163,10 +163,10 @@ def _newest(kinds: frozenset[Kind]) -> Contract | None:
 
 
 async def until_changed(api: Api, contract: Contract) -> NoReturn:
-    """Look now and then whether another contract is to be used by now.
+    """Check from time to time whether the contract has changed.
 
     Raises:
-        ContractChangedError: it is: CAPI was upgraded, or taken away.
+        ContractChangedError: CAPI was upgraded or removed.
     """
     before: Contract | None = contract
     discovery = _discovery(api)
@@ -182,10 +182,10 @@ async def until_changed(api: Api, contract: Contract) -> NoReturn:
 
 
 async def discover_addresses(api: Api) -> ApiResource | None:
-    """Ask the API server for IPAddresses alone: they may be there while clusters are not.
+    """Find the version of IPAddresses alone: they may be installed without Clusters.
 
     Returns:
-        None where they are not installed (yet).
+        None if they are not installed (yet).
     """
     versions = tuple(contract.version for contract in _NEWEST_FIRST)
     kinds = await served(api, Group(GROUP, versions))

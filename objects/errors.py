@@ -10,14 +10,14 @@ from kube.errors import KubeError
 
 
 class ContractChangedError(KubeError):
-    """Work goes on in another version of Cluster API's types, from new lists."""
+    """Cluster API's types are served in another version, so everything is listed again."""
 
     def __init__(self, old: str, new: str) -> None:
         super().__init__(f"Cluster API's IPAM types: {old} was in use, {new} is to be used now")
 
 
 class StaleError(KubeError):
-    """Work goes on from other informers."""
+    """The informers were replaced by new ones."""
 
     def __init__(self) -> None:
         super().__init__("the caches are loaded anew")

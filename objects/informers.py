@@ -44,7 +44,7 @@ Newest = Mapping[str, int]
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """Which claims and pools to act on; the addresses in use are always all of them."""
+    """The claims and pools that this process serves; addresses in use are never limited."""
 
     namespace: str = ""
     watch_filter: str = ""
@@ -108,14 +108,14 @@ class Informers:
         raise AssertionError("watching never ends")  # pragma: no cover - it ends by an error
 
     async def catch_up(self, newest: Newest | None = None) -> None:
-        """Wait until all informers have what was written before this call.
+        """Wait until all informers have everything that was written before this call.
 
         Flow:
             An informer that does not catch up in time lists: without progress reports of etcd, the
             API server sends nothing on a quiet watch.
 
         Args:
-            newest: How far the informers of another process were, if that is enough.  It takes
+            newest: The revisions of another process's informers, if they are enough.  It takes
                 milliseconds instead of seconds.
 
         Raises:
@@ -137,9 +137,9 @@ class Informers:
         return informer.get(Key(key.namespace, key.name)) if informer else None
 
     async def _narrow(self, namespace: str) -> None:
-        """Look at one namespace alone where no more is allowed, and then serve no global pools.
+        """Read only one namespace if no more is allowed, and then do not serve global pools.
 
-        Their addresses are in use in all namespaces, so who can't see them all may give none.
+        Their addresses are in use in all namespaces.  Without a view of all, none may be given.
         """
         everywhere = [self.contract.addresses, *(pools.KINDS[kind] for kind in _GLOBAL_KINDS)]
         allowed = await together(*(may_follow(self._api, each) for each in everywhere))
@@ -202,11 +202,11 @@ class InformerSupervisor:
 
     @property
     def newest(self) -> Newest:
-        """How far the last informers are, even if they have ended."""
+        """The revisions of the last informers, even if they have ended."""
         return self._last.newest if self._last else {}
 
     async def until_replaced(self, informers: Informers) -> NoReturn:
-        """Wait for as long as these informers run.
+        """Wait while these informers run.
 
         Raises:
             StaleError: they have ended.

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from kube.interner import Interner
 
 PAUSED_ANNOTATION = "cluster.x-k8s.io/paused"
-"""CAPI: whoever reconciles the object shall leave it alone, whatever the value."""
+"""CAPI: controllers must not change the object, whatever the value."""
 
 PAUSED_TEXT = f"the {PAUSED_ANNOTATION} annotation"
 """How CAPI calls it in messages."""
@@ -25,7 +25,7 @@ ADDRESS_ANNOTATION = "ipam.cluster.x-k8s.io/address"
 """Ours, on claims: the address that the claim asks for, or was given."""
 
 ADDRESS_FOR_ANNOTATION = "ipam.cluster.x-k8s.io/address-for"
-"""Ours, on claims: the uid of the claim for which we chose that address, nobody having asked."""
+"""Ours, on claims: the uid of the claim for which we chose the address, unless it was requested."""
 
 CACHE_REVISIONS_ANNOTATION = "ipam.cluster.x-k8s.io/cache-revisions"
 """Ours, on the released Lease: how far the caches of its last holder were."""
@@ -45,7 +45,7 @@ PROTECT_POOL_FINALIZER = "ipam.cluster.x-k8s.io/ProtectPool"
 
 
 class Labels(Struct, frozen=True, rename=None):
-    """The labels that somebody reads."""
+    """The labels that this project reads."""
 
     cluster_name: str | None = msgspec.field(default=None, name=CLUSTER_NAME_LABEL)
     watch: str | None = msgspec.field(default=None, name=WATCH_LABEL)
@@ -53,7 +53,7 @@ class Labels(Struct, frozen=True, rename=None):
 
 
 class Annotations(Struct, frozen=True, rename=None):
-    """The annotations that somebody reads."""
+    """The annotations that this project reads."""
 
     paused: str | None = msgspec.field(default=None, name=PAUSED_ANNOTATION)
     address: str | None = msgspec.field(default=None, name=ADDRESS_ANNOTATION)
@@ -73,7 +73,7 @@ class Metadata(meta.Meta, frozen=True):
 
     @property
     def paused(self) -> bool:
-        """Whether the paused annotation is there, whatever its value."""
+        """Whether it has the paused annotation, whatever the value."""
         return self.annotations.paused is not None
 
 

@@ -43,7 +43,7 @@ DEFAULT_PREFIX_LENGTH = 64
 
 
 class PoolKey(NamedTuple):
-    """Which pool: its kind, namespace (empty for global pools) and name."""
+    """The key of a pool: kind, namespace (empty for global pools) and name."""
 
     kind: str
     namespace: str
@@ -54,7 +54,7 @@ class PoolKey(NamedTuple):
 
 
 class PoolSpec(Struct, frozen=True):
-    """The fields of both pool specs; which of them count depends on the kind."""
+    """The fields of both pool specs; the kind determines which of them count."""
 
     addresses: tuple[str, ...] = ()
     prefix: int | None = None
@@ -79,7 +79,7 @@ class Counts(Struct, frozen=True, omit_defaults=False):
 
 
 class PoolStatus(Struct, frozen=True):
-    """What the controller writes."""
+    """The status of a pool, which the controller writes."""
 
     ip_addresses: Counts | None = None
     conditions: tuple[Condition, ...] = ()
@@ -90,7 +90,7 @@ _NO_STATUS = PoolStatus()
 
 
 class ManagedFieldsEntry(Struct, frozen=True):
-    """An entry of managedFields, of which only the version is kept."""
+    """An entry of managedFields; only its version is kept."""
 
     api_version: str = ""
 
@@ -138,6 +138,6 @@ def address_set_of(pool: Pool) -> AddressSet:
 
 
 def prefix_length(pool: Pool) -> int:
-    """Return what an IPAddress of this pool says in `spec.prefix`."""
+    """Return the `spec.prefix` of IPAddresses of this pool."""
     spec = pool.spec or PoolSpec()
     return spec.allocation_prefix_length if pool.kind in PREFIX_KINDS else spec.prefix or 0

@@ -27,7 +27,7 @@ class NameReference(Struct, frozen=True):
 
 
 def pool_of(reference: TypedReference, namespace: str) -> PoolKey | None:
-    """Return which pool of ours an object of a namespace refers to, or None."""
+    """Return the pool of our kinds that an object of a namespace refers to, or None."""
     resource = KINDS.get(reference.kind)
     if resource is None or reference.api_group != GROUP:
         return None
@@ -35,7 +35,7 @@ def pool_of(reference: TypedReference, namespace: str) -> PoolKey | None:
 
 
 def intended_pool_of(reference: TypedReference, namespace: str) -> PoolKey | None:
-    """Return the pool that a reference means whose group has a version or is empty.
+    """Return the intended pool of a reference whose group has a version or is empty.
 
     Return None for all other references, correct ones included.
     """

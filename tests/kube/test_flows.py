@@ -89,7 +89,7 @@ class Network:
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(client, "_DOUBT_SECONDS", 0.1)
+    monkeypatch.setattr(client, "_SUSPECT_SECONDS", 0.1)
 
 
 @pytest.mark.usefixtures("impatient")
