@@ -77,9 +77,9 @@ e2e: e2e-tools image-rootfs ## Test installation, upgrades and moves with the re
 	$(BIN)/python -m envtest.lab $(BIN)/python -m pytest tests/e2e --capture=no $(E2E)
 
 .PHONY: e2e-packages
-e2e-packages: ## Install what e2e and image-rootfs run that pip and Go don't bring (as root, on Debian)
+e2e-packages: ## Install what test, e2e and image-rootfs run that pip and Go don't bring (as root, on Debian)
 	apt-get update -qq
-	DEBIAN_FRONTEND=noninteractive apt-get install -qq --no-install-recommends iproute2 mmdebstrap runc umoci util-linux
+	DEBIAN_FRONTEND=noninteractive apt-get install -qq --no-install-recommends chromium iproute2 mmdebstrap runc umoci util-linux
 
 .PHONY: e2e-tools
 e2e-tools: $(STAMP)

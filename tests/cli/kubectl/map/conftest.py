@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A service of the map on a fake API server."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import suppress
+
+import pytest
+from snapshots import CONTRACT, Objects
+
+from cli.kubectl import snapshot
+from cli.kubectl.map import guard, model, service
+from cli.kubectl.map import live as lives
+from webhook import server
+
+
+@pytest.fixture
+def objects() -> Objects:
+    found = Objects()
+    found.pool("10.0.0.0/24")
+    found.bound("web", "10.0.0.2")
+    return found
+
+
+@pytest.fixture
+async def live(objects: Objects, monkeypatch: pytest.MonkeyPatch) -> AsyncGenerator[lives.Live]:
+    monkeypatch.setattr(lives, "_PAUSE_SECONDS", 0.01)
+    monkeypatch.setattr(lives, "_RETRY_SECONDS", 0.01)
+    informers = snapshot.Informers(objects.api, CONTRACT, "")
+    await informers.sync()
+    found = lives.Live(informers, model.Reader(objects.api, "https://example.com", ""))
+    await found.load()
+    running = asyncio.create_task(found.run())
+    yield found
+    running.cancel()
+    with suppress(asyncio.CancelledError):
+        await running
+
+
+@pytest.fixture(scope="session")
+def token() -> str:
+    return guard.new_token()
+
+
+@pytest.fixture
+async def origin(live: lives.Live, token: str) -> AsyncGenerator[str]:
+    """Serve the map at this URL, which lacks the token."""
+    guarded = guard.Guard(service.create_app(live, f"/{token}"), token)
+    serving = server.Server(guarded, "127.0.0.1", 0)
+    await serving.start()
+    guarded.hosts = guard.hosts(serving.port)
+    yield f"http://127.0.0.1:{serving.port}"
+    live.end()
+    await serving.stop()

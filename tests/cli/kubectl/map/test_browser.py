@@ -1,0 +1,230 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The map in a real browser: Debian's chromium, or Chrome."""
+
+import asyncio
+import os
+import shutil
+from collections.abc import AsyncGenerator
+from importlib import resources
+from pathlib import Path
+
+import pytest
+from playwright.async_api import (
+    ConsoleMessage,
+    Error,
+    Page,
+    Request,
+    ViewportSize,
+    async_playwright,
+    expect,
+)
+from snapshots import BLUE, CONTRACT, Objects
+
+from cli.kubectl.map import model, pages
+from objects.pools import KINDS
+
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+FOUND = next(filter(None, map(shutil.which, BROWSERS)), "")
+AXE = resources.files("axe_playwright_python") / "axe.min.js"
+SERIOUS = {"serious", "critical"}
+PREFIX_POOL = "InClusterPrefixPool"
+
+pytestmark = pytest.mark.skipif(
+    not FOUND and "CI" not in os.environ, reason="there is no chromium: make e2e-packages"
+)
+
+
+class Problems(list[str]):
+    """What a page must not do: report an error, or ask another server for anything."""
+
+    def watch(self, page: Page) -> None:
+        page.on("pageerror", self._failed)
+        page.on("console", self._said)
+        page.on("request", self._asked)
+
+    def _failed(self, error: Error) -> None:
+        self.append(str(error))
+
+    def _said(self, message: ConsoleMessage) -> None:
+        if "404" not in message.text:  # of a pool that is deleted
+            self.append(message.text)
+
+    def _asked(self, request: Request) -> None:
+        if not request.url.startswith(("http://127.0.0.1:", "file:", "data:")):
+            self.append(request.url)
+
+
+@pytest.fixture(params=["light"])
+async def page(request: pytest.FixtureRequest) -> AsyncGenerator[Page]:
+    problems = Problems()
+    async with async_playwright() as playwright:
+        flags = ["--no-sandbox"] if os.geteuid() == 0 else []
+        browser = await playwright.chromium.launch(executable_path=FOUND, args=flags)
+        size = ViewportSize(width=1280, height=720)
+        context = await browser.new_context(color_scheme=request.param, viewport=size)
+        found = await context.new_page()
+        problems.watch(found)
+        yield found
+        await browser.close()
+    assert problems == []
+
+
+@pytest.fixture
+def objects() -> Objects:
+    """Return a pool with each state, a large one, and one of prefixes."""
+    found = Objects()
+    found.pool("10.0.0.0/24", gateway="10.0.0.1", excludedAddresses=["10.0.0.32-10.0.0.47"])
+    for number in range(2, 29):
+        owner = {
+            "apiVersion": "cluster.x-k8s.io/v1beta2",
+            "kind": "Machine",
+            "name": f"machine-{number}",
+            "uid": f"uid-{number}",
+        }
+        labels = {"cluster.x-k8s.io/cluster-name": "prod" if number % 3 else "test"}
+        name, address = f"web-{number}", f"10.0.0.{number}"
+        found.claim(name, bound=True, ownerReferences=[owner], labels=labels)
+        found.address(name, address)
+    found.address("gone", "10.0.0.60")
+    found.address("stray", "10.0.9.9")
+    found.claim("late")
+    found.pool("10.0.0.240-10.0.0.250", name="green")
+    large = found.pool("10.1.0.0/16", name="large", prefix=16)
+    for number in range(1, 400):
+        found.bound(f"many-{number}", f"10.1.{number % 32}.{number // 2}", large, 16)
+    nets = found.pool("2001:db8::/48", name="nets", kind=PREFIX_POOL)
+    found.bound("net", "2001:db8:0:7::", nets, 64)
+    return found
+
+
+async def check(page: Page) -> None:
+    """Fail where axe-core finds something serious."""
+    await page.evaluate(AXE.read_text())
+    result = await page.evaluate("axe.run()")
+    found = [
+        (each["id"], each["nodes"][0]["html"])
+        for each in result["violations"]
+        if each["impact"] in SERIOUS
+    ]
+    assert found == []
+
+
+@pytest.mark.parametrize("page", ["light", "dark"], indirect=True)
+async def test_axe_finds_nothing_serious(page: Page, origin: str, token: str) -> None:
+    for path in (
+        "",
+        "?q=web",
+        *(f"pools/InClusterIPPool/default/{it}" for it in ("blue", "large")),
+    ):
+        await page.goto(f"{origin}/{token}/{path}")
+        await expect(page.locator("#live")).to_have_text("live")
+        await check(page)
+
+
+async def test_the_keyboard_alone_reaches_a_cell_and_a_block(
+    page: Page, origin: str, token: str
+) -> None:
+    await page.goto(f"{origin}/{token}/")
+    await page.keyboard.press("Tab")
+    for _ in range(30):
+        await page.keyboard.press("Tab")
+        if await page.locator("a:focus").filter(has_text="large").count():
+            break
+    await page.keyboard.press("Enter")
+    await expect(page.locator("h1")).to_have_text("InClusterIPPool default/large")
+    await _tab_to_map(page)
+    await page.keyboard.press("ArrowRight")
+    await page.keyboard.press("Enter")
+    await expect(page.locator("h1")).to_have_text("InClusterIPPool default/large: 10.1.1.0/24")
+    assert page.url.endswith("large?block=10.1.1.0/24")
+    await _tab_to_map(page)
+    await page.keyboard.press("End")
+    await expect(page.locator("[data-info]")).to_contain_text("10.1.1.63, ")
+    await page.keyboard.press("ArrowDown")
+    await expect(page.locator("[data-info]")).to_contain_text("10.1.1.127, ")
+    await page.keyboard.press("Home")
+    await expect(page.locator("[data-info]")).to_contain_text(
+        "10.1.1.64, used, claim default/many-"
+    )
+
+
+async def _tab_to_map(page: Page) -> None:
+    for _ in range(30):
+        if await page.locator(".map td:focus").count():
+            return
+        await page.keyboard.press("Tab")
+    raise AssertionError("the tab key does not reach the map")
+
+
+async def test_the_mouse_shows_who_has_an_address(page: Page, origin: str, token: str) -> None:
+    await page.goto(f"{origin}/{token}/pools/InClusterIPPool/default/blue")
+    await page.locator('td[aria-label^="10.0.0.4,"]').hover()
+
+    text = "10.0.0.4, used, claim default/web-4 → Machine machine-4 → Cluster prod"
+    await expect(page.locator("[data-info]")).to_have_text(text)
+    if target := os.environ.get("SCREENSHOT"):
+        await page.screenshot(path=target)
+
+
+async def test_the_form_makes_a_url_that_names_what_is_shown(
+    page: Page, origin: str, token: str
+) -> None:
+    await page.goto(f"{origin}/{token}/pools/InClusterIPPool/default/blue")
+    await page.get_by_role("combobox", name="Cluster").select_option("test")
+    await page.get_by_role("button", name="Show").click()
+
+    await expect(page.locator('td[aria-label^="10.0.0.4,"]')).to_have_class("used dim")
+    await expect(page.locator('td[aria-label^="10.0.0.3,"]')).to_have_class("used")
+    assert page.url.endswith("cluster=test")
+
+
+async def test_a_page_left_open_through_a_thousand_changes_stays_right(
+    page: Page, origin: str, token: str, objects: Objects
+) -> None:
+    await page.goto(f"{origin}/{token}/pools/InClusterIPPool/default/blue")
+    await page.locator('td[aria-label^="10.0.0.100,"]').focus()
+    namespace = "default"
+    for number in range(500):
+        name = f"new-{number}"
+        objects.bound(name, f"10.0.0.{100 + number % 100}")
+        if number < 400:
+            objects.api.remove(CONTRACT.claims, namespace, name)
+            objects.api.remove(CONTRACT.addresses, namespace, name)
+        if number % 25 == 0:
+            await asyncio.sleep(0.02)
+
+    for number in range(100):
+        label = f"10.0.0.{100 + number}, used, claim default/new-{400 + number}"
+        await expect(page.locator(f'td[aria-label="{label}"]')).to_have_count(1)
+    await expect(page.locator('td[aria-label^="10.0.0.100,"]')).to_be_focused()
+
+
+async def test_a_pool_that_is_deleted_and_made_again(
+    page: Page, origin: str, token: str, objects: Objects
+) -> None:
+    await page.goto(f"{origin}/{token}/pools/InClusterIPPool/default/green")
+    await expect(page.locator("#live")).to_have_text("live")
+
+    objects.api.remove(KINDS["InClusterIPPool"], "default", "green")
+    await expect(page.locator("main")).to_contain_text("there is no InClusterIPPool default/green")
+    objects.pool("10.0.0.240-10.0.0.250", name="green")
+    await expect(page.locator("h1")).to_have_text("InClusterIPPool default/green")
+
+
+async def test_a_file_is_searched_without_a_server(
+    page: Page, objects: Objects, tmp_path: Path
+) -> None:
+    reader = model.Reader(objects.api, "https://example.com", "")
+    file = tmp_path / "map.html"
+    file.write_text(pages.export(await reader.model(await objects.snapshot())))
+    await page.goto(file.as_uri())
+    await check(page)
+
+    await page.get_by_role("searchbox").fill("web-4")
+
+    row = page.locator(f'[id="{pages.anchor(BLUE, "10.0.0.4")}"]')
+    await expect(row).to_be_visible()
+    await expect(page.locator(f'[id="{pages.anchor(BLUE, "10.0.0.5")}"]')).to_be_hidden()
+    await expect(page.locator('td[aria-label^="10.0.0.5,"]')).to_have_class("used dim")
+    await page.locator('td[aria-label^="10.0.0.4,"]').click()
+    assert page.url.endswith("10.0.0.4")
