@@ -14,7 +14,7 @@ class Figure:
     ratio: float | None = None
     target: str = ""
     met: bool | None = None
-    """None where there is no target."""
+    """None if there is no target."""
 
 
 def head() -> None:

@@ -32,7 +32,7 @@ class CostError(SchemaError):
 
 
 class PathError(GenerationError):
-    """A path points at nothing, or at a field that does not fit; `what` it is that points."""
+    """A path leads to no field, or to an unsuitable one; `what` is the owner of the path."""
 
     def __init__(self, model: str, what: str, path: str, problem: str) -> None:
         super().__init__(f"{model}: {what} shows {path!r}, which {problem}")

@@ -10,7 +10,7 @@ so that a mistake there cannot hide itself here.
     lab/            whole clusters with pods, which the real clusterctl installs into and moves
     chaos/          faults around two managers, and the checks that no address is lost
 
-What all rooms need stands here: `client` for the API server, `processes`, `pki` and `ports`,
+All three use the modules beside them: `client` for the API server, `processes`, `pki` and `ports`,
 `manifests` as users write them, `waiting` and `errors`.
 
 Start reading at `controlplane.provider` (everything together).  Tests reach it through the fixtures

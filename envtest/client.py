@@ -77,7 +77,7 @@ class Client:
         return Answer(answer, tuple(response.headers.getlist("Warning")))
 
     def answers(self, path: str) -> bool:
-        """Return whether GET of `path` gives 200; False also where nobody listens."""
+        """Return whether GET of `path` gives 200; False also if nothing listens."""
         try:
             response = self._pool.request(
                 "GET", f"{self.server}{path}", headers=self._headers, timeout=5.0
@@ -120,7 +120,7 @@ class Resource:
         return self.client.request("GET", self._one(name)).body
 
     def find(self, name: str) -> Json | None:
-        """Return one object, or None where there is none of that name."""
+        """Return one object, or None if there is none of that name."""
         try:
             return self.get(name)
         except RefusedError as error:
@@ -189,7 +189,7 @@ class Resource:
 
 
 def _decoded(data: bytes, status: int) -> Json:
-    """Decode a body; what is no JSON object (a proxy's or a panic's text) becomes a Status."""
+    """Decode a body; anything but a JSON object, such as a proxy's text, becomes a Status."""
     try:
         body: Json = json.loads(data)
     except ValueError:

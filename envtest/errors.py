@@ -76,7 +76,7 @@ class RefusedError(EnvtestError):
 
 
 class EtcdError(EnvtestError):
-    """What etcd said, or that it said nothing."""
+    """An error of etcd, or no answer."""
 
     def __init__(self, request: str, problem: str) -> None:
         super().__init__(f"etcd, {request}: {problem}")
@@ -85,7 +85,7 @@ class EtcdError(EnvtestError):
 
 
 class LostHistoryError(EtcdError):
-    """Changes from revision `start` on can't be had any more."""
+    """Changes from revision `start` on are no longer available."""
 
     def __init__(self, start: int, answer: Mapping[str, Any]) -> None:
         super().__init__("watch", f"history from {start} on is lost: {answer}")

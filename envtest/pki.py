@@ -66,7 +66,7 @@ class Authority:
 
     @classmethod
     def new(cls, name: str = "envtest") -> Self:
-        """Make an authority that nobody knew before."""
+        """Make a new authority."""
         key = ec.generate_private_key(ec.SECP256R1())
         subject = _name(name, ())
         usage = {**_NO_USAGE, "key_cert_sign": True, "crl_sign": True, "digital_signature": True}

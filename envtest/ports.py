@@ -12,7 +12,7 @@ RANGE = range(20000, 32768)
 
 
 def free_port() -> int:
-    """Return a port that nobody listens on now; at random, so that parallel runs rarely meet."""
+    """Return a port on which nothing listens now; at random, so that parallel runs rarely meet."""
     while True:
         port = random.choice(RANGE)  # noqa: S311 - not a secret
         with socket.socket() as probe:

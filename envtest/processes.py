@@ -47,7 +47,7 @@ class Identity:
         return None if fields[0] == "Z" else cls(pid, fields[19])
 
     def alive(self) -> bool:
-        """Return whether this very run still goes on."""
+        """Return whether this run still goes on."""
         return Identity.of(self.pid) == self
 
     def end(self, seconds: float = STOP_SECONDS) -> None:

@@ -26,7 +26,7 @@ def wait_until(condition: Callable[[], bool], seconds: float = PATIENCE_SECONDS)
 def until(
     what: str, look: Callable[[], T], good: Callable[[T], bool], seconds: float = PATIENCE_SECONDS
 ) -> T:
-    """Look until what is seen is good, and return it; `what` says what is waited for.
+    """Look until the result is good, and return it; `what` names the state in errors.
 
     Raises:
         NotReachedError: `seconds` are over; it holds what was seen last.

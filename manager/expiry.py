@@ -29,7 +29,7 @@ class Expiry(Collector):
     """
 
     certificates: Certificates | None = None
-    """What the webhooks show; None where they are off."""
+    """What the webhooks show; None if they are off."""
 
     def describe(self) -> Iterable[GaugeMetricFamily]:
         """Return the metric without a figure."""

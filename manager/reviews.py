@@ -75,7 +75,7 @@ class _Memory:
             self._answers.popitem(last=False)
 
     def find(self, question: _Question) -> tuple[Refusal | None] | None:
-        """Return an answer in a tuple of its own; None where there is none that still holds."""
+        """Return an answer in a tuple of its own; None if there is none that still holds."""
         answer, until = self._answers.get(question, (None, 0.0))
         return (answer,) if until > self._clock() else None
 

@@ -125,7 +125,7 @@ class IPAddress(Object, frozen=True):
 class UnreadableIPAddress(IPAddress, frozen=True):
     """An IPAddress whose pool or address cannot be read, so the address that it takes is unknown.
 
-    `spec.pool_ref` is empty where the former is so.
+    `spec.pool_ref` is empty if the former is so.
     """
 
     problem: str = ""

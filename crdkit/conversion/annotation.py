@@ -34,7 +34,7 @@ _ENCODER: Final = msgspec.json.Encoder(order="sorted")
 
 
 def read(obj: JsonObject) -> JsonObject:
-    """Return what the annotation of an object keeps; empty if it is absent or invalid.
+    """Return the content of an object's annotation; empty if it is absent or invalid.
 
     Raises:
         FieldError: metadata or its annotations are not objects.
@@ -48,7 +48,7 @@ def read(obj: JsonObject) -> JsonObject:
 
 
 def write(obj: JsonObject, kept: JsonObject) -> JsonObject:
-    """Return the object's metadata with this annotation; without it where nothing is `kept`.
+    """Return the object's metadata with this annotation; without it if nothing is `kept`.
 
     Guarantees:
         Deterministic.  `obj` is not changed.  An annotations map that would be left empty is left

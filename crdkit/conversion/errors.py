@@ -21,7 +21,7 @@ class ConversionError(ValueError):
 
 
 class FieldTypeError(ConversionError):
-    """A field's JSON type is not the one that its schema has; `field` is such as `spec.prefix`."""
+    """A field does not have the JSON type of its schema; `field` is such as `spec.prefix`."""
 
     def __init__(self, field: str, value: object, needed: str) -> None:
         super().__init__(f"{field}: must be {needed}, not {quoted(value)}")
@@ -31,7 +31,7 @@ class FieldTypeError(ConversionError):
 
 
 class UnknownKindError(ConversionError):
-    """Nothing is known of this kind in this version."""
+    """This kind is not known in this version."""
 
     def __init__(self, api_version: object, kind: object, known: str) -> None:
         super().__init__(f"{kind} of {api_version} is unknown here; known are: {known}")
@@ -40,7 +40,7 @@ class UnknownKindError(ConversionError):
 
 
 class MissingPairError(ConversionError):
-    """A served version has no way to the hub: the program is incomplete and must not start."""
+    """A served version has no `Pair`: the program is incomplete and must not start."""
 
     def __init__(self, kind: str, version: str) -> None:
         super().__init__(f"{kind} {version} is served, but conversion has no pair for it")

@@ -37,7 +37,7 @@ class Pair(Protocol):
         ...
 
     def restore(self, saved: JsonObject, hub: JsonObject, /) -> JsonObject:
-        """Return a spec of the hub as its user once wrote it, where that still means the same."""
+        """Return a hub spec as its user once wrote it, if that still means the same."""
         ...
 
     def hub_only(self, saved: JsonObject, /) -> JsonObject:
@@ -168,7 +168,7 @@ def _up(kind: Kind, obj: JsonObject, version: str) -> JsonObject:
 
 
 def _down(kind: Kind, obj: JsonObject, version: str) -> JsonObject:
-    """Return a hub object in a spoke's version; the annotation keeps what that cannot express."""
+    """Return a hub object in a spoke's version; the annotation keeps the fields that it lacks."""
     pair, hub = kind.spokes[version], values.child(obj, "spec", "spec")
     values.check(hub, pair.HUB_FIELDS)
     kept = annotation.read(obj)
@@ -190,7 +190,7 @@ def _down(kind: Kind, obj: JsonObject, version: str) -> JsonObject:
 
 
 def _with(obj: JsonObject, spec: JsonObject, kept: JsonObject) -> JsonObject:
-    """Return the object with another spec and another annotation; neither comes to be empty."""
+    """Return the object with another spec and annotation; do not add empty ones."""
     changed = dict(obj)
     if spec or obj.get("spec") is not None:
         changed["spec"] = spec

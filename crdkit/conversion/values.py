@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""JSON values and their types, as far as conversion looks at them."""
+"""JSON values and the types that conversion needs."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from typing import Final, TypeGuard, cast
 from .errors import FieldTypeError, quoted
 
 JsonObject = dict[str, object]
-"""A JSON object.  Values that nobody here looks at may be anything, such as raw JSON."""
+"""A JSON object.  Values that conversion does not read may be anything, such as raw JSON."""
 
 MISSING: Final = object()
 """The value of an absent field; null is a value."""
@@ -56,7 +56,7 @@ Fields = Mapping[str, Type]
 
 
 def check(spec: JsonObject, fields: Fields) -> None:
-    """Refuse a spec with a wrong JSON type.  null is taken for unset everywhere.
+    """Refuse a spec with a wrong JSON type.  null counts as unset everywhere.
 
     Raises:
         FieldTypeError: for the first such field.
@@ -107,7 +107,7 @@ def child(parent: JsonObject, name: str, path: str) -> JsonObject:
 
 
 def name_of(obj: object) -> str:
-    """Return how a message calls an object: kind, namespace and name, as far as it has them."""
+    """Return the name of an object for messages: kind, namespace and name, if present."""
     if not is_object(obj):
         return quoted(obj)
     kind, metadata = obj.get("kind"), obj.get("metadata")

@@ -114,7 +114,7 @@ def _count(names: tuple[str, ...]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """What a number or a string holds, in the API server's names.  Python does not check it."""
+    """The format of a number or a string, by the API server's names.  Python does not check it."""
 
     name: Literal[
         "byte", "cidr", "date", "date-time", "double", "duration", "float", "hostname", "int32",
@@ -214,7 +214,7 @@ class PreserveUnknownFields:
 
 @dataclass(frozen=True, slots=True)
 class Embedded:
-    """An object inside of an object, with apiVersion, kind and metadata of its own."""
+    """An object inside another object, with apiVersion, kind and metadata of its own."""
 
     def __get_pydantic_json_schema__(
         self, core_schema: CoreSchema, handler: GetJsonSchemaHandler

@@ -92,7 +92,7 @@ class Model(BaseModel):
 
 
 def _revealed(dumped: JsonValue, value: object) -> JsonValue:
-    """Return JSON with the secrets of the value that it was made of."""
+    """Return JSON that shows the secrets of its value."""
     if isinstance(value, SecretStr):
         return value.get_secret_value()
     if isinstance(dumped, dict) and isinstance(value, Mapping):
@@ -120,7 +120,7 @@ class Object(Model):
     @classmethod
     @override
     def __pydantic_init_subclass__(cls, **options: Any) -> None:
-        """Hold each model to the list of its kind's versions, by which services start.
+        """Make sure that each model is in the list of its kind's versions, which services use.
 
         Raises:
             TypeError: the version is not in it.

@@ -43,7 +43,7 @@ class Resource:
             object.__setattr__(self, "hub", self.versions[-1])
 
     def api_version(self, version: str) -> str:
-        """Return what objects in a version say in `apiVersion`."""
+        """Return the `apiVersion` of objects in a version."""
         return f"{self.group}/{version}"
 
     @property
@@ -61,7 +61,7 @@ class Resource:
         return f"/validate-{self._path(version)}"
 
     def mutating_path(self, version: str) -> str:
-        """URL path at which the webhook server completes objects of this kind."""
+        """URL path at which the webhook server sets defaults in objects of this kind."""
         return f"/mutate-{self._path(version)}"
 
     def _path(self, version: str) -> str:

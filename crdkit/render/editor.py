@@ -134,7 +134,7 @@ def _api_version(resource: resources.Resource, item: VersionSchema) -> str:
 
 
 def _key(key: str, schema: Mapping[str, Any]) -> Schema:
-    """Return what becomes of one key."""
+    """Return the translation of one key."""
     if key in _TRANSLATED:
         return _TRANSLATED[key](schema)
     if key == "nullable" or key.startswith("x-kubernetes-"):
@@ -157,7 +157,7 @@ def _value(key: str, schema: Mapping[str, Any]) -> object:
 
 
 def _format(schema: Mapping[str, Any]) -> Schema:
-    """Return a format that draft-07 has, or bounds, where the schema itself has none."""
+    """Return a format of draft-07, or bounds, if the schema itself has none."""
     if schema["format"] in _FORMATS:
         return {"format": schema["format"]}
     bounds = _INT32 if schema["format"] == "int32" else {}
@@ -192,7 +192,7 @@ _TRANSLATED: Mapping[str, Callable[[Mapping[str, Any]], Schema]] = {
     "format": _format,
     "x-kubernetes-list-type": _unique,
 }
-"""Keys of which something else becomes."""
+"""Keys that are replaced by other keys."""
 
 
 def _or_null(result: Schema) -> Schema:

@@ -22,7 +22,7 @@ def write(files: Mapping[Path, str]) -> int:
 
     Guarantees:
         A file that is up to date isn't touched, so that make does not take it for a new one; and
-        nobody ever reads half a file.  Nothing is written where a file of somebody else is.
+        a reader never sees half a file.  A file that was not generated is never replaced.
 
     Raises:
         OutputError: a file can't be read or written, or is there and was not generated.
@@ -71,7 +71,7 @@ def check(files: Mapping[Path, str]) -> int:
 
 
 def _present(path: Path) -> bytes | None:
-    """Return what is in a file; None if there is none."""
+    """Return the content of a file; None if it does not exist."""
     try:
         return path.read_bytes()
     except (FileNotFoundError, NotADirectoryError):

@@ -175,7 +175,7 @@ class _Walk:
 
 
 def _innermost(schema: Schema) -> tuple[Schema, str]:
-    """Return what is in the lists and maps of a field, and how a path says so."""
+    """Return the items of the lists and maps of a field, and their notation in a path."""
     suffix = ""
     while True:
         if "items" in schema:
@@ -268,6 +268,6 @@ def _plural(unit: str) -> str:
 
 
 def _rule(rule: Mapping[str, str]) -> str:
-    """Return how a CEL rule refuses; without a message the API server shows the rule itself."""
+    """Return the message of a CEL rule; without one, the API server shows the rule itself."""
     where = f"{code(rule['fieldPath'].removeprefix('.'))}: " if "fieldPath" in rule else ""
     return f"CEL: {where}{code(rule.get('message', rule['rule']))}"

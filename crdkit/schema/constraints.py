@@ -61,7 +61,7 @@ def normalized(schema: Schema, path: str) -> dict[str, Any]:
 
 
 def _name(key: str, schema: Schema, path: str) -> str:
-    """Return what the API server calls a constraint; other keys are as they are."""
+    """Return the API server's name of a constraint; other keys stay as they are."""
     name = _NAMES.get(key, key)
     kind = schema.get("type")
     if name in _NUMBERS and (

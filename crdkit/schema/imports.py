@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Imports modules of others, and says what is wrong with one that can't be imported."""
+"""Imports the modules of users, and explains why one cannot be imported."""
 
 import importlib
 from collections.abc import Callable

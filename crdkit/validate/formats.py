@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The formats of numbers and strings, as the API server knows and judges them.
+"""The formats of numbers and strings, and their checks, as in the API server.
 
 Caveats:
     `email` and `uri` are parsed by Go's libraries there, and amounts of a `duration` can overflow.
@@ -68,7 +68,7 @@ def fits_number(value: float, name: str) -> bool:
 
 
 def fits_text(value: str, name: str) -> bool:
-    """Return whether a string has a format; one that the API server does not know, it has."""
+    """Return whether a string has a format; an unknown format always fits."""
     return name not in _TEXTS or _TEXTS[name](value)
 
 
@@ -205,7 +205,7 @@ _TEXTS: Mapping[str, Callable[[str], bool]] = {
     "uuid4": _pattern(_UUID.format("4[0-9a-f]{3}", _VARIANT), re.IGNORECASE),
     "uuid5": _pattern(_UUID.format("5[0-9a-f]{3}", _VARIANT), re.IGNORECASE),
 }
-"""How each format of a string is judged."""
+"""The check of each format of a string."""
 
 KNOWN: Mapping[str, frozenset[str]] = {
     "string": frozenset(_TEXTS),

@@ -37,7 +37,7 @@ ANYTHING: Schema = {"x-kubernetes-preserve-unknown-fields": True}
 
 
 def find(schema: Schema, path: str) -> Schema | None:
-    """Return the schema of what a JSONPath leads to, or None where there is nothing.
+    """Return the schema of the target of a JSONPath; None if it has no target.
 
     Where it leads to values of several types, one of them is shown: that is anything.
     """

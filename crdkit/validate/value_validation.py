@@ -70,7 +70,7 @@ def _wanted(schema: Schema) -> list[str]:
 
 
 def _is(value: JsonValue, name: str) -> bool:
-    """Return whether a JSON value is of a type; true and false are no numbers."""
+    """Return whether a JSON value has a type; true and false are not numbers."""
     return isinstance(value, _TYPES[name]) and (name == "boolean" or not isinstance(value, bool))
 
 

@@ -19,7 +19,7 @@ MALFORMED = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
 def decode(raw: msgspec.Raw | bytes, metadata: tuple[str, ...] = _METADATA) -> object:
-    """Decode an object; what nobody looks at stays raw JSON and passes through as it is.
+    """Decode an object; fields that are not read stay raw JSON and pass through unchanged.
 
     Flow:
         apiVersion, kind, spec and some of metadata become values; status and

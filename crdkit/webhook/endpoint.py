@@ -36,7 +36,7 @@ class Endpoint:
             await self._review(scope, receive, send)
         except RequestError as error:
             await refuse(send, error)
-        except DisconnectedError:  # nobody reads an answer
+        except DisconnectedError:  # the client is gone
             return
 
     async def _review(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -92,7 +92,7 @@ class Checker:
         self._paused: dict[Place | Pool, float] = {}  # since when
 
     def take(self, event: Event) -> None:
-        """Judge the next event."""
+        """Check the next event."""
         place = (event.namespace, event.name)
         if event.plural == ADDRESSES:
             self._take_address(event, place, self._addresses.get(place))
@@ -116,7 +116,7 @@ class Checker:
             self._paused.pop(what, None)
 
     def _look_for_pause(self, event: Event, address: Json) -> None:
-        """Judge that an IPAddress is made or let go now."""
+        """Check that an IPAddress may be created or released now."""
         for what in (_pool(address), _claim_place(address)):
             paused_for = event.seen - self._paused.get(what, event.seen)
             if paused_for > PAUSE_SECONDS:
@@ -181,7 +181,7 @@ class Checker:
     def _adopted(self, event: Event, place: Place, address: Json) -> None:
         """Let an IPAddress pass on to another claim of its name, if that lives, and to none else.
 
-        Whoever merely strips its owner does not set it free.
+        Removing only its owner does not free it.
         """
         owner, claim = _owner(address), self._claim_of(address)
         if owner == self._owners[place] or claim is None or _uid(claim) != owner:
@@ -198,11 +198,11 @@ class Checker:
         return self._claims.get(_claim_place(address))
 
     def _owned(self, place: Place, claim: Json) -> bool:
-        """Return whether there is an IPAddress, and it is this claim's."""
+        """Return whether an IPAddress exists and belongs to this claim."""
         return place in self._owners and self._owners[place] == _uid(claim)
 
     def _released(self, event: Event, place: Place, address: Json) -> None:
-        """Judge an IPAddress that goes, or loses the finalizer that protects it."""
+        """Check an IPAddress that is deleted, or loses the finalizer that protects it."""
         self._look_for_pause(event, address)
         claim = self._claim_of(address)
         if claim is None or not self._owned(place, claim):
@@ -250,7 +250,7 @@ def _same(old: Json, new: Json) -> bool:
 
 
 def _slips(old: Json, new: Json | None) -> bool:
-    """Return whether a claim goes that has our finalizer and was never marked as being deleted."""
+    """Return whether a claim disappears with our finalizer, without having been deleted."""
     goes = new is None or not _same(old, new)
     meta = old["metadata"]
     return goes and RELEASE in meta.get("finalizers", ()) and "deletionTimestamp" not in meta

@@ -62,7 +62,7 @@ class Faults:
     def __init__(self, replicas: Replicas, history: History, etcd: Etcd, seed: str) -> None:
         self.done: Counter[str] = Counter()
         self.crashes: list[str] = []
-        """Managers that ended though nobody ended them."""
+        """Managers that ended although no fault ended them."""
         self._replicas = replicas
         self._plane = replicas.provider.control_plane
         self._history = history

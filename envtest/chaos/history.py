@@ -18,7 +18,7 @@ _AGAIN_SECONDS = 0.1  # before etcd is asked again that did not answer
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One write of one object; `body` is None where it is gone.
+    """One write of one object; `body` is None if it is gone.
 
     Where `plural` is RESTORED, etcd was restored from a backup of that revision: what was written
     after it is a branch of its own, which has no future.
@@ -83,7 +83,7 @@ class History:
                 return
             except EtcdError:
                 self._over.wait(_AGAIN_SECONDS)
-            except Exception as error:  # noqa: BLE001 - or the thread ends and nobody hears of it
+            except Exception as error:  # noqa: BLE001 - or the thread would end unnoticed
                 self.lost = error
                 return
 

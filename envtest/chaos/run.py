@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One run: set up, break things under traffic, let it settle, judge."""
+"""One run: set up, cause faults under traffic, wait until all is quiet, and check."""
 
 import json
 import time
@@ -104,7 +104,7 @@ def run(  # noqa: PLR0913 - the optional ones by their names
 
 
 def _settle(provider: Provider, history: History) -> list[str]:
-    """Return what is still wrong when nothing more can be expected."""
+    """Return the problems that remain after the last change."""
     until("the API server lists what it has read from etcd", lambda: _lists(provider), bool)
     restore(provider)
     try:
@@ -133,7 +133,7 @@ def _lists(provider: Provider) -> bool:
 
 
 def _found_twice(provider: Provider, history: History) -> list[str]:
-    """Return what is wrong, now or a moment later."""
+    """Return the problems, now or a moment later."""
     if found := settled.faults(_snapshot(provider, history)):
         return found
     time.sleep(_LOOKS_SECONDS)

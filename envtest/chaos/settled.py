@@ -37,7 +37,7 @@ class Snapshot:
 
 
 def faults(now: Snapshot) -> list[str]:
-    """Return what is not as it must be, each in a sentence."""
+    """Return the problems, each as a sentence."""
     return [*_stuck(now), *_leaks(now), *_unserved(now), *_miscounted(now)]
 
 
@@ -96,9 +96,9 @@ def _miscounted(now: Snapshot) -> Iterator[str]:
             "outOfRange": len(used - offer),
         }
         status = pool.get("status", {})
-        said = {name: status.get("ipAddresses", {}).get(name, 0) for name in counts}
-        if said != counts:
-            yield f"{_name(pool)} says {said}, the oracle counts {counts}"
+        reported = {name: status.get("ipAddresses", {}).get(name, 0) for name in counts}
+        if reported != counts:
+            yield f"{_name(pool)} says {reported}, the oracle counts {counts}"
         if status.get("observedGeneration") != pool["metadata"]["generation"]:
             yield f"{_name(pool)} has the status of a former generation"
 

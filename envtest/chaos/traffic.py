@@ -166,7 +166,7 @@ class Traffic:
 
 
 def restore(provider: Provider) -> None:
-    """Create the pools and Clusters that are not there, and let go on what is paused."""
+    """Create missing pools and Clusters, and end all pauses."""
     for plan in PLANS:
         pools = _pools(provider, plan)
         if pools.find(plan.name) is None:

@@ -50,7 +50,7 @@ class Tool:
     """What makes it print its version.  Empty: it can't, so none is taken from `$PATH`."""
     minutes: int
     """What a build took on two idle cores, with what the tools before it in `END_TO_END` share with
-    it built already; shown to whoever waits."""
+    it built already; shown to a user who waits."""
     path_name: str = ""
     """Its file's name on `$PATH`, where that is not `name`."""
 
@@ -191,7 +191,7 @@ CONTROLLER_GEN = Tool(  # in no list: built by the one test that compares our CR
 
 
 def find(tool: Tool, *, cache: Path | None = None) -> Path:
-    """Return the path of the program; build it first where nobody has.
+    """Return the path of the program; build it first if necessary.
 
     Guarantees:
         Two runs at once build once.  The cache never holds half a program.

@@ -24,7 +24,7 @@ SILENCE_SECONDS = 1.0  # after which a watch ends: who wants more asks again fro
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One write of one key; `value` is None where it was deleted."""
+    """One write of one key; `value` is None if it was deleted."""
 
     revision: int
     key: str

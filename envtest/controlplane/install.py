@@ -103,7 +103,7 @@ class Webhooks:
 
     url: str
     authority: bytes = b""
-    """PEM; empty where the manager writes its own into what is installed."""
+    """PEM; empty if the manager writes its own into what is installed."""
     variant: Variant = DEFAULT
     """What is installed."""
 

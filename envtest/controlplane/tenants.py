@@ -59,7 +59,7 @@ class Tenant(Generic[P]):
         return self.addresses.get(status["addressRef"]["name"])
 
     def status(self, claim: str) -> Json:
-        """Return a claim's status; an empty one where there is none yet."""
+        """Return a claim's status; an empty one if there is none yet."""
         status: Json = self.claims.get(claim).get("status", {})
         return status
 
@@ -71,11 +71,11 @@ class Tenant(Generic[P]):
         return str(seen["message"])
 
     def ready(self, claim: str) -> Json:
-        """Return a claim's Ready condition in the form of metav1; empty where there is none."""
+        """Return a claim's Ready condition in the form of metav1; empty if there is none."""
         return self.condition(claim, "Ready")
 
     def condition(self, claim: str, kind: str) -> Json:
-        """Return a claim's condition of a type in the form of metav1; empty where it has none."""
+        """Return a claim's condition of a type in the form of metav1; empty if it has none."""
         status = self.status(claim)
         if self.provider.ipam_version == "v1beta1":
             status = status.get("v1beta2", {})

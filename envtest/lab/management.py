@@ -86,7 +86,7 @@ class Management(Ipam):
         return done
 
     def init_core(self, *more: str) -> Done:
-        """Install Cluster API's core, and what else is said."""
+        """Install Cluster API's core, and the providers of further flags."""
         core = releases.core_version(self.series)
         none = ("--bootstrap=-", "--control-plane=-")
         what = (f"--core=cluster-api:{core}", *more)
@@ -200,7 +200,7 @@ class Management(Ipam):
         return clusters.get(name)
 
     def provision(self, namespace: str, name: str) -> None:
-        """Say that a Cluster's machines run, which nothing in the lab finds out."""
+        """Report that a Cluster's machines run: nothing in the lab observes them."""
         provisioned = {"ready": True, "initialization": {"provisioned": True}}
         self.infrastructure(namespace).merge(name, {"status": provisioned}, "status")
         clusters = self.clusters(namespace)

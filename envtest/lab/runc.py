@@ -52,7 +52,7 @@ class Spec:
     volumes: Mapping[str, tuple[Path, bool]] = field(default_factory=dict[str, tuple[Path, bool]])
     """Folders of the host by their path in the container, and whether it may write there."""
     network: Path | None = None
-    """A network namespace; None is the one of whoever starts the container."""
+    """A network namespace; None is that of the process that starts the container."""
     read_only: bool = True
     """Whether its root is; where not, what it writes goes with the container."""
 

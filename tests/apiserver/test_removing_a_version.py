@@ -147,7 +147,7 @@ def versions_of(pools: Resource) -> set[str]:
 
 
 def refusal(pools: Resource, spec: Json) -> str:
-    """Return why an apply is refused; empty where it is not."""
+    """Return why an apply is refused; empty if it is not."""
     try:
         apply(pools, "early", spec, "flux")
     except errors.RefusedError as error:

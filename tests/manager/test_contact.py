@@ -73,7 +73,7 @@ Outcome = Callable[[], Awaitable[str]]
 
 @pytest.fixture
 async def outcome(tmp_path: Path, port: int) -> AsyncGenerator[Outcome]:
-    """Return why keeping contact ends, on a connection made now; empty where it goes on."""
+    """Return why keeping contact ends, on a connection made now; empty if it goes on."""
     path = str(write_kubeconfig(tmp_path, port, "good"))
     old = write_kubeconfig(tmp_path, port, "good", "what-this-process-has-read")
     connection = await connect.connect(str(old), "test")

@@ -238,7 +238,7 @@ class World:
 
 
 def condition(claim: Json, kind: str) -> str:
-    """Return the status of a condition; empty where there is none."""
+    """Return the status of a condition; empty if there is none."""
     found: list[Json] = claim.get("status", {}).get("conditions", [])
     return next((str(each["status"]) for each in found if each["type"] == kind), "")
 
