@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import jinja2
 
-from . import views
+from . import cells, views
 from .model import key_of
 from .query import EVERYTHING, Query
 
@@ -148,7 +148,7 @@ def _environment() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    found.filters |= {"whose": views.whose, "number": _number}
+    found.filters |= {"whose": cells.whose, "number": _number}
     return found
 
 

@@ -3,19 +3,16 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
-from collections import defaultdict
 from dataclasses import dataclass
-from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
 from ipam.errors import NotationError
 from ipam.notation import parse_entry
-from ipam.ranges import RangeSet
 from objects.pools import Pool, PoolMeta
 
 from .. import lookup, maps, spaces
 from . import layout, model
+from .cells import Cells, CellView
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -25,6 +22,7 @@ if TYPE_CHECKING:
 
     from ..maps import Layers
     from ..pools import PoolReport
+    from .cells import RowView
     from .model import Held, Model, Waiting
     from .query import Query
 
@@ -33,15 +31,6 @@ MOST_ROWS = 500
 
 _SHOWN_RANGES = 200
 """Ranges of one state that the table of ranges lists."""
-
-_NAMED = 3
-"""Holders that the description of a block names."""
-
-_ROOMY = 6
-"""Columns of a bar that has room for a text."""
-
-_POWERS = 1 << 40
-"""From here on, a power of two is shown: it is shorter than the number."""
 
 OVERLAP = "overlap"
 
@@ -64,29 +53,6 @@ class Overview:
     more: int
     """How many matches are left out."""
     waiting: Sequence[tuple[PoolKey, Waiting]]
-
-
-class CellView(NamedTuple):
-    """A cell as it is drawn: `level` is the share in use, in eighths; `label` says it in words."""
-
-    cell: layout.Cell
-    state: str
-    level: int
-    text: str
-    label: str
-    window: str
-    """The addresses that the cell leads to; empty if it has no map of its own."""
-    overlaps: bool
-    matches: bool
-    first: str
-    """The address of the first holder; empty if there is none."""
-
-
-class RowView(NamedTuple):
-    """A row of the map, and its first address."""
-
-    label: str
-    cells: Sequence[CellView | layout.Cell]
 
 
 class RangesView(NamedTuple):
@@ -185,7 +151,7 @@ def pool(
     pages = max(-(-len(seen) // MOST_ROWS), 1)
     page = min(page, pages)
     rows = seen[(page - 1) * MOST_ROWS : page * MOST_ROWS] if page else seen
-    cells = _Cells(found, key, query, drawn)
+    cells = Cells(found, key, query, drawn)
     shown = [cells.row(row) for row in drawn.rows]
     return PoolView(
         key=key,
@@ -203,107 +169,6 @@ def pool(
         waiting=[claim for claim in found.waiting(key) if query.matches_waiting(claim)],
         ranges=list(_ranges(layers, drawn.window)),
     )
-
-
-class _Cells:
-    """Draws the cells of one page."""
-
-    def __init__(self, found: Model, key: PoolKey, query: Query, drawn: layout.Layout) -> None:
-        self._query, self._drawn = query, drawn
-        self._addresses = found.usages[key].address_set
-        self._shared = shared(found, key)
-        self._held = defaultdict[int, list["Held"]](list)
-        cells = list(drawn.cells)
-        ends = [cell.last for cell in cells]
-        for held in found.held(key):
-            if held.numbers:
-                first, last = held.numbers
-                for at in range(bisect_left(ends, first), len(cells)):
-                    if cells[at].first > last:
-                        break
-                    self._held[cells[at].first].append(held)
-
-    def row(self, row: layout.Row) -> RowView:
-        label = layout.name(self._drawn.family, self._drawn.block_size, row.first, row.first)
-        return RowView(
-            label.partition("/")[0],
-            [self._cell(cell) if cell.counts else cell for cell in row.cells],
-        )
-
-    def _cell(self, cell: layout.Cell) -> CellView:
-        holders = self._held.get(cell.first, [])
-        matching = [each for each in holders if self._query.matches(each, self._addresses)]
-        overlaps = self._shared.meets(cell.first, cell.last)
-        addresses = layout.name(self._drawn.family, self._drawn.block_size, cell.first, cell.last)
-        return CellView(
-            cell=cell,
-            state=cell.state,
-            level=-(-cell.in_use * 8 // cell.offered) if cell.offered else 0,
-            text=_text(cell),
-            label=", ".join(_words(addresses, cell, matching or holders, overlaps=overlaps)),
-            window="" if self._drawn.size == 1 or not holders else addresses,
-            overlaps=overlaps,
-            matches=bool(matching) or not self._query,
-            first=(matching or holders)[0].report.address if holders else "",
-        )
-
-
-_LETTERS = frozenset({spaces.GATEWAY, spaces.RESERVED, spaces.EXCLUDED, "outside"})
-"""States whose cells have a letter, beside colour and pattern."""
-
-
-def _text(cell: layout.Cell) -> str:
-    """Return what stands in a cell."""
-    if cell.counts["outside"]:
-        return maps.SYMBOLS["outside"][0]
-    if cell.columns >= _ROOMY:
-        return f"{_count(cell.last - cell.first + 1)} {cell.state}"
-    if cell.first < cell.last and cell.in_use:
-        return str(cell.in_use)
-    return maps.SYMBOLS[cell.state][0] if cell.state in _LETTERS else ""
-
-
-def _count(number: int) -> str:
-    return f"{number:,}" if number < _POWERS else f"2^{number.bit_length() - 1}"
-
-
-def shared(found: Model, key: PoolKey) -> RangeSet:
-    """Return the numbers of a pool whose addresses other pools have, too."""
-    mine = found.usages[key].address_set
-    if not mine.indexes:
-        return RangeSet()
-    others = (
-        (each.address_set.family, each.address_set.block_size, each.address_set.indexes)
-        for other, each in found.usages.items()
-        if other != key
-    )
-    return layout.shared(mine.family, mine.block_size, mine.indexes, others)
-
-
-def _words(addresses: str, cell: layout.Cell, held: list[Held], *, overlaps: bool) -> Iterator[str]:
-    yield addresses
-    if cell.first == cell.last:
-        yield cell.state
-    else:
-        for state, number in cell.counts.items():
-            yield f"{_count(number)} {state}"
-    for each in islice(held, _NAMED):
-        if words := whose(each):
-            yield words
-    if len(held) > _NAMED:
-        yield f"and {len(held) - _NAMED} more"
-    if overlaps:
-        yield "also in another pool"
-
-
-def whose(held: Held) -> str:
-    """Return claim, Machine and Cluster of a holder in words."""
-    report = held.report
-    claim = f"claim {report.namespace}/{report.claim}" if report.claim else ""
-    claim = claim or f"IPAddress {report.namespace}/{report.ip_address} without a claim"
-    machine = report.machine if " " in report.machine else f"Machine {report.machine}"
-    parts = (claim, report.machine and machine, report.cluster and f"Cluster {report.cluster}")
-    return " → ".join(part for part in parts if part)
 
 
 def _meets(held: Held, window: Range) -> bool:
