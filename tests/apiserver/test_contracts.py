@@ -49,7 +49,7 @@ def test_both_forms_of_conditions_are_written(old_tenant: tenants.Tenant) -> Non
     assert old["severity"]
 
 
-def test_a_claim_without_a_group_is_told_in_an_event_that_it_needs_one(
+def test_a_claim_without_a_group_gets_an_event_that_it_needs_one(
     old_tenant: tenants.Tenant,
 ) -> None:
     body = manifests.claim("web", "blue", version="v1beta1")
@@ -64,7 +64,7 @@ def test_a_claim_without_a_group_is_told_in_an_event_that_it_needs_one(
     assert event["note"].startswith("spec.poolRef.apiGroup is empty")
 
 
-def test_pauses_and_grace_periods_are_told_in_the_conditions_of_the_contract_to_come(
+def test_pauses_and_grace_periods_are_reported_in_the_conditions_of_the_contract_to_come(
     old_tenant: tenants.Tenant,
 ) -> None:
     old_tenant.add_pool("blue", "10.0.0.10", addressReuseGracePeriodSeconds=3600)

@@ -70,7 +70,7 @@ def test_describing_a_pool_shows_that_it_is_full(tenant: tenants.Tenant) -> None
     assert "no address is free" in events
 
 
-def test_a_claim_is_told_of_its_address_and_of_its_release(tenant: tenants.Tenant) -> None:
+def test_a_claim_gets_events_of_its_address_and_of_its_release(tenant: tenants.Tenant) -> None:
     tenant.add_pool("blue", "10.0.0.10")
     tenant.add_claim("web", "blue")
     tenant.bound("web")

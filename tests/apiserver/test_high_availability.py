@@ -186,7 +186,7 @@ def test_who_is_cut_off_gives_way_and_never_changes_anything_again(
 
 
 @pytest.mark.parametrize("change", leases.CHANGES, ids=lambda change: change.__name__)
-def test_two_never_lead_at_once_whoever_changes_the_lease(
+def test_two_never_lead_at_once_when_others_change_the_lease(
     pair: Pair,
     tenant: tenants.Tenant,
     took: Callable[[str, float], None],
@@ -281,7 +281,7 @@ def told_at_the_lease(own: provider.Provider) -> list[tuple[str, str]]:
     ]
 
 
-def test_a_change_of_leader_is_told_in_events_at_the_lease(pair: Pair) -> None:
+def test_a_change_of_leader_is_reported_in_events_at_the_lease(pair: Pair) -> None:
     own, former = pair.replicas.provider, pair.replicas.leader()
     before = own.holder()
 

@@ -161,7 +161,7 @@ def test_claims_of_other_namespaces_are_not_touched(team: tenants.Tenant) -> Non
     assert other.claims.get("web") == claim
 
 
-def test_a_claim_on_a_global_pool_is_told_what_is_missing_and_served_when_it_is_there(
+def test_a_claim_on_a_global_pool_reports_what_is_missing_and_is_served_when_it_is_there(
     team: tenants.Tenant,
 ) -> None:
     team.add_pool("everywhere", "10.2.0.10", kind=GLOBAL)

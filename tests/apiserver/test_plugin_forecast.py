@@ -76,7 +76,7 @@ def scaled(tenant: tenants.Tenant, replicas: int, **annotations: str) -> None:
     deployments.edit("workers", change)
 
 
-def test_a_pool_that_has_enough_is_told_from_one_that_runs_out(workers: tenants.Tenant) -> None:
+def test_a_pool_that_has_enough_differs_from_one_that_runs_out(workers: tenants.Tenant) -> None:
     reader = user(workers, *RULES)
     enough = run(reader, "forecast")
     maximum = "cluster.x-k8s.io/cluster-api-autoscaler-node-group-max-size"

@@ -87,7 +87,7 @@ def test_a_claim_with_an_owner_is_not_released(blue: tenants.Tenant) -> None:
         (["release", "web", "--yes"], "delete"),
     ],
 )
-def test_who_may_only_read_is_told_the_verb(
+def test_a_user_who_may_only_read_sees_the_missing_verb(
     blue: tenants.Tenant, arguments: list[str], verb: str
 ) -> None:
     blue.add_claim("web", "blue")

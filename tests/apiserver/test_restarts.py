@@ -92,7 +92,7 @@ def lingers(own: provider.Provider, *flags: str) -> Generator[manager.Manager]:
         own.manager.run()
 
 
-def test_a_stop_takes_at_least_as_long_as_it_is_told(tenant: tenants.Tenant) -> None:
+def test_a_stop_takes_at_least_the_configured_time(tenant: tenants.Tenant) -> None:
     with lingers(tenant.provider, "--shutdown-delay=1s") as lingering:
         began = time.monotonic()
         lingering.signal(signal.SIGTERM)

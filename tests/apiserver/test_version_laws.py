@@ -297,7 +297,7 @@ def test_a_path_that_an_object_lacks_is_found_at_any_depth() -> None:
 
 
 @pytest.mark.parametrize(("version", "other"), [(OLD, HUB), (HUB, OLD)])
-def test_a_watch_tells_writes_of_the_other_version(
+def test_a_watch_reports_writes_of_the_other_version(
     tenant: tenants.Tenant, version: str, other: str
 ) -> None:
     tenant.pools().create(pool(HUB, {"addresses": ["10.0.0.0/28"], "prefix": 24}))

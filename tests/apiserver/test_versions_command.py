@@ -143,7 +143,7 @@ def test_without_a_right_one_line_names_the_verb_and_the_resource(
     assert "the command needs the verb get on customresourcedefinitions" in line
 
 
-def test_a_token_that_nobody_knows_is_told_in_one_line(
+def test_an_unknown_token_is_reported_in_one_line(
     provider: provider.Provider, everything: Path, tmp_path: Path
 ) -> None:
     config = json.loads(everything.read_text())

@@ -227,7 +227,9 @@ def managers(tenant: tenants.Tenant) -> str:
     return next(shown for namespace, _, shown in rows if namespace == tenant.namespace)
 
 
-def test_the_first_manifest_after_the_loss_is_told_what_it_leaves(tenant: tenants.Tenant) -> None:
+def test_the_first_manifest_after_the_loss_gets_a_warning_of_what_it_leaves(
+    tenant: tenants.Tenant,
+) -> None:
     listed: Json = {"addresses": ["10.0.0.9"], "prefix": 24}
     applied(tenant, listed | {"gateway": "10.0.0.1"}, HUB)
     lose_managed_fields(tenant)

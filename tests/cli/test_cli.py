@@ -169,7 +169,7 @@ def test_other_yaml_is_not_converted_but_passes_validation(text: str, line: str)
     assert all("warning: " in each for each in passed.stderr.splitlines())
 
 
-def test_every_problem_of_every_document_is_told() -> None:
+def test_every_problem_of_every_document_is_reported() -> None:
     bad = f"{manifest('{addresses: [x, z], prefix: 24}')}---\n"
 
     lines = run("validate", stdin=bad + bad).stderr.splitlines()
@@ -212,7 +212,7 @@ def test_convert_takes_what_is_only_incomplete() -> None:
     assert result.exit_code == 0
 
 
-def test_a_missing_file_is_told_by_its_name(tmp_path: Path) -> None:
+def test_a_missing_file_is_reported_by_its_name(tmp_path: Path) -> None:
     result = run("validate", "-f", str(tmp_path / "nothing.yaml"))
 
     assert result.exit_code == 1
@@ -230,7 +230,7 @@ def test_the_webhook_does_not_start_without_a_certificate(tmp_path: Path) -> Non
     assert "tls.crt with key " in result.stderr
 
 
-def test_the_webhook_serves_until_it_is_told_to_stop(certificate: Path) -> None:
+def test_the_webhook_serves_until_it_is_stopped(certificate: Path) -> None:
     program = "from cli.main import main; main()"
     arguments = ["webhook", "--host", "127.0.0.1", "--port", "0", "--cert-dir", str(certificate)]
     process = subprocess.Popen(
@@ -274,7 +274,7 @@ def test_a_change_that_takes_addresses_out_is_warned_about(tmp_path: Path) -> No
     assert changed(tmp_path, old, old.replace("0.9", "0.10")).stderr == ""
 
 
-def test_what_does_not_change_is_not_judged(tmp_path: Path) -> None:
+def test_unchanged_pools_are_not_checked(tmp_path: Path) -> None:
     bad = manifest("{addresses: [10.0.0.300], prefix: 24}")
 
     assert changed(tmp_path, bad, bad).exit_code == 0
@@ -282,7 +282,7 @@ def test_what_does_not_change_is_not_judged(tmp_path: Path) -> None:
     assert changed(tmp_path, bad.replace("blue}", "blue, namespace: a}"), bad).exit_code == 0
 
 
-def test_pools_that_share_addresses_are_told_of_each_other() -> None:
+def test_pools_that_share_addresses_get_warnings_of_each_other() -> None:
     spec = "{addresses: [10.0.0.1], prefix: 24}"
     both = f"{manifest(spec)}---\n{manifest(spec).replace('blue', 'red')}"
 
@@ -438,7 +438,7 @@ def test_pools_without_a_name_are_never_one_pool(tmp_path: Path) -> None:
     assert changed(tmp_path, bad, bad).exit_code == 1
 
 
-def test_pools_without_a_name_are_told_of_each_other(tmp_path: Path) -> None:
+def test_pools_without_a_name_get_warnings_of_each_other(tmp_path: Path) -> None:
     for name in ("a", "b"):
         (tmp_path / name).write_text(nameless())
     indented = nameless().replace("\n", "\n  ").rstrip()
@@ -453,7 +453,7 @@ def test_pools_without_a_name_are_told_of_each_other(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("part", ["metadata: 5", "spec: 5"])
-def test_parts_of_a_wrong_type_are_told_by_their_field(part: str) -> None:
+def test_parts_of_a_wrong_type_are_reported_by_their_field(part: str) -> None:
     text = f"apiVersion: {GROUP}/v1alpha2\nkind: InClusterIPPool\n{part}\n"
 
     result = run("validate", stdin=text)

@@ -468,7 +468,7 @@ def test_other_files_of_a_folder_are_only_warned_of_in_place(tmp_path: Path) -> 
     assert "v1alpha2" in (tmp_path / "pool.yaml").read_text()
 
 
-def test_a_folder_that_may_not_be_written_is_told(
+def test_a_folder_that_may_not_be_written_is_reported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "pool.yaml").write_text(POOL)

@@ -54,7 +54,7 @@ def test_other_kinds_of_our_group_pass(kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", ["InClusterIPPol", "ClusterIPPool", "InClusterIpPool"])
-def test_a_misspelled_kind_is_told_what_it_may_mean(kind: str) -> None:
+def test_a_misspelled_kind_gets_a_suggestion(kind: str) -> None:
     for command in (("validate",), ("convert", "--to", "v1alpha2")):
         result = run(*command, stdin=json.dumps(pool(kind=kind)))
         assert result.exit_code == 1
@@ -97,7 +97,7 @@ def test_a_list_of_pools_says_for_its_items_what_they_are() -> None:
     "head",
     ["apiVersion: v1\nkind: List\n", f"apiVersion: {GROUP}/v1alpha2\nkind: InClusterIPPoolList\n"],
 )
-def test_a_list_without_items_is_told_and_not_touched(head: str, items: str) -> None:
+def test_a_list_without_items_is_reported_and_not_touched(head: str, items: str) -> None:
     text = head + items
 
     result = run("validate", stdin=text)

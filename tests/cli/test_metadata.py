@@ -76,7 +76,7 @@ def test_a_message_names_the_field_the_value_and_what_is_needed(
 
 
 @pytest.mark.parametrize("name", ["under_score", "extraPool0"])
-def test_a_wrong_name_is_told_once(name: str) -> None:
+def test_a_wrong_name_is_reported_once(name: str) -> None:
     (told,) = validate({"name": name})
 
     assert told == (
@@ -85,11 +85,11 @@ def test_a_wrong_name_is_told_once(name: str) -> None:
     )
 
 
-def test_all_that_is_wrong_is_told() -> None:
+def test_all_problems_are_reported() -> None:
     assert len(validate({"name": 5, "labels": {"a": 1, "b": 2}, "finalizers": [3]})) == 4
 
 
-def test_annotations_that_are_no_object_are_told_once() -> None:
+def test_annotations_that_are_no_object_are_reported_once() -> None:
     assert validate({"name": "blue", "annotations": 5}) == [
         "blue: metadata.annotations: must be an object, not 5"
     ]

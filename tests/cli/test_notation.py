@@ -253,7 +253,7 @@ def test_a_name_never_breaks_its_line() -> None:
     ]
 
 
-def test_numbers_that_json_lacks_are_told_from_strings() -> None:
+def test_numbers_that_json_lacks_differ_from_strings() -> None:
     found = scalars.resolve(".nan")
 
     assert isinstance(found, float)

@@ -115,7 +115,7 @@ def test_a_version_that_is_not_served_and_that_nothing_names_may_be_removed() ->
     )
 
 
-def test_entries_of_a_removed_version_are_told_with_what_they_break() -> None:
+def test_entries_of_a_removed_version_are_reported_with_what_they_break() -> None:
     row = old_of(report(pool(("v1alpha1", "argo")), old=None))
 
     assert not row.ready
@@ -150,7 +150,7 @@ def test_a_table_shows_each_version_of_each_kind(old: dict[str, Any] | None, ser
     assert lines[4] == f"{KIND} v1alpha1: {old_of(kind).next}"
 
 
-def test_a_kind_that_is_not_installed_is_told_and_is_no_problem() -> None:
+def test_a_kind_that_is_not_installed_is_reported_and_is_no_problem() -> None:
     kinds = [report(), version_report.Kind("InClusterPrefixPool", "x")]
 
     assert list(version_report.lines(kinds))[-1] == "InClusterPrefixPool: the CRD is not installed."

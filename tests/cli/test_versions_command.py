@@ -58,7 +58,7 @@ def test_a_kubeconfig_that_is_not_there_is_named(tmp_path: Path) -> None:
     assert line.startswith(f"kubeconfig {tmp_path}/nowhere: there is no such file")
 
 
-def test_a_cluster_that_does_not_answer_is_told_in_one_line(tmp_path: Path) -> None:
+def test_a_cluster_that_does_not_answer_is_reported_in_one_line(tmp_path: Path) -> None:
     port = ports.free_port()
     path = kubeconfig(tmp_path, server=f"http://{pki.LOOPBACK}:{port}")
 
@@ -82,7 +82,7 @@ def test_the_kubeconfig_of_kubectl_is_the_default(home: Path) -> None:
     assert f"no connection to {pki.LOOPBACK}:{port}" in result.stderr
 
 
-def test_credentials_that_are_not_there_are_told_in_one_line(tmp_path: Path) -> None:
+def test_missing_credentials_are_reported_in_one_line(tmp_path: Path) -> None:
     path = kubeconfig(tmp_path, server="https://127.0.0.1:1")
     config = json.loads(path.read_text())
     config["users"][0]["user"] = {"tokenFile": str(tmp_path / "token")}
@@ -104,7 +104,7 @@ def test_a_home_that_cannot_be_searched_has_no_kubeconfig(monkeypatch: pytest.Mo
     assert run().stderr.endswith("pass --kubeconfig FILE, set KUBECONFIG, or run in a pod\n")
 
 
-def test_a_server_whose_name_is_none_is_told_in_one_line(tmp_path: Path) -> None:
+def test_a_server_with_an_invalid_name_is_reported_in_one_line(tmp_path: Path) -> None:
     path = kubeconfig(tmp_path, server="http://a..b")
 
     [line] = run("--kubeconfig", str(path)).stderr.splitlines()

@@ -181,7 +181,7 @@ def test_a_pool_that_is_not_ready_gives_nothing() -> None:
         choose(PoolAllocations(POOL, Unassigned()), "a")
 
 
-def test_counts_follow_objects_and_the_offer() -> None:
+def test_counts_follow_objects_and_the_address_set() -> None:
     blue = pool("10.0.0.5-10.0.0.6")
     blue.set_object(key("a"), alone(parse_address("10.0.0.5")))
     blue.set_object(key("b"), alone(parse_address("10.0.0.200")))
@@ -350,7 +350,7 @@ def test_a_prefix_that_is_asked_for_is_refused_where_an_ipaddress_with_host_bits
         choose(green, "a", wanted="fd00:0:0:1::")
 
 
-def test_a_book_to_which_nobody_puts_questions_does_not_grow() -> None:
+def test_allocations_that_nobody_queries_do_not_grow() -> None:
     """That of a standby: addresses come and go, and no claim is in line."""
     blue = pool("10.0.0.0/24")
     for number in range(1, 200):

@@ -201,7 +201,7 @@ def gate(monkeypatch: pytest.MonkeyPatch) -> Gate:
     return Gate(monkeypatch)
 
 
-async def test_claims_wait_for_a_large_pool_in_line_and_are_told_nothing_wrong(gate: Gate) -> None:
+async def test_claims_wait_for_a_large_pool_in_order_and_report_nothing_wrong(gate: Gate) -> None:
     api = Cluster()
     async with at_work(api) as controller:
         api.pool(ENTRIES, EXCLUDED)
@@ -289,7 +289,7 @@ async def test_that_a_pool_is_being_deleted_counts_before_its_spec_is_read(gate:
         gate.open.set()
 
 
-async def test_the_offer_of_a_pool_that_is_gone_is_not_kept() -> None:
+async def test_the_address_set_of_a_deleted_pool_is_not_kept() -> None:
     api = Cluster()
     api.pool(["10.0.0.0/24"], [])
     async with at_work(api) as controller:

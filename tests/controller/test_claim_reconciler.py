@@ -550,7 +550,7 @@ async def test_new_claims_do_not_wait_for_those_that_are_taken_over(world: World
     assert world.address("b")["spec"]["address"] == "10.0.0.6"
 
 
-async def test_news_of_a_claim_are_told_when_something_changes_and_only_then(world: World) -> None:
+async def test_events_of_a_claim_are_recorded_only_when_something_changes(world: World) -> None:
     for name in ("a", "b", "web"):
         world.claim(name)
     assert await world.events_of("a") == ["AddressAllocated"]

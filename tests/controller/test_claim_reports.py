@@ -61,7 +61,7 @@ async def test_a_claim_names_the_cluster_that_does_not_exist_and_where_it_is_nam
     assert "finalizers" not in world.read()["metadata"]
 
 
-async def test_a_missing_cluster_is_told_in_one_event(world: World) -> None:
+async def test_a_missing_cluster_is_reported_in_one_event(world: World) -> None:
     in_spec(world)
 
     assert await world.events_of("web") == ["AllocationFailed"]
@@ -116,7 +116,7 @@ async def test_a_claim_is_served_when_its_cluster_has_come(world: World) -> None
     assert world.address()["spec"]["address"] == "10.0.0.5"
 
 
-async def test_a_cluster_of_which_the_watch_has_not_told_yet_is_not_called_missing(
+async def test_a_cluster_that_the_watch_has_not_reported_yet_is_not_called_missing(
     world: World,
 ) -> None:
     in_spec(world)
@@ -261,7 +261,7 @@ async def test_a_claim_that_others_hold_in_its_deletion_is_left_alone_in_a_pause
     assert world.api.writes == []
 
 
-async def test_all_pauses_of_a_claim_are_told(world: World) -> None:
+async def test_all_pauses_of_a_claim_are_reported(world: World) -> None:
     world.cluster(paused=True, annotations=PAUSED)
     in_label(world)
     pause_claim(world)
@@ -274,7 +274,9 @@ async def test_all_pauses_of_a_claim_are_told(world: World) -> None:
     )
 
 
-async def test_the_end_of_a_pause_is_told_in_the_write_that_binds_the_claim(world: World) -> None:
+async def test_the_end_of_a_pause_is_reported_in_the_write_that_binds_the_claim(
+    world: World,
+) -> None:
     world.cluster(paused=True)
     in_label(world)
     await world.reconcile()
@@ -390,7 +392,7 @@ async def test_a_claim_says_until_when_the_grace_period_holds_its_address(world:
     assert world.ready()["status"] == "True"
 
 
-async def test_the_end_of_a_grace_period_is_told_once_however_often_it_is_looked_at(
+async def test_the_end_of_a_grace_period_is_reported_once_however_often_it_is_looked_at(
     world: World,
 ) -> None:
     await held_by_grace(world)
@@ -401,7 +403,7 @@ async def test_the_end_of_a_grace_period_is_told_once_however_often_it_is_looked
     assert world.api.writes == STATUS
 
 
-async def test_another_grace_period_is_told_again(world: World) -> None:
+async def test_another_grace_period_is_reported_again(world: World) -> None:
     await held_by_grace(world)
     await world.reconcile()
 

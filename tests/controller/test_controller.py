@@ -180,12 +180,12 @@ async def test_who_asks_for_a_taken_address_gets_it_when_it_is_given_back(
     cluster.pool("10.0.0.5-10.0.0.6")
     cluster.claim("holder")
     await until(lambda: cluster.reason("holder") == "AddressAllocated")
-    cluster.claim("choosy", annotations={"ipam.cluster.x-k8s.io/address": "10.0.0.5"})
-    await until(lambda: cluster.reason("choosy") == "AllocationFailed")
+    cluster.claim("requesting", annotations={"ipam.cluster.x-k8s.io/address": "10.0.0.5"})
+    await until(lambda: cluster.reason("requesting") == "AllocationFailed")
 
     cluster.change("holder", deletionTimestamp="2026-01-01T00:01:00Z")
 
-    await until(lambda: cluster.reason("choosy") == "AddressAllocated")
+    await until(lambda: cluster.reason("requesting") == "AddressAllocated")
 
 
 async def test_a_pools_counts_are_right_in_the_end(cluster: Cluster) -> None:
@@ -244,7 +244,7 @@ async def test_many_bad_entries_make_no_message_that_the_api_server_refuses(
     assert "and 3995 more" in message
 
 
-async def test_books_of_pools_that_are_gone_do_not_pile_up() -> None:
+async def test_allocations_of_deleted_pools_do_not_pile_up() -> None:
     api = Cluster()
     api.pool("10.0.0.5")
     controller = Controller(api, Informers(api, CONTRACT, Scope()))
@@ -393,7 +393,7 @@ async def test_an_ipaddress_that_cannot_be_read_closes_its_pool_until_it_is_corr
         )
 
 
-async def test_claims_that_wait_in_a_full_pool_hear_that_it_cannot_be_told_what_is_in_use(
+async def test_claims_that_wait_in_a_full_pool_report_that_use_is_unknown(
     cluster: Cluster,
 ) -> None:
     cluster.claim("holder", 1)

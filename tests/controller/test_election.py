@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A controller works when its process leads, and the first one knows what the predecessor had."""
+"""A controller works when its process leads, and the first one knows the former leader's state."""
 
 import asyncio
 

@@ -49,7 +49,7 @@ def desk() -> Desk:
     return Desk()
 
 
-async def test_few_news_are_an_event_each_at_their_claims(desk: Desk) -> None:
+async def test_few_events_are_written_one_by_one_at_their_claims(desk: Desk) -> None:
     for number in range(5):
         desk.record(number)
 
@@ -119,7 +119,7 @@ async def test_warnings_come_first(desk: Desk) -> None:
     assert (await desk.written())[0]["type"] == "Warning"
 
 
-async def test_the_same_news_is_told_again_only_after_ten_minutes(desk: Desk) -> None:
+async def test_the_same_event_is_recorded_again_only_after_ten_minutes(desk: Desk) -> None:
     desk.record(1)
     assert len(await desk.written()) == 1
     desk.seconds = 599
@@ -162,7 +162,7 @@ async def test_an_event_about_a_cluster_wide_object_is_in_the_default_namespace(
     assert "namespace" not in event["regarding"]
 
 
-async def test_an_api_server_that_refuses_costs_the_news_alone(desk: Desk) -> None:
+async def test_an_api_server_that_refuses_costs_only_the_event(desk: Desk) -> None:
     desk.api.fail = ApiError(403, "Forbidden", "no", "POST events")
     desk.record(1)
     desk.record(2)
@@ -178,7 +178,7 @@ async def test_a_lost_lease_ends_it(desk: Desk) -> None:
         await desk.recorder.flush()
 
 
-async def test_news_are_bounded_between_two_gatherings(desk: Desk) -> None:
+async def test_events_are_bounded_between_two_flushes(desk: Desk) -> None:
     for number in range(100_010):
         desk.record(number)
 

@@ -90,7 +90,7 @@ def figures(pool: str) -> dict[str, float | None]:
     }
 
 
-async def test_a_pools_figures_are_those_of_its_book(state: State) -> None:
+async def test_a_pools_figures_are_those_of_its_allocations(state: State) -> None:
     with metrics.SHOWN.showing(state):
         assert figures("blue") == {
             "addresses": 4,
@@ -108,7 +108,7 @@ async def test_claims_that_wait_for_a_pool_that_does_not_exist_are_counted(state
         assert figures("none")["claims_waiting"] == 1
 
 
-async def test_nothing_is_told_of_a_pool_that_is_gone_and_nobody_refers_to(state: State) -> None:
+async def test_a_deleted_pool_without_references_has_no_metrics(state: State) -> None:
     gone = PoolKey("InClusterIPPool", "default", "gone")
     state.allocations_of(gone)
 
@@ -129,7 +129,7 @@ def copies(resource: str, what: str = "objects") -> float | None:
     return REGISTRY.get_sample_value(name, {"resource": resource})
 
 
-async def test_caches_tell_what_they_hold_and_what_they_could_not_read() -> None:
+async def test_caches_report_what_they_hold_and_what_they_could_not_read() -> None:
     api = FakeApi()
     add_pool(api, "blue", "10.0.0.5")
     api.put(POOLS, {"metadata": {"name": "odd", "namespace": "default"}, "spec": 7})
@@ -146,7 +146,7 @@ def first(found: Any) -> Any:
     return found["first"]
 
 
-async def test_a_report_has_the_books_of_pools_and_no_more_than_names_and_numbers(
+async def test_a_report_has_the_allocations_of_pools_and_only_names_and_numbers(
     state: State,
 ) -> None:
     found = report.pools(state)

@@ -184,7 +184,7 @@ async def test_at_most_50_objects_are_written_in_a_second() -> None:
     assert clock.written[1:] == [1, 1, 2]
 
 
-async def test_metrics_tell_how_far_it_is() -> None:
+async def test_metrics_report_its_progress() -> None:
     api = api_with(["v1alpha1", "v1alpha2"], ["a", "b"])
     before = value("migrated_objects_total")
     api.fail = errors.UnreachableError("PATCH", "cut off")
@@ -234,7 +234,7 @@ async def test_an_object_that_is_refused_holds_up_no_other_one(status: int) -> N
     )
 
 
-async def test_each_object_that_is_refused_is_told_with_its_reason() -> None:
+async def test_each_object_that_is_refused_is_reported_with_its_reason() -> None:
     api = api_with(["v1alpha1", "v1alpha2"], ["a", "b"])
     api.refusals |= {"a": INVALID, "b": INVALID}
 

@@ -373,7 +373,7 @@ async def test_a_claim_that_comes_in_the_middle_of_a_storm_is_written_almost_at_
 
 
 @pytest.mark.parametrize("told", [70, 100])  # the others are with a worker just then
-async def test_a_pool_that_comes_while_claims_are_told_that_it_is_missing(told: int) -> None:
+async def test_a_pool_that_comes_while_claims_report_that_it_is_missing(told: int) -> None:
     api = Busy()
     async with running.at_work(api):
         storm(api, per_second=1)

@@ -126,7 +126,7 @@ async def test_a_pool_that_is_deleted_says_what_it_waits_for(world: World) -> No
     )
 
 
-async def test_a_full_pool_is_ready_and_tells_that_it_is_full_once(world: World) -> None:
+async def test_a_full_pool_is_ready_and_reports_once_that_it_is_full(world: World) -> None:
     world.address("a", "10.0.0.5")
     world.address("b", "10.0.0.6")
 
@@ -137,7 +137,7 @@ async def test_a_full_pool_is_ready_and_tells_that_it_is_full_once(world: World)
     assert world.events() == [("PoolExhausted", world.ready()["message"])]
 
 
-async def test_a_spec_without_sense_is_told_with_its_problem(world: World) -> None:
+async def test_an_invalid_spec_is_reported_with_its_problem(world: World) -> None:
     world.pool("10.0.0.900")
 
     await world.reconcile()
@@ -160,7 +160,7 @@ async def test_a_pool_that_offers_nothing_is_not_ready_and_says_what_helps(world
     assert world.events() == [("NoAddresses", world.ready()["message"])]
 
 
-async def test_two_addresses_that_are_one_are_told_with_their_names(world: World) -> None:
+async def test_equal_addresses_are_reported_with_their_names(world: World) -> None:
     world.address("a", "10.0.0.5")
     world.address("b", "10.0.0.5")
 
@@ -173,7 +173,7 @@ async def test_two_addresses_that_are_one_are_told_with_their_names(world: World
     assert [reason for reason, _ in world.events()] == ["DuplicateAddress"]
 
 
-async def test_an_address_that_lands_outside_is_told(world: World) -> None:
+async def test_an_address_that_lands_outside_is_reported(world: World) -> None:
     await world.reconcile()
     world.address("a", "10.0.0.9")
 

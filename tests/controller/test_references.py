@@ -86,7 +86,7 @@ def warned(api: FakeApi) -> list[str]:
     ids=str,
 )
 @pytest.mark.parametrize("before", [True, False], ids=["at start", "later"])
-async def test_a_claim_with_a_wrong_group_is_told_the_cause_and_the_remedy(
+async def test_a_claim_with_a_wrong_group_gets_the_cause_and_the_remedy(
     reference: Json, problem: str, *, before: bool
 ) -> None:
     api = FakeApi()
@@ -137,7 +137,7 @@ async def test_claims_of_other_providers_are_left_alone(reference: Json) -> None
     ],
     ids=["it goes", "filtered", "no label"],
 )
-async def test_a_claim_that_is_out_of_scope_or_goes_is_told_nothing(more: Json) -> None:
+async def test_a_claim_that_is_out_of_scope_or_deleted_gets_no_event(more: Json) -> None:
     api = FakeApi()
     claim(api, "web", named(VERSIONED), **more)
     claim(api, "mine", named(VERSIONED), labels={WATCH_LABEL: "mine"})
@@ -153,7 +153,7 @@ async def test_a_claim_that_is_out_of_scope_or_goes_is_told_nothing(more: Json) 
     assert warned(api) == ["mine"]
 
 
-async def test_a_claim_that_another_serves_is_told_nothing() -> None:
+async def test_a_claim_of_another_provider_gets_no_event() -> None:
     api = FakeApi()
     claim(api, "web", named(VERSIONED))
     body = api.read(CONTRACT.claims, "default", "web") or {}
@@ -188,7 +188,7 @@ async def test_a_restart_repeats_nothing() -> None:
     assert warned(api) == ["web"]
 
 
-async def test_a_claim_that_was_created_again_with_the_same_fault_is_told_again() -> None:
+async def test_a_claim_that_was_created_again_with_the_same_fault_gets_an_event_again() -> None:
     api = FakeApi()
     claim(api, "web", named(VERSIONED), uid="one")
 

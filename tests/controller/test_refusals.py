@@ -154,7 +154,7 @@ async def test_a_refusal_is_one_event_and_one_status_however_often_it_is_tried(
     assert world.api.writes == []
 
 
-async def test_a_refusal_is_told_in_an_event(world: World) -> None:
+async def test_a_refusal_is_reported_in_an_event(world: World) -> None:
     world.claim()
     world.api = OnlyObjects(world.api, "ipaddresses", FORBIDDEN)
 
@@ -185,7 +185,7 @@ async def test_a_claim_says_that_it_is_ready_when_the_refusal_ends(world: World)
     assert world.ready()["status"] == "True"
 
 
-async def test_a_claim_that_has_its_address_stays_ready_and_an_event_tells(world: World) -> None:
+async def test_a_claim_that_has_its_address_stays_ready_and_gets_an_event(world: World) -> None:
     world.claim()
     await world.reconcile()
     address = world.address()

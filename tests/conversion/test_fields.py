@@ -66,7 +66,7 @@ written = st.fixed_dictionaries(
 
 
 @given(written)
-def test_what_is_told_names_a_field_and_a_value_that_were_written(old: Spec) -> None:
+def test_a_message_names_a_field_and_a_value_that_were_written(old: Spec) -> None:
     for problem in told(old):
         name, _, index = problem.path.partition("[")
         assert name in v1alpha1.SPOKE_FIELDS
@@ -79,7 +79,7 @@ def test_what_is_told_names_a_field_and_a_value_that_were_written(old: Spec) -> 
 
 
 @given(written)
-def test_no_text_tells_of_an_entry_that_only_conversion_wrote(old: Spec) -> None:
+def test_no_text_names_an_entry_that_only_conversion_wrote(old: Spec) -> None:
     entry = v1alpha1.read_bounds(old).entry
     if entry and entry not in old.get("addresses", ()):
         pattern = re.compile(rf"(?<![\d.]){re.escape(entry)}(?!\d)")
@@ -112,12 +112,12 @@ def text_of(old: Spec) -> str:
         ),
     ],
 )
-def test_a_range_that_is_none_is_told_by_the_end_that_was_written(old: Spec, text: str) -> None:
+def test_an_invalid_range_is_reported_by_the_end_that_was_written(old: Spec, text: str) -> None:
     assert text_of(old) == text
 
 
 @pytest.mark.parametrize("length", [31, 32])
-def test_a_subnet_that_offers_nothing_is_told_at_the_subnet(length: int) -> None:
+def test_a_subnet_that_offers_nothing_is_reported_at_the_subnet(length: int) -> None:
     text = text_of({"subnet": f"10.0.5.0/{length}"})
 
     assert text.startswith(f"spec.subnet: '10.0.5.0/{length}': nothing can be allocated")
@@ -147,21 +147,21 @@ def test_a_list_that_is_noted_as_a_whole_is_the_list_that_was_written() -> None:
 
 
 @pytest.mark.parametrize("prefix", [{}, {"prefix": 0}])
-def test_a_missing_prefix_is_told_with_what_may_give_it(prefix: Spec) -> None:
+def test_a_missing_prefix_is_reported_with_what_may_give_it(prefix: Spec) -> None:
     [problem] = told({"start": "10.0.0.1", "end": "10.0.0.9", **prefix})
 
     assert (problem.path, problem.value) == ("prefix", prefix.get("prefix"))
     assert problem.text == "is required where subnet is not set; 0 means not set"
 
 
-def test_missing_addresses_are_told_with_all_that_may_give_them() -> None:
+def test_missing_addresses_are_reported_with_all_that_may_give_them() -> None:
     [problem] = told({"prefix": 24})
 
     assert problem.path == "addresses"
     assert problem.text.endswith("by addresses, by subnet, or by start and end")
 
 
-def test_a_field_that_v1alpha1_does_not_have_is_told_with_its_version() -> None:
+def test_a_field_that_v1alpha1_does_not_have_is_reported_with_its_version() -> None:
     hub = FieldError("excludedAddresses[0]", "10.9.9.9", "excludes nothing")
 
     [problem] = fields.warnings({"subnet": "10.0.0.0/24"}, [hub])

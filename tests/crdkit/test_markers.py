@@ -58,7 +58,7 @@ def test_rules_of_a_model_stand_at_the_object() -> None:
     ]
 
 
-def test_a_rule_says_everything_that_it_was_told() -> None:
+def test_a_rule_has_everything_that_it_was_given() -> None:
     rule = markers.CEL(
         "r",
         "m",

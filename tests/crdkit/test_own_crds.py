@@ -55,7 +55,9 @@ def test_the_documentation_shows_the_very_file() -> None:
 
 
 @pytest.mark.parametrize("models", ["workers", "everything"])
-def test_only_crds_are_written_and_the_time_is_told(run: Any, tmp_path: Path, models: str) -> None:
+def test_only_crds_are_written_and_the_time_is_printed(
+    run: Any, tmp_path: Path, models: str
+) -> None:
     result = run(models)
 
     assert result.exit_code == 0, result.output

@@ -100,7 +100,7 @@ def test_a_process_that_ignores_sigterm_is_killed(tmp_path: Path) -> None:
         assert process.wait() == -signal.SIGKILL
 
 
-def test_a_stop_tells_of_a_crash_that_came_before(tmp_path: Path) -> None:
+def test_a_stop_reports_an_earlier_crash(tmp_path: Path) -> None:
     crash = "import faulthandler; faulthandler.enable(); faulthandler._sigsegv()"
     process = sleeper(tmp_path, [sys.executable, "-c", crash])
     process.start()

@@ -15,6 +15,6 @@ def test_until_says_what_it_saw_last() -> None:
         waiting.until("seven", lambda: 1, lambda sight: sight == 7, seconds=0)
 
 
-def test_wait_until_tells_that_time_is_over() -> None:
+def test_wait_until_reports_that_time_is_over() -> None:
     assert not waiting.wait_until(lambda: False, seconds=0)
     assert waiting.wait_until(lambda: True, seconds=0)

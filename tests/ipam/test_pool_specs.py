@@ -194,7 +194,7 @@ def test_a_pool_that_offers_nothing_says_what_took_its_addresses_and_what_helps(
     assert offered.why_empty.endswith(remedy)
 
 
-def test_a_pool_that_may_allocate_reserved_addresses_is_not_told_to() -> None:
+def test_a_pool_that_may_allocate_reserved_addresses_gets_no_such_hint() -> None:
     offered = pool_specs.ip_pool(["10.0.0.5"], 24, "10.0.0.5", [], allocate_reserved=True)
 
     assert offered.why_empty == "every address is the gateway; add addresses"
@@ -296,7 +296,7 @@ entries = st.lists(st.text("0123456789abcdef:./-", max_size=24), max_size=5)
 
 
 @given(entries, st.none() | st.integers(-1, 130), st.text(":.0123", max_size=8), entries)
-def test_any_spec_has_an_offer(
+def test_any_spec_has_an_address_set(
     addresses: list[str], prefix: int | None, gateway: str, excluded: list[str]
 ) -> None:
     offered = pool(addresses, prefix, gateway, excluded)

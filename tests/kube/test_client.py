@@ -132,7 +132,7 @@ async def test_a_conflict_is_an_answer_and_not_sent_again(tmp_path: Path) -> Non
     assert len(server.asked) == 1
 
 
-async def test_who_would_have_to_wait_longer_than_the_request_may_take_is_told_at_once(
+async def test_a_wait_longer_than_the_request_may_take_fails_at_once(
     tmp_path: Path,
 ) -> None:
     server = Server(Failure(429, "10"))
@@ -250,7 +250,7 @@ async def test_a_list_whose_history_is_compacted_away_comes_whole_as_in_client_g
     assert count == 3 + 1
 
 
-async def test_who_cannot_start_over_is_told_that_the_history_is_gone(tmp_path: Path) -> None:
+async def test_a_reader_that_cannot_start_over_gets_the_gone_error(tmp_path: Path) -> None:
     async with a_client(tmp_path, forgetful(after=3)) as api:
         with pytest.raises(GoneError):
             await loaded(api)

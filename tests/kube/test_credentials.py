@@ -82,7 +82,7 @@ async def test_a_request_that_gives_up_leaves_the_question_to_the_others() -> No
     assert issuer.asked == 1
 
 
-async def test_a_failure_is_told_to_all_and_tried_again_after_a_second() -> None:
+async def test_a_failure_reaches_all_and_is_tried_again_after_a_second() -> None:
     issuer = Issuer()
     issuer.problem = "no network"
     for _ in range(5):

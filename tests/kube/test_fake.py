@@ -34,7 +34,7 @@ def told(api: FakeApi, seen: int = 0) -> list[str]:
     return [json.loads(event)["type"] for event in api.changes(CLAIMS, "", seen)]
 
 
-async def test_a_patch_that_changes_nothing_is_told_to_nobody() -> None:
+async def test_a_patch_that_changes_nothing_causes_no_event() -> None:
     api, claim = with_claim(labels={"a": "b"})
 
     left = await patch(api, revision(claim), labels={"a": "b"})
@@ -72,7 +72,7 @@ async def test_a_second_deletion_keeps_the_time_of_the_first() -> None:
     assert json.loads(await api.delete(CLAIMS, "default", "web", uid)) == first
 
 
-async def test_changes_are_told_from_a_revision_on() -> None:
+async def test_changes_are_reported_from_a_revision_on() -> None:
     api, claim = with_claim()
     await patch(api, revision(claim), labels={"a": "b"})
     api.remove(CLAIMS, "default", "web")

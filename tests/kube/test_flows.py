@@ -176,7 +176,7 @@ async def test_a_watch_that_has_heard_something_since_goes_on(tmp_path: Path) ->
             assert await next_event == b'{"more": 1}'
 
 
-async def test_a_caller_that_gives_up_early_raises_no_doubt(tmp_path: Path) -> None:
+async def test_a_caller_that_gives_up_early_raises_no_suspicion(tmp_path: Path) -> None:
     network = Network()
     async with network.connection(tmp_path) as made:
         api = Client(made)

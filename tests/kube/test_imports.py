@@ -28,7 +28,7 @@ async def test_two_imports_never_run_at_once() -> None:
     assert threads != {threading.get_ident()}
 
 
-async def test_an_import_that_fails_is_told_and_others_go_on() -> None:
+async def test_an_import_that_fails_is_reported_and_others_go_on() -> None:
     with pytest.raises(ModuleNotFoundError):
         await imports.run(__import__, "no.such.module")
 

@@ -92,7 +92,7 @@ async def test_all_pages_of_a_list_are_read() -> None:
     assert {item.metadata.name for item in informer} == {"a", "b"}
 
 
-async def test_events_are_told_once_and_in_order() -> None:
+async def test_events_are_reported_once_and_in_order() -> None:
     lines: list[bytes | Exception] = [
         event("ADDED", cluster("b", 11)),
         event("MODIFIED", cluster("a", 12, paused=True)),
@@ -288,7 +288,7 @@ def test_parts_that_are_not_alike_do_not_pile_up() -> None:
     assert len(interner._parts) <= 10_001
 
 
-async def test_news_of_an_end_that_is_older_than_what_is_known_end_nothing() -> None:
+async def test_a_deletion_older_than_the_known_object_removes_nothing() -> None:
     informer = Informer(Scripted([[cluster("a", 20)]], []), CLUSTERS, clusterapi.Cluster)
     await informer.sync()
 

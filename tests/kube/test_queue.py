@@ -210,7 +210,7 @@ async def test_a_key_that_comes_again_needs_no_timer() -> None:
     assert len(keys) == 0
 
 
-async def test_a_report_tells_where_each_key_is() -> None:
+async def test_a_report_shows_where_each_key_is() -> None:
     keys, timers = queue()
     keys.add("worked", "blue")
     keys.add("waits", "blue")

@@ -32,7 +32,7 @@ def test_a_read_whose_connection_broke_has_as_many() -> None:
 
 
 @pytest.mark.parametrize("reads", [True, False])
-def test_who_is_told_when_to_come_again_has_ten_attempts_as_in_client_go(*, reads: bool) -> None:
+def test_a_request_with_retry_after_has_ten_attempts_as_in_client_go(*, reads: bool) -> None:
     assert pauses(refused(429, "3"), reads=reads) == [3.0] * 9
 
 
@@ -48,7 +48,7 @@ def test_a_write_that_may_have_been_applied_is_not_sent_again(error: KubeError) 
     assert pauses(error, reads=False) == []
 
 
-def test_nobody_comes_earlier_than_told_and_all_spread() -> None:
+def test_no_request_comes_before_retry_after_and_all_spread() -> None:
     dice = random.Random(1)  # noqa: S311 - no secret, and the same each time
     found = [retry.pause(refused(429, "2"), 1, dice.random, reads=False) for _ in range(1000)]
 

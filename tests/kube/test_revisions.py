@@ -92,7 +92,7 @@ async def test_a_restart_of_the_api_server_alone_ends_no_copy(world: World) -> N
     assert world.informer.get(Key("default", "c"))
 
 
-async def test_nobody_is_told_to_have_caught_up_with_a_state_that_is_older(world: World) -> None:
+async def test_catching_up_with_an_older_state_is_not_reported(world: World) -> None:
     world.following.cancel()
     world.api.restore(world.backup)
 

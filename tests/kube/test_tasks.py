@@ -49,7 +49,7 @@ async def test_where_one_fails_the_others_are_cancelled_and_have_ended() -> None
     assert other.ended
 
 
-async def test_all_errors_are_told() -> None:
+async def test_all_errors_are_reported() -> None:
     jobs = Job(), Job()
     for job in jobs:
         job.fails.set()

@@ -56,7 +56,7 @@ def test_prometheus_takes_the_rules(rules: Path) -> None:
 
 @needs_promtool
 @pytest.mark.parametrize(("days", "fires"), [(13, True), (15, False)])
-def test_a_certificate_that_was_not_renewed_is_told_two_weeks_before_its_end(
+def test_a_certificate_that_was_not_renewed_alerts_two_weeks_before_its_end(
     rules: Path, days: int, *, fires: bool
 ) -> None:
     alert = "IPAMCertificateExpires"

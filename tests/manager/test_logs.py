@@ -58,7 +58,7 @@ def test_the_verbosity_changes_for_loggers_that_were_used_before(written: io.Str
     assert told(written) == ["news"] * 3
 
 
-def test_what_is_not_told_costs_a_call_of_nothing(written: io.StringIO) -> None:
+def test_a_call_below_the_level_costs_almost_nothing(written: io.StringIO) -> None:
     quiet = structlog.make_filtering_bound_logger(logging.INFO)
 
     assert logs._Logger.debug is quiet.debug

@@ -42,7 +42,7 @@ def work(monkeypatch: pytest.MonkeyPatch) -> Work:
     return Work(monkeypatch)
 
 
-async def test_a_small_offer_is_there_at_once_and_worked_out_once(work: Work) -> None:
+async def test_a_small_address_set_is_there_at_once_and_computed_once(work: Work) -> None:
     offers = AddressSetCache()
 
     first = offers.now(pool("10.0.0.5"))
@@ -52,7 +52,7 @@ async def test_a_small_offer_is_there_at_once_and_worked_out_once(work: Work) ->
     assert work.threads == [threading.get_ident()]
 
 
-async def test_a_large_offer_is_worked_out_in_a_thread_once_whoever_asks(work: Work) -> None:
+async def test_a_large_address_set_is_computed_once_in_a_thread_for_all(work: Work) -> None:
     offers = AddressSetCache()
     assert offers.now(pool(*LARGE)) is None
 
@@ -64,7 +64,7 @@ async def test_a_large_offer_is_worked_out_in_a_thread_once_whoever_asks(work: W
     assert threading.get_ident() not in work.threads
 
 
-async def test_one_large_offer_at_a_time_is_worked_out(work: Work) -> None:
+async def test_one_large_address_set_at_a_time_is_computed(work: Work) -> None:
     offers = AddressSetCache()
 
     await asyncio.gather(*(offers.get(pool(*LARGE, name=f"p-{n}")) for n in range(5)))
@@ -72,7 +72,7 @@ async def test_one_large_offer_at_a_time_is_worked_out(work: Work) -> None:
     assert (len(work.threads), work.most) == (5, 1)
 
 
-async def test_another_spec_offers_something_else(work: Work) -> None:
+async def test_another_spec_has_another_address_set(work: Work) -> None:
     offers = AddressSetCache()
     await offers.get(pool(*LARGE))
 
@@ -81,7 +81,7 @@ async def test_another_spec_offers_something_else(work: Work) -> None:
     assert len(work.threads) == 2
 
 
-async def test_the_offer_of_a_pool_that_is_gone_is_forgotten() -> None:
+async def test_the_address_set_of_a_deleted_pool_is_forgotten() -> None:
     offers = AddressSetCache()
     offers.now(gone := pool("10.0.0.5"))
 

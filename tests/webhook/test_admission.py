@@ -201,7 +201,7 @@ async def test_a_bad_prefix_pool_is_invalid_by_field_and_value(
         ({"subnet": "10.0.0.0/24", "prefix": 33}, "spec.prefix", "33"),
     ],
 )
-async def test_a_v1alpha1_user_is_told_the_fields_that_he_wrote(
+async def test_a_v1alpha1_user_gets_the_fields_that_they_wrote(
     spec: Spec, field: str, value: str
 ) -> None:
     status = (await validate(from_v1alpha1(spec), version="v1alpha1"))["status"]
@@ -211,7 +211,7 @@ async def test_a_v1alpha1_user_is_told_the_fields_that_he_wrote(
     assert value in causes[0]["message"]
 
 
-async def test_every_bad_entry_is_told_up_to_a_readable_number() -> None:
+async def test_every_bad_entry_is_reported_up_to_a_readable_number() -> None:
     status = (await validate(pool(GOOD | {"addresses": ["x"] * 60})))["status"]
 
     assert len(status["details"]["causes"]) == 50
@@ -382,7 +382,7 @@ async def test_an_unchanged_spec_is_always_allowed(bad: Spec | None) -> None:
 
 
 @pytest.mark.parametrize("bad", [{"start": "10.0.0.300"}, {"subnet": "10.0.0.0/33"}, {"end": "x"}])
-async def test_a_v1alpha1_update_that_leaves_no_trace_in_the_hub_is_judged(bad: Spec) -> None:
+async def test_a_v1alpha1_update_that_leaves_no_trace_in_the_hub_is_checked(bad: Spec) -> None:
     new, old = from_v1alpha1({**GOOD, **bad}), from_v1alpha1(GOOD)
     assert new["spec"] == old["spec"]
 

@@ -183,7 +183,7 @@ async def test_an_application_that_cannot_be_imported_ends_its_requests_and_its_
     writer.close()
 
 
-async def test_another_method_than_post_is_told_so(
+async def test_another_method_than_post_is_refused(
     running: server.Server, imported: threading.Event
 ) -> None:
     imported.set()

@@ -178,7 +178,7 @@ async def test_head_has_no_body_and_keeps_its_connection_in_step(running: server
     writer.close()
 
 
-async def test_a_client_that_asks_first_is_told_to_go_on(
+async def test_a_client_that_expects_100_continue_gets_it(
     running: server.Server, seen: list[str]
 ) -> None:
     reader, writer = await connect(running)
@@ -193,7 +193,9 @@ async def test_a_client_that_asks_first_is_told_to_go_on(
     writer.close()
 
 
-async def test_a_client_that_does_not_wait_to_be_told_needs_not_be(running: server.Server) -> None:
+async def test_a_client_that_does_not_wait_for_100_continue_is_served(
+    running: server.Server,
+) -> None:
     reader, writer = await connect(running)
 
     writer.write(request(JSON + "Expect: 100-continue\r\n"))

@@ -178,7 +178,7 @@ async def test_only_addresses_that_are_asked_for_are_found() -> None:
 @pytest.mark.parametrize(
     ("pool", "where"), [(BLUE, "in namespace default"), (WIDE, "in all namespaces")]
 )
-async def test_a_right_that_is_missing_is_told_as_a_matter_of_the_installation(
+async def test_a_missing_right_is_reported_as_a_problem_of_the_installation(
     pool: pools.PoolKey, where: str
 ) -> None:
     pages = Pages()
@@ -347,7 +347,7 @@ def offered(spec: Mapping[str, Any], kind: str) -> AddressSet:
     return pool_specs.ip_pool(spec["addresses"], spec["prefix"], "", (), allocate_reserved=False)
 
 
-async def test_what_the_pools_of_all_kinds_offer_is_told_from_the_cache() -> None:
+async def test_the_address_sets_of_all_kinds_come_from_the_cache() -> None:
     specs = {kind: PREFIX_SPEC if kind in pools.PREFIX_KINDS else IP_SPEC for kind in pools.KINDS}
     api = Counting()
     for kind, spec in specs.items():
@@ -363,11 +363,11 @@ async def test_what_the_pools_of_all_kinds_offer_is_told_from_the_cache() -> Non
         assert api.listed == []
 
 
-async def test_before_there_are_caches_nothing_is_told_of_other_pools() -> None:
+async def test_before_there_are_caches_other_pools_are_unknown() -> None:
     assert await live_reader.LiveReader(Counting()).address_sets() == {}
 
 
-async def test_an_offer_is_worked_out_again_only_for_another_spec() -> None:
+async def test_an_address_set_is_computed_again_only_for_another_spec() -> None:
     api = Counting()
     for name in ("blue", "red", "gone"):
         api.offer(BLUE.kind, name, **IP_SPEC)
@@ -395,7 +395,7 @@ async def test_a_warning_is_no_reason_to_wait(monkeypatch: pytest.MonkeyPatch) -
             assert await asked.address_sets() == {}
 
 
-async def test_what_was_worked_out_in_time_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_what_was_computed_in_time_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     api = Counting()
     api.offer(BLUE.kind, "blue", **IP_SPEC)
     api.offer(BLUE.kind, "red", **IP_SPEC)

@@ -36,7 +36,7 @@ def warnings(key: PoolKey, mine: AddressSet, **others: tuple[PoolKey, AddressSet
         (["10.0.0.2", "10.0.0.4"], "10.0.0.2 (and more) are also"),
     ],
 )
-def test_what_both_offer_is_told(other: list[str], said: str) -> None:
+def test_what_both_have_is_reported(other: list[str], said: str) -> None:
     mine = offered("10.0.0.1-10.0.0.9")
 
     assert warnings(MINE, mine, red=(RED, offered(*other))) == [

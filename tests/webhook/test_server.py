@@ -261,7 +261,7 @@ async def test_a_client_that_hangs_up_is_no_error(
     assert caplog.records == []
 
 
-async def test_too_many_bytes_at_once_are_told_to_come_back(serve: Serve, files: tls.Files) -> None:
+async def test_too_many_bytes_at_once_get_429(serve: Serve, files: tls.Files) -> None:
     tight = limits.Bodies(one=100, together=50)
     running = await serve(deferred.DeferredApp(bodies=tight), tls.Certificates(files))
     reader, writer = await connect(running)
@@ -284,7 +284,7 @@ async def test_conversion_does_not_wait_for_the_cluster(serve: Serve, files: tls
     writer.close()
 
 
-async def test_a_taken_port_is_told(running: server.Server) -> None:
+async def test_a_taken_port_is_reported(running: server.Server) -> None:
     with pytest.raises(OSError, match="Address already in use"):
         await server.Server(deferred.DeferredApp(), "127.0.0.1", running.port).start()
 
@@ -511,7 +511,7 @@ async def test_an_answer_counts_until_it_is_read_and_not_for_ever(
     writer.close()
 
 
-async def test_answers_that_do_not_fit_beside_others_are_told_to_come_back(
+async def test_answers_that_do_not_fit_beside_others_get_429(
     serve: Serve, files: tls.Files
 ) -> None:
     body = json.dumps(REVIEW).encode()

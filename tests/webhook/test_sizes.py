@@ -129,7 +129,7 @@ async def test_a_large_review_is_worked_out_in_a_thread(
     assert [name.partition("_")[0] for name in threads] == ["large-review"]
 
 
-async def test_who_waits_for_large_reviews_is_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_too_many_large_reviews_at_once_get_429(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(admission_review, "ADMISSION_SECONDS", 0.0)
     resource = resources.POOLS[0]
     body = sizes.update(

@@ -76,7 +76,7 @@ async def test_answers_come_in_the_order_of_the_queries(objects: Objects) -> Non
     assert [state for state, _, _ in found] == ["used", "gateway", "used"]
 
 
-async def test_an_address_that_two_have_is_told_twice(objects: Objects) -> None:
+async def test_an_address_that_two_have_is_reported_twice(objects: Objects) -> None:
     objects.bound("copy", "10.0.0.2")
 
     assert await answers(objects, "10.0.0.2") == [
@@ -169,7 +169,7 @@ def test_a_name_of_two_pools_lists_them() -> None:
     )
 
 
-def test_an_unknown_pool_is_told_with_a_remedy() -> None:
+def test_an_unknown_pool_is_reported_with_a_remedy() -> None:
     with pytest.raises(CliError) as caught:
         selection.pool([BLUE], "blue", "team")
 

@@ -105,7 +105,7 @@ def need(now: int, rollout: int, maximum: int, pool: PoolKey = BLUE) -> Need:
         (4, 1, 8, forecast.GROWTH),
     ],
 )
-async def test_a_pool_is_judged_by_what_is_free(
+async def test_a_forecast_depends_on_what_is_free(
     now: int, rollout: int, maximum: int, verdict: str
 ) -> None:
     objects = Objects()

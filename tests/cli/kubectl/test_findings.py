@@ -150,7 +150,7 @@ def lease(renewed: str | None) -> Json:
     ("renewed", "silent"),
     [("2025-12-31T23:59:50.000000Z", False), ("2025-12-31T23:59:00.000000Z", True), (None, True)],
 )
-async def test_a_lease_that_nobody_renews_is_found(renewed: str | None, silent: bool) -> None:  # noqa: FBT001 - a parameter
+async def test_a_lease_that_is_not_renewed_is_found(renewed: str | None, silent: bool) -> None:  # noqa: FBT001 - a parameter
     objects = Objects()
     objects.api.put(LEASES, lease(renewed))
 

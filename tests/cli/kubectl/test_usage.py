@@ -80,7 +80,7 @@ async def test_addresses_that_two_ipaddresses_have_are_duplicates() -> None:
     assert found.duplicates == {Key("default", "a"), Key("default", "b")}
 
 
-async def test_a_pool_that_claims_name_and_that_does_not_exist_is_told() -> None:
+async def test_a_pool_that_claims_name_and_that_does_not_exist_is_reported() -> None:
     objects = Objects()
     objects.claim("web", PoolKey("InClusterIPPool", "default", "gone"))
 

@@ -88,7 +88,7 @@ async def generation(answer: aiohttp.ClientResponse) -> int:
     raise AssertionError("the stream ended")
 
 
-async def test_a_change_is_told_and_shown(
+async def test_a_change_is_reported_and_shown(
     browser: aiohttp.ClientSession, origin: str, token: str, objects: Objects
 ) -> None:
     async with browser.get(f"{origin}/{token}/events") as events:
