@@ -193,7 +193,7 @@ def test_fields_that_both_versions_have_keep_their_name() -> None:
         assert fields.AsWritten({"addresses": ["x"], "prefix": 24})(problem) == problem
 
 
-def test_what_an_unreadable_field_leaves_missing_is_not_told_twice() -> None:
+def test_what_an_unreadable_field_leaves_missing_is_not_reported_twice() -> None:
     missing = (FieldError("addresses", [], "at least one"), FieldError("prefix", None, "is"))
 
     said = fields.as_v1alpha1_errors({"subnet": "x"}, missing)
