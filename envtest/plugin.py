@@ -51,7 +51,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
-    """Run more processes than there are cores: each waits for its control plane now and then."""
+    """Return the number of processes: one for each core, and at least two."""
     return max(2, len(os.sched_getaffinity(0)))
 
 
@@ -70,6 +70,15 @@ def make_log_folder(tmp_path_factory: pytest.TempPathFactory) -> MakeFolder:
 @pytest.fixture(scope="session")
 def shared_provider(make_log_folder: MakeFolder) -> Generator[Provider]:
     """The process's one control plane with everything installed and the manager running."""
+    from .controlplane.provider import Provider  # noqa: PLC0415 - see the module's docstring
+
+    with Provider(make_log_folder(), audit=True) as provider:
+        yield provider
+
+
+@pytest.fixture(scope="module")
+def own_provider(make_log_folder: MakeFolder) -> Generator[Provider]:
+    """A control plane for the tests of one module, without the objects of others."""
     from .controlplane.provider import Provider  # noqa: PLC0415 - see the module's docstring
 
     with Provider(make_log_folder(), audit=True) as provider:

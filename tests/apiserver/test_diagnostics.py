@@ -24,6 +24,12 @@ PAGE = (Path(__file__).parents[2] / "docs/reference/metrics.md").read_text()
 DEBUG = ("/debug", "/debug/queues", "/debug/caches", "/debug/flags/v")
 
 
+@pytest.fixture(name="provider")
+def _alone(own_provider: provider.Provider) -> provider.Provider:
+    """Return a cluster of our own: the debug pages show only the first of many pools."""
+    return own_provider
+
+
 def ask(
     of: manager.Manager, path: str, authorization: str = "", *, put: str = ""
 ) -> tuple[int, str]:

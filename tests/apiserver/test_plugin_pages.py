@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from envtest.controlplane import binaries, control_plane, tenants
+from envtest.controlplane import binaries, control_plane, provider, tenants
 from generator import programs
 
 HOW_TO = Path(__file__).parents[2] / "docs" / "how-to"
@@ -17,6 +17,12 @@ BLOCK = re.compile(r"^```bash\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 MANIFEST = re.compile(r"^```yaml\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 EXAMPLE = re.compile(r"```console\n(.*?)\n```", re.DOTALL)
 KUBECTL = Path(binaries.find(binaries.KUBECTL))
+
+
+@pytest.fixture(name="provider")
+def _alone(own_provider: provider.Provider) -> provider.Provider:
+    """Return a cluster of our own: the commands show all namespaces."""
+    return own_provider
 
 
 @pytest.fixture

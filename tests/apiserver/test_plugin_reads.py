@@ -24,6 +24,12 @@ INFRASTRUCTURE = "infrastructure.example.com"
 _NETS = itertools.count(1)
 
 
+@pytest.fixture(name="provider")
+def _alone(own_provider: provider.Provider) -> provider.Provider:
+    """Return a cluster of our own: the commands look through all namespaces."""
+    return own_provider
+
+
 @pytest.fixture
 def everything(tenant: tenants.Tenant) -> Path:
     plane = tenant.provider.control_plane
