@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Values and counts in messages for people."""
 
+from collections.abc import Sequence
+
 _QUOTED_CHARACTERS = 100  # enough to recognise a value, short enough for one line
 
 
@@ -19,6 +21,12 @@ def counted(count: int, one: str, many: str = "") -> str:
         many: The plural; by default `one` with the regular ending.
     """
     return f"{count} {one if count == 1 else many or _plural(one)}"
+
+
+def first_of(texts: Sequence[str], most: int) -> str:
+    """Return the first few texts, and how many more there are: `a, b and 3 more`."""
+    more = len(texts) - most
+    return ", ".join(texts[:most]) + (f" and {more} more" if more > 0 else "")
 
 
 def _plural(noun: str) -> str:

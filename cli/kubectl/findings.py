@@ -12,7 +12,7 @@ from api.resources import GROUP
 from controller import references
 from controller.addresses import abandoned
 from controller.conditions import DELETING
-from ipam.texts import counted
+from ipam.texts import counted, first_of
 from objects import clusterapi, pools
 from objects.references import intended_pool_of
 from webhook import overlaps
@@ -172,6 +172,4 @@ def _listed(address: clusterapi.IPAddress) -> str:
 
 def _names(keys: Iterable[Key]) -> str:
     """Return the first few names, and how many more there are."""
-    names = sorted(map(str, keys))
-    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-    return ", ".join(names[:_NAMED]) + more
+    return first_of(sorted(map(str, keys)), _NAMED)

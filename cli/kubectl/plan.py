@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from rich.text import Text
 
-from ipam.texts import counted
+from ipam.texts import counted, first_of
 
 from .. import inputs, manifests, pool_documents
 from . import options, planning, printing, session, snapshot, usage
@@ -99,23 +99,18 @@ def _details(plan: PoolPlan) -> Iterator[Text]:
     for problem in plan.refused:
         yield Text(f"  refused: {problem}", "red")
     if plan.gained:
-        yield Text(f"  gains {_few(plan.gained)}", "green")
+        yield Text(f"  gains {first_of(plan.gained, _SHOWN)}", "green")
     if plan.lost:
-        yield Text(f"  loses {_few(plan.lost)}", "yellow")
+        yield Text(f"  loses {first_of(plan.lost, _SHOWN)}", "yellow")
     if plan.stranded:
         names = [f"{each.namespace}/{each.ip_address} ({each.address})" for each in plan.stranded]
-        yield Text(f"  strands {_few(names)}", "red")
+        yield Text(f"  strands {first_of(names, _SHOWN)}", "red")
     if plan.served:
         yield Text(f"  serves {counted(plan.served, 'waiting claim')}", "green")
     if plan.converted:
         yield Text(f"  is written in {plan.version} and stored as: {plan.converted}")
     for warning in plan.warnings:
         yield Text(f"  warning: {warning}", "yellow")
-
-
-def _few(texts: Sequence[str]) -> str:
-    more = f" and {len(texts) - _SHOWN} more" if len(texts) > _SHOWN else ""
-    return ", ".join(texts[:_SHOWN]) + more
 
 
 def _code(found: Sequence[PoolPlan]) -> int:

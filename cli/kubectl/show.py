@@ -11,6 +11,7 @@ import msgspec
 from rich.text import Text
 
 from api.resources import GROUP
+from ipam.texts import first_of
 
 from . import (
     holders,
@@ -158,20 +159,16 @@ def _fields(pool: Pool | None) -> Iterator[tuple[str, str]]:
     if spec is None:
         return
     if spec.addresses:
-        yield "Addresses", _few(spec.addresses)
+        yield "Addresses", first_of(spec.addresses, _SHOWN_RANGES)
     if spec.prefixes:
-        yield "Prefixes", f"{_few(spec.prefixes)} in parts of /{spec.allocation_prefix_length}"
+        entries = first_of(spec.prefixes, _SHOWN_RANGES)
+        yield "Prefixes", f"{entries} in parts of /{spec.allocation_prefix_length}"
     if excluded := (*spec.excluded_addresses, *spec.excluded_prefixes):
-        yield "Excluded", _few(excluded)
+        yield "Excluded", first_of(excluded, _SHOWN_RANGES)
     if spec.gateway:
         yield "Gateway", spec.gateway
     if seconds := spec.address_reuse_grace_period_seconds:
         yield "Grace", f"{seconds} seconds"
-
-
-def _few(entries: tuple[str, ...]) -> str:
-    more = len(entries) - _SHOWN_RANGES
-    return ", ".join(entries[:_SHOWN_RANGES]) + (f" and {more} more" if more > 0 else "")
 
 
 def _notes(report: pools.PoolReport, waits: list[_Waiting]) -> Iterator[Text]:
@@ -179,10 +176,9 @@ def _notes(report: pools.PoolReport, waits: list[_Waiting]) -> Iterator[Text]:
     for claim in waits:
         by_message[claim.message].append(f"{claim.namespace}/{claim.claim}")
     for message, names in by_message.items():
-        more = f" and {len(names) - _SHOWN_CLAIMS} more" if len(names) > _SHOWN_CLAIMS else ""
         verb = "waits" if len(names) == 1 else "wait"
         yield Text()
-        yield Text(f"{', '.join(names[:_SHOWN_CLAIMS])}{more} {verb}: {message}", "yellow")
+        yield Text(f"{first_of(names, _SHOWN_CLAIMS)} {verb}: {message}", "yellow")
     if report.overlaps:
         yield Text()
     for overlap in report.overlaps:
