@@ -32,11 +32,22 @@ class Address(NamedTuple):
 
 
 class Block(NamedTuple):
-    """The addresses from `first` to `last`, both included."""
+    """The addresses from `first` to `last`, both included; its text is an entry of a pool."""
 
     family: int
     first: int
     last: int
+
+    @classmethod
+    def of_indexes(cls, family: int, block_size: int, first: int, last: int) -> "Block":
+        """Return the addresses of consecutive allocations of `block_size` addresses each."""
+        return cls(family, first * block_size, last * block_size + block_size - 1)
+
+    def __str__(self) -> str:
+        low = format_address(self.family, self.first)
+        if self.first == self.last:
+            return low
+        return f"{low}-{format_address(self.family, self.last)}"
 
 
 class Network(NamedTuple):

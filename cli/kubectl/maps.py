@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from rich.text import Text
 
-from ipam.notation import Address
+from ipam.notation import Address, Block
 from ipam.ranges import RangeSet
 
 from . import spaces
@@ -157,13 +157,10 @@ def _amount(size: int, block_size: int) -> str:
 def ranges(found: Layers) -> dict[str, list[str]]:
     """Return the addresses of each state, as entries of a pool are written."""
     return {
-        state: [_entry(found, first, last) for first, last in slots.ranges]
+        state: [
+            str(Block.of_indexes(found.family, found.block_size, first, last))
+            for first, last in slots.ranges
+        ]
         for state, slots in found.sets.items()
         if slots
     }
-
-
-def _entry(found: Layers, first: int, last: int) -> str:
-    low = Address(found.family, first * found.block_size)
-    high = Address(found.family, last * found.block_size + found.block_size - 1)
-    return str(low) if low == high else f"{low}-{high}"

@@ -10,7 +10,7 @@ import msgspec
 
 from crdkit.conversion import values
 from ipam.address_sets import AddressSet
-from ipam.notation import Address
+from ipam.notation import Block
 from objects import pools
 from objects.pools import PoolKey
 from webhook import admission, cluster_reader
@@ -201,13 +201,6 @@ def _difference(one: AddressSet, other: AddressSet) -> RangeSet:
 
 def _texts(addresses: AddressSet, indexes: RangeSet) -> list[str]:
     return [
-        _range(
-            Address(addresses.family, first * addresses.block_size),
-            (last - first + 1) * addresses.block_size - 1,
-        )
+        str(Block.of_indexes(addresses.family, addresses.block_size, first, last))
         for first, last in indexes.ranges
     ]
-
-
-def _range(first: Address, more: int) -> str:
-    return f"{first}-{Address(first.family, first.value + more)}" if more else str(first)

@@ -13,7 +13,7 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from ipam.notation import BITS, V6, Address
+from ipam.notation import BITS, V6, Address, Block
 from ipam.ranges import RangeSet
 
 if TYPE_CHECKING:
@@ -121,14 +121,11 @@ def of(layers: Layers, window: Range | None = None) -> Layout:
 
 def name(family: int, block_size: int, first: int, last: int) -> str:
     """Return the addresses of numbers as a pool's entries are written: address, CIDR or range."""
-    low, high = first * block_size, last * block_size + block_size - 1
-    size = high - low + 1
-    start = Address(family, low)
-    if size == 1:
-        return str(start)
-    if size & (size - 1) == 0 and low % size == 0:
-        return f"{start}/{BITS[family] - size.bit_length() + 1}"
-    return f"{start}-{Address(family, high)}"
+    block = Block.of_indexes(family, block_size, first, last)
+    size = block.last - block.first + 1
+    if size > 1 and size & (size - 1) == 0 and block.first % size == 0:
+        return f"{Address(family, block.first)}/{BITS[family] - size.bit_length() + 1}"
+    return str(block)
 
 
 def _smallest_bits(layers: Layers, window: Range) -> int:
