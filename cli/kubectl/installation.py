@@ -118,11 +118,6 @@ def _of_kind(kind: Kind) -> Iterator[Finding]:
     if not kind.versions:
         yield Finding("crd", ERROR, name, "is not installed", "apply the CRDs of this release")
         return
-    known = next(each for each in resources.POOLS if each.kind == kind.kind)
-    served = {row.version for row in kind.versions if row.served}
-    for version in sorted({*known.versions[-1:]} - served):
-        text = f"does not serve version {version}, which this program uses"
-        yield Finding("crd", ERROR, name, text, "apply the CRDs of this release")
     for row in kind.versions:
         if not row.ready and not (row.served and not row.stored):
             problem, _, remedy = row.next.partition(". ")
