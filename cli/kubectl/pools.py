@@ -14,7 +14,7 @@ from . import options, printing, selection, session, snapshot, usage
 from .printing import Column
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from objects.pools import PoolKey
 
@@ -106,24 +106,28 @@ def answer(usages: Mapping[PoolKey, usage.Usage], namespace: str) -> printing.An
 
 def reports(usages: Mapping[PoolKey, usage.Usage], namespace: str) -> list[PoolReport]:
     """Return the numbers of the pools that serve a namespace."""
+    return reports_on(selection.visible(usages, namespace), usages)
+
+
+def reports_on(keys: Iterable[PoolKey], usages: Mapping[PoolKey, usage.Usage]) -> list[PoolReport]:
+    """Return the numbers of these pools; `usages` has all pools, with which they may overlap."""
     index = overlaps.Index({key: each.address_set for key, each in usages.items()})
-    return [
-        PoolReport(
-            kind=key.kind,
-            namespace=key.namespace,
-            name=key.name,
-            total=usages[key].address_set.total,
-            used=usages[key].used,
-            held=usages[key].held,
-            free=usages[key].free.size,
-            outside=len(usages[key].outside),
-            duplicates=len(usages[key].duplicates),
-            waiting=len(usages[key].waiting),
-            overlaps=tuple(index.overlaps(key).warnings),
-            problem=usages[key].closed,
-        )
-        for key in selection.visible(usages, namespace)
-    ]
+    return [_report(usages[key], tuple(index.overlaps(key).warnings)) for key in keys]
+
+
+def _report(found: usage.Usage, overlapping: tuple[str, ...]) -> PoolReport:
+    return PoolReport(
+        *found.key,
+        total=found.address_set.total,
+        used=found.used,
+        held=found.held,
+        free=found.free.size,
+        outside=len(found.outside),
+        duplicates=len(found.duplicates),
+        waiting=len(found.waiting),
+        overlaps=overlapping,
+        problem=found.closed,
+    )
 
 
 def bar(share: float) -> Text:

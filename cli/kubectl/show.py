@@ -93,7 +93,7 @@ def answer(
 ) -> printing.Answer:
     """Return the page of a pool."""
     usage = every[key]
-    (report,) = (each for each in pools.reports(every, "") if _is(each, key))
+    (report,) = pools.reports_on([key], every)
     layers = maps.layers(usage, spaces.of(usage.pool)) if usage.pool else None
     listed = [
         holders.report(usage, holding, chains.get(holding.key, holders.NOBODY))
@@ -134,10 +134,6 @@ def answer(
         names=[f"ipaddress.{GROUP}/{each.ip_address}" for each in listed if each.ip_address],
         notes=list(_notes(report, waits)),
     )
-
-
-def _is(report: pools.PoolReport, key: PoolKey) -> bool:
-    return (report.kind, report.namespace, report.name) == key
 
 
 def _head(key: PoolKey, pool: Pool | None, report: pools.PoolReport) -> Iterator[Text]:
