@@ -4,24 +4,19 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from typing import TYPE_CHECKING, cast
 
 import msgspec
-import structlog
 
 from api import resources
 from controller import ownership
 from controller.rewriting import Refused
 from kube import definitions
 from kube.client import Client, pages
-from kube.connect import connect
-from kube.errors import KubeError, NotFoundError
-from manager import version
+from kube.errors import NotFoundError
 from objects import pools
 
-from . import version_report
-from .connecting import default_kubeconfig, text_of
+from . import connecting, version_report
 from .errors import CliError
 
 if TYPE_CHECKING:
@@ -40,11 +35,11 @@ def kinds(kubeconfig: str | None, *, rewrite: bool) -> list[version_report.Kind]
     Raises:
         CliError: the cluster cannot be reached, denies access, or does not have our CRDs.
     """
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
-    try:
-        found = asyncio.run(_with_connection(kubeconfig or default_kubeconfig(), rewrite=rewrite))
-    except KubeError as error:
-        raise CliError(text_of(error, _rights(rewrite=rewrite))) from error
+
+    async def read(connection: Connection) -> list[version_report.Kind]:
+        return await _look(connection, rewrite=rewrite)
+
+    found = connecting.run(kubeconfig, "", "ipam-in-cluster", read, _rights(rewrite=rewrite))
     if not any(kind.versions for kind in found):
         raise CliError(
             f"the cluster has no CustomResourceDefinition {found[0].crd}: install the provider, or "
@@ -59,14 +54,6 @@ def _rights(*, rewrite: bool) -> str:
         "the command needs the verb get on customresourcedefinitions of the group "
         f"apiextensions.k8s.io, and {verbs} on the pools of the group {resources.GROUP}"
     )
-
-
-async def _with_connection(kubeconfig: str | None, *, rewrite: bool) -> list[version_report.Kind]:
-    connection = await connect(kubeconfig, version.user_agent("ipam-in-cluster"))
-    try:
-        return await _look(connection, rewrite=rewrite)
-    finally:
-        await connection.close()
 
 
 async def _look(connection: Connection, *, rewrite: bool) -> list[version_report.Kind]:
