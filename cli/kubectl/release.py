@@ -7,9 +7,9 @@ import click
 import msgspec
 
 from kube.errors import NotFoundError
-from objects import clusterapi, contracts
+from objects import clusterapi
 
-from . import options, session
+from . import options, session, snapshot
 from .errors import CliError
 
 _RIGHTS = "the command needs the verbs get and delete on ipaddressclaims"
@@ -44,15 +44,8 @@ def command(target: options.Target, name: str, *, yes: bool) -> None:
     click.echo(f"IPAddressClaim {name} is deleted; {address} is released")
 
 
-async def _contract(opened: session.Session) -> contracts.Contract:
-    found = await contracts.discover(opened.api)
-    if found is None:
-        raise CliError("the cluster does not serve Cluster API's IPAM types: install Cluster API")
-    return found
-
-
 async def _read(opened: session.Session, name: str) -> clusterapi.IPAddressClaim:
-    contract, namespace = await _contract(opened), opened.namespace or "default"
+    contract, namespace = await snapshot.contract_of(opened.api), opened.namespace or "default"
     try:
         raw = await opened.api.get(contract.claims, namespace, name)
     except NotFoundError as error:
@@ -61,5 +54,5 @@ async def _read(opened: session.Session, name: str) -> clusterapi.IPAddressClaim
 
 
 async def _delete(opened: session.Session, claim: clusterapi.IPAddressClaim) -> None:
-    contract, meta = await _contract(opened), claim.metadata
+    contract, meta = await snapshot.contract_of(opened.api), claim.metadata
     await opened.api.delete(contract.claims, meta.namespace, meta.name, meta.uid)

@@ -97,6 +97,19 @@ async def read(api: Api, namespace: str) -> Snapshot:
     return (await informers(api, namespace)).snapshot()
 
 
+async def contract_of(api: Api) -> contracts.Contract:
+    """Return the contract of the Cluster API that is installed.
+
+    Raises:
+        CliError: Cluster API is not installed.
+        KubeError: the API server refused, or could not be reached.
+    """
+    found = await contracts.discover(api)
+    if found is None:
+        raise CliError("the cluster does not serve Cluster API's IPAM types: install Cluster API")
+    return found
+
+
 async def informers(api: Api, namespace: str) -> Informers:
     """Return informers that have listed what `read` reads.
 
@@ -104,9 +117,7 @@ async def informers(api: Api, namespace: str) -> Informers:
         CliError: Cluster API or the provider is not installed.
         KubeError: alone or in a group: the API server refused, or could not be reached.
     """
-    contract = await contracts.discover(api)
-    if contract is None:
-        raise CliError("the cluster does not serve Cluster API's IPAM types: install Cluster API")
+    contract = await contract_of(api)
     found = Informers(api, contract, "")
     try:
         await found.sync()
