@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from api.resources import GROUP
-from ipam.errors import NotationError
-from ipam.notation import Address, parse_address
+from controller.state import parse
+from ipam.notation import Address
 from objects import pools
 
 from . import holders, owners, spaces
@@ -68,7 +68,7 @@ async def everything(
     """
     index, reader = Index(every), owners.Owners(api)
     matches = {query: list(index.find(query)) for query in queries}
-    lost = [query for query in queries if not matches[query] and _address(query) is None]
+    lost = [query for query in queries if not matches[query] and parse(query) is None]
     among = [match for found in matches.values() for match in found]
     among = list(index.all) if lost else among
     claims = {holding.claim.metadata.key: holding.claim for _, holding in among if holding.claim}
@@ -93,7 +93,7 @@ class Index:
 
     def find(self, query: str) -> Iterator[_Match]:
         """Yield the holders of an address, or those that a claim, IPAddress or Cluster names."""
-        address = _address(query)
+        address = parse(query)
         if address is None:
             yield from self._by_name.get(query, ())
             return
@@ -132,7 +132,7 @@ def in_pools(address: Address, every: Mapping[PoolKey, Usage]) -> Iterator[tuple
         parts = spaces.of(usage.pool)
         index = parts.index_of(address)
         if index is None:
-            if usage.pool.spec and _address(usage.pool.spec.gateway) == address:
+            if usage.pool.spec and parse(usage.pool.spec.gateway) == address:
                 yield key, spaces.GATEWAY
             continue
         reasons = sorted(parts.reasons(index))
@@ -153,7 +153,7 @@ def _answers(
         yield Found(query, holder.state, *usage.key, holder=holder)
     if matches:
         return
-    address = _address(query)
+    address = parse(query)
     places = list(in_pools(address, every)) if address else []
     for key, state in places:
         yield Found(query, state, *key)
@@ -166,10 +166,3 @@ def _includes(holding: Holding, address: Address) -> bool:
     return network is not None and (
         network.family == address.family and network.first <= address.value <= network.last
     )
-
-
-def _address(text: str) -> Address | None:
-    try:
-        return parse_address(text)
-    except NotationError:
-        return None

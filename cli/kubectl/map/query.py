@@ -8,11 +8,11 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
-from ipam.errors import NotationError
-from ipam.notation import Address, parse_address
+from controller.state import parse
 
 if TYPE_CHECKING:
     from ipam.address_sets import AddressSet
+    from ipam.notation import Address
 
     from .model import Held, Waiting
 
@@ -31,10 +31,7 @@ class Query:
     @cached_property
     def address(self) -> Address | None:
         """The address that the text is; None if it is a name."""
-        try:
-            return parse_address(self.text)
-        except NotationError:
-            return None
+        return parse(self.text)
 
     @property
     def url(self) -> str:
