@@ -9,6 +9,7 @@ Source: https://kubernetes.io/docs/concepts/overview/kubernetes-api/#aggregated-
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from .client import decode
@@ -18,7 +19,7 @@ from .structs import Struct, prepared
 from .tasks import together
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import Coroutine, Mapping
 
     from .client import Api
 
@@ -42,6 +43,8 @@ class _ResponseKind(Struct, frozen=True):
 
 
 class _Resource(Struct, frozen=True):
+    resource: str = ""
+    scope: str = ""
     response_kind: _ResponseKind | None = None
 
 
@@ -145,3 +148,43 @@ async def _served_in(api: Api, group: str, version: str) -> frozenset[Kind]:
         return frozenset()
     found = decode(answer, _ResourceList, f"GET {resources.path()}")
     return frozenset((resources.api_version, resource.kind) for resource in found.resources)
+
+
+@dataclass(frozen=True, slots=True)
+class RestMapper:
+    """Maps kinds to resources, as client-go's RESTMapper does.
+
+    `resources` has those of all groups by group, version and kind; version "" is the preferred one.
+    """
+
+    resources: Mapping[tuple[str, str, str], ApiResource]
+
+    def find(self, api_version: str, kind: str) -> ApiResource | None:
+        """Return the resource of a kind in `GROUP/VERSION`, or in the preferred version."""
+        group, slash, version = api_version.partition("/")
+        return self.resources.get((group, version if slash else "", kind))
+
+
+async def rest_mapper(api: Api) -> RestMapper:
+    """Read which resources the API server serves.
+
+    Caveats:
+        It finds nothing if the API server has no aggregated discovery.
+
+    Raises:
+        KubeError: the API server refused, or could not be reached.
+    """
+    answer = await api.discover("")
+    found = dict[tuple[str, str, str], ApiResource]()
+    groups = decode(answer[0], _Groups, "GET /apis").items if answer else ()
+    for group in groups:
+        for version in group.versions:
+            for each in version.resources:
+                kind, name = each.response_kind.kind if each.response_kind else "", group.metadata
+                namespaced = each.scope != "Cluster"
+                resource = ApiResource(
+                    name.name, version.version, kind, each.resource, namespaced=namespaced
+                )
+                found[name.name, version.version, kind] = resource
+                found.setdefault((name.name, "", kind), resource)
+    return RestMapper(found)

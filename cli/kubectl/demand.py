@@ -18,13 +18,12 @@ import msgspec
 from api.resources import GROUP
 from crdkit.conversion import values
 from kube.client import pages
+from kube.discovery import RestMapper, rest_mapper
 from kube.errors import ApiError, NotFoundError
 from objects import pools
 from objects.contracts import CLUSTER_GROUP
 from objects.metadata import CLUSTER_NAME_LABEL
 from objects.pools import PoolKey
-
-from .served import Served, read
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -64,7 +63,7 @@ async def needs(api: Api, contract: Contract, namespace: str, unread: list[str])
     Raises:
         KubeError: the API server refused a list, or could not be reached.
     """
-    served, found = await read(api), list[Need]()
+    served, found = await rest_mapper(api), list[Need]()
     async for owner in _owners(api, served, contract, namespace):
         for reference in _values(owner.get("spec"), "infrastructureRef"):
             template = await _template(api, served, owner, reference)
@@ -76,7 +75,7 @@ async def needs(api: Api, contract: Contract, namespace: str, unread: list[str])
 
 
 async def _owners(
-    api: Api, served: Served, contract: Contract, namespace: str
+    api: Api, served: RestMapper, contract: Contract, namespace: str
 ) -> AsyncIterator[values.JsonObject]:
     """Yield all objects that make Machines by themselves."""
     version = contract.cluster_version
@@ -107,14 +106,14 @@ async def _listed(
 
 
 async def _template(
-    api: Api, served: Served, owner: values.JsonObject, reference: values.JsonObject
+    api: Api, served: RestMapper, owner: values.JsonObject, reference: values.JsonObject
 ) -> values.JsonObject | None:
     namespace = values.text(reference, "namespace") or _meta(owner, "namespace")
     return await _object(api, served, namespace, reference)
 
 
 async def _object(
-    api: Api, served: Served, namespace: str, reference: values.JsonObject
+    api: Api, served: RestMapper, namespace: str, reference: values.JsonObject
 ) -> values.JsonObject | None:
     """Read the object of a reference; None if it does not exist or may not be read."""
     group = values.text(reference, "apiVersion") or values.text(reference, "apiGroup")

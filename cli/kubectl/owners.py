@@ -14,12 +14,11 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
+from kube import discovery
 from kube.client import decode, pages
 from kube.errors import ApiError, NotFoundError
 from objects.contracts import CLUSTER_GROUP
 from objects.metadata import Object
-
-from . import served
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -73,7 +72,7 @@ class Owners:
     """Reads the owners of claims; what is read once is not read again."""
 
     api: Api
-    _served: served.Served | None = None
+    _served: discovery.RestMapper | None = None
     _objects: dict[str, Metadata] = field(default_factory=dict[str, "Metadata"])
     """By uid."""
 
@@ -123,7 +122,7 @@ class Owners:
     async def _read_kind(
         self, namespace: str, api_version: str, kind: str, references: list[OwnerReference]
     ) -> None:
-        self._served = self._served or await served.read(self.api)
+        self._served = self._served or await discovery.rest_mapper(self.api)
         resource = self._served.find(api_version, kind)
         if resource is None:
             return

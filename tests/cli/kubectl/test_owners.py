@@ -6,7 +6,7 @@ from snapshots import Objects
 from typing_extensions import override
 
 from cli.kubectl.owners import Owners
-from cli.kubectl.served import Served
+from kube.discovery import RestMapper
 from kube.errors import UnreachableError
 from kube.resources import ApiResource
 from kube.testing.fake import FakeApi, Json
@@ -31,7 +31,7 @@ def reference(resource: ApiResource, name: str) -> Json:
 def owners(api: FakeApi) -> Owners:
     """Return a reader that has looked up how the kinds are called."""
     resources = {(each.group, each.version, each.kind): each for each in (VMS, MACHINES)}
-    return Owners(api, Served(resources))
+    return Owners(api, RestMapper(resources))
 
 
 async def test_an_owner_that_is_deleted_ends_no_chain_but_its_own() -> None:
