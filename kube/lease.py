@@ -53,7 +53,9 @@ _LEAST_SECONDS = 1.0  # the API server counts a request's time-out in whole seco
 _RETRY_SECONDS = 1.0  # between attempts to reach the API server
 
 
-class _LeaseSpec(Struct, frozen=True, omit_defaults=False):
+class LeaseSpec(Struct, frozen=True, omit_defaults=False):
+    """Who leads, since when, and until when after the last renewal."""
+
     holder_identity: str | None = None
     lease_duration_seconds: int | None = None
     acquire_time: str | None = None
@@ -76,9 +78,11 @@ _LEFT = msgspec.json.Decoder(_Left)
 
 
 @prepared
-class _Lease(Struct, frozen=True):
+class LeaseObject(Struct, frozen=True):
+    """A Lease as the API server has it."""
+
     metadata: _Meta = _Meta()
-    spec: _LeaseSpec = _LeaseSpec()
+    spec: LeaseSpec = LeaseSpec()
 
 
 class _Sight(NamedTuple):
@@ -115,7 +119,7 @@ class Lease:
         self._namespace, self._name = key
         self._note_annotation = note_annotation
         self._seconds = seconds
-        self._lease: _Lease | None = None
+        self._lease: LeaseObject | None = None
         self._held = Meta()
         self._seen: _Sight | None = None
         self.left = ""
@@ -270,9 +274,9 @@ class Lease:
                     return
                 gone = event.type == "DELETED"
                 request = f"WATCH lease {self._name}"
-                self._check_held(None if gone else decode(event.object, _Lease, request))
+                self._check_held(None if gone else decode(event.object, LeaseObject, request))
 
-    def _check_held(self, lease: _Lease | None) -> None:
+    def _check_held(self, lease: LeaseObject | None) -> None:
         """Stop at once if the lease is no longer ours.
 
         Raises:
@@ -296,9 +300,9 @@ class Lease:
             self.left = left
         return free
 
-    def _free(self, lease: _Lease | None) -> bool:
+    def _free(self, lease: LeaseObject | None) -> bool:
         """Return whether nobody else leads: the lease is released, or its time is over."""
-        last, spec = self._seen, lease.spec if lease else _LeaseSpec()
+        last, spec = self._seen, lease.spec if lease else LeaseSpec()
         if spec.holder_identity == self.identity and now() < self._written + self._seconds:
             return True  # by a write whose answer was lost
         seen = self._sight(lease)
@@ -314,7 +318,7 @@ class Lease:
             return False
         return now() > last.since + last.seconds
 
-    def _sight(self, lease: _Lease | None) -> _Sight:
+    def _sight(self, lease: LeaseObject | None) -> _Sight:
         """Return the present state; a shorter duration than our own may be an edit by a user."""
         if lease is None:
             return _Sight("", "", now(), self._seconds)
@@ -334,19 +338,19 @@ class Lease:
             return ""
         return left.note if left.renew_time == lease.spec.renew_time else ""
 
-    async def _read(self) -> _Lease | None:
+    async def _read(self) -> LeaseObject | None:
         try:
             answer = await self._api.get(LEASES, self._namespace, self._name)
         except NotFoundError:
             return None
-        return decode(answer, _Lease, f"GET lease {self._name}")
+        return decode(answer, LeaseObject, f"GET lease {self._name}")
 
     async def _write(self, holder: str | None, seconds: int) -> None:
         self._written = now()
-        old = self._lease.spec if self._lease else _LeaseSpec()
+        old = self._lease.spec if self._lease else LeaseSpec()
         stamp = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
         same = old.holder_identity == holder
-        spec = _LeaseSpec(
+        spec = LeaseSpec(
             holder_identity=holder,
             lease_duration_seconds=seconds,
             acquire_time=old.acquire_time if same else stamp,
@@ -367,7 +371,7 @@ class Lease:
             changes = {"resourceVersion": version, "annotations": {self._note_annotation: left}}
             body = msgspec.json.encode({"metadata": changes, "spec": spec})
             answer = await self._api.patch(LEASES, self._namespace, self._name, body)
-        self._lease = decode(answer, _Lease, f"write of lease {self._name}")
+        self._lease = decode(answer, LeaseObject, f"write of lease {self._name}")
 
     async def _wait_for_change(self) -> None:
         """Wait until the lease changes, or until it may have ended."""
@@ -396,7 +400,7 @@ class Lease:
         return ListOptions(self._namespace, selector, resource_version=revision)
 
 
-def _released(spec: _LeaseSpec) -> bool:
+def _released(spec: LeaseSpec) -> bool:
     """Return whether its holder gave the lease up; an edit of the holder leaves the times alone.
 
     Source: k8s.io/client-go, tools/leaderelection/leaderelection.go, release

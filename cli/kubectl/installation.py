@@ -12,7 +12,7 @@ import msgspec
 from api import resources
 from kube.client import pages
 from kube.errors import ApiError
-from kube.lease import LEASES
+from kube.lease import LEASES, LeaseObject
 from kube.meta import Object
 from kube.resources import ApiResource
 from kube.structs import Struct, prepared
@@ -67,17 +67,6 @@ class _Webhook(Struct, frozen=True):
 @prepared
 class _Configuration(Object, frozen=True):
     webhooks: tuple[_Webhook, ...] = ()
-
-
-class _LeaseSpec(Struct, frozen=True):
-    holder_identity: str | None = None
-    renew_time: str | None = None
-    lease_duration_seconds: int | None = None
-
-
-@prepared
-class _Lease(Object, frozen=True):
-    spec: _LeaseSpec = _LeaseSpec()
 
 
 async def findings(api: Api, now: dt.datetime) -> list[Finding]:
@@ -162,9 +151,9 @@ def _of_webhook(
 
 
 async def _leader(api: Api, now: dt.datetime) -> AsyncIterator[Finding]:
-    leases = list[_Lease]()
+    leases = list[LeaseObject]()
     async for page in pages(api, LEASES, "", pod.LEASE):
-        leases += [msgspec.json.decode(raw, type=_Lease) for raw in page.items or ()]
+        leases += [msgspec.json.decode(raw, type=LeaseObject) for raw in page.items or ()]
     remedy = "check that the manager's pods run, and read their logs"
     if not leases:
         text = "does not exist, so no manager has been elected leader yet"
@@ -175,7 +164,7 @@ async def _leader(api: Api, now: dt.datetime) -> AsyncIterator[Finding]:
             yield Finding("leader", ERROR, f"Lease {lease.metadata.key}", text, remedy)
 
 
-def _silence(lease: _Lease, now: dt.datetime) -> str:
+def _silence(lease: LeaseObject, now: dt.datetime) -> str:
     """Return why nobody leads by a lease; empty if somebody does."""
     spec = lease.spec
     if not spec.holder_identity or not spec.renew_time:
