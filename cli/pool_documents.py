@@ -19,12 +19,12 @@ _LIST = "List"
 
 
 def group_of(obj: values.JsonObject) -> str:
-    """Return the API group; empty if there is none."""
+    """Return the API group; empty for the core group."""
     return values.text(obj, "apiVersion").rpartition("/")[0]
 
 
 def version_of(obj: values.JsonObject) -> str:
-    """Return the version; empty if there is none."""
+    """Return the version; empty if apiVersion has no version."""
     return values.text(obj, "apiVersion").rpartition("/")[2]
 
 

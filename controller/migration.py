@@ -89,7 +89,7 @@ class Migration:
         """Remove what old versions left at the objects of one kind, if anything.
 
         Returns:
-            The refused objects, which keep the old version in the list; None if there are none.
+            The refused objects, which keep the old version in the list; None if all are written.
 
         Raises:
             KubeError: the API server could not be reached, or the failure does not concern one

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator
 
 Check = Callable[[], str]
-"""Returns the problem; empty if there is none."""
+"""Returns the problem; empty if all is well."""
 
 BOUND_SECONDS = 600.0
 """After so long without a sign of life a job is lost.

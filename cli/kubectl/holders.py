@@ -30,7 +30,7 @@ class HolderReport(msgspec.Struct, frozen=True, rename="camel"):
     ip_address: str
     """The name of the IPAddress; empty if it does not exist yet."""
     claim: str
-    """The name of the claim; empty if there is none."""
+    """The name of the claim; empty if the claim is gone."""
     cluster: str
     machine: str
     """The name of the Machine; else kind and name of the last owner that is known."""

@@ -49,7 +49,7 @@ class Found(msgspec.Struct, frozen=True, rename="camel"):
 
     @property
     def name(self) -> str:
-        """The IPAddress as `-o name` writes it; empty if there is none."""
+        """The IPAddress as `-o name` writes it; empty without an IPAddress."""
         known = self.holder is not None and self.holder.ip_address
         return f"ipaddress.{GROUP}/{known}" if known else ""
 

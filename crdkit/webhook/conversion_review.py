@@ -95,7 +95,7 @@ class Converter:
         return _answer(review.request.uid, converted)
 
     def _convert_all(self, request: _Request) -> list[msgspec.Raw] | str:
-        """Return the converted objects, or why there are none."""
+        """Return the converted objects, or the error of the first that fails."""
         converted: list[msgspec.Raw] = []
         size = 0
         for index, raw in enumerate(request.objects):

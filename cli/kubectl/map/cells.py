@@ -44,7 +44,7 @@ class CellView(NamedTuple):
     overlaps: bool
     matches: bool
     first: str
-    """The address of the first holder; empty if there is none."""
+    """The address of the first holder; empty if the cell has no holder."""
 
 
 class RowView(NamedTuple):

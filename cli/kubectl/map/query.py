@@ -35,7 +35,7 @@ class Query:
 
     @property
     def url(self) -> str:
-        """The filters as a part of a URL, without question mark; empty if there is none."""
+        """The filters as a part of a URL, without question mark; empty without filters."""
         named = {"q": self.text, "namespace": self.namespace, "cluster": self.cluster}
         return urlencode({name: value for name, value in named.items() if value})
 
