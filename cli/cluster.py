@@ -17,7 +17,7 @@ from kube.errors import NotFoundError
 from objects import pools
 
 from . import connecting, version_report
-from .errors import CliError
+from .errors import CliError, NotServedError
 
 if TYPE_CHECKING:
     from crdkit.conversion.values import JsonObject
@@ -77,7 +77,7 @@ async def kind_of(api: Api, resource: ApiResource) -> version_report.Kind:
     """Return the report on one kind; it has no versions if it is not installed.
 
     Raises:
-        CliError: this release's version of it is not served.
+        NotServedError: this release's version of it is not served.
         KubeError: the API server refused, or could not be reached.
     """
     crd = f"{resource.plural}.{resource.group}"
@@ -92,10 +92,7 @@ async def kind_of(api: Api, resource: ApiResource) -> version_report.Kind:
 async def _objects(api: Api, resource: ApiResource, found: Definition) -> list[JsonObject]:
     """List all objects, and keep only their metadata."""
     if resource.version not in found.served:
-        raise CliError(
-            f"CustomResourceDefinition {found.metadata.name} does not serve {resource.version}: "
-            "use ipam-in-cluster of the release that runs in the cluster"
-        )
+        raise NotServedError(found.metadata.name, resource.version)
     objects: list[JsonObject] = []
     async for page in pages(api, resource, start_over=objects.clear):
         for raw in page.items or ():

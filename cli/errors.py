@@ -4,6 +4,7 @@
 * CliError
   * FileError: a file cannot be read
     * SyntaxProblemError: a file is neither YAML nor JSON
+  * NotServedError: a cluster does not serve a version of a CRD
   * MeaningError: a text is JSON by its grammar, but ambiguous
 """
 
@@ -30,6 +31,15 @@ class SyntaxProblemError(FileError):
     def __init__(self, path: str, problem: str, *, about_pools: bool) -> None:
         super().__init__(path, problem)
         self.about_pools = about_pools
+
+
+class NotServedError(CliError):
+    """A cluster does not serve the version of a CRD that this release has."""
+
+    def __init__(self, crd: str, version: str) -> None:
+        self.cause = f"does not serve {version}"
+        self.remedy = "use ipam-in-cluster of the release that runs in the cluster"
+        super().__init__(f"CustomResourceDefinition {crd} {self.cause}: {self.remedy}")
 
 
 class MeaningError(CliError):

@@ -6,8 +6,10 @@ It makes no requests: `cluster.py` does.
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 import msgspec
+from typing_extensions import override
 
 from conversion import managed_fields
 from crdkit.conversion import values
@@ -17,6 +19,17 @@ from kube.definitions import Definition, Version
 REWRITE = "--rewrite-managed-fields"
 
 _HEAD = ("KIND", "VERSION", "SERVED", "STORAGE", "STOREDVERSIONS", "MANAGEDFIELDS")
+
+
+class Blocker(NamedTuple):
+    """What blocks the next step of a version's removal, and the remedy."""
+
+    cause: str
+    remedy: str
+
+    @override
+    def __str__(self) -> str:
+        return f"{self.cause}. {self.remedy}"
 
 
 class Entries(msgspec.Struct, frozen=True, rename="camel"):
@@ -64,6 +77,11 @@ class Kind(msgspec.Struct, frozen=True, rename="camel"):
     crd: str
     objects: int = 0
     versions: tuple[Row, ...] = ()
+
+    @property
+    def storage(self) -> str:
+        """The storage version."""
+        return next(row.version for row in self.versions if row.storage)
 
 
 def report(kind: str, crd: str, found: Definition, objects: Sequence[values.JsonObject]) -> Kind:
@@ -134,31 +152,33 @@ def _row(name: str, version: Version | None, found: Definition, entries: Entries
     )
     if storage:
         return row
-    problem = _problem(row, found.storage)
-    return msgspec.structs.replace(row, ready=not problem, next=problem or _step(row))
+    blocked = blocker(row, found.storage)
+    return msgspec.structs.replace(row, ready=not blocked, next=str(blocked or _step(row)))
 
 
-def _problem(row: Row, hub: str) -> str:
-    """Return what blocks the next step; empty if nothing does."""
+def blocker(row: Row, storage: str) -> Blocker | None:
+    """Return what blocks the next step of a version's removal; None if nothing does."""
     count = texts.counted(row.managed_fields.objects, "object")
     managers = ", ".join(row.managed_fields.managers)
+    rewrite = f"ipam-in-cluster versions {REWRITE}"
     if row.stored:
-        return (
-            "objects may be stored in it. Wait until the provider's manager has rewritten them. If "
-            'it does not, search its log for "migration".'
+        return Blocker(
+            "objects may be stored in it",
+            "Wait until the provider's manager has rewritten them. If it does not, search its log "
+            'for "migration".',
         )
     if not row.managed_fields.objects:
-        return ""
+        return None
     if row.served:
-        return (
+        return Blocker(
             f"managedFields of {count} name it, last written at {row.managed_fields.last} by "
-            f"{managers}. Change what they write to {hub}, then run: "
-            f"ipam-in-cluster versions {REWRITE}"
+            f"{managers}",
+            f"Change what they write to {storage}, then run: {rewrite}",
         )
     state = "is not served" if row.listed else "is removed, so server-side apply fails"
-    return (
-        f"it {state}, and managedFields of {count} name it. The provider's manager translates them "
-        f"within a minute. If it does not, run: ipam-in-cluster versions {REWRITE}"
+    return Blocker(
+        f"it {state}, and managedFields of {count} name it",
+        "The provider's manager translates them within a minute. If it does not, run: " + rewrite,
     )
 
 

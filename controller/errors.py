@@ -60,11 +60,12 @@ class PoolExhaustedError(AllocationError):
     """
 
     reason = "PoolExhausted"
+    remedy: ClassVar[str] = "add addresses to the pool, or delete claims"
 
     def __init__(self, pool: PoolKey) -> None:
         super().__init__(
             f"{pool} has no free address for this claim: each is in use or promised to an older "
-            "claim; add addresses to the pool, or delete claims"
+            f"claim; {self.remedy}"
         )
         self.pool = pool
 

@@ -21,6 +21,13 @@ if TYPE_CHECKING:
 
     from .state import State
 
+REMEDY = (
+    f'It must be "{GROUP}", without a version. Correct the source of the claim, such as a machine '
+    "template, or upgrade the provider that creates the claim. Then delete the claim, so that it "
+    "is created again"
+)
+"""What helps against a wrong group in a reference."""
+
 
 class References:
     """Records an Event on each claim whose reference has a pool kind of ours and a wrong group."""
@@ -57,11 +64,11 @@ def _identity(claim: clusterapi.IPAddressClaim) -> tuple[object, ...]:
 
 def note(claim: clusterapi.IPAddressClaim) -> str:
     """Return what is wrong with the group in the reference of a claim, and the remedy."""
+    return f"{problem(claim)}. {REMEDY}."
+
+
+def problem(claim: clusterapi.IPAddressClaim) -> str:
+    """Return what is wrong with the group in the reference of a claim."""
     group = claim.spec.pool_ref.api_group
-    problem = f'is "{group}"' if group else "is empty"
-    return (
-        f'spec.poolRef.apiGroup {problem}, so no provider serves this claim. It must be "{GROUP}", '
-        "without a version. Correct the source of the claim, such as a machine template, or "
-        "upgrade the provider that creates the claim. Then delete the claim, so that it is created "
-        "again."
-    )
+    state = f'is "{group}"' if group else "is empty"
+    return f"spec.poolRef.apiGroup {state}, so no provider serves this claim"

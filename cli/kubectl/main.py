@@ -20,7 +20,7 @@ COMMANDS = {
     "show": "show",
     "who-has": "who_has",
     "free": "free",
-    "check": "check",
+    "check": "check.command",
     "plan": "plan",
     "forecast": "forecast",
     "export": "export",

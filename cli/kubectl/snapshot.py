@@ -34,8 +34,8 @@ class Snapshot:
     claims: Mapping[Key, clusterapi.IPAddressClaim]
     addresses: Mapping[Key, clusterapi.IPAddress]
     namespace: str = ""
-    unreadable: tuple[str, ...] = field(default=())
-    """Objects that cannot be decoded, such as `ipaddressclaims default/web`."""
+    unreadable: tuple[tuple[str, Key], ...] = field(default=())
+    """The kind and the key of each object that cannot be decoded."""
 
     def lacks(self, key: PoolKey) -> bool:
         """Whether a pool was not read, because only the pools of one namespace were."""
@@ -80,7 +80,7 @@ class Informers:
             addresses={address.metadata.key: address for address in self._addresses},
             namespace=self._namespace,
             unreadable=tuple(
-                f"{informer.resource.plural} {key}"
+                (informer.resource.kind, key)
                 for informer in self.all
                 for key in sorted(informer.unreadable)
             ),

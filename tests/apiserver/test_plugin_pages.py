@@ -113,8 +113,8 @@ def test_check_my_installation(
 
 
 def test_the_page_has_every_check() -> None:
-    modules = [Path("cli/kubectl") / name for name in ("findings.py", "installation.py")]
-    code = "".join((HOW_TO.parents[1] / module).read_text() for module in modules)
+    modules = (HOW_TO.parents[1] / "cli" / "kubectl" / "check").glob("*.py")
+    code = "".join(module.read_text() for module in modules)
     checks = set(re.findall(r'Finding\(\s*"([a-z-]+)"', code))
     rows = re.findall(
         r"^\| (`.+`) \|", (HOW_TO / "check-my-installation.md").read_text(), re.MULTILINE

@@ -337,17 +337,32 @@ def test_check(blue: tenants.Tenant, everything: Path) -> None:
     assert not checks & {"certificate", "crd", "leader", "unchecked", "webhook"}
 
 
+def test_check_as_data(blue: tenants.Tenant, everything: Path) -> None:
+    read: list[Json] = json.loads(run(everything, "check", "-o", "json").stdout)["findings"]
+
+    (found,) = (each for each in read if each["object"].get("namespace") == blue.namespace)
+    problem, _, remedy = EXHAUSTED.replace("NS", blue.namespace).rpartition("; ")
+    assert found == {
+        "check": "waiting",
+        "severity": "warning",
+        "object": {"kind": "InClusterIPPool", "name": "blue", "namespace": blue.namespace},
+        "cause": f"1 claim without an address ({blue.namespace}/late): {problem}",
+        "remedy": remedy,
+    }
+
+
 def test_check_says_what_it_may_not_read(blue: tenants.Tenant, reader: Path) -> None:
     found: list[Json] = json.loads(run(reader, "check", "-o", "json").stdout)["findings"]
 
     unchecked = [each for each in found if each["check"] == "unchecked"]
     assert blue.namespace in str(found)
     assert [each["object"] for each in unchecked] == [
-        "customresourcedefinitions",
-        "webhook configurations",
-        "leases",
+        {"kind": "CustomResourceDefinition"},
+        {"kind": "MutatingWebhookConfiguration"},
+        {"kind": "ValidatingWebhookConfiguration"},
+        {"kind": "Lease"},
     ]
-    assert all("cannot" in each["problem"] for each in unchecked)
+    assert all("cannot list" in each["cause"] for each in unchecked[1:])
 
 
 def test_plan_agrees_with_the_api_server(

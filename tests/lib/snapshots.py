@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Pools, claims and IPAddresses on a fake API server, read as `kubectl ipam` reads them."""
 
+from collections.abc import Sequence
+
 from cli.kubectl import snapshot, usage
 from kube.testing.fake import FakeApi, Json
 from objects import contracts, pools
@@ -30,11 +32,18 @@ class Objects:
         return PoolKey(kind, namespace, name)
 
     def claim(
-        self, name: str, pool: PoolKey = BLUE, *, bound: bool = False, **meta: object
+        self,
+        name: str,
+        pool: PoolKey = BLUE,
+        *,
+        bound: bool = False,
+        conditions: Sequence[Json] = (),
+        **meta: object,
     ) -> None:
         """Create a claim, which may say that it has an address."""
         reference = {"apiGroup": pools.KINDS[pool.kind].group, "kind": pool.kind, "name": pool.name}
         status: Json = {"addressRef": {"name": name}} if bound else {}
+        status["conditions"] = list(conditions)
         body = {"spec": {"poolRef": reference}, "status": status}
         metadata = {"name": name, "namespace": "default", **meta}
         self.api.put(CONTRACT.claims, {"metadata": metadata, **body})

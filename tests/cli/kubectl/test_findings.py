@@ -3,12 +3,16 @@
 
 import datetime as dt
 from collections.abc import Callable
+from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
 from snapshots import BLUE, CONTRACT, IP_POOL, Objects
 
-from cli.kubectl import check, findings, installation, snapshot, usage
+from cli import documentation
+from cli.kubectl import snapshot, usage
+from cli.kubectl.check import finding, installation, report
+from cli.kubectl.check import objects as checks
 from kube.lease import LEASES
 from kube.testing.fake import Json
 from manager import pod
@@ -22,7 +26,7 @@ GONE = "2026-01-01T00:00:00Z"
 async def found(objects: Objects, namespace: str = "default") -> list[tuple[str, str]]:
     read = await objects.snapshot()
     return [
-        (each.check, each.object) for each in findings.of_objects(read, usage.of(read), namespace)
+        (each.check, str(each.object)) for each in checks.findings(read, usage.of(read), namespace)
     ]
 
 
@@ -127,7 +131,7 @@ async def test_a_global_pool_that_was_not_read_is_not_missing() -> None:
     await informers.sync()
     read = informers.snapshot()
 
-    names = [(each.check, each.object) for each in findings.of_objects(read, usage.of(read), "")]
+    names = [(each.check, str(each.object)) for each in checks.findings(read, usage.of(read), "")]
 
     assert names == [(check, "GlobalInClusterIPPool all") for check in ("unchecked", "waiting")]
 
@@ -139,6 +143,49 @@ async def test_other_namespaces_are_left_out() -> None:
 
     assert await found(objects, "team") == []
     assert await found(objects, "") == [("waiting", str(BLUE))]
+
+
+@pytest.mark.parametrize(
+    ("reason", "message", "expected"),
+    [
+        ("PoolExhausted", "it is full; add addresses to the pool, or delete claims", "it is full"),
+        ("PoolNotReady", "blue has an invalid spec: a; b", "blue has an invalid spec: a; b"),
+        ("AllocationFailed", "x is in use; take y", "x is in use; take y"),
+    ],
+)
+async def test_a_waiting_claim_has_a_cause_and_a_remedy_of_its_own(
+    reason: str, message: str, expected: str
+) -> None:
+    objects = Objects()
+    objects.pool("10.0.0.0/28")
+    ready = {"type": "Ready", "status": "False", "reason": reason, "message": message}
+    objects.claim("web", conditions=[ready])
+    read = await objects.snapshot()
+
+    (found,) = checks.findings(read, usage.of(read), "")
+
+    assert found.cause == f"1 claim without an address (default/web): {expected}"
+    assert found.remedy
+    assert found.remedy not in found.cause
+
+
+def test_a_remedy_links_to_a_chapter_that_the_documentation_has() -> None:
+    page, _, anchor = documentation.CLAIM_REASONS.removeprefix(documentation.DOCS).partition("#")
+    text = (Path(__file__).parents[3] / "docs" / page.lstrip("/")).read_text()
+
+    assert f"## {anchor.capitalize()}\n" in text
+
+
+async def test_a_claim_that_nobody_has_seen_has_a_remedy() -> None:
+    objects = Objects()
+    objects.pool("10.0.0.0/28")
+    objects.claim("web")
+    read = await objects.snapshot()
+
+    (found,) = checks.findings(read, usage.of(read), "")
+
+    assert found.cause.endswith("no controller has looked at the claim yet")
+    assert "--watch-filter" in found.remedy
 
 
 def lease(renewed: str | None) -> Json:
@@ -162,20 +209,24 @@ async def test_a_lease_that_is_not_renewed_is_found(renewed: str | None, silent:
 async def test_crds_and_webhooks_that_are_missing_are_found() -> None:
     read = await installation.findings(Objects().api, NOW)
 
-    kinds = [each.object for each in read if each.check == "crd"]
+    kinds = [str(each.object) for each in read if each.check == "crd"]
     assert kinds == [
         f"CustomResourceDefinition {each.plural}.{each.group}" for each in pools.KINDS.values()
     ]
     assert len([each for each in read if each.check == "webhook"]) == 2
 
 
+def where(name: str) -> finding.ObjectReference:
+    return finding.ObjectReference("IPAddress", name)
+
+
 def test_junit_has_a_case_for_each_check() -> None:
     made = [
-        findings.Finding("orphan", findings.WARNING, f"IPAddress {name}", "has no <claim>", "wait")
+        finding.Finding("orphan", finding.WARNING, where(name), "has no <claim>", "wait")
         for name in ("a", "b")
     ]
 
-    suite, clean = ET.fromstring(check.junit(made)), ET.fromstring(check.junit([]))  # noqa: S314 - our own text
+    suite, clean = ET.fromstring(report.junit(made)), ET.fromstring(report.junit([]))  # noqa: S314 - our own text
 
     assert suite.attrib == {"name": "kubectl ipam check", "tests": "1", "failures": "1"}
     assert [line.split(":")[0] for line in suite.findtext("testcase/failure", "").splitlines()] == [

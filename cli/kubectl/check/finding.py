@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A problem of a cluster: which object has it, its cause and its remedy."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from ipam.texts import first_of
+from kube.meta import Key
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from objects.pools import PoolKey
+
+ERROR, WARNING = "error", "warning"
+
+_NAMED = 5
+"""Most objects that a cause names."""
+
+
+class ObjectReference(msgspec.Struct, frozen=True, omit_defaults=True):
+    """An object by kind, name and namespace; without a name, all objects of the kind."""
+
+    kind: str
+    name: str = ""
+    namespace: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.kind} {Key(self.namespace, self.name)}".rstrip()
+
+
+class Finding(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A problem and its remedy.  The name of a check never changes.
+
+    `cause` completes a sentence that begins with the object.
+    """
+
+    check: str
+    severity: str
+    object: ObjectReference
+    cause: str
+    remedy: str
+
+    def __str__(self) -> str:
+        return f"{self.cause}. Remedy: {self.remedy}"
+
+
+def of_pool(key: PoolKey) -> ObjectReference:
+    """Return the reference to a pool."""
+    return ObjectReference(key.kind, key.name, key.namespace)
+
+
+def of(kind: str, key: Key) -> ObjectReference:
+    """Return the reference to an object of a kind."""
+    return ObjectReference(kind, key.name, key.namespace)
+
+
+def names(keys: Iterable[Key]) -> str:
+    """Return the first few names, and how many more there are."""
+    return first_of(sorted(map(str, keys)), _NAMED)

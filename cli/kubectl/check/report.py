@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Findings as a table, and as a report for CI systems."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import TYPE_CHECKING
+from xml.etree import ElementTree as ET
+
+from rich.text import Text
+
+from .. import printing
+from ..printing import Column
+from .finding import ERROR
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from .finding import Finding
+
+_COLUMNS = ("SEVERITY", "CHECK", "OBJECT", "PROBLEM AND REMEDY")
+
+
+def answer(found: Sequence[Finding]) -> printing.Answer:
+    """Return the findings, errors first."""
+    ordered = sorted(found, key=lambda each: each.severity)
+    return printing.Answer(
+        data={"findings": ordered},
+        columns=[Column(name) for name in _COLUMNS],
+        rows=[
+            (
+                Text(each.severity, "red" if each.severity == ERROR else "yellow"),
+                each.check,
+                str(each.object),
+                str(each),
+            )
+            for each in ordered
+        ],
+        empty="No problems found.",
+    )
+
+
+def junit(found: Sequence[Finding]) -> str:
+    """Return the findings as JUnit's XML: a case for each check that failed, or one passed case.
+
+    Source: https://github.com/testmoapp/junitxml
+    """
+    by_check = defaultdict[str, list["Finding"]](list)
+    for each in found:
+        by_check[each.check].append(each)
+    failed = str(len(by_check))
+    tests = str(len(by_check) or 1)
+    root = ET.Element("testsuite", name="kubectl ipam check", tests=tests, failures=failed)
+    if not found:
+        ET.SubElement(root, "testcase", name="all", classname="kubectl-ipam")
+    for check, several in by_check.items():
+        case = ET.SubElement(root, "testcase", name=check, classname="kubectl-ipam")
+        failure = ET.SubElement(case, "failure", message=several[0].cause)
+        failure.text = "\n".join(f"{each.object}: {each!s}" for each in several)
+    return ET.tostring(root, encoding="unicode")

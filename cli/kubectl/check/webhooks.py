@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Find problems of the webhook configurations: missing ones, and CAs that expire."""
+
+from __future__ import annotations
+
+import base64
+import datetime as dt
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from api import resources
+from kube.client import pages
+from kube.meta import Object
+from kube.resources import ApiResource
+from kube.structs import Struct, prepared
+from webhook import issuer
+
+from .finding import ERROR, WARNING, Finding, ObjectReference
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from kube.client import Api
+
+_SOON = dt.timedelta(days=7)
+"""A certificate that expires within this time is reported: its renewal is late."""
+
+_REMEDY = "check that cert-manager runs, or that the manager runs with --webhook-self-signed"
+
+CONFIGURATIONS = tuple(
+    ApiResource("admissionregistration.k8s.io", "v1", kind, f"{kind.lower()}s", namespaced=False)
+    for kind in ("MutatingWebhookConfiguration", "ValidatingWebhookConfiguration")
+)
+
+
+class _Service(Struct, frozen=True):
+    path: str = ""
+
+
+class _ClientConfig(Struct, frozen=True):
+    ca_bundle: str = ""
+    url: str = ""
+    service: _Service | None = None
+
+
+class _Webhook(Struct, frozen=True):
+    name: str = ""
+    client_config: _ClientConfig = _ClientConfig()
+
+    @property
+    def path(self) -> str:
+        """Where it is served."""
+        service = self.client_config.service
+        return service.path if service else self.client_config.url
+
+
+@prepared
+class _Configuration(Object, frozen=True):
+    webhooks: tuple[_Webhook, ...] = ()
+
+
+async def findings(api: Api, resource: ApiResource, now: dt.datetime) -> AsyncIterator[Finding]:
+    """Yield the problems of the webhooks of one of the configurations.
+
+    Raises:
+        KubeError: the API server refused, or could not be reached.
+    """
+    marks = resources.GROUP.replace(".", "-")
+    seen = set[str]()
+    async for page in pages(api, resource):
+        for raw in page.items or ():
+            found = msgspec.json.decode(raw, type=_Configuration)
+            where = ObjectReference(resource.kind, found.metadata.name)
+            for webhook in found.webhooks:
+                if marks in webhook.path:
+                    seen.add(webhook.path)
+                    if problem := _problem(webhook.client_config.ca_bundle, now):
+                        severity, cause = problem
+                        text = f"{cause}, in webhook {webhook.name}"
+                        yield Finding("certificate", severity, where, text, _REMEDY)
+    if not seen:
+        cause = "has no webhook of this provider, so pools are written unchecked"
+        remedy = "install the provider again"
+        yield Finding("webhook", ERROR, ObjectReference(resource.kind), cause, remedy)
+
+
+def _problem(ca_bundle: str, now: dt.datetime) -> tuple[str, str] | None:
+    """Return the severity and the cause of a caBundle that is of no use, or not for long."""
+    if not ca_bundle:
+        return ERROR, "has no caBundle"
+    try:
+        pem = base64.b64decode(ca_bundle)
+        ends = [each.not_valid_after_utc for each in issuer.read_all(pem)]
+    except ValueError:
+        ends = []
+    if not ends:
+        return ERROR, "has a caBundle without a certificate"
+    if max(ends) >= now + _SOON:
+        return None
+    severity = ERROR if max(ends) < now else WARNING
+    return severity, f"trusts a CA that expires at {max(ends):%Y-%m-%dT%H:%M:%SZ}"
