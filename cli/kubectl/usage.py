@@ -153,23 +153,22 @@ def _duplicates(holdings: list[Holding]) -> frozenset[Key]:
 def _holdings(snapshot: Snapshot) -> defaultdict[PoolKey, list[Holding]]:
     found = defaultdict["PoolKey", list[Holding]](list)
     for key, address in snapshot.addresses.items():
-        if address.pool:
+        if pool := address.pool:
             claim = snapshot.claims.get(key)
-            claim = claim if claim and claim.pool == address.pool else None
-            found[address.pool].append(Holding(key, state.held(address), address, claim))
+            claim = claim if claim and claim.pool == pool else None
+            found[pool].append(Holding(key, state.held(address), address, claim))
     for key, claim in snapshot.claims.items():
-        given = state.reservation(claim)
-        if claim.pool and given and key not in snapshot.addresses:
-            network = Network(*given, BITS[given.family])
-            found[claim.pool].append(Holding(key, network, None, claim))
+        given = None if key in snapshot.addresses else state.reservation(claim)
+        if given and (pool := claim.pool):
+            found[pool].append(Holding(key, Network(*given, BITS[given.family]), None, claim))
     return found
 
 
 def _waiting(snapshot: Snapshot) -> defaultdict[PoolKey, list[clusterapi.IPAddressClaim]]:
     found = defaultdict["PoolKey", list["clusterapi.IPAddressClaim"]](list)
     for claim in snapshot.claims.values():
-        if claim.pool and not claim.bound and not claim.metadata.deleting:
-            found[claim.pool].append(claim)
+        if not claim.bound and not claim.metadata.deleting and (pool := claim.pool):
+            found[pool].append(claim)
     return found
 
 

@@ -32,17 +32,15 @@ _POWERS = 1 << 40
 
 
 class CellView(NamedTuple):
-    """A cell as it is drawn: `level` is the share in use, in eighths; `label` says it in words."""
+    """A cell as it is drawn: `classes` give it colour and pattern, `label` says all in words."""
 
     cell: layout.Cell
-    state: str
-    level: int
+    classes: str
     text: str
     label: str
     window: str
     """The addresses that the cell leads to; empty if it has no map of its own."""
     overlaps: bool
-    matches: bool
     first: str
     """The address of the first holder; empty if the cell has no holder."""
 
@@ -87,15 +85,27 @@ class Cells:
         addresses = layout.name(self._drawn.family, self._drawn.block_size, cell.first, cell.last)
         return CellView(
             cell=cell,
-            state=cell.state,
-            level=-(-cell.in_use * 8 // cell.offered) if cell.offered else 0,
+            classes=" ".join(
+                _classes(cell, overlaps=overlaps, dim=bool(self._query) and not matching)
+            ),
             text=_text(cell),
             label=", ".join(_words(addresses, cell, matching or holders, overlaps=overlaps)),
             window="" if self._drawn.size == 1 or not holders else addresses,
             overlaps=overlaps,
-            matches=bool(matching) or not self._query,
             first=(matching or holders)[0].report.address if holders else "",
         )
+
+
+def _classes(cell: layout.Cell, *, overlaps: bool, dim: bool) -> Iterator[str]:
+    """Yield the state; of a mixed block, also the share in use, in eighths."""
+    state = cell.state
+    yield state
+    if state == "mixed":
+        yield f"u{-(-cell.in_use * 8 // cell.offered) if cell.offered else 0}"
+    if overlaps:
+        yield "overlap"
+    if dim:
+        yield "dim"
 
 
 _LETTERS = frozenset({spaces.GATEWAY, spaces.RESERVED, spaces.EXCLUDED, "outside"})

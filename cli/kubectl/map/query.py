@@ -41,6 +41,8 @@ class Query:
 
     def matches(self, held: Held, address_set: AddressSet) -> bool:
         """Return whether a holder matches the filters."""
+        if not self:
+            return True
         report = held.report
         if not self._is_of(report.namespace, report.cluster):
             return False
