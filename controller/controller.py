@@ -85,7 +85,9 @@ class Controller:
         Raises:
             KubeError: alone or in a group: the caches could not catch up, or leadership is lost.
         """
-        with self.state.following():
+        with ExitStack() as following:
+            following.callback(self.state.clear)
+            following.enter_context(self.state.following())
             await together(self.state.changes.run(), self._lead(election))
         raise AssertionError("jobs never end")  # pragma: no cover - they only end by an error
 

@@ -130,6 +130,16 @@ class State:
                 subscriptions.enter_context(informer.event_handler(self.set_pool))
             yield
 
+    def clear(self) -> None:
+        """Free the memory of a state that is over, 0.6 KiB for each claim.
+
+        The state is part of reference cycles.  Without this, it would live beside the next one
+        until the garbage collector runs.
+        """
+        self.allocations.clear()
+        for index in (self.claims_of_pool, self.claims_of_cluster, self.waiting, self._ages):
+            index.clear()
+
     async def build(self) -> None:
         """Read all objects in the caches, in pieces; the caches may change meanwhile.
 

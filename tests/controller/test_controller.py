@@ -3,8 +3,10 @@
 
 import asyncio
 import contextlib
+import gc
 import ipaddress
 import itertools
+import weakref
 from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import Any
 
@@ -262,6 +264,25 @@ async def test_allocations_of_deleted_pools_do_not_pile_up() -> None:
         with contextlib.suppress(asyncio.CancelledError):
             await task
     assert not controller.state.claims_of_pool
+
+
+async def test_the_allocations_of_a_controller_that_ends_are_freed_at_once(
+    cluster: Cluster,
+) -> None:
+    cluster.pool("10.0.0.5")
+    gc.collect()
+    gc.disable()  # it would free them too, but after the next controller has built its own
+    try:
+        async with running.at_work(cluster) as controller:
+            cluster.claim("web")
+            await until(lambda: cluster.reason("web") == "AddressAllocated")
+            allocations = weakref.ref(controller.state.allocations[BLUE])
+        assert allocations() is None
+    finally:
+        gc.enable()
+    state = controller.state
+    assert not state.claims_of_pool
+    assert state._ages == {}
 
 
 async def test_a_start_with_many_claims_leaves_others_their_turns(
