@@ -13,6 +13,7 @@ Empty strings and prefix 0 in v1alpha1 mean unset.  A field that neither version
 that only the other version knows does not, so that it never comes to mean something.
 """
 
+from functools import lru_cache
 from typing import NamedTuple
 
 from crdkit.conversion import values
@@ -138,16 +139,29 @@ def read_bounds(old: JsonObject) -> Bounds:
     if not subnet:
         return Bounds(start, end, None)
     try:
-        network = notation.parse_network(subnet)
+        whole = _subnet_bounds(subnet)
     except ipam_errors.NotationError:
         return Bounds(start, end, None)
+    if not (start or end):
+        return whole
+    return Bounds(start or whole.start, end or whole.end, whole.length)
+
+
+@lru_cache(4096)
+def _subnet_bounds(subnet: str) -> Bounds:
+    """Return what a subnet means alone; each read of a pool by an old client asks for it again.
+
+    Raises:
+        NotationError: it is not a CIDR.
+    """
+    network = notation.parse_network(subnet)
     first, last = network.bounds
     inner = 1 if last - first > 1 else 0  # a /31 or /32 has no ends to spare
     return Bounds(
-        start or notation.format_address(network.family, first + inner),
-        end or notation.format_address(network.family, last - inner),
+        notation.format_address(network.family, first + inner),
+        notation.format_address(network.family, last - inner),
         network.length,
-        computed=not (start or end),
+        computed=True,
     )
 
 
