@@ -169,13 +169,22 @@ async def may_follow(api: Api, resource: ApiResource) -> bool:
     """
     try:
         await api.list(resource, ListOptions(limit=1))
-        async with aclosing(api.watch(resource, ListOptions(timeout_seconds=1))) as events:
-            await anext(events, None)
+        await try_watch(api, resource, ListOptions(timeout_seconds=1))
     except ApiError as error:
         if error.status == HTTPStatus.FORBIDDEN:
             return False
         raise
     return True
+
+
+async def try_watch(api: Api, resource: ApiResource, options: ListOptions) -> None:
+    """Open a watch, and end it after its first event.
+
+    Raises:
+        KubeError: the API server refused, or could not be reached.
+    """
+    async with aclosing(api.watch(resource, options)) as events:
+        await anext(events, None)
 
 
 def decode(answer: bytes, kind: type[S], request: str) -> S:

@@ -113,6 +113,8 @@ class Informer(Store[T]):
         """The only namespace that it watches; empty: all."""
         self.heartbeat = Heartbeat(f"the watch of {resource.plural}")
         """Of `run`."""
+        self.failure: KubeError | None = None
+        """Why `run` cannot list or watch at present; None if it can."""
         self._api = api
         self._request = f"{resource.plural} {namespace}".rstrip()
         self._revision = 0
@@ -237,7 +239,7 @@ class Informer(Store[T]):
                     await self.sync()
                 elif reopened:
                     await self._list_now()
-                reopened = True
+                reopened, self.failure = True, None
                 began = asyncio.get_running_loop().time()
                 cut_short = await self._watch()
                 reopened = not cut_short
@@ -251,6 +253,7 @@ class Informer(Store[T]):
             except (NotFoundError, RevisionError):
                 raise
             except KubeError as error:
+                self.failure = error
                 failures = _failures_in_a_row(failures, began)
                 level = log.warning if failures else log.info  # each watch ends some time
                 level("watch failed", resource=self.resource.plural, error=str(error))

@@ -57,6 +57,25 @@ async def together(*jobs: Coroutine[object, object, T]) -> list[T]:
     return [task.result() for task in tasks]
 
 
+async def run_until(stop: asyncio.Event, job: Coroutine[object, object, None]) -> None:
+    """Run a job until the event, which cancels it.
+
+    Raises:
+        Exception: what the job raises before the event.
+    """
+    running = asyncio.create_task(job)
+    stopping = asyncio.create_task(stop.wait())
+    try:
+        await asyncio.wait((running, stopping), return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        stopping.cancel()
+        if not running.done():
+            running.cancel()
+            await asyncio.wait((running,))
+    if not running.cancelled():
+        await running
+
+
 def first_error(error: BaseException) -> BaseException:
     """Return the first error in nested groups: the others follow from it, or say the same."""
     if not isinstance(error, BaseExceptionGroup):

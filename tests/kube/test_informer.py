@@ -11,9 +11,10 @@ import pytest
 import structlog
 from typing_extensions import override
 
+from kube import informer as informer_module
 from kube import liveness
 from kube.deltas import Deleted, Delta
-from kube.errors import GoneError, NotFoundError, UnreachableError
+from kube.errors import GoneError, KubeError, NotFoundError, UnreachableError
 from kube.informer import Informer
 from kube.interner import Interner
 from kube.meta import Key
@@ -372,6 +373,27 @@ async def test_only_a_watch_that_fails_after_another_failure_is_worth_a_warning(
         await broken(monkeypatch, 95, 95, 0)
 
     assert [each["log_level"] for each in logs] == ["info", "info", "warning"]
+
+
+async def test_a_failure_is_known_until_the_next_list_works(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    refused = UnreachableError("WATCH clusters", "refused")
+    informer = Informer(Scripted([[]], [[refused]]), CLUSTERS, clusterapi.Cluster)
+    seen: list[KubeError | None] = []
+
+    async def pause(_failures: int) -> int:
+        seen.append(informer.failure)
+        return 1
+
+    monkeypatch.setattr(informer_module, "_pause", pause)
+    await informer.sync()
+    with suppress(TimeoutError):
+        async with asyncio.timeout(0.2):
+            await informer.run()
+
+    assert seen == [refused]
+    assert informer.failure is None
 
 
 async def test_each_watch_and_each_page_of_a_list_is_a_sign_of_life() -> None:

@@ -8,7 +8,7 @@ from typing import NoReturn
 import pytest
 
 from kube import tasks
-from kube.tasks import in_pieces, together
+from kube.tasks import in_pieces, run_until, together
 
 
 class Job:
@@ -131,3 +131,36 @@ async def test_work_in_pieces_lets_others_run_after_each_few_milliseconds(
     task.cancel()
 
     assert turns == [3, 6, 9, 12]
+
+
+async def test_an_event_ends_a_job() -> None:
+    stop, job = asyncio.Event(), Job()
+
+    running = asyncio.create_task(run_until(stop, job.run()))
+    await asyncio.sleep(0)
+    assert not running.done()
+    stop.set()
+    await running
+
+    assert job.ended
+
+
+async def test_an_error_of_the_job_ends_the_wait_for_the_event() -> None:
+    job = Job()
+    job.fails.set()
+
+    with pytest.raises(ValueError, match="told so"):
+        await run_until(asyncio.Event(), job.run())
+
+
+async def test_a_cancelled_wait_leaves_no_job() -> None:
+    job = Job()
+    running = asyncio.create_task(run_until(asyncio.Event(), job.run()))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+
+    running.cancel()
+
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    assert job.ended
