@@ -61,9 +61,9 @@ class Contract:
         """Clusters at the API server."""
         return ApiResource(CLUSTER_GROUP, self.cluster_version, "Cluster", "clusters")
 
-    def served(self, owner: OwnerReference) -> bool:
-        """Return whether the API server still serves the version that an owner reference names."""
-        return not self.kinds or (owner.api_version, owner.kind) in self.kinds
+    def served(self, kind: OwnerReference | ApiResource) -> bool:
+        """Return whether the API server serves the version and kind that something names."""
+        return not self.kinds or (kind.api_version, kind.kind) in self.kinds
 
     def condition(self, claim: IPAddressClaim, kind: str) -> Condition | None:
         """Return a claim's condition of a type, in the form of metav1."""

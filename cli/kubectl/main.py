@@ -17,6 +17,7 @@ from .errors import FAILED, CliError
 
 COMMANDS = {
     "pools": "pools",
+    "top": "top.command",
     "show": "show",
     "who-has": "who_has",
     "free": "free",

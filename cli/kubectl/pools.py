@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import msgspec
 from rich.text import Text
 
+from objects.pools import PoolKey
 from webhook import overlaps
 
 from . import options, printing, selection, session, snapshot, usage
@@ -16,14 +17,27 @@ from .printing import Column
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from objects.pools import PoolKey
-
 _BAR_CELLS = 20
 _FULL = "█"
 _REST = "░"
 
 _YELLOW, _RED = 0.7, 0.9
 """Shares of a pool in use from which its bar has these colours."""
+
+COLUMNS = (
+    Column("NAMESPACE"),
+    Column("NAME"),
+    Column("KIND"),
+    Column("USAGE"),
+    Column("USED", number=True),
+    Column("FREE", number=True),
+    Column("TOTAL", number=True),
+    Column("WAITING", number=True),
+    Column("OVERLAPS", number=True),
+    Column("HELD", number=True, wide=True),
+    Column("OUTSIDE", number=True, wide=True),
+    Column("DUPLICATES", number=True, wide=True),
+)
 
 
 class PoolReport(msgspec.Struct, frozen=True, rename="camel"):
@@ -41,6 +55,11 @@ class PoolReport(msgspec.Struct, frozen=True, rename="camel"):
     waiting: int
     overlaps: tuple[str, ...] = ()
     problem: str = ""
+
+    @property
+    def key(self) -> PoolKey:
+        """The pool."""
+        return PoolKey(self.kind, self.namespace, self.name)
 
     @property
     def share(self) -> float:
@@ -75,31 +94,14 @@ def answer(usages: Mapping[PoolKey, usage.Usage], namespace: str) -> printing.An
     found = reports(usages, namespace)
     return printing.Answer(
         data={"pools": found},
-        columns=(
-            Column("NAMESPACE"),
-            Column("NAME"),
-            Column("KIND"),
-            Column("USAGE"),
-            Column("USED", number=True),
-            Column("FREE", number=True),
-            Column("TOTAL", number=True),
-            Column("WAITING", number=True),
-            Column("OVERLAPS", number=True),
-            Column("HELD", number=True, wide=True),
-            Column("OUTSIDE", number=True, wide=True),
-            Column("DUPLICATES", number=True, wide=True),
-        ),
-        rows=[_row(report) for report in found],
+        columns=COLUMNS,
+        rows=[row(report) for report in found],
         names=[
             selection.name_of(key)
             for key in selection.visible(usages, namespace)
             if usages[key].pool
         ],
-        notes=[
-            Text(f"{report.kind} {report.name} {report.problem}", "red")
-            for report in found
-            if report.problem
-        ],
+        notes=problems(found),
         empty=f"There is no pool in namespace {namespace}." if namespace else "There is no pool.",
     )
 
@@ -113,6 +115,15 @@ def reports_on(keys: Iterable[PoolKey], usages: Mapping[PoolKey, usage.Usage]) -
     """Return the numbers of these pools; `usages` has all pools, with which they may overlap."""
     index = overlaps.Index({key: each.address_set for key, each in usages.items()})
     return [_report(usages[key], tuple(index.overlaps(key).warnings)) for key in keys]
+
+
+def problems(found: Iterable[PoolReport]) -> list[Text]:
+    """Return a line for each pool that cannot allocate."""
+    return [
+        Text(f"{report.kind} {report.name} {report.problem}", "red")
+        for report in found
+        if report.problem
+    ]
 
 
 def _report(found: usage.Usage, overlapping: tuple[str, ...]) -> PoolReport:
@@ -147,7 +158,8 @@ def _percent(share: float) -> str:
     return f"{min(int(share * 100), 99) if share < 1 else 100}%"
 
 
-def _row(report: PoolReport) -> tuple[printing.Cell, ...]:
+def row(report: PoolReport) -> tuple[printing.Cell, ...]:
+    """Return the row of a pool in a table with `COLUMNS`."""
     return (
         report.namespace,
         report.name,

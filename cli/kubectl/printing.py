@@ -86,7 +86,7 @@ def _show_table(answer: Answer, *, wide: bool) -> None:
     for part in answer.above:
         console.print(part, soft_wrap=True)
     if answer.rows and drawn:
-        console.print(_table(answer, wide=wide))
+        console.print(table(answer, wide=wide))
     elif answer.rows:
         click.echo("\n".join(_lines(answer, wide=wide)))
     elif answer.empty:
@@ -95,15 +95,21 @@ def _show_table(answer: Answer, *, wide: bool) -> None:
         console.print(note, soft_wrap=True)
 
 
-def _table(answer: Answer, *, wide: bool) -> Table:
+def table(answer: Answer, *, wide: bool = False, one_line: bool = False) -> Table:
+    """Return a table that fits the terminal; if a row is to have one line, its cells are cut."""
     shown = _shown(answer, wide=wide)
-    table = Table(box=None, pad_edge=False, padding=_COLUMNS_APART, header_style="")
+    made = Table(box=None, pad_edge=False, padding=_COLUMNS_APART, header_style="")
     for number in shown:
         column = answer.columns[number]
-        table.add_column(column.name, justify="right" if column.number else "left", overflow="fold")
+        made.add_column(
+            column.name,
+            justify="right" if column.number else "left",
+            overflow="ellipsis" if one_line else "fold",
+            no_wrap=one_line,
+        )
     for row in answer.rows:
-        table.add_row(*(_cell(row[number]) for number in shown))
-    return table
+        made.add_row(*(_cell(row[number]) for number in shown))
+    return made
 
 
 def _lines(answer: Answer, *, wide: bool) -> Iterator[str]:

@@ -29,11 +29,12 @@ READING = (
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """A client, the namespace that the user chose (empty: all of them), and the server's URL."""
+    """A client, the namespace that the user chose (empty: all of them), and the cluster's name."""
 
     api: Api
     namespace: str
-    server: str = ""
+    cluster: str = ""
+    """The API server's URL, and the context if the user chose one."""
 
 
 def run(target: Target, work: Callable[[Session], Awaitable[T]], rights: str = READING) -> T:
@@ -45,6 +46,8 @@ def run(target: Target, work: Callable[[Session], Awaitable[T]], rights: str = R
 
     async def opened(connection: Connection) -> T:
         namespace = "" if target.everywhere else target.namespace or connection.namespace
-        return await work(Session(Client(connection), namespace, connection.host))
+        host = connection.host
+        cluster = f"{target.context} ({host})" if target.context else host
+        return await work(Session(Client(connection), namespace, cluster))
 
     return connecting.run(target.kubeconfig, target.context, "kubectl-ipam", opened, rights)

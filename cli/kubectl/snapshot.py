@@ -4,11 +4,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
-from kube.errors import ApiError, NotFoundError
+from kube.client import try_watch
+from kube.errors import ApiError
 from kube.informer import Informer
+from kube.options import ListOptions
 from kube.tasks import first_error, together
 from objects import clusterapi, contracts, pools
 
@@ -45,17 +48,19 @@ class Snapshot:
 class Informers:
     """The informers of pools, claims and IPAddresses; a snapshot can be taken at any time.
 
-    `namespace` is the only one that is read, without global pools; empty: everything is.
+    `namespace` is the only one that is read, without global pools; empty: everything is.  A kind of
+    pools that the API server does not serve has no informer.
     """
 
     def __init__(self, api: Api, contract: contracts.Contract, namespace: str) -> None:
-        self._contract, self._namespace = contract, namespace
+        self.contract = contract
+        self._api, self._namespace = api, namespace
         self._claims = Informer(api, contract.claims, clusterapi.IPAddressClaim, namespace)
         self._addresses = Informer(api, contract.addresses, clusterapi.IPAddress, namespace)
         self._pools = [
             Informer(api, resource, pools.Pool, namespace)
             for resource in pools.KINDS.values()
-            if resource.namespaced or not namespace
+            if contract.served(resource) and (resource.namespaced or not namespace)
         ]
 
     @property
@@ -71,10 +76,27 @@ class Informers:
         """
         await together(*(informer.sync() for informer in self.all))
 
+    async def check_watch(self) -> None:
+        """Check that the user may watch everything: `run` of an informer waits until it works.
+
+        Raises:
+            KubeError: in a group: the user may not.
+        """
+        options = (
+            ListOptions(self._namespace, resource_version=str(each.revision), timeout_seconds=1)
+            for each in self.all
+        )
+        resources = (each.resource for each in self.all)
+        try:
+            await together(*map(partial(try_watch, self._api), resources, options))
+        except BaseExceptionGroup as group:
+            if _is_forbidden(first_error(group)):
+                raise
+
     def snapshot(self) -> Snapshot:
         """Return the present objects."""
         return Snapshot(
-            contract=self._contract,
+            contract=self.contract,
             pools={pool.key: pool for informer in self._pools for pool in informer},
             claims={claim.metadata.key: claim for claim in self._claims},
             addresses={address.metadata.key: address for address in self._addresses},
@@ -118,17 +140,16 @@ async def informers(api: Api, namespace: str) -> Informers:
         KubeError: alone or in a group: the API server refused, or could not be reached.
     """
     contract = await contract_of(api)
+    if not any(map(contract.served, pools.KINDS.values())):
+        raise CliError(
+            f"the cluster does not serve {next(iter(pools.KINDS.values())).plural}: install the "
+            "provider, or choose another cluster with --context"
+        )
     found = Informers(api, contract, "")
     try:
         await found.sync()
     except BaseExceptionGroup as group:
-        error = first_error(group)
-        if isinstance(error, NotFoundError):
-            raise CliError(
-                f"the cluster does not serve {_plural(error)}: install the provider, or choose "
-                "another cluster with --context"
-            ) from group
-        if not (namespace and _is_forbidden(error)):
+        if not (namespace and _is_forbidden(first_error(group))):
             raise
         found = Informers(api, contract, namespace)
         await found.sync()
@@ -137,8 +158,3 @@ async def informers(api: Api, namespace: str) -> Informers:
 
 def _is_forbidden(error: BaseException) -> bool:
     return isinstance(error, ApiError) and error.status == HTTPStatus.FORBIDDEN
-
-
-def _plural(error: NotFoundError) -> str:
-    """Return the resource that a list was asked for, from the request in the error's text."""
-    return str(error).partition(": ")[0].rpartition("/")[2]

@@ -4,7 +4,6 @@
 import os
 import signal
 import subprocess
-import sys
 import urllib.error
 import urllib.request
 from collections.abc import Generator
@@ -13,12 +12,10 @@ from http.client import HTTPResponse
 from pathlib import Path
 
 import pytest
-from plugin_runs import READ, allow, run
+from plugin_runs import PROGRAM, READ, allow, run
 
 from envtest import contract, waiting
 from envtest.controlplane import control_plane, tenants
-
-PROGRAM = Path(sys.executable).parent / "kubectl-ipam"
 
 
 @pytest.fixture

@@ -158,6 +158,16 @@ def test_plan_a_change(tenant: tenants.Tenant, environment: dict[str, str], tmp_
     assert forecast
 
 
+def test_watch_the_pools(
+    tenant: tenants.Tenant, environment: dict[str, str], tmp_path: Path
+) -> None:
+    tenant.add_pool("blue", "10.0.0.0/24")
+
+    (printed,) = (run(block, environment, tmp_path) for block in blocks("watch-the-pools.md"))
+
+    assert tenant.namespace in printed
+
+
 def test_see_the_map(tenant: tenants.Tenant, environment: dict[str, str], tmp_path: Path) -> None:
     tenant.add_pool("blue", "10.0.0.0/24")
     tenant.add_claim("web", "blue")

@@ -2,6 +2,7 @@
 """`kubectl ipam` run on a real API server, and its output in a form that can be compared."""
 
 import re
+import sys
 from pathlib import Path
 
 from click import testing
@@ -9,6 +10,7 @@ from click import testing
 from cli.kubectl import main
 from envtest.client import Client, Json
 
+PROGRAM = Path(sys.executable).parent / "kubectl-ipam"
 RBAC = "rbac.authorization.k8s.io/v1"
 READ = ["get", "list", "watch"]
 

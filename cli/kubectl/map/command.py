@@ -9,6 +9,7 @@ from pathlib import Path
 
 import click
 
+from kube.tasks import run_until
 from webhook import server
 
 from .. import options, session, snapshot
@@ -60,8 +61,7 @@ def command(target: options.Target, export: Path | None, port: int, *, opens: bo
 
     async def work(opened: session.Session) -> str:
         informers = await snapshot.informers(opened.api, opened.namespace)
-        name = f"{target.context} ({opened.server})" if target.context else opened.server
-        reader = Reader(opened.api, name, target.namespace)
+        reader = Reader(opened.api, opened.cluster, target.namespace)
         if export is None:
             await _serve(Live(informers, reader), port, opens=opens)
             return ""
@@ -95,20 +95,7 @@ async def _serve(live: Live, port: int, *, opens: bool) -> None:
     if opens:
         await asyncio.to_thread(webbrowser.open, url)
     try:
-        await _until(stop, live)
+        await run_until(stop, live.run())
     finally:
         live.end()
         await serving.stop()
-
-
-async def _until(stop: asyncio.Event, live: Live) -> None:
-    """Follow changes until the event."""
-    following = asyncio.create_task(live.run())
-    stopping = asyncio.create_task(stop.wait())
-    await asyncio.wait((following, stopping), return_when=asyncio.FIRST_COMPLETED)
-    stopping.cancel()
-    if not following.done():
-        following.cancel()
-        await asyncio.wait((following,))
-        return
-    await following
