@@ -10,6 +10,7 @@ import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
+from made_models import make
 from pydantic import Field
 
 from api import kinds
@@ -49,7 +50,7 @@ class Fields(model.Model):
 
 
 def ruled(rule: str, **more: Any) -> type[model.Model]:
-    return type("Spec", (Fields,), {"rules": (CEL(rule, "is bad", **more),)})
+    return make("Spec", Fields, {}, rules=(CEL(rule, "is bad", **more),))
 
 
 class Below(model.Model):
@@ -191,7 +192,7 @@ def test_all_rules_together_have_a_budget_too() -> None:
     rules = tuple(CEL(f"self.names.all(n, self.names.all(m, {n} > 0))", "") for n in range(30))
 
     with pytest.raises(errors.CostError) as refusal:
-        structural.schema_of(type("Spec", (Fields,), {"rules": rules}))
+        structural.schema_of(make("Spec", Fields, {}, rules=rules))
 
     assert str(refusal.value) == (
         "Spec: all rules together could cost the API server 1.50 times its budget: give lists and "
@@ -237,8 +238,8 @@ def factor(spec: type[model.Model], provider: Provider) -> float:
         resource: ClassVar = RESOURCE
         version: ClassVar = markers.Version("v1", storage=True)
 
-    body = {"__annotations__": {"spec": spec}, "__module__": __name__}
-    (text,) = files.crd_files([type("Cost", (Cost,), body)], "make generate").values()
+    kind = make("Cost", Cost, {"spec": spec})
+    (text,) = files.crd_files([kind], "make generate").values()
     crds = provider.admin.resource("apiextensions.k8s.io/v1", "customresourcedefinitions")
     try:
         provider.admin.request(

@@ -11,6 +11,7 @@ from uuid import UUID
 
 import pydantic_core
 import pytest
+from made_models import make
 from pydantic import (
     AfterValidator,
     AnyUrl,
@@ -104,8 +105,7 @@ TRIED: list[JsonValue] = [
 
 
 def of_type(kind: Any) -> type[model.Model]:
-    body = {"__annotations__": {"x": kind}, "__module__": __name__}
-    return type("Spec", (model.Model,), body)
+    return make("Spec", model.Model, {"x": kind})
 
 
 def takes(spec: type[model.Model], value: JsonValue) -> bool:

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 import pytest
 import yaml
+from made_models import make
 from pydantic import Field, JsonValue
 
 from crdkit import errors
@@ -51,8 +52,8 @@ class Spec(model.Model):
 
 def spec(field: Any, default: Any = ..., *rules: CEL) -> type[model.Model]:
     """Return a model with one field `x`."""
-    body = {"__annotations__": {"x": field}, "rules": rules, "__module__": __name__}
-    return type("Spec", (Spec,), body if default is ... else {**body, "x": default})
+    defaults = {} if default is ... else {"x": default}
+    return make("Spec", Spec, {"x": field}, rules=rules, **defaults)
 
 
 def rule(expression: str, **more: Any) -> CEL:
@@ -421,9 +422,8 @@ def refused(**fields: Any) -> type[model.Object]:
     """Return a kind with some fields of its own; a tuple is a type and its default."""
     types = {name: value[0] for name, value in fields.items()}
     defaults = {name: value[1] for name, value in fields.items() if len(value) > 1}
-    body = {"__annotations__": types, "__module__": __name__, **defaults}
     version = markers.Version("v1", storage=True)
-    return type("Refused", (model.Object,), {**body, "resource": RESOURCE, "version": version})
+    return make("Refused", model.Object, types, resource=RESOURCE, version=version, **defaults)
 
 
 class Meta(model.Model):

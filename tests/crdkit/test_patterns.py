@@ -7,6 +7,7 @@ from itertools import product
 from typing import Annotated, Any
 
 import pytest
+from made_models import make
 from pydantic import Field
 
 from api import kinds
@@ -141,7 +142,7 @@ def test_a_refusal_says_what_is_wrong_with_a_pattern_and_what_to_do(
 def test_classes_of_characters_are_those_of_ascii(pattern: str, default: str, key: str) -> None:
     what: dict[str, Any] = {"default": default, "examples": [default]}
     field = Annotated[str, Field(pattern=pattern, **{key: what[key]})]
-    spec = type("Spec", (model.Model,), {"__annotations__": {"x": field}, "__module__": __name__})
+    spec = make("Spec", model.Model, {"x": field})
 
     with pytest.raises(crdkit_errors.SchemaError) as refusal:
         structural.schema_of(spec)

@@ -19,6 +19,7 @@ import pydantic.dataclasses
 import pytest
 import yaml
 from jsonschema import Draft7Validator
+from made_models import make
 from pydantic import (
     AfterValidator,
     AliasChoices,
@@ -99,8 +100,7 @@ def same(value: Any) -> Any:
 
 def spec_of(field: Any, default: Any = ...) -> type[model.Model]:
     """Return a model with one field `x`."""
-    body = {"__annotations__": {"x": field}, "__module__": __name__}
-    return type("Spec", (model.Model,), body if default is ... else {**body, "x": default})
+    return make("Spec", model.Model, {"x": field}, **({} if default is ... else {"x": default}))
 
 
 EITHER = [{"type": "integer"}, {"type": "string"}]
@@ -350,9 +350,8 @@ class Typed(model.Object):
 
 def kind_of_all() -> type[model.Object]:
     fields = {f"x{number}": kind for number, (kind, *_) in enumerate(TRANSLATED.values())}
-    body = {"__annotations__": fields, **dict.fromkeys(fields), "__module__": __name__}
-    spec = type("Spec", (model.Model,), body)
-    return type("Typed", (Typed,), {"__annotations__": {"spec": spec}, "__module__": __name__})
+    spec = make("Spec", model.Model, fields, **dict.fromkeys(fields))
+    return make("Typed", Typed, {"spec": spec})
 
 
 @pytest.fixture(scope="module")
