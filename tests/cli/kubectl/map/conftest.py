@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator
 from contextlib import suppress
 
 import pytest
+import pytest_asyncio
 from snapshots import CONTRACT, Objects
 
 from cli.kubectl import snapshot
@@ -22,7 +23,7 @@ def objects() -> Objects:
     return found
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="module")
 async def live(objects: Objects, monkeypatch: pytest.MonkeyPatch) -> AsyncGenerator[lives.Live]:
     monkeypatch.setattr(lives, "_PAUSE_SECONDS", 0.01)
     monkeypatch.setattr(lives, "_RETRY_SECONDS", 0.01)
@@ -42,7 +43,7 @@ def token() -> str:
     return guard.new_token()
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="module")
 async def origin(live: lives.Live, token: str) -> AsyncGenerator[str]:
     """Serve the map at this URL, which lacks the token."""
     guarded = guard.Guard(service.create_app(live, f"/{token}"), token)

@@ -136,10 +136,11 @@ def test_a_bar_takes_one_row_for_all_rows_that_it_fills() -> None:
     assert [[cell.columns for cell in row.cells] for row in found.rows] == [[1, 31], [32], [31, 1]]
 
 
-@pytest.mark.parametrize("count", [20_000, 200_000])
-def test_scattered_addresses_have_larger_blocks(count: int) -> None:
-    scattered = numbers(*((each * 997, each * 997) for each in range(count)))
-    free = numbers((0, count * 997)) - scattered
+@pytest.mark.parametrize("distance", [997, 9_973])
+def test_scattered_addresses_have_larger_blocks(distance: int) -> None:
+    count = 20_000
+    scattered = numbers(*((each * distance, each * distance) for each in range(count)))
+    free = numbers((0, count * distance)) - scattered
 
     found = layout.of(maps.Layers(V4, 1, {"used": scattered, "free": free}))
 

@@ -5,6 +5,7 @@ from collections.abc import AsyncGenerator
 
 import aiohttp
 import pytest
+import pytest_asyncio
 from snapshots import Objects
 
 from cli.kubectl import snapshot
@@ -15,7 +16,10 @@ from kube.errors import ApiError
 BLUE = "pools/InClusterIPPool/default/blue"
 
 
-@pytest.fixture
+pytestmark = pytest.mark.asyncio(loop_scope="module")  # that of the fixture `origin`
+
+
+@pytest_asyncio.fixture(loop_scope="module")
 async def browser() -> AsyncGenerator[aiohttp.ClientSession]:
     async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(20)) as session:
         yield session
