@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from kube.backoff import Backoff
 from kube.errors import ApiError, UnreachableError
 from objects import pools
 
@@ -22,20 +23,36 @@ if TYPE_CHECKING:
 
     from kube.client import Api
     from kube.resources import ApiResource
+    from objects.pools import PoolKey
 
 log = structlog.get_logger(__name__)
 
 _AGAIN_SECONDS = 1.0  # an upgrade has no webhook for two or three
-"""Between two attempts for all pools together: a failed one takes about as long."""
+"""Between two attempts for all pools together, and after the first failure of one."""
+
+_LASTING_FAILURES = 4  # in a row: no upgrade takes so long
 
 
 class Convertible:
-    """Decides when a pool can be written without loss of its managedFields."""
+    """Decides when a pool can be written without loss of its managedFields.
 
-    def __init__(self, api: Api, clock: Callable[[], float]) -> None:
+    Guarantees:
+        A pool that can never be converted costs two attempts a minute.
+    """
+
+    def __init__(
+        self, api: Api, clock: Callable[[], float], report: Callable[[pools.Pool, str], None]
+    ) -> None:
+        """Begin; `report` gets each pool that cannot be converted for long, and why."""
         self._api = api
         self._clock = clock
+        self._report = report
         self._not_before = 0.0
+        self._backoff: Backoff[PoolKey] = Backoff(_AGAIN_SECONDS, clock)
+
+    def forget(self, key: PoolKey) -> None:
+        """Forget the failures of a pool."""
+        self._backoff.forget(key)
 
     async def seconds_left(self, pool: pools.Pool) -> float:
         """Return the seconds for which a write of a pool has to wait; 0 if it can be written.
@@ -46,15 +63,22 @@ class Convertible:
         hub = pools.KINDS[pool.kind]
         if not pool.metadata.spokes(hub):
             return 0.0
-        if wait := max(self._not_before - self._clock(), 0.0):
+        if wait := max(self._not_before - self._clock(), self._backoff.seconds_left(pool.key), 0.0):
             return wait
         try:
             await check(self._api, hub, pool.metadata)
         except UnreachableError as error:
-            log.warning("pool is not written yet", object=str(pool.key), error=str(error))
-            self._not_before = self._clock() + _AGAIN_SECONDS
-            return _AGAIN_SECONDS
+            return self._failed(pool, error)
+        self.forget(pool.key)
         return 0.0
+
+    def _failed(self, pool: pools.Pool, error: UnreachableError) -> float:
+        log.warning("pool is not written yet", object=str(pool.key), error=str(error))
+        self._not_before = self._clock() + _AGAIN_SECONDS
+        seconds = self._backoff.failed(pool.key)
+        if self._backoff.failures[pool.key] >= _LASTING_FAILURES:
+            self._report(pool, f"status and finalizers are not written: {error}")
+        return seconds
 
 
 async def check(api: Api, hub: ApiResource, meta: pools.PoolMeta) -> None:

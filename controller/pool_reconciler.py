@@ -64,7 +64,7 @@ class PoolReconciler:
         self._state = state
         self._recorder = recorder
         self._clock = clock
-        self._convertible = Convertible(api, clock)
+        self._convertible = Convertible(api, clock, self._report_unconvertible)
         self._not_before: dict[PoolKey, float] = {}  # when a status may be written next
         self._status_rate: RateLimiter[PoolKey] = RateLimiter(STATUS_PER_SECOND, clock)
         self._backoff: Backoff[PoolKey] = Backoff(_FIRST_RETRY_SECONDS, clock)
@@ -99,6 +99,7 @@ class PoolReconciler:
         """Drop the rate limits of a deleted pool."""
         self._not_before.pop(key, None)
         self._status_rate.forget(key)
+        self._convertible.forget(key)
         self._backoff.forget(key)
 
     async def _reconcile(self, pool: pools.Pool) -> Outcome:
@@ -161,6 +162,9 @@ class PoolReconciler:
             count = texts.counted(after, "IPAddress")
             note = f"{count} in use, but not among what the pool may hand out now"
             self._record_event(pool, "AddressOutOfRange", note)
+
+    def _report_unconvertible(self, pool: pools.Pool, problem: str) -> None:
+        self._record_event(pool, "ConversionFailed", problem)
 
     def _record_event(self, pool: pools.Pool, reason: str, note: str) -> None:
         if self._recorder:

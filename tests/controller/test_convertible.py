@@ -11,9 +11,11 @@ from claim_world import Clock
 from typing_extensions import override
 
 from controller.convertible import Convertible
+from controller.events import recorder
 from controller.pool_reconciler import PoolReconciler
 from controller.state import State
 from kube.errors import ApiError, KubeError, NotFoundError, UnreachableError
+from kube.events import EVENTS
 from kube.meta import Key
 from kube.resources import ApiResource
 from kube.testing.fake import FakeApi, Json
@@ -63,9 +65,13 @@ async def reconciler(api: Api, clock: Clock) -> PoolReconciler:
     return PoolReconciler(api, state, clock=clock)
 
 
-def pool_in(*versions: str) -> pools.Pool:
+def unreported(_pool: pools.Pool, _problem: str) -> None:
+    """Ignore a pool that cannot be converted for long."""
+
+
+def pool_in(*versions: str, name: str = "blue") -> pools.Pool:
     entries = tuple(pools.ManagedFieldsEntry(api_version=each) for each in versions)
-    meta = pools.PoolMeta(name="blue", namespace="default", managed_fields=entries)
+    meta = pools.PoolMeta(name=name, namespace="default", managed_fields=entries)
     return pools.Pool(kind=POOLS.kind, metadata=meta)
 
 
@@ -135,20 +141,100 @@ async def test_a_pool_that_goes_waits_for_no_conversion(api: Api) -> None:
 async def test_a_refusal_says_nothing_about_conversion(api: Api, error: KubeError) -> None:
     api.error = error
 
-    assert await Convertible(api, Clock()).seconds_left(pool_in(OLD)) == 0.0
+    assert await Convertible(api, Clock(), unreported).seconds_left(pool_in(OLD)) == 0.0
 
 
 async def test_a_failure_puts_off_all_pools_that_need_conversion(api: Api) -> None:
     api.error = AWAY
     clock = Clock()
-    convertible = Convertible(api, clock)
+    convertible = Convertible(api, clock, unreported)
     await convertible.seconds_left(pool_in(OLD))
     clock.seconds = 0.4
 
-    assert await convertible.seconds_left(pool_in(OLD, HUB)) == pytest.approx(0.6)
+    assert await convertible.seconds_left(pool_in(OLD, HUB, name="red")) == pytest.approx(0.6)
     assert await convertible.seconds_left(pool_in(HUB)) == 0.0
 
     assert len(api.tried) == 1
+
+
+async def test_a_pool_that_can_never_be_converted_is_tried_less_and_less(api: Api) -> None:
+    api.error = AWAY
+    clock = Clock()
+    convertible = Convertible(api, clock, lambda pool, why: reports.append((pool.key, why)))
+    reports: list[tuple[PoolKey, str]] = []
+    waits = list[float]()
+    for _ in range(7):
+        waits.append(await convertible.seconds_left(pool_in(OLD)))
+        clock.seconds += waits[-1]
+
+    assert waits == [1, 2, 4, 8, 16, 30, 30]
+    assert len(api.tried) == len(waits)
+    assert len(reports) == 4
+    assert reports[0] == (BLUE, f"status and finalizers are not written: {AWAY}")
+
+
+async def test_a_pool_that_can_be_converted_again_starts_over(api: Api) -> None:
+    clock = Clock()
+    convertible = Convertible(api, clock, unreported)
+    for error in (AWAY, AWAY, None):
+        api.error = error
+        clock.seconds += await convertible.seconds_left(pool_in(OLD))
+    api.error = AWAY
+
+    assert await convertible.seconds_left(pool_in(OLD)) == 1.0
+
+
+async def test_one_pool_that_cannot_be_converted_delays_another_by_a_second(api: Api) -> None:
+    api.error = AWAY
+    clock = Clock()
+    convertible = Convertible(api, clock, unreported)
+    for _ in range(3):
+        clock.seconds += await convertible.seconds_left(pool_in(OLD))
+    await convertible.seconds_left(pool_in(OLD))
+    api.error = None
+    clock.seconds += 1.0
+
+    assert await convertible.seconds_left(pool_in(OLD, name="red")) == 0.0
+
+
+async def test_who_watches_a_pool_learns_that_it_cannot_be_converted(api: Api) -> None:
+    api.pool("blue", HUB, OLD, finalizers=[PROTECT])
+    api.error = AWAY
+    clock = Clock()
+    state = State(Informers(api, CONTRACT, Scope()))
+    await running.fill(state)
+    events = recorder(api, state.pool)
+    pool_reconciler = PoolReconciler(api, state, events, clock)
+    for _ in range(4):
+        outcome = await pool_reconciler.reconcile(BLUE)
+        assert isinstance(outcome, RequeueAfter)
+        clock.seconds += outcome.seconds
+
+    await events.flush()
+
+    [(_, _, name)] = api.writes
+    event = api.read(EVENTS, "default", name) or {}
+    assert (event["reason"], event["type"]) == ("ConversionFailed", "Warning")
+    assert str(AWAY) in event["note"]
+
+
+async def test_a_new_pool_of_the_name_of_a_deleted_one_has_no_failures(api: Api) -> None:
+    api.pool("blue", HUB, OLD, finalizers=[PROTECT])
+    api.error = AWAY
+    clock = Clock()
+    state = State(Informers(api, CONTRACT, Scope()))
+    await running.fill(state)
+    pool_reconciler = PoolReconciler(api, state, clock=clock)
+    for _ in range(2):
+        await pool_reconciler.reconcile(BLUE)
+        clock.seconds += 2.0
+    known = state.pool(BLUE)
+    assert known
+    state.informers.pools[POOLS.kind]._remove(Key("default", "blue"))
+    await pool_reconciler.reconcile(BLUE)
+    state.informers.pools[POOLS.kind]._put(known)
+
+    assert await pool_reconciler.reconcile(BLUE) == RequeueAfter(1.0)
 
 
 def test_a_pool_keeps_only_the_versions_of_its_managed_fields() -> None:
