@@ -31,7 +31,12 @@ def _number(text: str) -> int:
 
 
 @click.command(context_settings={"ignore_unknown_options": True, "allow_extra_args": True})
-@click.option("--kubeconfig", metavar="FILE", help="Default: $KUBECONFIG, else the pod's account.")
+@click.option(
+    "--kubeconfig",
+    type=click.Path(exists=True, dir_okay=False),
+    metavar="FILE",
+    help="Default: $KUBECONFIG, else the pod's account.",
+)
 @click.option(
     "--leader-elect",
     is_flag=False,

@@ -137,10 +137,12 @@ async def _serve_webhooks(
 
 async def _certificates(flags: Flags) -> tls.Certificates:
     """Load the certificate, and wait for its files where they are not there yet."""
-    files = tls.Files(flags.certificate, flags.key)
+    files, logged = tls.Files(flags.certificate, flags.key), ""
     while True:
         try:
             return tls.Certificates(files, tls.VERSIONS[flags.tls_min_version], flags.ciphers)
         except CertificateError as error:
-            log.warning("waiting for a usable certificate", error=str(error))
+            if str(error) != logged:
+                logged = str(error)
+                log.warning("waiting for a usable certificate", error=logged)
             await asyncio.sleep(_CERTIFICATE_SECONDS)

@@ -43,6 +43,7 @@ def test_a_boolean_is_read_as_in_go(text: str, value: bool) -> None:  # noqa: FB
         ["--leader-elect=maybe"],
         ["-v=loud"],
         ["--webhook-port=-1"],
+        ["--kubeconfig=missing.yaml"],
     ],
 )
 def test_a_bad_value_is_a_usage_error_that_names_flag_and_value(arguments: list[str]) -> None:

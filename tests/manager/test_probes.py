@@ -120,10 +120,12 @@ def test_a_manager_without_an_api_server_is_alive_and_ready(running: Running) ->
 def test_without_a_certificate_it_is_alive_and_not_ready(running: Running, tmp_path: Path) -> None:
     running.until("/healthz", 200)
     assert running.probe("/readyz") == (503, "the webhooks do not answer yet")
+    time.sleep(1.5)  # three looks for the certificate, of which one is logged
 
     put_certificate(tmp_path)
 
     running.until("/readyz", 200)
+    assert (tmp_path / "log").read_text().count("waiting for a usable certificate") == 1
 
 
 @pytest.mark.parametrize(
