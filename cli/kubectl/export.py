@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import click
 import msgspec
 
-from . import holders, options, owners, selection, session, snapshot, usage
+from . import holders, options, owners, selection, session, snapshot, suggestions, usage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -55,7 +55,12 @@ class Row(msgspec.Struct, frozen=True, rename="camel"):
     show_default=True,
     help="Format of the output.",
 )
-@click.option("--pool", metavar="POOL", help="Only this pool.  Default: all pools.")
+@click.option(
+    "--pool",
+    metavar="POOL",
+    shell_complete=suggestions.pools,
+    help="Only this pool.  Default: all pools.",
+)
 def command(target: options.Target, form: str, pool: str | None) -> None:
     """Write the addresses."""
 

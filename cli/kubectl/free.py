@@ -59,7 +59,7 @@ class FreeReport(msgspec.Struct, frozen=True, rename="camel"):
     The exit code is 1 if the pool has fewer free addresses, or not K of them without a gap.
     """,
 )
-@click.argument("pool")
+@options.pool_argument
 @click.option(
     "-c",
     "--count",

@@ -5,12 +5,13 @@ from __future__ import annotations
 
 import functools
 import inspect
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import click
+
+from . import suggestions
 
 OUTPUTS = ("table", "wide", "json", "yaml", "name")
 """The formats of `-o`."""
@@ -66,6 +67,11 @@ def output(*formats: str) -> Callable[[Command], Command]:
     )
 
 
+def pool_argument(function: Command) -> Command:
+    """Add the argument POOL, whose names the shell completes."""
+    return click.argument("pool", shell_complete=suggestions.pools)(function)
+
+
 def _with_target(function: Command) -> Command:
     """Add the options that choose a cluster and a namespace."""
 
@@ -79,7 +85,7 @@ def _with_target(function: Command) -> Command:
         "--context",
         metavar="NAME",
         default="",
-        shell_complete=_contexts,
+        shell_complete=suggestions.contexts,
         help="Context of the kubeconfig.  Default: the current one.",
     )
     @click.option(
@@ -87,6 +93,7 @@ def _with_target(function: Command) -> Command:
         "--namespace",
         metavar="NAME",
         default="",
+        shell_complete=suggestions.namespaces,
         help="Namespace.  Default: that of the context.",
     )
     @click.option("-A", "--all-namespaces", "everywhere", is_flag=True, help="Read all namespaces.")
@@ -101,14 +108,3 @@ def _with_target(function: Command) -> Command:
         function(target=Target(kubeconfig, context, namespace, everywhere), **others)
 
     return wrapped
-
-
-def _contexts(context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[str]:
-    """Complete the name of a context."""
-    from kube import kubeconfig  # noqa: PLC0415 - only completion waits for it
-
-    from .. import connecting  # noqa: PLC0415 - only completion waits for it
-
-    named = context.params.get("kubeconfig") or os.environ.get("KUBECONFIG")
-    paths = named or connecting.default_kubeconfig() or ""
-    return [name for name in kubeconfig.contexts(paths) if name.startswith(incomplete)]

@@ -44,7 +44,7 @@ _LOOK_SECONDS = 0.25
     The exit code is 1 if the address is not available.
     """,
 )
-@click.argument("pool")
+@options.pool_argument
 @click.argument("address")
 @click.option("--name", metavar="NAME", required=True, help="Name of the claim.")
 def command(target: options.Target, pool: str, address: str, name: str) -> None:

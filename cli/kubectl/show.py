@@ -6,7 +6,6 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
-import click
 import msgspec
 from rich.text import Text
 
@@ -69,7 +68,7 @@ class ShowReport(msgspec.Struct, frozen=True, rename="camel"):
     its height is the share of the block in use.
     """,
 )
-@click.argument("pool")
+@options.pool_argument
 @options.output()
 def command(target: options.Target, pool: str, output: str) -> None:
     """Show one pool."""

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from plugin_runs import READ, allow, golden, infrastructure, owner, run
+from plugin_runs import READ, allow, elsewhere, golden, infrastructure, owner, run
 
 from envtest import contract, errors, manifests
 from envtest.client import Json
@@ -298,10 +298,7 @@ def test_without_a_right_one_line_names_the_verb_and_the_resource(
 
 
 def test_without_a_cluster_one_line_says_so(tmp_path: Path, everything: Path) -> None:
-    config = json.loads(everything.read_text())
-    config["clusters"][0]["cluster"]["server"] = "https://127.0.0.1:1"
-    path = tmp_path / "config"
-    path.write_text(json.dumps(config))
+    path = elsewhere(everything, tmp_path, 1)
 
     result = run(path, "pools")
 

@@ -1,14 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """`kubectl ipam top` on a terminal, on a real API server."""
 
-import json
 import re
 import signal
 from collections.abc import Generator
 from pathlib import Path
 
 import pytest
-from plugin_runs import PROGRAM, READ, allow, run
+from plugin_runs import PROGRAM, READ, allow, elsewhere, run
 from terminals import ALTERNATE, MAIN, Terminal, terminal
 
 from envtest import contract, waiting
@@ -124,10 +123,7 @@ def test_an_api_server_that_is_away_is_reported_until_it_is_back(
     server = pools.provider.control_plane.server
     port = int(server.rpartition(":")[2])
     with relay.Relay(port) as between:
-        config = json.loads(reader(pools, *READ).read_text())
-        config["clusters"][0]["cluster"]["server"] = f"https://127.0.0.1:{between.port}"
-        path = tmp_path / "config"
-        path.write_text(json.dumps(config))
+        path = elsewhere(reader(pools, *READ), tmp_path, between.port)
         with terminal([PROGRAM, "top"], KUBECONFIG=str(path)) as found:
             found.shows("full", "100%")
 

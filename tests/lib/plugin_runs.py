@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """`kubectl ipam` run on a real API server, and its output in a form that can be compared."""
 
+import json
 import re
 import sys
 from pathlib import Path
@@ -31,6 +32,15 @@ def golden(result: testing.Result, namespace: str) -> list[str]:
     text = _TIME.sub("TIME", result.stdout).replace(namespace, "NS")
     text = _NET.sub("10.77.0.", text)
     return [re.sub(r" {2,}", "  ", line) for line in text.splitlines()]
+
+
+def elsewhere(kubeconfig: Path, folder: Path, port: int) -> Path:
+    """Return a kubeconfig with another port for the API server."""
+    config = json.loads(kubeconfig.read_text())
+    config["clusters"][0]["cluster"]["server"] = f"https://127.0.0.1:{port}"
+    path = folder / "config"
+    path.write_text(json.dumps(config))
+    return path
 
 
 def allow(admin: Client, user: str, *rules: Json) -> None:
