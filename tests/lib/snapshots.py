@@ -2,6 +2,7 @@
 """Pools, claims and IPAddresses on a fake API server, read as `kubectl ipam` reads them."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from cli.kubectl import snapshot, usage
 from kube.testing.fake import FakeApi, Json
@@ -38,7 +39,7 @@ class Objects:
         *,
         bound: bool = False,
         conditions: Sequence[Json] = (),
-        **meta: object,
+        **meta: Any,
     ) -> None:
         """Create a claim, which may say that it has an address."""
         reference = {"apiGroup": pools.KINDS[pool.kind].group, "kind": pool.kind, "name": pool.name}
@@ -48,7 +49,14 @@ class Objects:
         metadata = {"name": name, "namespace": "default", **meta}
         self.api.put(CONTRACT.claims, {"metadata": metadata, **body})
 
-    def address(self, name: str, address: str, pool: PoolKey = BLUE, prefix: int = 24) -> None:
+    def address(
+        self,
+        name: str,
+        address: str,
+        pool: PoolKey = BLUE,
+        prefix: int = 24,
+        **meta: Any,
+    ) -> None:
         """Create an IPAddress."""
         reference = {"apiGroup": pools.KINDS[pool.kind].group, "kind": pool.kind, "name": pool.name}
         spec = {
@@ -57,7 +65,7 @@ class Objects:
             "address": address,
             "prefix": prefix,
         }
-        metadata = {"name": name, "namespace": "default"}
+        metadata = {"name": name, "namespace": "default", **meta}
         self.api.put(CONTRACT.addresses, {"metadata": metadata, "spec": spec})
 
     def bound(self, name: str, address: str, pool: PoolKey = BLUE, prefix: int = 24) -> None:

@@ -9,6 +9,7 @@ from api.resources import GROUP
 from controller import references
 from controller.conditions import DELETING
 from objects import pools
+from objects.metadata import RELEASE_FINALIZER
 from objects.references import intended_pool_of
 
 from . import finding
@@ -26,7 +27,7 @@ def findings(snapshot: Snapshot, claim: clusterapi.IPAddressClaim) -> Iterator[F
     """Yield the problems of a claim."""
     key = claim.metadata.key
     name = finding.of(snapshot.contract.claims.kind, key)
-    if claim.metadata.deleting:
+    if claim.metadata.deleting and (claim.pool or RELEASE_FINALIZER in claim.metadata.finalizers):
         cause = f"was deleted at {claim.metadata.deletion_timestamp} and still exists: "
         remedy = "check that the manager runs; while it runs, do not remove the finalizer by hand"
         yield Finding("claim-deleting", WARNING, name, cause + _held(snapshot, claim), remedy)

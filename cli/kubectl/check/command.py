@@ -1,21 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`check`: problems of pools, claims, addresses and the installation, with remedies."""
+"""`check`: problems of pools, claims, addresses and the installation, with remedies and fixes."""
 
 from __future__ import annotations
 
 import datetime as dt
 import sys
-from typing import TYPE_CHECKING
 
 import click
 
 from .. import options, printing, session, snapshot, usage
 from ..errors import NO
-from . import installation, objects, report
-from .finding import ERROR
-
-if TYPE_CHECKING:
-    from .finding import Finding
+from . import fixes, fixing, installation, objects, report
+from .finding import ERROR, Finding
 
 _JUNIT = "junit"
 
@@ -25,29 +21,49 @@ _JUNIT = "junit"
     short="Find problems, each with a remedy.",
     example="kubectl ipam check",
     text="""Find problems of pools, claims, IPAddresses and the installation, each with a remedy.
-    Nothing is changed.
+    Nothing is changed, unless you add --fix.
 
     It also reads CustomResourceDefinitions, webhook configurations and Leases.  What you may not
     read is reported as unchecked.
 
-    The exit code is 1 if there is a problem; with --errors-only, if there is an error.
+    With --fix, it removes finalizers of this provider from objects that were deleted long ago,
+    where no manager does so.  It shows all writes and asks once.  Then it reports what is left.
+
+    The exit code is 1 if a problem is left; with --errors-only, if an error is left.
     """,
 )
 @click.option("--errors-only", is_flag=True, help="Leave out warnings.")
+@click.option("--fix", is_flag=True, help="Apply the fixes that are safe; ask first.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation of --fix.")
 @options.output("table", "json", "yaml", _JUNIT)
-def command(target: options.Target, output: str, *, errors_only: bool) -> None:
-    """Report findings."""
-
-    async def work(opened: session.Session) -> list[Finding]:
-        read = await snapshot.read(opened.api, opened.namespace)
-        found = list(objects.findings(read, usage.of(read), opened.namespace))
-        return found + await installation.findings(opened.api, dt.datetime.now(dt.UTC))
-
-    found = session.run(target, work)
+def command(
+    target: options.Target, output: str, *, errors_only: bool, fix: bool, yes: bool
+) -> None:
+    """Report findings, and fix what is safe to fix."""
+    fixed = list[Finding]()
+    if fix:
+        fixing.check_terminal(yes=yes)
+        fixed = fixing.apply(target, session.run(target, _look), yes=yes)
+    found = session.run(target, _look)
     found = [each for each in found if not errors_only or each.severity == ERROR]
     if output == _JUNIT:
         click.echo(report.junit(found))
     else:
-        printing.show(report.answer(found), output)
+        printing.show(report.answer(found, fixed), output)
     if found:
         sys.exit(NO)
+
+
+async def _look(opened: session.Session) -> list[Finding]:
+    now = clock()
+    read = await snapshot.read(opened.api, opened.namespace)
+    usages = usage.of(read)
+    found = list(objects.findings(read, usages, opened.namespace))
+    stuck = await fixes.findings(opened.api, read, usages, now)
+    found = fixes.merged(found, stuck, opened.namespace)
+    return found + await installation.findings(opened.api, now)
+
+
+def clock() -> dt.datetime:
+    """Return the present time; tests have another one."""
+    return dt.datetime.now(dt.UTC)

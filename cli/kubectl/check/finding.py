@@ -32,6 +32,14 @@ class ObjectReference(msgspec.Struct, frozen=True, omit_defaults=True):
         return f"{self.kind} {Key(self.namespace, self.name)}".rstrip()
 
 
+class Fix(msgspec.Struct, frozen=True):
+    """A write that is safe: a merge patch of the object, with its resourceVersion."""
+
+    action: str
+    """What it does, as an imperative clause."""
+    patch: dict[str, object]
+
+
 class Finding(msgspec.Struct, frozen=True, omit_defaults=True):
     """A problem and its remedy.  The name of a check never changes.
 
@@ -43,6 +51,7 @@ class Finding(msgspec.Struct, frozen=True, omit_defaults=True):
     object: ObjectReference
     cause: str
     remedy: str
+    fix: Fix | None = None
 
     def __str__(self) -> str:
         return f"{self.cause}. Remedy: {self.remedy}"

@@ -114,11 +114,12 @@ def _orphan(name: ObjectReference, finalizers: Sequence[str]) -> Finding:
     text = "has no claim"
     if finalizers:
         text += f", and is held by finalizers {', '.join(finalizers)}"
-    remedy = (
-        "it lacks the manager's finalizer, so nobody releases it; delete it if it is not in use"
-    )
+    remedy = "delete it if nobody uses the address: without its finalizer, no manager releases it"
     if PROTECT_ADDRESS_FINALIZER in finalizers:
-        remedy = "the manager releases it within five minutes; after that, delete it"
+        remedy = (
+            "the manager releases it within five minutes, unless its Cluster or pool is paused; "
+            "after that, check that a manager runs and serves the namespace"
+        )
     return Finding("orphan", WARNING, name, text, remedy)
 
 

@@ -21,11 +21,12 @@ if TYPE_CHECKING:
 _COLUMNS = ("SEVERITY", "CHECK", "OBJECT", "PROBLEM AND REMEDY")
 
 
-def answer(found: Sequence[Finding]) -> printing.Answer:
-    """Return the findings, errors first."""
+def answer(found: Sequence[Finding], fixed: Sequence[Finding] = ()) -> printing.Answer:
+    """Return the findings, errors first, and above them those that are fixed."""
     ordered = sorted(found, key=lambda each: each.severity)
     return printing.Answer(
-        data={"findings": ordered},
+        data={"findings": ordered} | ({"fixed": fixed} if fixed else {}),
+        above=[Text(f"{each.object} is fixed") for each in fixed],
         columns=[Column(name) for name in _COLUMNS],
         rows=[
             (
