@@ -17,15 +17,17 @@ if TYPE_CHECKING:
 NOBODY = Chain()
 
 USED, HELD, OUTSIDE, DUPLICATE, UNREADABLE = "used", "held", "outside", "duplicate", "unreadable"
+WAITING = "waiting"
 
 
 class HolderReport(msgspec.Struct, frozen=True, rename="camel"):
-    """An IPAddress, or a claim that was given an address, with its Cluster and Machine."""
+    """An IPAddress, or a claim, with its Cluster and Machine."""
 
     address: str
+    """Empty if the claim waits for one."""
     state: str
     """`used` by a live claim; `held`: nobody can get it; `outside` of what the pool hands out;
-    `duplicate` if another IPAddress has it, too; `unreadable`."""
+    `duplicate` if another IPAddress has it, too; `unreadable`; `waiting` for an address."""
     namespace: str
     ip_address: str
     """The name of the IPAddress; empty if it does not exist yet."""
@@ -66,7 +68,7 @@ def _written(holding: Holding) -> str:
 
 def _state(usage: Usage, holding: Holding) -> str:
     if holding.network is None:
-        return UNREADABLE
+        return UNREADABLE if holding.address else WAITING
     if holding.key in usage.duplicates:
         return DUPLICATE
     if holding.key in usage.outside:

@@ -14,6 +14,7 @@ from ipam.notation import Address
 from objects import pools
 
 from . import holders, owners, spaces
+from .usage import Holding
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -22,12 +23,12 @@ if TYPE_CHECKING:
     from kube.meta import Key
     from objects.pools import PoolKey
 
-    from .usage import Holding, Usage
+    from .usage import Usage
 
 UNKNOWN = "unknown"
 FREE = "free"
 
-_Match = tuple["Usage", "Holding"]
+_Match = tuple["Usage", Holding]
 
 
 class Found(msgspec.Struct, frozen=True, rename="camel"):
@@ -35,7 +36,8 @@ class Found(msgspec.Struct, frozen=True, rename="camel"):
 
     query: str
     state: str
-    """That of the holder; else `free`, `reserved`, `gateway`, `excluded` or `unknown`."""
+    """That of the holder or of the waiting claim; else `free`, `reserved`, `gateway`, `excluded` or
+    `unknown`."""
     pool_kind: str = ""
     pool_namespace: str = ""
     pool: str = ""
@@ -79,11 +81,13 @@ async def everything(
 
 
 class Index:
-    """The holders of all pools, by address and by name."""
+    """The holders of all pools, by address and by name, and the claims that wait, by name."""
 
     def __init__(self, every: Mapping[PoolKey, Usage]) -> None:
         self.all: list[_Match] = [
-            (usage, each) for usage in every.values() for each in usage.holdings
+            (usage, each)
+            for usage in every.values()
+            for each in (*usage.holdings, *_waiting(usage))
         ]
         self._by_start = defaultdict[Address, list[_Match]](list)
         self._by_name = defaultdict[str, list[_Match]](list)
@@ -159,6 +163,14 @@ def _answers(
         yield Found(query, state, *key)
     if not places:
         yield Found(query, UNKNOWN)
+
+
+def _waiting(usage: Usage) -> Iterator[Holding]:
+    """Yield the claims that wait for an address, as holders without one."""
+    known = {holding.key for holding in usage.holdings}
+    for claim in usage.waiting:
+        if (key := claim.metadata.key) not in known:
+            yield Holding(key, None, None, claim)
 
 
 def _includes(holding: Holding, address: Address) -> bool:

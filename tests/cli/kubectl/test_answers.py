@@ -11,6 +11,7 @@ from snapshots import BLUE, Objects
 from cli.kubectl import free, lookup, pools, printing, selection
 from cli.kubectl.errors import CliError
 from cli.kubectl.printing import Answer, Column
+from objects import metadata
 from objects.pools import PoolKey
 
 GREEN = PoolKey("GlobalInClusterIPPool", "", "green")
@@ -68,6 +69,22 @@ async def test_a_prefix_has_its_holder_whatever_its_pool_is_like(
 
     assert found.holder is not None
     assert (found.holder.claim, found.holder.address) == ("far", "2001:db8:9::/64")
+
+
+async def test_a_claim_without_an_address_waits(objects: Objects) -> None:
+    objects.claim("late", labels={"cluster.x-k8s.io/cluster-name": "c2"})
+
+    assert await answers(objects, "late") == [("waiting", "blue", "late")]
+    assert await answers(objects, "c2") == [("waiting", "blue", "late")]
+
+
+async def test_a_claim_that_was_just_given_an_address_is_reported_once(objects: Objects) -> None:
+    finalizers = [metadata.RELEASE_FINALIZER]
+    objects.claim(
+        "new", finalizers=finalizers, annotations={metadata.ADDRESS_ANNOTATION: "10.0.0.6"}
+    )
+
+    assert await answers(objects, "new") == [("held", "blue", "new")]
 
 
 async def test_answers_come_in_the_order_of_the_queries(objects: Objects) -> None:
