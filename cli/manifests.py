@@ -70,7 +70,15 @@ def read(path: str) -> File:
         FileError: it cannot be read.
         SyntaxProblemError: it is neither YAML nor JSON.
     """
-    data = _bytes(path)
+    return parsed(path, _bytes(path))
+
+
+def parsed(path: str, data: bytes) -> File:
+    """Parse what a file has.
+
+    Raises:
+        SyntaxProblemError: it is neither YAML nor JSON.
+    """
     try:
         file = _parse(path, data.decode("utf-8-sig"))
         return dataclasses.replace(file, has_mark=data.startswith(_MARK))

@@ -10,9 +10,9 @@ from rich.text import Text
 
 from ipam.texts import counted, first_of
 
-from .. import inputs, manifests, pool_documents
-from . import options, planning, printing, session, snapshot, usage
-from .errors import DONE, FAILED, NO, CliError
+from .. import inputs, manifests
+from . import options, planner, printing, session, snapshot, usage
+from .errors import DONE, FAILED, NO
 from .planning import REFUSED, UNCHANGED, PoolPlan
 from .printing import Column
 
@@ -43,22 +43,14 @@ _SHOWN = 5
 @options.output("table", "json", "yaml")
 def command(names: inputs.Names, target: options.Target, output: str) -> None:
     """Show a plan."""
-    documents = [
-        document
-        for path in names.paths
-        for each in names.files(path)
-        for document in manifests.objects(manifests.read(each))
-        if pool_documents.intended_kind(document.obj)
-    ]
+    files = (manifests.read(each) for path in names.paths for each in names.files(path))
+    documents = planner.pools_in(files)
 
     async def work(opened: session.Session) -> list[PoolPlan]:
         read = await snapshot.read(opened.api, opened.namespace)
-        placed = [planning.placed(each, opened.namespace or "default") for each in documents]
-        for key in filter(read.lacks, map(planning.key_of, placed)):
-            raise CliError(f"{key} {usage.NOT_READ}: {session.READING}")
-        every = usage.of(read)
-        stored = await planning.stored(opened.api, placed, every)
-        return await planning.plans(placed, stored, every)
+        work_out = planner.Planner(opened.api, opened.namespace).changes
+        found = await work_out(documents, read, usage.of(read))
+        return [each.plan for each in found]
 
     found = session.run(target, work)
     printing.show(answer(found), output)
@@ -88,29 +80,30 @@ def answer(found: Sequence[PoolPlan]) -> printing.Answer:
 
 
 def _notes(plan: PoolPlan) -> Iterator[Text]:
-    lines = list(_details(plan))
+    lines = list(details(plan))
     if lines:
         yield Text()
         yield Text(plan.shown, "bold")
-        yield from lines
+        yield from (Text(f"  {text}", style) for text, style in lines)
 
 
-def _details(plan: PoolPlan) -> Iterator[Text]:
+def details(plan: PoolPlan) -> Iterator[tuple[str, str]]:
+    """Yield what a plan changes, each with its colour."""
     for problem in plan.refused:
-        yield Text(f"  refused: {problem}", "red")
+        yield f"refused: {problem}", "red"
     if plan.gained:
-        yield Text(f"  gains {first_of(plan.gained, _SHOWN)}", "green")
+        yield f"gains {first_of(plan.gained, _SHOWN)}", "green"
     if plan.lost:
-        yield Text(f"  loses {first_of(plan.lost, _SHOWN)}", "yellow")
+        yield f"loses {first_of(plan.lost, _SHOWN)}", "yellow"
     if plan.stranded:
         names = [f"{each.namespace}/{each.ip_address} ({each.address})" for each in plan.stranded]
-        yield Text(f"  strands {first_of(names, _SHOWN)}", "red")
+        yield f"strands {first_of(names, _SHOWN)}", "red"
     if plan.served:
-        yield Text(f"  serves {counted(plan.served, 'waiting claim')}", "green")
+        yield f"serves {counted(plan.served, 'waiting claim')}", "green"
     if plan.converted:
-        yield Text(f"  is written in {plan.version} and stored as: {plan.converted}")
+        yield f"is written in {plan.version} and stored as: {plan.converted}", ""
     for warning in plan.warnings:
-        yield Text(f"  warning: {warning}", "yellow")
+        yield f"warning: {warning}", "yellow"
 
 
 def _code(found: Sequence[PoolPlan]) -> int:

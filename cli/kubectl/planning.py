@@ -4,13 +4,14 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 import msgspec
 
 from crdkit.conversion import values
 from ipam.address_sets import AddressSet
 from ipam.notation import Block
+from ipam.ranges import RangeSet
 from objects import pools
 from objects.pools import PoolKey
 from webhook import admission, cluster_reader
@@ -24,8 +25,7 @@ from . import holders, usage
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from ipam.ranges import RangeSet
-    from kube.client import Api
+    from kube.meta import Key
 
     from .usage import Usage
 
@@ -64,6 +64,38 @@ class PoolPlan(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
         return str(PoolKey(self.kind, self.namespace, self.name))
 
 
+class Change(NamedTuple):
+    """What one manifest would change, and the usage of its pool before and after that."""
+
+    plan: PoolPlan
+    before: Usage
+    after: Usage | None
+    """None if the manifest is no valid pool."""
+
+    @property
+    def key(self) -> PoolKey:
+        """The pool that the manifest writes."""
+        return self.before.key
+
+    @property
+    def gained(self) -> RangeSet:
+        """The indexes of `after` that the pool gains."""
+        return _difference(self.after.address_set, self.before.address_set) if self.after else _NONE
+
+    @property
+    def lost(self) -> RangeSet:
+        """The indexes of `before` that the pool loses."""
+        return _difference(self.before.address_set, self.after.address_set) if self.after else _NONE
+
+    @property
+    def stranded(self) -> frozenset[Key]:
+        """The IPAddresses that the pool would not hand out any more."""
+        return self.after.outside - self.before.outside if self.after else frozenset()
+
+
+_NONE = RangeSet()
+
+
 def key_of(document: Document) -> PoolKey:
     """Return the pool that a document writes."""
     obj = cast("values.JsonObject", document.obj)
@@ -74,39 +106,16 @@ def key_of(document: Document) -> PoolKey:
     )
 
 
-def placed(document: Document, namespace: str) -> Document:
-    """Return a document with the namespace that kubectl would give it."""
-    obj = cast("values.JsonObject", document.obj)
-    resource, metadata = pools.KINDS.get(values.text(obj, "kind")), obj.get("metadata")
-    if resource is None or not resource.namespaced or not values.is_object(metadata):
-        return document
-    meta = {**metadata, "namespace": values.text(metadata, "namespace") or namespace}
-    return Document(document.path, document.number, document.item, {**obj, "metadata": meta})
-
-
-async def stored(
-    api: Api, documents: Sequence[Document], usages: Mapping[PoolKey, Usage]
-) -> list[values.JsonObject]:
-    """Read the pools that documents would change.
-
-    Raises:
-        KubeError: the API server refused, or could not be reached.
-    """
-    keys = [key for key in map(key_of, documents) if key in usages and usages[key].pool]
-    resources = pools.KINDS
-    return [json.loads(await api.get(resources[key.kind], key.namespace, key.name)) for key in keys]
-
-
-async def plans(
+async def changes(
     documents: Sequence[Document],
     stored: Sequence[values.JsonObject],
     usages: Mapping[PoolKey, Usage],
-) -> list[PoolPlan]:
+) -> list[Change]:
     """Return what each document would change; each is compared with the others, too."""
     present = [Document("", 0, 0, obj) for obj in stored]
     context = validation.Context.of(documents, present)
     cluster = Planned(usages)
-    return [await _plan(document, context, cluster) for document in documents]
+    return [await _change(document, context, cluster) for document in documents]
 
 
 class Planned:
@@ -129,45 +138,40 @@ class Planned:
         return {key: each.address_set for key, each in self.usages.items()} | self.planned
 
 
-async def _plan(document: Document, context: validation.Context, cluster: Planned) -> PoolPlan:
+async def _change(document: Document, context: validation.Context, cluster: Planned) -> Change:
     key, obj = key_of(document), cast("values.JsonObject", document.obj)
     version = values.text(obj, "apiVersion").rpartition("/")[2]
+    before = cluster.usages.get(key) or usage.empty(key)
     plan = PoolPlan(
         kind=key.kind, namespace=key.namespace, name=key.name, version=version, change=REFUSED
     )
     errors = [each.text for each in validation.all_of(document, context) if not each.warning]
     if errors:
-        return msgspec.structs.replace(plan, refused=errors)
+        return Change(msgspec.structs.replace(plan, refused=errors), before, None)
     written = ReviewedPool.read(obj)
     old = context.before(written)
     review = PoolReview("UPDATE" if old else "CREATE", version, written, old)
     new = ReviewedPool(admission.default(review).patched or written.obj)
     review = PoolReview(review.operation, version, new, old)
     response = await admission.validate(admission.assess(review), cluster)
-    compared = _compared(plan, review, new, cluster.usages.get(key), response.warnings)
+    change = Change(plan, before, usage.with_pool(before, _wire(new)))
+    compared = _compared(change, review, new, response.warnings)
     if response.status is not None:
         refused = [values.text(response.status, "message")]
-        return msgspec.structs.replace(compared, change=REFUSED, served=0, refused=refused)
+        plan = msgspec.structs.replace(compared, change=REFUSED, served=0, refused=refused)
+        return change._replace(plan=plan)
     cluster.planned[key] = new.address_set
-    return compared
+    return change._replace(plan=compared)
 
 
 def _compared(
-    plan: PoolPlan,
-    review: PoolReview,
-    new: ReviewedPool,
-    present: Usage | None,
-    warnings: list[str],
+    change: Change, review: PoolReview, new: ReviewedPool, warnings: list[str]
 ) -> PoolPlan:
-    before = present or usage.empty(new.key)
-    after = usage.with_pool(before, _wire(new))
-    lost, gained = (
-        _difference(before.address_set, after.address_set),
-        _difference(after.address_set, before.address_set),
-    )
+    before, after = change.before, change.after or change.before
+    gained, lost = change.gained, change.lost
     unchanged = review.old is not None and review.harmless
     return msgspec.structs.replace(
-        plan,
+        change.plan,
         change=UNCHANGED if unchanged else CHANGED if review.old else CREATED,
         gained=_texts(after.address_set, gained),
         gained_count=gained.size,
@@ -176,11 +180,9 @@ def _compared(
         free=after.free.size,
         served=0 if after.closed else min(len(after.waiting), after.free.size),
         stranded=[
-            holders.report(after, each)
-            for each in after.holdings
-            if each.key in after.outside - before.outside
+            holders.report(after, each) for each in after.holdings if each.key in change.stranded
         ],
-        converted="" if plan.version == pools.HUB else json.dumps(new.spec),
+        converted="" if change.plan.version == pools.HUB else json.dumps(new.spec),
         warnings=warnings,
     )
 

@@ -16,6 +16,8 @@ from ipam.ranges import RangeSet
 from objects import pools
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from ipam.address_sets import AddressSet
     from ipam.ranges import Range
     from kube.meta import Key
@@ -91,7 +93,7 @@ class Usage:
 def of(snapshot: Snapshot) -> dict[PoolKey, Usage]:
     """Return the usage of each pool, also of pools that are named but do not exist."""
     holdings, waiting = _holdings(snapshot), _waiting(snapshot)
-    keys = sorted({*snapshot.pools, *holdings, *waiting}, key=lambda key: (key[1], key[2], key[0]))
+    keys = in_order({*snapshot.pools, *holdings, *waiting})
     return {
         key: _usage(
             key,
@@ -102,6 +104,11 @@ def of(snapshot: Snapshot) -> dict[PoolKey, Usage]:
         )
         for key in keys
     }
+
+
+def in_order(keys: Iterable[PoolKey]) -> list[PoolKey]:
+    """Return pools by namespace, name and kind."""
+    return sorted(keys, key=lambda key: (key.namespace, key.name, key.kind))
 
 
 def empty(key: PoolKey) -> Usage:
