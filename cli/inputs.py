@@ -70,10 +70,8 @@ class Names:
             )
 
 
-def file_arguments(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command its files as the argument `names`: after -f, or without it as hooks do."""
-
-    @click.option(
+def _filename(more: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    return click.option(
         "-f",
         "--filename",
         "paths",
@@ -81,13 +79,38 @@ def file_arguments(command: Callable[..., None]) -> Callable[..., None]:
         type=PATH,
         metavar="FILE",
         help=(
-            "File, folder or pattern such as 'pools/*.yaml', in YAML or JSON; - for standard input "
-            "(the default).  May be repeated."
+            "File, folder or pattern such as 'pools/*.yaml', in YAML or JSON; - for standard input"
+            f"{more}.  May be repeated."
         ),
     )
-    @click.option(
-        "-R", "--recursive", is_flag=True, help="Also read the folders below a named folder."
-    )
+
+
+_RECURSIVE = click.option(
+    "-R", "--recursive", is_flag=True, help="Also read the folders below a named folder."
+)
+
+
+def file_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the files after -f as the argument `names`; there may be none."""
+
+    @_filename("")
+    @_RECURSIVE
+    @functools.wraps(command)
+    def wrapped(
+        paths: Sequence[str],
+        recursive: bool,  # noqa: FBT001 - click passes it by name
+        **others: Any,  # noqa: ANN401 - the command's own options
+    ) -> None:
+        command(names=Names(paths, recursive), **others)
+
+    return wrapped
+
+
+def file_arguments(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command its files as the argument `names`: after -f, or without it as hooks do."""
+
+    @_filename(" (the default)")
+    @_RECURSIVE
     @click.argument("more_paths", nargs=-1, type=PATH, metavar="[FILE]...")
     @functools.wraps(command)
     def wrapped(

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """`kubectl ipam map` as a user starts it, on a real API server."""
 
+import json
 import os
 import signal
 import subprocess
@@ -14,7 +15,7 @@ from pathlib import Path
 import pytest
 from plugin_runs import PROGRAM, READ, allow, run
 
-from envtest import contract, waiting
+from envtest import contract, manifests, waiting
 from envtest.controlplane import control_plane, tenants
 
 
@@ -93,6 +94,52 @@ def test_a_file_has_the_pools_of_a_namespace(
     assert "cannot be written: No such file or directory" in missing.stderr
 
 
+def test_manifests_show_what_they_would_change(
+    tenant: tenants.Tenant, kubeconfig: Path, tmp_path: Path
+) -> None:
+    tenant.add_pool("blue", "10.66.3.1-10.66.3.3")
+    tenant.add_claim("web", "blue")
+    tenant.bound("web")
+    file, exported = tmp_path / "pools.yaml", tmp_path / "map.html"
+    spec = {"addresses": ["10.66.3.1-10.66.3.2", "10.66.3.9"], "prefix": 24}
+    body = manifests.pool("blue", spec)  # in the namespace of the context
+    file.write_text(json.dumps(body) + "\n---\n" + json.dumps(manifests.pool("new", spec)))
+
+    with serving(kubeconfig, "-f", str(file), "--namespace", tenant.namespace) as url:
+        base, query = url.split("?")
+        page = f"{base}pools/InClusterIPPool/{tenant.namespace}/blue?{query}"
+        overview = read(url)
+        assert "10.66.3.9, gained" in read(page)
+        assert "10.66.3.3, lost" in read(page)
+        tenant.add_claim("late", "blue")
+        tenant.bound("late")
+        label = f"10.66.3.2, used, claim {tenant.namespace}/late"
+        waiting.until("the page has the claim", lambda: read(page), lambda text: label in text)
+        tenant.add_claim("last", "blue")
+        tenant.bound("last")
+        text = waiting.until("it is stranded", lambda: read(page), lambda it: "stranded" in it)
+        assert "10.66.3.3, stranded, claim" in text
+        assert "1 IPAddress in use would no longer be in the pool" in text
+    result = run(kubeconfig, "map", "-f", str(file), "--export", str(exported))
+
+    assert f"kubectl apply --namespace {tenant.namespace} -f {file}" in overview
+    assert f"InClusterIPPool {tenant.namespace}/new</a>" in overview
+    assert result.exit_code == 0
+    assert "10.66.3.9, gained" in exported.read_text()
+    assert tenant.pools().get("blue")["spec"]["addresses"] == ["10.66.3.1-10.66.3.3"]
+
+
+def test_a_file_that_cannot_be_read(kubeconfig: Path, tmp_path: Path) -> None:
+    file = tmp_path / "pools.yaml"
+    file.write_text("a: [")
+
+    results = [run(kubeconfig, "map", "-f", str(it)) for it in (file, tmp_path / "none.yaml")]
+
+    assert [each.exit_code for each in results] == [3, 3]
+    assert results[0].stderr.startswith(f"{file}: line 1, column 5: ")
+    assert results[1].stderr == f"{tmp_path}/none.yaml: No such file or directory\n"
+
+
 def test_a_port_that_is_taken(kubeconfig: Path) -> None:
     with serving(kubeconfig) as url:
         port = url.split(":")[2].partition("/")[0]
@@ -102,12 +149,29 @@ def test_a_port_that_is_taken(kubeconfig: Path) -> None:
     assert result.stderr.startswith(f"port {port}: Address already in use")
 
 
-def test_two_maps_do_not_mix(tenant: tenants.Tenant, kubeconfig: Path) -> None:
-    del tenant
-    with serving(kubeconfig) as one, serving(kubeconfig) as other:
-        port, token = one.split("/")[2], other.split("/")[3]
-        with pytest.raises(urllib.error.HTTPError) as caught:
-            read(f"http://{port}/{token}/")
+def test_two_maps_do_not_mix(tenant: tenants.Tenant, kubeconfig: Path, tmp_path: Path) -> None:
+    tenant.add_pool("blue", "10.66.4.0/24")
+    file = tmp_path / "pools.json"
+    file.write_text(json.dumps(manifests.pool("blue", {"addresses": ["10.66.4.1"], "prefix": 24})))
+    with serving(kubeconfig, "-f", str(file)) as one, serving(kubeconfig) as other:
+        (_, _, port, token, query) = one.split("/")
+        foreign = other.split("/")[3]
+        assert "10.66.4.2-10.66.4.254" in read(one)
+        answers = [
+            refused(url)
+            for url in (
+                f"http://{port}/{foreign}/",
+                f"{other}{query}",
+                other.replace(foreign, token),
+            )
+        ]
 
+    assert answers == [404] * 3
+
+
+def refused(url: str) -> int:
+    """Return the status of an answer that is an error."""
+    with pytest.raises(urllib.error.HTTPError) as caught:
+        read(url)
     caught.value.close()
-    assert caught.value.code == 404
+    return caught.value.code

@@ -150,12 +150,14 @@ def test_plan_a_change(tenant: tenants.Tenant, environment: dict[str, str], tmp_
     (tmp_path / "pools.yaml").write_text(manifest)
 
     pages = blocks("plan-a-change.md")
-    planned, refused, forecast = (run(each, environment, tmp_path) for each in pages)
+    planned, refused, exported, forecast = (run(each, environment, tmp_path) for each in pages)
 
     assert "  gains 10.0.0.20-10.0.0.29\n  serves 1 waiting claim\n" in planned
     assert "5 IPAddresses in use would no longer be in the pool" in refused
     assert refused.endswith("exit code 3\n")
     assert forecast
+    assert not exported
+    assert "10.0.0.14, stranded" in (tmp_path / "review.html").read_text()
 
 
 def test_watch_the_pools(

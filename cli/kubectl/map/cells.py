@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ipam.ranges import RangeSet
 
-from .. import maps, spaces
+from .. import spaces
 from . import layout
+from .states import CHANGES, GAINED, LOST, STRANDED, SYMBOLS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -102,25 +103,32 @@ def _classes(cell: layout.Cell, *, overlaps: bool, dim: bool) -> Iterator[str]:
     yield state
     if state == "mixed":
         yield f"u{-(-cell.in_use * 8 // cell.offered) if cell.offered else 0}"
+        yield from (f"some-{each}" for each in CHANGES if cell.counts[each])
     if overlaps:
         yield "overlap"
     if dim:
         yield "dim"
 
 
-_LETTERS = frozenset({spaces.GATEWAY, spaces.RESERVED, spaces.EXCLUDED, "outside"})
+_LETTERS = frozenset({spaces.GATEWAY, spaces.RESERVED, spaces.EXCLUDED})
 """States whose cells have a letter, beside colour and pattern."""
+
+_ALARMS = (STRANDED, "outside")
+"""States that a block shows although it has others, too; the first one counts."""
 
 
 def _text(cell: layout.Cell) -> str:
     """Return what stands in a cell."""
-    if cell.counts["outside"]:
-        return maps.SYMBOLS["outside"][0]
+    for state in _ALARMS:
+        if cell.counts[state]:
+            return SYMBOLS[state][0]
     if cell.columns >= _ROOMY:
         return f"{_count(cell.last - cell.first + 1)} {cell.state}"
+    if signs := "".join(SYMBOLS[state][0] for state in (LOST, GAINED) if cell.counts[state]):
+        return signs
     if cell.first < cell.last and cell.in_use:
         return str(cell.in_use)
-    return maps.SYMBOLS[cell.state][0] if cell.state in _LETTERS else ""
+    return SYMBOLS[cell.state][0] if cell.state in _LETTERS else ""
 
 
 def _count(number: int) -> str:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import shlex
 import webbrowser
 from pathlib import Path
 
@@ -12,11 +13,14 @@ import click
 from kube.tasks import run_until
 from webhook import server
 
+from ... import inputs, manifests
 from .. import options, session, snapshot
 from ..errors import CliError
 from . import guard, pages, service
 from .live import Live
 from .model import Reader
+from .overlay import Manifest
+from .overlays import Overlays
 
 _LOOPBACK = "127.0.0.1"
 """Only this machine reaches the pages."""
@@ -27,16 +31,20 @@ _HIGHEST_PORT = 65535
 @options.command(
     "map",
     short="Show all pools as a map in the browser.",
-    example="kubectl ipam map",
+    example="kubectl ipam map\nkubectl ipam map -f pools.yaml",
     text="""Serve a page with all pools and a map of each, and open the browser.  The page shows
     every change at once.  Only this machine reaches it, by a URL that cannot be guessed.  Nothing
     is sent to another server.  The command runs until it gets SIGINT (Ctrl-C) or SIGTERM.
+
+    With -f, the pages show what applying manifests of pools would change, by the rules of `kubectl
+    ipam plan`.  Each page also has a form for a manifest.  Nothing is applied.
 
     With --export, write all pages as one file instead, which needs neither a server nor a network.
 
     Without --namespace, the page shows all namespaces that you may read.
     """,
 )
+@inputs.file_options
 @click.option(
     "--export",
     metavar="FILE",
@@ -56,20 +64,47 @@ _HIGHEST_PORT = 65535
     default=True,
     help="Open the browser, or only print the URL.  Default: --open.",
 )
-def command(target: options.Target, export: Path | None, port: int, *, opens: bool) -> None:
+def command(
+    names: inputs.Names, target: options.Target, export: Path | None, port: int, *, opens: bool
+) -> None:
     """Serve the map, or write it."""
+    manifest = _manifest(names, target) if names.paths else None
 
     async def work(opened: session.Session) -> str:
         informers = await snapshot.informers(opened.api, opened.namespace)
         reader = Reader(opened.api, opened.cluster, target.namespace)
+        overlays = Overlays(opened.api, opened.namespace)
         if export is None:
-            await _serve(Live(informers, reader), port, opens=opens)
+            if manifest:
+                overlays.keep(manifest)
+            site = service.Site(Live(informers, reader), overlays)
+            await _serve(site, manifest, port, opens=opens)
             return ""
-        return pages.export(await reader.model(informers.snapshot()))
+        found = await reader.model(informers.snapshot())
+        return pages.export(await overlays.over(found, manifest) if manifest else found)
 
     text = session.run(target, work)
     if export is not None:
         _write(export, text)
+
+
+def _manifest(names: inputs.Names, target: options.Target) -> Manifest:
+    """Read the manifests of files.
+
+    Raises:
+        CliError: a file cannot be read, or is neither YAML nor JSON.
+    """
+    files = [manifests.read(each) for path in names.paths for each in names.files(path)]
+    flags = {
+        "--kubeconfig": target.kubeconfig,
+        "--context": target.context,
+        "--namespace": target.namespace,
+    }
+    words = ["kubectl", "apply"]
+    words += [word for flag, value in flags.items() if value for word in (flag, value)]
+    words += [word for path in names.paths for word in ("-f", path)]
+    words += ["-R"] if names.recursive else []
+    return Manifest.read(manifests.text_of(files), shlex.join(words))
 
 
 def _write(path: Path, text: str) -> None:
@@ -79,10 +114,10 @@ def _write(path: Path, text: str) -> None:
         raise CliError(f"{path} cannot be written: {error.strerror}") from error
 
 
-async def _serve(live: Live, port: int, *, opens: bool) -> None:
-    await live.load()
+async def _serve(site: service.Site, manifest: Manifest | None, port: int, *, opens: bool) -> None:
+    await site.live.load()
     token = guard.new_token()
-    guarded = guard.Guard(service.create_app(live, f"/{token}"), token)
+    guarded = guard.Guard(service.create_app(site, f"/{token}"), token)
     serving = server.Server(guarded, _LOOPBACK, port)
     stop = server.stop_signal()
     try:
@@ -90,12 +125,13 @@ async def _serve(live: Live, port: int, *, opens: bool) -> None:
     except OSError as error:
         raise CliError(f"port {port}: {error.strerror or error}") from error
     guarded.hosts = guard.hosts(serving.port)
-    url = f"http://{_LOOPBACK}:{serving.port}/{token}/"
+    base = f"http://{_LOOPBACK}:{serving.port}/{token}"
+    url = pages.Links(base, manifest.name if manifest else "").overview()
     click.echo(url)
     if opens:
         await asyncio.to_thread(webbrowser.open, url)
     try:
-        await run_until(stop, live.run())
+        await run_until(stop, site.live.run())
     finally:
-        live.end()
+        site.live.end()
         await serving.stop()

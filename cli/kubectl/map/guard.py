@@ -72,7 +72,7 @@ class Guard:
     def _refusal(self, scope: Scope) -> HTTPStatus | None:
         if Headers(scope=scope).get("host", "") not in self.hosts:
             return HTTPStatus.MISDIRECTED_REQUEST
-        if scope["method"] not in ("GET", "HEAD"):
+        if scope["method"] not in ("GET", "HEAD", "POST"):
             return HTTPStatus.METHOD_NOT_ALLOWED
         token, slash, _ = scope["path"].removeprefix("/").partition("/")
         if not hmac.compare_digest(token.encode(), self._token) or not slash:

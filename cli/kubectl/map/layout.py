@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING
 from ipam.notation import BITS, V6, Address, Block
 from ipam.ranges import RangeSet
 
+from .states import GAINED, OF_HOLDERS
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
@@ -38,9 +40,6 @@ _BLOCK_BITS = 8
 _NETWORK_BITS = 64
 """The bits of an IPv6 network, which is the natural block of a larger pool of addresses."""
 
-_HELD_BY_SOMEBODY = frozenset({"used", "held", "outside"})
-"""States of which each number has a holder of its own, so that a run of them is no bar."""
-
 
 @dataclass(slots=True)
 class Cell:
@@ -59,8 +58,8 @@ class Cell:
 
     @property
     def offered(self) -> int:
-        """How many numbers are used, held or free."""
-        return self.in_use + self.counts["free"]
+        """How many numbers are used, held or free, also if a change adds them."""
+        return self.in_use + self.counts["free"] + self.counts[GAINED]
 
     @property
     def state(self) -> str:
@@ -169,7 +168,7 @@ def _blocks(pieces: Iterable[tuple[int, int, str]], size: int) -> list[Cell]:
 def _full(low: int, high: int, size: int, state: str) -> Iterator[Cell]:
     """Yield one bar for full blocks, or each of them if holders have them."""
     number = high - low + 1
-    if state in _HELD_BY_SOMEBODY and number <= MOST_CELLS:
+    if state in OF_HOLDERS and number <= MOST_CELLS:
         for block in range(low, high + 1):
             yield _run(block, block, size, state)
     else:

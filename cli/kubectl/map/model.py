@@ -3,12 +3,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, NamedTuple
 
-from objects.pools import PoolKey
+import msgspec
 
-from .. import holders, owners, pools, usage, waiting
+from objects.pools import Pool, PoolKey, PoolMeta
+
+from .. import holders, maps, owners, pools, spaces, usage, waiting
+from . import overlay as overlays
+from .states import STRANDED
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -18,8 +22,11 @@ if TYPE_CHECKING:
     from kube.meta import Key
     from objects import clusterapi
 
+    from ..maps import Layers
+    from ..planning import Change
     from ..snapshot import Snapshot
     from ..usage import Usage
+    from .overlay import Overlay
 
 
 class Held(NamedTuple):
@@ -38,6 +45,8 @@ class Waiting(NamedTuple):
     machine: str
     since: str
     message: str
+    served: bool = False
+    """Whether the change that is shown would serve it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,12 +57,16 @@ class Model:
     """
 
     server: str
+    namespace: str
+    """The namespace whose pools are shown; empty: all pools."""
     generation: int
     snapshot: Snapshot
     usages: Mapping[PoolKey, Usage]
     """All of them; `pools` are those that are shown."""
     chains: Mapping[Key, owners.Chain]
     pools: list[pools.PoolReport]
+    overlay: Overlay | None = None
+    """The change that usages and pools have; None: they are those of the cluster."""
     _held: dict[PoolKey, list[Held]] = field(default_factory=dict[PoolKey, list[Held]])
 
     @property
@@ -61,29 +74,57 @@ class Model:
         """The pools that are shown, in order."""
         return [key_of(report) for report in self.pools]
 
+    def changed(self, overlay: Overlay) -> Model:
+        """Return the state as it is with a change."""
+        changed = {**self.usages, **overlay.usages}
+        usages = {key: changed[key] for key in usage.in_order(changed)}
+        reports = pools.reports(usages, self.namespace)
+        return replace(self, usages=usages, pools=reports, overlay=overlay, _held={})
+
+    def change(self, key: PoolKey) -> Change | None:
+        """Return the change of a pool; None if it has none."""
+        return self.overlay.by_pool.get(key) if self.overlay else None
+
+    def layers(self, key: PoolKey) -> Layers:
+        """Return the state of each address of a pool."""
+        used, change = self.usages[key], self.change(key)
+        found = maps.layers(used, spaces.of(used.pool or Pool(metadata=PoolMeta())))
+        return overlays.layers(found, change) if change else found
+
     def held(self, key: PoolKey) -> list[Held]:
         """Return the holders of a pool, in the order of their addresses."""
         if key not in self._held:
+            change = self.change(key)
+            stranded = change.stranded if change else ()
             self._held[key] = [
-                self._holder(self.usages[key], each) for each in self.usages[key].holdings
+                self._holder(self.usages[key], each, stranded=each.key in stranded)
+                for each in self.usages[key].holdings
             ]
         return self._held[key]
 
     def waiting(self, key: PoolKey) -> list[Waiting]:
         """Return the claims that wait for an address of a pool, oldest first."""
-        return [self._waiting(claim) for claim in self.usages[key].waiting]
+        change = self.change(key)
+        served = change.plan.served if change else 0
+        return [
+            self._waiting(claim, served=number < served)
+            for number, claim in enumerate(self.usages[key].waiting)
+        ]
 
-    def _holder(self, used: Usage, holding: usage.Holding) -> Held:
+    def _holder(self, used: Usage, holding: usage.Holding, *, stranded: bool) -> Held:
         numbers = used.address_set.overlapping(holding.network) if holding.network else None
         chain = self.chains.get(holding.key, holders.NOBODY)
-        return Held(numbers, holders.report(used, holding, chain))
+        report = holders.report(used, holding, chain)
+        if stranded:
+            report = msgspec.structs.replace(report, state=STRANDED)
+        return Held(numbers, report)
 
-    def _waiting(self, claim: clusterapi.IPAddressClaim) -> Waiting:
+    def _waiting(self, claim: clusterapi.IPAddressClaim, *, served: bool) -> Waiting:
         meta = claim.metadata
         chain = self.chains.get(meta.key, holders.NOBODY)
         message = waiting.why(self.snapshot, claim)
-        cluster = chain.cluster or claim.cluster_name
-        return Waiting(*meta.key, cluster, chain.machine, meta.creation_timestamp, message)
+        cluster, since = chain.cluster or claim.cluster_name, meta.creation_timestamp
+        return Waiting(*meta.key, cluster, chain.machine, since, message, served)
 
 
 def key_of(report: pools.PoolReport) -> PoolKey:
@@ -118,6 +159,7 @@ class Reader:
         self._generation += 1
         return Model(
             server=self._server,
+            namespace=self._namespace,
             generation=self._generation,
             snapshot=snapshot,
             usages=usages,

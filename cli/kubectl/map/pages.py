@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 import jinja2
 
-from . import cells, views
+from .. import plan
+from . import cells, overlay, views
 from .model import key_of
 from .query import EVERYTHING, Query
 
@@ -41,6 +42,13 @@ class Links:
     """Where pages are; in a file (`base` is empty) they are parts of it."""
 
     base: str = ""
+    plan: str = ""
+    """The name of the manifest whose changes the pages show; empty: the present state."""
+
+    @property
+    def present(self) -> Links:
+        """The links to the present state."""
+        return Links(self.base)
 
     @property
     def is_live(self) -> bool:
@@ -49,7 +57,7 @@ class Links:
 
     def overview(self, query: Query = EVERYTHING) -> str:
         """Return where all pools are."""
-        return self._with(f"{self.base}/", query.url) if self.is_live else "#"
+        return self.to("/", query.url) if self.is_live else "#"
 
     def pool(
         self,
@@ -62,8 +70,7 @@ class Links:
         if not self.is_live:
             return f"#{anchor(key)}"
         parts = (block and f"block={block}", query.url, page > 1 and f"page={page}")
-        path = f"{self.base}/pools/{key.kind}/{key.namespace or '-'}/{key.name}"
-        return self._with(path, *parts)
+        return self.to(f"/pools/{key.kind}/{key.namespace or '-'}/{key.name}", *parts)
 
     def static(self, name: str) -> str:
         """Return where a file is."""
@@ -73,10 +80,10 @@ class Links:
         """Return the URL of the stream of changes."""
         return f"{self.base}/events" if self.is_live else ""
 
-    @staticmethod
-    def _with(path: str, *parts: str | bool) -> str:
-        query = "&".join(str(part) for part in parts if part)
-        return f"{path}?{query}" if query else path
+    def to(self, path: str, *parts: str | bool) -> str:
+        """Return the URL of a path, with the parts of its query that are not empty."""
+        query = "&".join(str(part) for part in (*parts, self.plan and f"plan={self.plan}") if part)
+        return f"{self.base}{path}?{query}" if query else f"{self.base}{path}"
 
 
 def anchor(key: PoolKey, address: str = "") -> str:
@@ -92,7 +99,8 @@ def overview(found: Model, links: Links, query: Query) -> str:
 
 def pool(found: Model, links: Links, query: Query, view: views.PoolView) -> str:
     """Render the page of a pool."""
-    return _render("pool.html", found, links, query, view=view)
+    manifest = overlay.text_of(found.usages[view.key].pool)
+    return _render("pool.html", found, links, query, view=view, manifest=manifest)
 
 
 def export(found: Model) -> str:
@@ -135,6 +143,8 @@ def _render(template: str, found: Model, links: Links, query: Query, **more: obj
         "anchor": anchor,
         "key_of": key_of,
         "icon": ICON,
+        "details": plan.details,
+        "names": {"outside": "out of range", views.OVERLAP: "also in another pool"},
     }
     return _environment().get_template(template).render(context, **more)
 

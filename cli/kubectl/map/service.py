@@ -1,22 +1,42 @@
 # SPDX-License-Identifier: Apache-2.0
 """The FastAPI application of the map: which path shows what."""
 
+import asyncio
 from collections.abc import AsyncGenerator
-from typing import Annotated
+from typing import Annotated, NamedTuple
+from urllib.parse import parse_qs
 
-from fastapi import Depends, FastAPI, HTTPException, Query
-from fastapi.responses import HTMLResponse, PlainTextResponse, Response, StreamingResponse
+from fastapi import Depends, FastAPI, HTTPException, Query, Request
+from fastapi.responses import (
+    HTMLResponse,
+    PlainTextResponse,
+    RedirectResponse,
+    Response,
+    StreamingResponse,
+)
 
+from kube.errors import KubeError
 from objects.pools import PoolKey
 
 from . import pages, query, views
 from .live import Live
+from .model import Model
+from .overlay import Manifest
+from .overlays import Overlays
 
 _MOST_CHARACTERS = 253
 """Of a search: as many as the name of an object may have."""
 
 _SILENCE_SECONDS = 15.0
 """After which the stream of changes sends something, so that a lost connection shows."""
+
+_MOST_BYTES = 2 * 1024 * 1024
+"""Of a form with a manifest: more than the API server can store."""
+
+_TOO_LARGE = (
+    "The manifest is larger than 2 MiB. Go back to your text, save it as a file, and use: "
+    "kubectl ipam map -f FILE\n"
+)
 
 _Text = Annotated[str, Query(max_length=_MOST_CHARACTERS)]
 
@@ -28,36 +48,37 @@ def _query(q: _Text = "", namespace: _Text = "", cluster: _Text = "") -> query.Q
 _Wanted = Annotated[query.Query, Depends(_query)]
 
 
-def create_app(live: Live, base: str) -> FastAPI:
+class Site(NamedTuple):
+    """What is served: the cluster, and the manifests that pages are asked about."""
+
+    live: Live
+    overlays: Overlays
+
+    async def model(self, plan: str) -> Model:
+        """Return the present state, or what a manifest makes of it.
+
+        Raises:
+            HTTPException: the manifest is not known.
+            KubeError: the pools cannot be read.
+        """
+        if not plan:
+            return self.live.model
+        manifest = self.overlays.find(plan)
+        if manifest is None:
+            raise HTTPException(404, f"the manifest {plan} is not kept any more: send it again")
+        return await self.overlays.over(self.live.model, manifest)
+
+
+def create_app(site: Site, base: str) -> FastAPI:
     """Build the application; `base` is the URL before the paths that it sees."""
     app = FastAPI(openapi_url=None, redirect_slashes=False)
-    links = pages.Links(base)
-
-    @app.get("/", response_class=HTMLResponse)
-    async def overview(wanted: _Wanted) -> str:
-        return pages.overview(live.model, links, wanted)
-
-    @app.get("/pools/{kind}/{scope}/{name}", response_class=HTMLResponse)
-    async def pool(  # noqa: PLR0913, PLR0917 - FastAPI takes what a URL has as parameters
-        kind: str,
-        scope: str,
-        name: str,
-        wanted: _Wanted,
-        block: _Text = "",
-        page: Annotated[int, Query(ge=1, le=1_000_000)] = 1,
-    ) -> str:
-        key = PoolKey(kind, "" if scope == "-" else scope, name)
-        if key not in live.model.keys:
-            raise HTTPException(404, f"there is no {key}")
-        window = views.window_of(live.model, key, block)
-        if block and window is None:
-            raise HTTPException(404, f"{block} is not a block of {key}")
-        view = views.pool(live.model, key, wanted, window, page)
-        return pages.pool(live.model, links, wanted, view)
+    app.add_exception_handler(KubeError, _unreadable)
+    _add_pages(app, site, base)
+    _add_form(app, site, base)
 
     @app.get("/events")
     async def events() -> StreamingResponse:
-        return StreamingResponse(_stream(live), media_type="text/event-stream")
+        return StreamingResponse(_stream(site.live), media_type="text/event-stream")
 
     @app.get("/static/{name}")
     async def static(name: str) -> Response:
@@ -65,8 +86,67 @@ def create_app(live: Live, base: str) -> FastAPI:
             raise HTTPException(404)
         return PlainTextResponse(pages.static(name), media_type=pages.STATIC[name])
 
-    _ = overview, pool, events, static  # FastAPI has them
+    _ = events, static  # FastAPI has them
     return app
+
+
+def _add_pages(app: FastAPI, site: Site, base: str) -> None:
+    @app.get("/", response_class=HTMLResponse)
+    async def overview(wanted: _Wanted, plan: _Text = "") -> str:
+        return pages.overview(await site.model(plan), pages.Links(base, plan), wanted)
+
+    @app.get("/pools/{kind}/{scope}/{name}", response_class=HTMLResponse)
+    async def pool(  # noqa: PLR0913, PLR0917 - FastAPI takes what a URL has as parameters
+        kind: str,
+        scope: str,
+        name: str,
+        wanted: _Wanted,
+        plan: _Text = "",
+        block: _Text = "",
+        page: Annotated[int, Query(ge=1, le=1_000_000)] = 1,
+    ) -> str:
+        found = await site.model(plan)
+        key = PoolKey(kind, "" if scope == "-" else scope, name)
+        if key not in found.keys:
+            raise HTTPException(404, f"there is no {key}")
+        window = views.window_of(found, key, block)
+        if block and window is None:
+            raise HTTPException(404, f"{block} is not a block of {key}")
+        view = views.pool(found, key, wanted, window, page)
+        return pages.pool(found, pages.Links(base, plan), wanted, view)
+
+    _ = overview, pool  # FastAPI has them
+
+
+def _add_form(app: FastAPI, site: Site, base: str) -> None:
+    @app.post("/")
+    @app.post("/pools/{kind}/{scope}/{name}")
+    async def what_if(request: Request) -> Response:
+        text = await _manifest(request)
+        if text is None:
+            return PlainTextResponse(_TOO_LARGE, 413)
+        manifest = await asyncio.to_thread(Manifest.read, text)
+        site.overlays.keep(manifest)
+        return RedirectResponse(pages.Links(base, manifest.name).to(request.url.path), 303)
+
+    _ = what_if  # FastAPI has it
+
+
+async def _manifest(request: Request) -> str | None:
+    """Return the manifest of a form; None if it is too large."""
+    body, size = bytearray(), 0
+    async for piece in request.stream():  # to its end: a browser shows no answer before
+        size += len(piece)
+        if size <= _MOST_BYTES:
+            body += piece
+    if size > _MOST_BYTES:
+        return None
+    fields = parse_qs(body.decode(errors="replace"))
+    return fields.get("manifest", [""])[0].replace("\r\n", "\n")
+
+
+async def _unreadable(_request: Request, error: Exception) -> Response:
+    return PlainTextResponse(f"the pools cannot be read: {error}", 503)
 
 
 async def _stream(live: Live) -> AsyncGenerator[str]:

@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ipam.errors import NotationError
 from ipam.notation import parse_entry
-from objects.pools import Pool, PoolMeta
 
-from .. import lookup, maps, spaces
+from .. import lookup
 from . import layout, model
 from .cells import Cells, CellView
+from .states import OF_HOLDERS, SYMBOLS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from ipam.ranges import Range
-    from objects.pools import PoolKey
+    from objects.pools import Pool, PoolKey
 
     from ..maps import Layers
     from ..pools import PoolReport
@@ -141,7 +141,7 @@ def pool(
     """Return the page of a pool; `page` 0 has all rows of the table."""
     used = found.usages[key]
     (report,) = (each for each in found.pools if model.key_of(each) == key)
-    layers = maps.layers(used, spaces.of(used.pool or Pool(metadata=PoolMeta())))
+    layers = found.layers(key)
     drawn = layout.of(layers, window)
     seen = [
         held
@@ -188,7 +188,7 @@ def _amount(drawn: layout.Layout) -> str:
 def _states(rows: Sequence[RowView]) -> Iterator[str]:
     views = [cell for row in rows for cell in row.cells if isinstance(cell, CellView)]
     seen = {state for view in views for state, number in view.cell.counts.items() if number}
-    yield from (state for state in maps.SYMBOLS if state in seen)
+    yield from (state for state in SYMBOLS if state in seen)
     if any(view.overlaps for view in views):
         yield OVERLAP
 
@@ -196,7 +196,7 @@ def _states(rows: Sequence[RowView]) -> Iterator[str]:
 def _ranges(layers: Layers, window: Range) -> Iterator[RangesView]:
     """Yield the addresses of each state that no holder has."""
     for state, numbers in layers.sets.items():
-        parts = list(numbers.within(*window)) if state not in ("used", "held", "outside") else []
+        parts = list(numbers.within(*window)) if state not in OF_HOLDERS else []
         if parts:
             entries = [
                 layout.name(layers.family, layers.block_size, *part)

@@ -80,6 +80,7 @@ async function refresh() {
     while (latest !== main().dataset.generation) {
       const wanted = latest;
       const answer = await fetch(location.href, { cache: "no-store" });
+      if (answer.status >= 500) throw new Error(answer.statusText);
       replace(new DOMParser().parseFromString(await answer.text(), "text/html"));
       if (wanted === latest) break;
     }
@@ -109,6 +110,9 @@ function replace(next) {
   page.querySelectorAll(".map").forEach(enter);
   const form = document.querySelector("#filters");
   if (!form.contains(document.activeElement)) form.replaceWith(next.querySelector("#filters"));
+  const text = document.querySelector("#manifest");
+  const fresh = next.querySelector("#manifest");
+  if (text.value === text.defaultValue) text.defaultValue = fresh.defaultValue;
 }
 
 function follow(url) {

@@ -10,7 +10,7 @@ import pytest_asyncio
 from snapshots import CONTRACT, Objects
 
 from cli.kubectl import snapshot
-from cli.kubectl.map import guard, model, service
+from cli.kubectl.map import guard, model, overlays, service
 from cli.kubectl.map import live as lives
 from webhook import server
 
@@ -44,9 +44,10 @@ def token() -> str:
 
 
 @pytest_asyncio.fixture(loop_scope="module")
-async def origin(live: lives.Live, token: str) -> AsyncGenerator[str]:
+async def origin(objects: Objects, live: lives.Live, token: str) -> AsyncGenerator[str]:
     """Serve the map at this URL, which lacks the token."""
-    guarded = guard.Guard(service.create_app(live, f"/{token}"), token)
+    site = service.Site(live, overlays.Overlays(objects.api, ""))
+    guarded = guard.Guard(service.create_app(site, f"/{token}"), token)
     serving = server.Server(guarded, "127.0.0.1", 0)
     await serving.start()
     guarded.hosts = guard.hosts(serving.port)

@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a browser is answered, and who is not."""
 
+import html
+import io
+import re
 from collections.abc import AsyncGenerator
 
 import aiohttp
@@ -77,12 +80,103 @@ async def test_localhost_is_this_machine(
         assert answer.status == 200
 
 
-@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS"])
+@pytest.mark.parametrize("method", ["PUT", "PATCH", "DELETE", "OPTIONS"])
 async def test_only_reading_is_allowed(
     browser: aiohttp.ClientSession, origin: str, token: str, method: str
 ) -> None:
     async with browser.request(method, f"{origin}/{token}/") as answer:
         assert answer.status == 405
+
+
+MANIFEST = """\
+apiVersion: ipam.cluster.x-k8s.io/v1alpha2
+kind: InClusterIPPool
+metadata: {name: blue, namespace: default}
+spec: {addresses: ["10.0.0.0/28"], prefix: 24}
+"""
+
+
+async def test_a_form_leads_to_a_url_of_what_the_manifest_changes(
+    browser: aiohttp.ClientSession, origin: str, token: str
+) -> None:
+    form = {"manifest": MANIFEST.replace("\n", "\r\n")}  # as browsers send lines
+    async with browser.post(f"{origin}/{token}/{BLUE}", data=form) as answer:
+        text = await answer.text()
+        url = str(answer.url)
+
+    assert answer.status == 200
+    assert re.fullmatch(rf"{origin}/{token}/{BLUE}\?plan=[0-9a-f]{{12}}", url)
+    assert f">\n{html.escape(MANIFEST, quote=False).replace(chr(34), '&#34;')}</textarea>" in text
+    assert '"10.0.0.16, lost"' in text
+    async with browser.get(f"{url}&block=10.0.0.0/24") as again:
+        assert '"10.0.0.16, lost"' in await again.text()
+    async with browser.get(url.replace(f"/{BLUE}", "/")) as overview:
+        assert "InClusterIPPool default/blue</a>" in await overview.text()
+
+
+@pytest.mark.parametrize("text", ["", "a: [", "</textarea><script>alert(1)</script>", "\0\xff"])
+async def test_a_bad_manifest_is_kept_in_the_form(
+    browser: aiohttp.ClientSession, origin: str, token: str, text: str
+) -> None:
+    async with browser.post(f"{origin}/{token}/", data={"manifest": text}) as answer:
+        page = await answer.text()
+
+    assert answer.status == 200
+    assert f">\n{html.escape(text)}</textarea>" in page
+    assert "Nothing can be planned: the manifest" in page
+
+
+async def test_a_form_may_be_anything(
+    browser: aiohttp.ClientSession, origin: str, token: str
+) -> None:
+    for data in (b"", b"\xff=%ff&manifest", b"a=1&" * 9):
+        async with browser.post(f"{origin}/{token}/", data=data) as answer:
+            assert answer.status == 200
+            assert "the manifest contains no pool" in await answer.text()
+
+
+async def test_a_form_that_is_too_large_is_refused(
+    browser: aiohttp.ClientSession, origin: str, token: str
+) -> None:
+    form = io.BytesIO(b"manifest=" + b"x" * service._MOST_BYTES)
+    async with browser.post(f"{origin}/{token}/", data=form) as answer:
+        assert answer.status == 413
+        assert "larger than 2 MiB" in await answer.text()
+
+
+async def test_a_form_needs_the_token_and_the_host(
+    browser: aiohttp.ClientSession, origin: str, token: str
+) -> None:
+    form = {"manifest": MANIFEST}
+    async with browser.post(f"{origin}/wrong/", data=form) as answer:
+        assert answer.status == 404
+    headers = {"Host": "evil.example"}
+    async with browser.post(f"{origin}/{token}/", data=form, headers=headers) as answer:
+        assert answer.status == 421
+
+
+async def test_a_manifest_that_is_not_kept_is_named(
+    browser: aiohttp.ClientSession, origin: str, token: str
+) -> None:
+    async with browser.get(f"{origin}/{token}/{BLUE}?plan=0123456789ab") as answer:
+        assert answer.status == 404
+        assert "0123456789ab is not kept any more" in await answer.text()
+
+
+async def test_pools_that_cannot_be_read_now_are_no_traceback(
+    browser: aiohttp.ClientSession,
+    origin: str,
+    token: str,
+    objects: Objects,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def get(*_: object) -> bytes:
+        raise ApiError(503, "later", "later", "GET x")
+
+    monkeypatch.setattr(objects.api, "get", get)
+    async with browser.post(f"{origin}/{token}/", data={"manifest": MANIFEST}) as answer:
+        assert answer.status == 503
+        assert (await answer.text()).startswith("the pools cannot be read: ")
 
 
 async def generation(answer: aiohttp.ClientResponse) -> int:

@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The manifests that pages are asked about, and models of a cluster with their changes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from .. import planner
+from ..errors import CliError
+from .overlay import Overlay
+
+if TYPE_CHECKING:
+    from kube.client import Api
+
+    from .model import Model
+    from .overlay import Manifest
+
+_KEPT = 32
+"""Manifests of forms that URLs can name; a new one takes the place of the oldest."""
+
+
+class Overlays:
+    """Keeps manifests, and shows a cluster as they would change it."""
+
+    def __init__(self, api: Api, namespace: str) -> None:
+        """Prepare it.
+
+        Args:
+            api: Where pools are read.
+            namespace: The namespace of manifests that have none.
+        """
+        self._planner = planner.Planner(api, namespace)
+        self._kept = dict[str, "Manifest"]()
+
+    def keep(self, manifest: Manifest) -> None:
+        """Keep a manifest by its name; one that is known stays as it is."""
+        self._kept[manifest.name] = self._kept.pop(manifest.name, manifest)
+        forms = [name for name, each in self._kept.items() if not each.apply]
+        for name in forms[:-_KEPT]:
+            del self._kept[name]
+
+    def find(self, name: str) -> Manifest | None:
+        """Return the manifest of a name; None if it is not kept."""
+        return self._kept.get(name)
+
+    async def over(self, found: Model, manifest: Manifest) -> Model:
+        """Return a model as a manifest would change it.
+
+        Raises:
+            KubeError: the API server refused, or could not be reached.
+        """
+        if manifest.problem:
+            return found.changed(Overlay(manifest, problem=manifest.problem))
+        try:
+            changes = await self._planner.changes(manifest.documents, found.snapshot, found.usages)
+        except CliError as error:
+            return found.changed(Overlay(manifest, problem=str(error)))
+        return found.changed(Overlay(manifest, changes))

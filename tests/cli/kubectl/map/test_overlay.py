@@ -1,0 +1,251 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What pages show of a manifest: the pools as it would change them."""
+
+import pytest
+import yaml
+from snapshots import BLUE, Objects
+
+from cli.kubectl import planning
+from cli.kubectl.map import model, overlay, overlays, pages, states, views
+from cli.kubectl.map.query import EVERYTHING
+from ipam.notation import Block
+from objects.pools import PoolKey
+
+PREFIX_POOL = "InClusterPrefixPool"
+VERSION = "ipam.cluster.x-k8s.io/v1alpha2"
+
+
+def manifest(*addresses: str, key: PoolKey = BLUE, **spec: object) -> str:
+    field = {"prefixes": [*addresses]} if key.kind == PREFIX_POOL else {"addresses": [*addresses]}
+    prefix = {} if key.kind == PREFIX_POOL else {"prefix": 24}
+    meta = {"name": key.name, "namespace": key.namespace}
+    obj = {"apiVersion": VERSION, "kind": key.kind, "metadata": meta}
+    return yaml.safe_dump({**obj, "spec": field | prefix | spec})
+
+
+async def over(objects: Objects, text: str) -> model.Model:
+    reader = model.Reader(objects.api, "https://example.com", "")
+    found = await reader.model(await objects.snapshot())
+    return await overlays.Overlays(objects.api, "").over(found, overlay.Manifest.read(text))
+
+
+def states_of(found: model.Model, key: PoolKey = BLUE) -> dict[str, list[str]]:
+    """Return the addresses of the states that a pool has on the map."""
+    layers = found.layers(key)
+    return {
+        state: [
+            str(Block.of_indexes(layers.family, layers.block_size, *part))
+            for part in numbers.ranges
+        ]
+        for state, numbers in layers.sets.items()
+        if numbers
+    }
+
+
+def problems_of(found: model.Model) -> tuple[str, list[str]]:
+    assert found.overlay is not None
+    refused = [text for change in found.overlay.changes for text in change.plan.refused]
+    return found.overlay.problem, refused
+
+
+@pytest.fixture
+def objects() -> Objects:
+    found = Objects()
+    found.pool("10.0.0.10-10.0.0.19", gateway="10.0.0.1")
+    found.bound("web", "10.0.0.12")
+    found.bound("db", "10.0.0.18")
+    found.address("stray", "10.0.0.25")
+    for name in ("late", "later"):
+        found.claim(name)
+    return found
+
+
+async def test_each_address_has_the_state_that_the_change_gives_it(objects: Objects) -> None:
+    text = manifest("10.0.0.12-10.0.0.16", "10.0.0.24-10.0.0.26", excludedAddresses=["10.0.0.13"])
+
+    found = await over(objects, text)
+
+    assert states_of(found) == {
+        "used": ["10.0.0.12"],
+        "held": ["10.0.0.25"],
+        "free": ["10.0.0.14-10.0.0.16"],
+        states.STRANDED: ["10.0.0.18"],
+        states.GAINED: ["10.0.0.24", "10.0.0.26"],
+        states.LOST: ["10.0.0.10-10.0.0.11", "10.0.0.13", "10.0.0.17", "10.0.0.19"],
+    }
+
+
+async def test_a_holder_that_the_change_strands_says_so(objects: Objects) -> None:
+    found = await over(objects, manifest("10.0.0.12-10.0.0.17"))
+
+    assert [(held.report.address, held.report.state) for held in found.held(BLUE)] == [
+        ("10.0.0.12", "used"),
+        ("10.0.0.18", states.STRANDED),
+        ("10.0.0.25", "outside"),
+    ]
+    problem, (refused,) = problems_of(found)
+    assert not problem
+    assert "10.0.0.18" in refused
+
+
+async def test_the_oldest_claims_are_served(objects: Objects) -> None:
+    objects.pool("10.0.0.12", "10.0.0.18")
+
+    found = await over(objects, manifest("10.0.0.12", "10.0.0.18-10.0.0.19"))
+
+    assert [(claim.claim, claim.served) for claim in found.waiting(BLUE)] == [
+        ("late", True),
+        ("later", False),
+    ]
+
+
+async def test_the_page_has_cells_a_table_and_the_command(objects: Objects) -> None:
+    found = await over(objects, manifest("10.0.0.10-10.0.0.29", gateway="10.0.0.1"))
+
+    links = pages.Links("/token", "name")
+    text = pages.pool(found, links, EVERYTHING, views.pool(found, BLUE, EVERYTHING))
+
+    assert 'class="gained" aria-label="10.0.0.20, gained"' in text
+    assert "The change would serve it." in text
+    assert "gains 10.0.0.20-10.0.0.29" in text
+    assert "kubectl apply -f pools.yaml" in text
+    assert '<input type="hidden" name="plan" value="name">' in text
+    assert "blue?plan=name" in text
+
+
+async def test_blocks_show_that_some_of_their_addresses_change() -> None:
+    objects = Objects()
+    pool = objects.pool("10.0.0.0-10.0.63.99", prefix=16)
+    objects.bound("web", "10.0.2.5", pool, 16)
+    found = await over(objects, manifest("10.0.1.0-10.0.64.199", prefix=16))
+
+    view = views.pool(found, BLUE, EVERYTHING)
+    cells = {
+        cell.label.partition(",")[0]: (cell.classes, cell.text)
+        for row in view.rows
+        for cell in row.cells
+        if isinstance(cell, views.CellView)
+    }
+
+    assert cells["10.0.0.0/24"] == ("lost", "-")
+    assert cells["10.0.2.0/24"] == ("mixed u1", "1")
+    assert cells["10.0.63.0/24"] == ("mixed u0 some-gained", "+")
+    assert [part for part in view.states if part in states.CHANGES] == ["lost", "gained"]
+
+
+async def test_a_new_pool_has_a_page(objects: Objects) -> None:
+    green = PoolKey("InClusterIPPool", "default", "green")
+
+    found = await over(objects, manifest("10.0.0.19-10.0.0.20", key=green))
+
+    assert found.keys == [BLUE, green]
+    assert states_of(found, green) == {states.GAINED: ["10.0.0.19-10.0.0.20"]}
+    assert views.OVERLAP in views.pool(found, green, EVERYTHING).states
+
+
+async def test_a_manifest_without_a_namespace_is_for_that_of_the_context(objects: Objects) -> None:
+    text = manifest("10.0.0.10").replace("  namespace: default\n", "")
+
+    assert "namespace" not in text
+    assert list((await over(objects, text)).usages) == [BLUE]
+
+
+async def test_prefixes_of_ipv6_are_no_special_case() -> None:
+    objects = Objects()
+    nets = objects.pool("2001:db8::/48", name="nets", kind=PREFIX_POOL)
+    objects.bound("net", "2001:db8:0:7::", nets, 64)
+
+    found = await over(objects, manifest("2001:db8::/48", "2001:db8:1::/48", key=nets))
+
+    view = views.pool(found, nets, EVERYTHING)
+    assert states_of(found, nets)[states.GAINED] == [
+        "2001:db8:1::-2001:db8:1:ffff:ffff:ffff:ffff:ffff"
+    ]
+    assert len(view.rows) < 12
+
+
+async def test_another_family_draws_the_new_addresses_and_names_the_lost_ones() -> None:
+    objects = Objects()
+    objects.pool("10.0.0.10-10.0.0.19")
+
+    found = await over(objects, manifest("2001:db8::1-2001:db8::9", prefix=64))
+
+    assert found.overlay is not None
+    assert states_of(found) == {states.GAINED: ["2001:db8::1-2001:db8::9"]}
+    assert found.overlay.changes[0].plan.lost == ["10.0.0.10-10.0.0.19"]
+
+
+@pytest.mark.parametrize(
+    ("text", "problem", "refused"),
+    [
+        ("", "the manifest contains no pool", ""),
+        ("a: [", "the manifest: line 1, column 5: ", ""),
+        ("\x00", "the manifest: ", ""),
+        ("kind: Secret", "the manifest contains no pool", ""),
+        ("[" * 5000, "the manifest: is nested too deeply", ""),
+        (manifest("10.0.0.300"), "", "spec.addresses[0]"),
+        (manifest("10.0.0.10", gateway="x"), "", "spec.gateway"),
+        (manifest("10.0.0.10", typo=1), "", "spec.typo"),
+        (manifest("10.0.0.10").replace("IPPool", "IPPol"), "", "kind"),
+        (manifest("10.0.0.10").replace("name: blue", "nam: blue"), "", "metadata.name"),
+        (manifest("10.0.0.10").replace("\n  - 10.0.0.10", " 7"), "", "spec.addresses"),
+    ],
+)
+async def test_a_manifest_that_cannot_be_applied_has_a_message(
+    objects: Objects, text: str, problem: str, refused: str
+) -> None:
+    found = await over(objects, text)
+
+    said, why = problems_of(found)
+    page = pages.pool(found, pages.Links("/token"), EVERYTHING, views.pool(found, BLUE, EVERYTHING))
+    assert said.startswith(problem) == bool(problem or not said)
+    assert refused in "".join(why)
+    assert bool(why) == bool(refused)
+    assert 'aria-invalid="true"' in page
+    assert "kubectl apply" not in page
+    assert states_of(found)["used"] == ["10.0.0.12", "10.0.0.18"]
+
+
+async def test_a_pool_is_read_once_for_each_of_its_states(objects: Objects) -> None:
+    reader, asked = model.Reader(objects.api, "", ""), overlays.Overlays(objects.api, "")
+    written = overlay.Manifest.read(manifest("10.0.0.10-10.0.0.29"))
+    found = await reader.model(await objects.snapshot())
+    before = (await asked.over(found, written)).overlay
+    objects.pool("10.0.0.10-10.0.0.29")  # the snapshot does not have it yet
+    after = (await asked.over(found, written)).overlay
+    newest = await reader.model(await objects.snapshot())
+    later = (await asked.over(newest, written)).overlay
+
+    assert before
+    assert after
+    assert later
+    assert [each.changes[0].plan.change for each in (before, after, later)] == [
+        planning.CHANGED,
+        planning.CHANGED,
+        planning.UNCHANGED,
+    ]
+
+
+async def test_the_form_begins_with_the_pool_as_it_is(objects: Objects) -> None:
+    usages = (await objects.snapshot()).pools
+
+    text = overlay.text_of(usages[BLUE])
+
+    found = await over(objects, text)
+    assert found.overlay is not None
+    assert found.overlay.changes[0].plan.change == planning.UNCHANGED
+    assert overlay.text_of(None) == ""
+
+
+def test_the_oldest_forms_are_forgotten_and_files_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(overlays, "_KEPT", 2)
+    file = overlay.Manifest.read("file", "kubectl apply -f file")
+    forms = [overlay.Manifest.read(f"form {number}") for number in range(3)]
+    kept = overlays.Overlays(Objects().api, "")
+    for each in (file, *forms):
+        kept.keep(each)
+
+    kept.keep(overlay.Manifest.read("file"))  # the same text from a form
+
+    assert [kept.find(each.name) for each in forms] == [None, *forms[1:]]
+    assert kept.find(file.name) is file
