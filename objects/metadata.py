@@ -31,6 +31,8 @@ CACHE_REVISIONS_ANNOTATION = "ipam.cluster.x-k8s.io/cache-revisions"
 """Ours, on the released Lease: how far the caches of its last holder were."""
 
 CLUSTER_NAME_LABEL = "cluster.x-k8s.io/cluster-name"
+PROVIDER_LABEL = "cluster.x-k8s.io/provider"
+"""CAPI: on each installed object, which provider it belongs to."""
 WATCH_LABEL = "cluster.x-k8s.io/watch-filter"
 MOVE_LABEL = "clusterctl.cluster.x-k8s.io/move"
 """`clusterctl move` takes the object along though no Cluster owns it."""

@@ -358,6 +358,7 @@ def test_check_says_what_it_may_not_read(blue: tenants.Tenant, reader: Path) -> 
         {"kind": "MutatingWebhookConfiguration"},
         {"kind": "ValidatingWebhookConfiguration"},
         {"kind": "Lease"},
+        {"kind": "ServiceAccount"},
     ]
     assert all("cannot list" in each["cause"] for each in unchecked[1:])
 

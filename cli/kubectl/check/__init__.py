@@ -3,5 +3,6 @@
 
 Start reading at `finding.py` (what a problem is) and `command.py`.  `objects.py` and `claims.py`
 judge a snapshot without requests.  `installation.py` asks for all else: CRDs (`crds.py`), webhooks
-(`webhooks.py`) and the leader (`leader.py`).  `report.py` writes the findings.
+(`webhooks.py`), the leader (`leader.py`) and its rights (`rights.py`, by the evaluator `rbac.py`).
+`fixes.py` finds what is safe to fix, and `fixing.py` writes it.  `report.py` writes the findings.
 """

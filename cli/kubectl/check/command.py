@@ -23,8 +23,8 @@ _JUNIT = "junit"
     text="""Find problems of pools, claims, IPAddresses and the installation, each with a remedy.
     Nothing is changed, unless you add --fix.
 
-    It also reads CustomResourceDefinitions, webhook configurations and Leases.  What you may not
-    read is reported as unchecked.
+    It also reads CustomResourceDefinitions, webhook configurations, Leases, and the Deployment and
+    the roles of the manager.  What you may not read is reported as unchecked.
 
     With --fix, it removes finalizers of this provider from objects that were deleted long ago,
     where no manager does so.  It shows all writes and asks once.  Then it reports what is left.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Find problems of the installation: CRDs, webhooks, certificates and the leader."""
+"""Find problems of the installation: CRDs, webhooks, certificates, the leader and its rights."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from kube.errors import ApiError
 from kube.lease import LEASES
 from kube.resources import CUSTOM_RESOURCE_DEFINITIONS
 
-from . import crds, leader, webhooks
+from . import crds, leader, rights, webhooks
 from .finding import WARNING, Finding, ObjectReference
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ async def findings(api: Api, now: dt.datetime) -> list[Finding]:
         (CUSTOM_RESOURCE_DEFINITIONS.kind, crds.findings(api)),
         *((each.kind, webhooks.findings(api, each, now)) for each in webhooks.CONFIGURATIONS),
         (LEASES.kind, leader.findings(api, now)),
+        ("ServiceAccount", rights.findings(api)),
     ):
         try:
             found += [each async for each in checking]

@@ -1,0 +1,172 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Find the rights that the manager's service account lacks.
+
+What it needs is declared beside the code that needs it, and collected as for the shipped roles.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from controller.storage_version_migrations import MIGRATIONS
+from generator.rbac import MODULES, SELF_SIGNED_MODULES, load
+from kube.client import pages
+from kube.lease import LEASES, LeaseObject
+from kube.meta import Key, Meta, Object
+from kube.resources import CUSTOM_RESOURCE_DEFINITIONS, ApiResource
+from kube.structs import Struct, prepared
+from manager import pod
+from objects import pools
+from objects.metadata import PROVIDER_LABEL
+
+from . import rbac
+from .finding import ERROR, Finding, ObjectReference
+from .rbac import Request
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+
+    from kube.client import Api
+    from kube.rbac import Rule
+
+DEPLOYMENTS = ApiResource("apps", "v1", "Deployment", "deployments")
+
+_PROVIDER = "ipam-in-cluster"
+"""The value of the label that all objects of an installation have."""
+
+_SERVED_MODULES = ("controller.rbac", "webhook.rbac")
+"""Modules of which a manager with --namespace needs the rules in that namespace alone."""
+
+_CLUSTER_SCOPED = frozenset(
+    (resource.group, resource.plural)
+    for resource in (CUSTOM_RESOURCE_DEFINITIONS, MIGRATIONS, *pools.KINDS.values())
+    if not resource.namespaced
+)
+"""Resources that a manager with --namespace can do without."""
+
+
+class _Labels(Struct, frozen=True, rename=None):
+    provider: str = msgspec.field(default="", name=PROVIDER_LABEL)
+
+
+class _Meta(Meta, frozen=True):
+    labels: _Labels = _Labels()
+
+
+class _Container(Struct, frozen=True):
+    args: tuple[str, ...] = ()
+
+
+class _PodSpec(Struct, frozen=True):
+    service_account_name: str = "default"
+    containers: tuple[_Container, ...] = ()
+
+
+class _Template(Struct, frozen=True):
+    spec: _PodSpec = _PodSpec()
+
+
+class _Spec(Struct, frozen=True):
+    template: _Template = _Template()
+
+
+@prepared
+class Deployment(Object, frozen=True):
+    """A Deployment of the manager."""
+
+    metadata: _Meta
+    spec: _Spec = _Spec()
+
+    @property
+    def account(self) -> Key:
+        """The service account."""
+        return Key(self.metadata.namespace, self.spec.template.spec.service_account_name)
+
+    @property
+    def args(self) -> list[str]:
+        """The arguments, each flag and its value apart."""
+        containers = self.spec.template.spec.containers
+        return [part for each in containers for arg in each.args for part in arg.split("=", 1)]
+
+    @property
+    def served(self) -> str:
+        """The value of --namespace; empty if all namespaces are served."""
+        args = self.args
+        return args[args.index("--namespace") + 1] if "--namespace" in args[:-1] else ""
+
+    @property
+    def modules(self) -> Sequence[str]:
+        """The modules that declare what it needs."""
+        signs = "--webhook-self-signed" in self.args
+        return (*MODULES, *SELF_SIGNED_MODULES) if signs else MODULES
+
+
+async def findings(api: Api) -> AsyncIterator[Finding]:
+    """Yield the rights that the managers beside each Lease lack.
+
+    Raises:
+        KubeError: the API server refused, or could not be reached.
+    """
+    for deployment in await _deployments(api):
+        account, wanted = deployment.account, list(needed(deployment))
+        policy = await rbac.read(api, account, {request.namespace for request in wanted} - {""})
+        missing = [request for request in wanted if not policy.allows(request)]
+        for cause in _causes(missing):
+            remedy = (
+                "apply the manifests of this release again, or allow it in a role that is bound to "
+                "the ServiceAccount"
+            )
+            where = ObjectReference("ServiceAccount", account.name, account.namespace)
+            yield Finding("rights", ERROR, where, cause, remedy)
+
+
+async def _deployments(api: Api) -> list[Deployment]:
+    """Return the Deployments of this provider in the namespaces of its Leases."""
+    leases, found = list[LeaseObject](), list[Deployment]()
+    async for page in pages(api, LEASES, "", pod.LEASE):
+        leases += [msgspec.json.decode(raw, type=LeaseObject) for raw in page.items or ()]
+    for lease in leases:
+        async for page in pages(api, DEPLOYMENTS, lease.metadata.namespace):
+            found += [msgspec.json.decode(raw, type=Deployment) for raw in page.items or ()]
+    return [each for each in found if each.metadata.labels.provider == _PROVIDER]
+
+
+def needed(deployment: Deployment) -> Iterator[Request]:
+    """Yield all requests that a manager must be allowed."""
+    own, served = deployment.metadata.namespace, deployment.served
+    for module in deployment.modules:
+        access = load([module])
+        yield from _requests(access.namespace, own)
+        if not (served and module in _SERVED_MODULES):
+            yield from _requests(access.cluster, "")
+            continue
+        for request in _requests(access.cluster, served):
+            if (request.group, request.resource.partition("/")[0]) not in _CLUSTER_SCOPED:
+                yield request
+
+
+def _requests(rules: Iterable[Rule], namespace: str) -> Iterator[Request]:
+    for rule in rules:
+        for group in rule.groups:
+            for resource in rule.resources:
+                for verb in rule.verbs:
+                    for name in rule.names or ("",):
+                        yield Request(verb, group, resource, name, namespace)
+
+
+def _causes(missing: Iterable[Request]) -> Iterator[str]:
+    """Yield one cause for all verbs on the same objects."""
+    names = defaultdict[Request, dict[str, None]](dict)
+    for request in missing:
+        names[request._replace(name="")][request.name] = None
+    verbs = defaultdict[tuple[str, str, str, str], list[str]](list)
+    for (verb, group, resource, _, namespace), named in names.items():
+        verbs[group, resource, namespace, ", ".join(filter(None, named))].append(verb)
+    for (group, resource, namespace, named), several in verbs.items():
+        what = f"{resource}.{group}" if group else resource
+        objects = f" named {named}" if named else ""
+        where = f"in namespace {namespace}" if namespace else "in all namespaces"
+        yield f"may not {', '.join(several)} {what}{objects} {where}, which this release needs"

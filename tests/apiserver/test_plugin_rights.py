@@ -1,0 +1,267 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`kubectl ipam check` knows what the manager may do, as the API server does."""
+
+import itertools
+import json
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from plugin_runs import RBAC, READ, allow, run
+
+from cli.kubectl.check import rbac
+from cli.kubectl.check.rbac import Request
+from envtest import contract, plugin, waiting
+from envtest.client import Client, Json
+from envtest.controlplane import control_plane, install, provider
+from kube.client import Client as Api
+from kube.connect import connect
+from kube.meta import Key
+from webhook import selfsigned
+
+ROLE = "capi-ipam-in-cluster-manager-role"
+ACCOUNT = {
+    "kind": "ServiceAccount",
+    "name": provider.SERVICE_ACCOUNT,
+    "namespace": provider.NAMESPACE,
+}
+OTHER_ACCOUNT = {**ACCOUNT, "namespace": "other-ipam-in-cluster-system"}
+SERVED = "team"
+
+
+@pytest.fixture(scope="module")
+def cluster(make_log_folder: plugin.MakeFolder) -> Generator[provider.Provider]:
+    """A cluster with the Deployments of two installations; the second serves one namespace."""
+    with provider.Provider(make_log_folder()) as started:
+        deploy(started.admin, install.shipped("self-signed"))
+        apply(started.admin, install.shipped("self-signed"))
+        second = install.namespaced(started.folder, SERVED, name="other")
+        objects = install.Variant(components=(second, "without-crds")).objects()
+        started.new_namespace(SERVED)
+        apply(started.admin, objects)
+        deploy(started.admin, objects)
+        leases = "coordination.k8s.io/v1", "leases", OTHER_ACCOUNT["namespace"]
+        started.admin.resource(*leases).create({"metadata": {"name": provider.LEASE}})
+        yield started
+
+
+def apply(admin: Client, objects: list[Json]) -> None:
+    """Create namespaces, accounts and roles."""
+    kinds = [kind for kind in install.PLURALS if "Role" in kind or kind.endswith(("ce", "unt"))]
+    for kind in kinds:
+        for document in (each for each in objects if each["kind"] == kind):
+            install.apply(admin, document)
+
+
+def deploy(admin: Client, objects: list[Json]) -> None:
+    """Create the Deployment, for which no controller starts a pod here."""
+    (body,) = (each for each in objects if each["kind"] == "Deployment")
+    admin.resource("apps/v1", "deployments", body["metadata"]["namespace"]).create(body)
+
+
+@pytest.fixture(scope="module")
+def admin_config(cluster: provider.Provider) -> Path:
+    return cluster.control_plane.kubeconfig("rights", [control_plane.ADMIN_GROUP])
+
+
+def found(config: Path, check: str = "rights") -> list[Json]:
+    reported = json.loads(run(config, "check", "-o", "json").stdout)["findings"]
+    return [each for each in reported if each["check"] == check]
+
+
+@contextmanager
+def without(admin: Client, role: str, resource: str, verb: str) -> Generator[None]:
+    """Take a verb on a resource from a ClusterRole, for the time of the block."""
+    roles = admin.resource(RBAC, "clusterroles")
+    rules: list[Json] = roles.get(role)["rules"]
+    others = [
+        {**rule, "verbs": [each for each in rule["verbs"] if each != verb]}
+        if resource in rule["resources"]
+        else rule
+        for rule in rules
+    ]
+    roles.merge(role, {"rules": [rule for rule in others if rule["verbs"]]})
+    yield
+    roles.merge(role, {"rules": rules})
+
+
+def review(admin: Client, account: Json, request: Request) -> bool:
+    """Ask the API server whether a service account may do something."""
+    user = f"system:serviceaccount:{account['namespace']}"
+    everybody = "system:serviceaccounts"
+    plural, _, subresource = request.resource.partition("/")
+    spec = {
+        "user": f"{user}:{account['name']}",
+        "groups": [everybody, f"{everybody}:{account['namespace']}", "system:authenticated"],
+        "resourceAttributes": {
+            "verb": request.verb,
+            "group": request.group,
+            "resource": plural,
+            "subresource": subresource,
+            "name": request.name,
+            "namespace": request.namespace,
+        },
+    }
+    reviews = admin.resource("authorization.k8s.io/v1", "subjectaccessreviews")
+    return bool(reviews.create({"spec": spec})["status"]["allowed"])
+
+
+def test_what_is_shipped_has_all_rights(cluster: provider.Provider, admin_config: Path) -> None:
+    assert len(cluster.admin.resource("apps/v1", "deployments").list()) == 2
+    assert found(admin_config) == []
+
+
+@pytest.mark.parametrize(
+    ("resource", "verb", "name"),
+    [
+        ("ipaddresses", "patch", ""),
+        ("ipaddressclaims/status", "patch", ""),
+        ("customresourcedefinitions/status", "patch", "inclusterippools.ipam.cluster.x-k8s.io"),
+    ],
+)
+def test_a_verb_that_is_taken_away_is_found(
+    cluster: provider.Provider, admin_config: Path, resource: str, verb: str, name: str
+) -> None:
+    group = "apiextensions.k8s.io" if name else contract.GROUP
+    request = Request(verb, group, resource, name)
+    assert review(cluster.admin, ACCOUNT, request)
+
+    with without(cluster.admin, ROLE, resource, verb):
+        waiting.until(
+            "it is denied",
+            lambda: review(cluster.admin, ACCOUNT, request),
+            lambda allowed: not allowed,
+        )
+        (finding,) = found(admin_config)
+
+    assert finding["severity"] == "error"
+    assert finding["object"] == ACCOUNT
+    assert finding["cause"].startswith(f"may not {verb} {resource}.{group} ")
+    assert finding["cause"].endswith(" in all namespaces, which this release needs")
+    assert name in finding["cause"]
+
+
+def test_a_manager_of_one_namespace_needs_its_rights_there(
+    cluster: provider.Provider, admin_config: Path
+) -> None:
+    with without(cluster.admin, f"other-{ROLE.removeprefix('capi-')}", "ipaddresses", "delete"):
+        (finding,) = found(admin_config)
+
+    assert finding["object"] == OTHER_ACCOUNT
+    assert finding["cause"] == (
+        f"may not delete ipaddresses.{contract.GROUP} in namespace {SERVED}, which this release "
+        "needs"
+    )
+
+
+def test_a_manager_that_makes_its_own_certificate_needs_more(
+    cluster: provider.Provider, admin_config: Path
+) -> None:
+    bindings = cluster.admin.resource(RBAC, "rolebindings", provider.NAMESPACE)
+    (mine,) = (each for each in bindings.list() if "self-signed" in each["metadata"]["name"])
+    bindings.delete(mine["metadata"]["name"])
+
+    causes = [finding["cause"] for finding in found(admin_config)]
+
+    del mine["metadata"]["resourceVersion"], mine["metadata"]["uid"]
+    bindings.create(mine)
+    where = f"in namespace {provider.NAMESPACE}, which this release needs"
+    assert causes == [
+        f"may not create secrets {where}",
+        f"may not get, patch secrets named {selfsigned.SECRET} {where}",
+    ]
+
+
+def test_who_may_not_read_roles_is_not_told_anything_about_rights(
+    cluster: provider.Provider,
+) -> None:
+    rules = (
+        {"apiGroups": [contract.GROUP], "resources": ["*"], "verbs": READ},
+        {"apiGroups": ["coordination.k8s.io", "apps"], "resources": ["*"], "verbs": READ},
+    )
+    allow(cluster.admin, "no-roles", *rules)
+    config = cluster.control_plane.kubeconfig("no-roles")
+
+    (unchecked,) = (
+        each for each in found(config, "unchecked") if each["object"]["kind"] == "ServiceAccount"
+    )
+
+    assert unchecked["severity"] == "warning"
+    assert 'cannot list resource "clusterroles"' in unchecked["cause"]
+    assert found(config) == []
+
+
+ACCOUNT_KEY = Key("zoo", "keeper")
+KEEPER = {"kind": "ServiceAccount", "name": ACCOUNT_KEY.name, "namespace": ACCOUNT_KEY.namespace}
+_GROUP = {"kind": "Group", "apiGroup": "rbac.authorization.k8s.io"}
+BOUND: list[tuple[str, Json, Json]] = [
+    ("", {"verbs": ["get"], "apiGroups": ["a"], "resources": ["lions"]}, KEEPER),
+    (
+        "",
+        {"verbs": ["list"], "apiGroups": ["*"], "resources": ["*/status"]},
+        {**_GROUP, "name": "system:serviceaccounts"},
+    ),
+    (
+        "",
+        {"verbs": ["patch"], "apiGroups": ["a", ""], "resources": ["bears"]},
+        {**_GROUP, "name": "system:serviceaccounts:zoo"},
+    ),
+    (
+        "",
+        {"verbs": ["*"], "apiGroups": ["b"], "resources": ["lions/status"]},
+        {**_GROUP, "name": "system:authenticated"},
+    ),
+    (
+        "zoo",
+        {"verbs": ["patch"], "apiGroups": ["*"], "resources": ["lions"], "resourceNames": ["leo"]},
+        {**_GROUP, "kind": "User", "name": "system:serviceaccount:zoo:keeper"},
+    ),
+    ("zoo", {"verbs": ["list"], "apiGroups": ["b"], "resources": ["*"]}, KEEPER),
+    ("zoo", {"verbs": ["*"], "apiGroups": ["*"], "resources": ["*"]}, {**KEEPER, "name": "guest"}),
+    (
+        "",
+        {"verbs": ["*"], "apiGroups": ["*"], "resources": ["*"]},
+        {**_GROUP, "name": "system:serviceaccounts:other"},
+    ),
+]
+"""A namespace (empty: cluster-wide), a rule, and the subject to which it is bound."""
+
+
+def bind(admin: Client, number: int, namespace: str, rule: Json, subject: Json) -> None:
+    """Create a role with a rule, and bind it; half of the namespaced ones are ClusterRoles."""
+    name = f"zoo-{number}"
+    local = bool(namespace) and number % 2 == 0
+    kind, plural = ("Role", "roles") if local else ("ClusterRole", "clusterroles")
+    body = {"metadata": {"name": name}, "rules": [rule]}
+    admin.resource(RBAC, plural, namespace if local else None).create(body)
+    reference = {"kind": kind, "name": name, "apiGroup": "rbac.authorization.k8s.io"}
+    bindings = "rolebindings" if namespace else "clusterrolebindings"
+    binding = {"metadata": {"name": name}, "subjects": [subject], "roleRef": reference}
+    admin.resource(RBAC, bindings, namespace or None).create(binding)
+
+
+async def test_the_evaluator_agrees_with_the_api_server(
+    cluster: provider.Provider, admin_config: Path
+) -> None:
+    cluster.new_namespace("zoo")
+    for number, bound in enumerate(BOUND):
+        bind(cluster.admin, number, *bound)
+    verbs, groups = ("get", "list", "patch"), ("", "a", "b")
+    resources = ("lions", "lions/status", "bears", "bears/scale")
+    names, namespaces = ("", "leo"), ("", "zoo", "default")
+    requests = [
+        Request(*each) for each in itertools.product(verbs, groups, resources, names, namespaces)
+    ]
+    last = Request("list", "b", "bears", "", "zoo")
+    waiting.until("roles count", lambda: review(cluster.admin, KEEPER, last), bool)
+    connection = await connect(str(admin_config), "test")
+    try:
+        policy = await rbac.read(Api(connection), ACCOUNT_KEY, ["zoo", "default"])
+    finally:
+        await connection.close()
+
+    verdicts = {each: policy.allows(each) for each in requests}
+
+    assert 50 < sum(verdicts.values()) < len(requests) - 50
+    assert verdicts == {each: review(cluster.admin, KEEPER, each) for each in requests}
