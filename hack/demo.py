@@ -247,14 +247,16 @@ def show_refusals(user: tenants.Tenant) -> None:
 
 
 def show_commands(cluster: provider.Provider) -> None:
-    """Print what the two commands show that a user has for all this."""
+    """Print what two commands show of all this, and name them."""
     kubeconfig = cluster.control_plane.kubeconfig("demo", [control_plane.ADMIN_GROUP])
     for command in COMMANDS:
         console.print(f"\n[bold]$ kubectl ipam {command}[/]")
         program = Path(sys.executable).with_name("kubectl-ipam")
         done = subprocess.run([program, *command.split(), "--kubeconfig", kubeconfig], check=False)
         check(f"the exit code of kubectl ipam {command}", 0, done.returncode)
-    console.print("\n`make dev` keeps a cluster running, where both commands work, too.")
+    named = " and ".join(f"`kubectl ipam {command}`" for command in COMMANDS)
+    console.print(f"\nThese two commands show what the demo made: {named}.", soft_wrap=True)
+    console.print("`make dev` starts a cluster that keeps running, for these commands and the map.")
 
 
 def refusal(what: str, request: "partial[client.Json]") -> str:
