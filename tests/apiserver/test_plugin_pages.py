@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import terminal
 
 from envtest.controlplane import binaries, control_plane, provider, tenants
 from generator import programs
@@ -15,7 +16,6 @@ from generator import programs
 HOW_TO = Path(__file__).parents[2] / "docs" / "how-to"
 BLOCK = re.compile(r"^```bash\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 MANIFEST = re.compile(r"^```yaml\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-EXAMPLE = re.compile(r"```console\n(.*?)\n```", re.DOTALL)
 KUBECTL = Path(binaries.find(binaries.KUBECTL))
 
 
@@ -180,3 +180,42 @@ def test_see_the_map(tenant: tenants.Tenant, environment: dict[str, str], tmp_pa
 
     assert f"{tenant.namespace}/blue" in (tmp_path / "pools.html").read_text()
     assert f"{tenant.namespace}/blue" in (tmp_path / "mine.html").read_text()
+
+
+PICTURE = HOW_TO.parent / "assets" / "terminal.svg"
+COMMANDS = ("kubectl ipam pools", "kubectl ipam show machines")
+
+
+@pytest.fixture
+def factory(provider: provider.Provider) -> tenants.Tenant:
+    """Return a namespace with pools that are nearly empty, full, and overlapping."""
+    found = tenants.Tenant(provider, provider.new_namespace("factory"))
+    excluded = ["10.2.0.11-10.2.0.18", "10.2.0.64/30"]
+    addresses = ("10.2.0.10-10.2.0.20", "10.2.0.64/28")
+    found.add_pool("machines", *addresses, prefix=16, excludedAddresses=excluded)
+    found.add_pool("lab", "10.2.0.76-10.2.0.91", prefix=16)
+    found.add_pool("vips", "10.3.0.10-10.3.0.12")
+    found.add_prefix_pool("racks", "2001:db8::/48")
+    for name, pool in [("db", "machines"), ("vip", "vips"), ("test", "lab")]:
+        for number in range(4 if pool == "machines" else 3):
+            found.add_claim(f"{name}-{number}", pool)
+            found.bound(f"{name}-{number}")
+    found.add_claim("vip-3", "vips")
+    found.not_ready("vip-3", "PoolExhausted")
+    return found
+
+
+def test_the_picture_of_a_terminal_is_what_the_commands_print(
+    factory: tenants.Tenant, environment: dict[str, str]
+) -> None:
+    plane = factory.provider.control_plane
+    config = plane.kubeconfig("picture", [control_plane.ADMIN_GROUP], factory.namespace)
+    user = environment | {"KUBECONFIG": str(config)}
+
+    text = "\n".join(f"$ {it}\n{terminal.printed(it, user)}" for it in COMMANDS)
+
+    drawn = terminal.picture(text, "kubectl ipam")
+    if folder := os.environ.get("SCREENSHOTS"):
+        (Path(folder) / PICTURE.name).write_text(drawn)
+    assert re.findall(r"https?://[^\"]+", drawn) == ["http://www.w3.org/2000/svg"]
+    assert PICTURE.read_text() == drawn
