@@ -163,8 +163,9 @@ def _causes(missing: Iterable[Request]) -> Iterator[str]:
     for request in missing:
         names[request._replace(name="")][request.name] = None
     verbs = defaultdict[tuple[str, str, str, str], list[str]](list)
-    for (verb, group, resource, _, namespace), named in names.items():
-        verbs[group, resource, namespace, ", ".join(filter(None, named))].append(verb)
+    for request, known in names.items():
+        named = ", ".join(filter(None, known))
+        verbs[request.group, request.resource, request.namespace, named].append(request.verb)
     for (group, resource, namespace, named), several in verbs.items():
         what = f"{resource}.{group}" if group else resource
         objects = f" named {named}" if named else ""
