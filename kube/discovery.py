@@ -158,6 +158,8 @@ class RestMapper:
     """
 
     resources: Mapping[tuple[str, str, str], ApiResource]
+    etag: str = ""
+    """Of the answer from which it was read."""
 
     def find(self, api_version: str, kind: str) -> ApiResource | None:
         """Return the resource of a kind in `GROUP/VERSION`, or in the preferred version."""
@@ -165,8 +167,8 @@ class RestMapper:
         return self.resources.get((group, version if slash else "", kind))
 
 
-async def rest_mapper(api: Api) -> RestMapper:
-    """Read which resources the API server serves.
+async def rest_mapper(api: Api, known: RestMapper | None = None) -> RestMapper:
+    """Read which resources the API server serves; return `known` if nothing has changed.
 
     Caveats:
         It finds nothing if the API server has no aggregated discovery.
@@ -174,10 +176,12 @@ async def rest_mapper(api: Api) -> RestMapper:
     Raises:
         KubeError: the API server refused, or could not be reached.
     """
-    answer = await api.discover("")
+    answer = await api.discover(known.etag if known else "")
+    if answer is None:
+        return known or RestMapper({})
+    body, etag = answer
     found = dict[tuple[str, str, str], ApiResource]()
-    groups = decode(answer[0], _Groups, "GET /apis").items if answer else ()
-    for group in groups:
+    for group in decode(body, _Groups, "GET /apis").items:
         for version in group.versions:
             for each in version.resources:
                 kind, name = each.response_kind.kind if each.response_kind else "", group.metadata
@@ -187,4 +191,4 @@ async def rest_mapper(api: Api) -> RestMapper:
                 )
                 found[name.name, version.version, kind] = resource
                 found.setdefault((name.name, "", kind), resource)
-    return RestMapper(found)
+    return RestMapper(found, etag)

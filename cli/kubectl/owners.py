@@ -76,6 +76,15 @@ class Owners:
     _objects: dict[str, Metadata] = field(default_factory=dict[str, "Metadata"])
     """By uid."""
 
+    async def refresh(self) -> bool:
+        """Return whether other kinds are served than before, so that a chain may be longer now.
+
+        Raises:
+            KubeError: the API server could not be reached.
+        """
+        known, self._served = self._served, await discovery.rest_mapper(self.api, self._served)
+        return known is not None and known.resources != self._served.resources
+
     async def chains(self, claims: Iterable[clusterapi.IPAddressClaim]) -> Mapping[Key, Chain]:
         """Return the chain of each claim.
 

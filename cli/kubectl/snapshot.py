@@ -54,7 +54,7 @@ class Informers:
 
     def __init__(self, api: Api, contract: contracts.Contract, namespace: str) -> None:
         self.contract = contract
-        self._api, self._namespace = api, namespace
+        self.api, self.namespace = api, namespace
         self._claims = Informer(api, contract.claims, clusterapi.IPAddressClaim, namespace)
         self._addresses = Informer(api, contract.addresses, clusterapi.IPAddress, namespace)
         self._pools = [
@@ -83,12 +83,12 @@ class Informers:
             KubeError: in a group: the user may not.
         """
         options = (
-            ListOptions(self._namespace, resource_version=str(each.revision), timeout_seconds=1)
+            ListOptions(self.namespace, resource_version=str(each.revision), timeout_seconds=1)
             for each in self.all
         )
         resources = (each.resource for each in self.all)
         try:
-            await together(*map(partial(try_watch, self._api), resources, options))
+            await together(*map(partial(try_watch, self.api), resources, options))
         except BaseExceptionGroup as group:
             if _is_forbidden(first_error(group)):
                 raise
@@ -100,7 +100,7 @@ class Informers:
             pools={pool.key: pool for informer in self._pools for pool in informer},
             claims={claim.metadata.key: claim for claim in self._claims},
             addresses={address.metadata.key: address for address in self._addresses},
-            namespace=self._namespace,
+            namespace=self.namespace,
             unreadable=tuple(
                 (informer.resource.kind, key)
                 for informer in self.all

@@ -18,7 +18,6 @@ from .errors import CliError
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
-    from kube.client import Api
     from kube.deltas import Delta, Handler
 
     from .snapshot import Informers, Snapshot
@@ -39,9 +38,9 @@ class InformerSupervisor:
     restored from a backup.
     """
 
-    def __init__(self, api: Api, namespace: str, informers: Informers) -> None:
+    def __init__(self, informers: Informers) -> None:
         """Prepare it; the informers have listed everything."""
-        self._api, self._namespace, self._informers = api, namespace, informers
+        self._informers = informers
         self._changed = asyncio.Event()
         self._failure = ""
 
@@ -88,7 +87,7 @@ class InformerSupervisor:
                             stack.enter_context(informer.event_handler(handler))
                     await together(
                         *(informer.run() for informer in self._informers.all),
-                        contracts.until_changed(self._api, self._informers.contract),
+                        contracts.until_changed(self._informers.api, self._informers.contract),
                     )
             except* KubeError:
                 self._failure = _LISTING
@@ -98,7 +97,9 @@ class InformerSupervisor:
         """List everything again, as often as it takes."""
         while self._failure:
             try:
-                self._informers = await snapshot.informers(self._api, self._namespace)
+                self._informers = await snapshot.informers(
+                    self._informers.api, self._informers.namespace
+                )
                 self._failure = ""
             except* (KubeError, CliError) as group:
                 self._failure = _text(first_error(group))

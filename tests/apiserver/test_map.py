@@ -140,6 +140,17 @@ def test_a_file_that_cannot_be_read(kubeconfig: Path, tmp_path: Path) -> None:
     assert results[1].stderr == f"{tmp_path}/none.yaml: No such file or directory\n"
 
 
+def test_without_the_right_to_watch_one_line_says_so(tenant: tenants.Tenant) -> None:
+    name = f"list-{tenant.namespace}"
+    rules = {"apiGroups": [contract.GROUP], "resources": ["*"], "verbs": ["get", "list"]}
+    allow(tenant.provider.admin, name, rules)
+
+    result = run(tenant.provider.control_plane.kubeconfig(name), "map", "--no-open")
+
+    assert result.exit_code == 3
+    assert 'cannot watch resource "' in result.stderr
+
+
 def test_a_port_that_is_taken(kubeconfig: Path) -> None:
     with serving(kubeconfig) as url:
         port = url.split(":")[2].partition("/")[0]

@@ -1,10 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """Pools, claims and IPAddresses on a fake API server, read as `kubectl ipam` reads them."""
 
+import json
 from collections.abc import Sequence
 from typing import Any
 
+from typing_extensions import override
+
 from cli.kubectl import snapshot, usage
+from kube.options import EVERYTHING, ListOptions
+from kube.resources import ApiResource
 from kube.testing.fake import FakeApi, Json
 from objects import contracts, pools
 from objects.pools import PoolKey
@@ -14,11 +19,31 @@ IP_POOL = "InClusterIPPool"
 BLUE = PoolKey(IP_POOL, "default", "blue")
 
 
+class ServingApi(FakeApi):
+    """An API server with Cluster API and the provider, without aggregated discovery."""
+
+    @override
+    async def list(self, resource: ApiResource, options: ListOptions = EVERYTHING) -> bytes:
+        if resource.plural:
+            return await super().list(resource, options)
+        kinds = [
+            {"kind": each.kind}
+            for each in (
+                CONTRACT.claims,
+                CONTRACT.addresses,
+                CONTRACT.clusters,
+                *pools.KINDS.values(),
+            )
+            if each.api_version == resource.api_version
+        ]
+        return json.dumps({"resources": kinds}).encode()
+
+
 class Objects:
     """Objects of one cluster, all in the namespace `default`."""
 
     def __init__(self) -> None:
-        self.api = FakeApi()
+        self.api = ServingApi()
 
     def pool(
         self, *addresses: str, name: str = "blue", kind: str = IP_POOL, **spec: object

@@ -4,11 +4,13 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import ExitStack
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from kube.errors import KubeError
 from kube.tasks import together
+
+from ..supervisor import InformerSupervisor
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -16,11 +18,11 @@ if TYPE_CHECKING:
     from ..snapshot import Informers
     from .model import Model, Reader
 
-_PAUSE_SECONDS = 0.3
-"""Between a change and the model that has it, so that a burst of changes costs one model."""
-
 _RETRY_SECONDS = 2.0
 """Until owners are read again, if the API server could not be reached."""
+
+_REFRESH_SECONDS = 5.0
+"""Between checks of the served kinds, as the manager has it; most answers are empty."""
 
 
 class Live:
@@ -28,8 +30,7 @@ class Live:
 
     def __init__(self, informers: Informers, reader: Reader) -> None:
         """Prepare it; the informers have listed everything."""
-        self._informers, self._reader = informers, reader
-        self._changed = asyncio.Event()
+        self._supervisor, self._reader = InformerSupervisor(informers), reader
         self._next = asyncio.Event()
         self._ended = False
         self._model: Model | None = None
@@ -46,18 +47,15 @@ class Live:
         Raises:
             KubeError: the API server could not be reached.
         """
-        self._model = await self._reader.model(self._informers.snapshot())
+        self._model = await self._reader.model(self._supervisor.snapshot())
 
     async def run(self) -> None:
         """Follow changes until cancelled.
 
         Raises:
-            KubeError: a resource is not served any more, or the API server was restored.
+            KubeError: in a group: the user may not watch.
         """
-        with ExitStack() as handlers:
-            for informer in self._informers.all:
-                handlers.enter_context(informer.event_handler(lambda _delta: self._changed.set()))
-            await together(*(informer.run() for informer in self._informers.all), self._follow())
+        await together(self._supervisor.run(), self._follow(), self._refresh())
 
     async def generations(self, silence: float) -> AsyncGenerator[int | None]:
         """Yield the generation of each new model, first that of the present one.
@@ -83,17 +81,22 @@ class Live:
         self._wake()
 
     async def _follow(self) -> None:
-        while True:
-            await self._changed.wait()
-            await asyncio.sleep(_PAUSE_SECONDS)
-            self._changed.clear()
+        async for found in self._supervisor.snapshots():
             try:
-                await self.load()
+                self._model = await self._reader.model(found)
             except KubeError:
-                self._changed.set()
+                self._supervisor.mark_changed()
                 await asyncio.sleep(_RETRY_SECONDS)
                 continue
             self._wake()
+
+    async def _refresh(self) -> None:
+        """Read owners again when kinds are served that were not when they were read."""
+        while True:
+            await asyncio.sleep(_REFRESH_SECONDS)
+            with suppress(KubeError):  # an outage says nothing about kinds
+                if await self._reader.refresh():
+                    self._supervisor.mark_changed()
 
     def _wake(self) -> None:
         woken, self._next = self._next, asyncio.Event()

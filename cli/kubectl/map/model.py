@@ -145,7 +145,7 @@ class Reader:
         """
         self._owners = owners.Owners(api)
         self._server, self._namespace = server, namespace
-        self._generation = 0
+        self._generation, self._stale = 0, False
         self._chains: dict[Key, tuple[clusterapi.IPAddressClaim, owners.Chain]] = {}
 
     async def model(self, snapshot: Snapshot) -> Model:
@@ -167,8 +167,19 @@ class Reader:
             pools=pools.reports(usages, self._namespace),
         )
 
+    async def refresh(self) -> bool:
+        """Return whether the next model may have longer chains, because other kinds are served.
+
+        Raises:
+            KubeError: the API server could not be reached.
+        """
+        changed = await self._owners.refresh()
+        self._stale = self._stale or changed
+        return changed
+
     async def _read_owners(self, claims: Iterable[clusterapi.IPAddressClaim]) -> None:
-        known, self._chains = self._chains, {}
+        known, self._chains = {} if self._stale else self._chains, {}
+        self._stale = False
         unread = list["clusterapi.IPAddressClaim"]()
         for claim in claims:
             key = claim.metadata.key

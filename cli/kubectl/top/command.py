@@ -60,7 +60,7 @@ def command(target: options.Target, sort_by: str) -> None:
 
 async def _view(opened: session.Session, sort_by: str) -> View:
     informers = await snapshot.informers(opened.api, opened.namespace)
-    supervisor = InformerSupervisor(opened.api, opened.namespace, informers)
+    supervisor = InformerSupervisor(informers)
     view = View(opened, supervisor, sort_by)
     await view.update(supervisor.snapshot())
     return view

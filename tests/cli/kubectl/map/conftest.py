@@ -9,7 +9,7 @@ import pytest
 import pytest_asyncio
 from snapshots import CONTRACT, Objects
 
-from cli.kubectl import snapshot
+from cli.kubectl import snapshot, supervisor
 from cli.kubectl.map import guard, model, overlays, service
 from cli.kubectl.map import live as lives
 from webhook import server
@@ -25,7 +25,7 @@ def objects() -> Objects:
 
 @pytest_asyncio.fixture(loop_scope="module")
 async def live(objects: Objects, monkeypatch: pytest.MonkeyPatch) -> AsyncGenerator[lives.Live]:
-    monkeypatch.setattr(lives, "_PAUSE_SECONDS", 0.01)
+    monkeypatch.setattr(supervisor, "_PAUSE_SECONDS", 0.01)
     monkeypatch.setattr(lives, "_RETRY_SECONDS", 0.01)
     informers = snapshot.Informers(objects.api, CONTRACT, "")
     await informers.sync()

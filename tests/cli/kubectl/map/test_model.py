@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Models of a cluster that serves more kinds than it did."""
+
+import json
+
+from snapshots import Objects, ServingApi
+from typing_extensions import override
+
+from cli.kubectl.map import model
+from kube.resources import ApiResource
+
+VMS = ApiResource("infrastructure.example.com", "v1", "VM", "vms")
+LABELS = {"cluster.x-k8s.io/cluster-name": "c1"}
+
+
+class Aggregated(ServingApi):
+    """Serves the kinds of an infrastructure provider once it is installed."""
+
+    installed = False
+
+    @override
+    async def discover(self, etag: str) -> tuple[bytes, str] | None:
+        now = str(self.installed)
+        if etag == now:
+            return None
+        kinds = [{"resource": VMS.plural, "responseKind": {"kind": VMS.kind}}]
+        versions = [{"version": VMS.version, "resources": kinds if self.installed else []}]
+        items = [{"metadata": {"name": VMS.group}, "versions": versions}]
+        return json.dumps({"kind": "APIGroupDiscoveryList", "items": items}).encode(), now
+
+
+async def test_a_chain_becomes_longer_once_the_kind_of_its_owner_is_served() -> None:
+    objects = Objects()
+    objects.api = api = Aggregated()
+    key = objects.pool("10.0.0.0/28")
+    owned = {"apiVersion": VMS.api_version, "kind": VMS.kind, "name": "vm", "uid": "uid-of-vm"}
+    objects.claim("web", ownerReferences=[owned])
+    meta = {"name": "vm", "namespace": "default", "uid": "uid-of-vm", "labels": LABELS}
+    api.put(VMS, {"metadata": meta})
+    reader, seen = model.Reader(api, "", ""), list[tuple[bool, str]]()
+
+    async def look() -> None:
+        changed = await reader.refresh()
+        (claim,) = (await reader.model(await objects.snapshot())).waiting(key)
+        seen.append((changed, claim.cluster))
+
+    await look()
+    await look()
+    api.installed = True
+    await look()
+    await look()
+
+    assert seen == [(False, ""), (False, ""), (True, "c1"), (False, "c1")]
