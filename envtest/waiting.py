@@ -9,17 +9,18 @@ from .errors import NotReachedError
 
 T = TypeVar("T")
 
-POLL_SECONDS = 0.02  # how often a state is looked at: below what a person notices
+POLL_SECONDS = 0.02  # between the first looks at a state: below what a person notices
+POLL_SHARE = 0.05  # of the time so far, between later looks: each costs both sides CPU
 PATIENCE_SECONDS = 30.0  # what takes this long on an overloaded machine never comes
 
 
 def wait_until(condition: Callable[[], bool], seconds: float = PATIENCE_SECONDS) -> bool:
     """Wait until `condition` holds or `seconds` are over; return whether it holds."""
-    deadline = time.monotonic() + seconds
+    began = time.monotonic()
     while not condition():
-        if time.monotonic() > deadline:
+        if time.monotonic() > began + seconds:
             return False
-        time.sleep(POLL_SECONDS)
+        _pause(began)
     return True
 
 
@@ -31,9 +32,14 @@ def until(
     Raises:
         NotReachedError: `seconds` are over; it holds what was seen last.
     """
-    deadline = time.monotonic() + seconds
+    began = time.monotonic()
     while not good(seen := look()):
-        if time.monotonic() > deadline:
+        if time.monotonic() > began + seconds:
             raise NotReachedError(what, seconds, seen)
-        time.sleep(POLL_SECONDS)
+        _pause(began)
     return seen
+
+
+def _pause(began: float) -> None:
+    """Sleep before the next look."""
+    time.sleep(max(POLL_SECONDS, POLL_SHARE * (time.monotonic() - began)))
