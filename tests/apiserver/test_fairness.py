@@ -10,9 +10,9 @@ from envtest import client, manifests, waiting
 from envtest.contract import PAUSED
 from envtest.controlplane import tenants
 
-STORM = 5_000
+STORM = 500
 THREADS = 8  # that create or delete claims
-END_SECONDS = 120.0  # until some thousand addresses are released: a few hundred a second
+END_SECONDS = 120.0  # until some hundred addresses are released: a few hundred a second
 
 
 @pytest.fixture
@@ -51,16 +51,15 @@ def test_a_storm_on_one_pool_does_not_keep_another_pools_claim_waiting(
 def test_claims_that_waited_for_their_pool_get_addresses_in_the_order_of_their_creation(
     tenant: tenants.Tenant,
 ) -> None:
-    names = [f"claim-{number:03}" for number in range(300)]
+    names = [f"claim-{number:03}" for number in range(100)]
     for name in names:
         tenant.add_claim(name, "blue")
     for name in names:  # a claim that is being reconciled does not wait yet
         tenant.not_ready(name, "PoolNotReady")
 
-    tenant.add_pool("blue", "10.0.0.0/16", prefix=16)
+    tenant.add_pool("blue", "10.0.0.0/24")
 
-    expected = [f"10.0.{number >> 8}.{number & 255}" for number in range(1, 301)]
-    assert tenant.bound(*names) == expected
+    assert tenant.bound(*names) == [f"10.0.0.{number}" for number in range(1, 101)]
 
 
 def in_parallel(call: Callable[[str], object], names: list[str]) -> None:

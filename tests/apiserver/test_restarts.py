@@ -11,10 +11,10 @@ import pytest
 from envtest import client, errors, waiting
 from envtest.controlplane import manager, provider, tenants
 
-CLAIMS = 500
+CLAIMS = 300
 
 
-def test_a_kill_in_the_middle_of_500_claims_loses_and_duplicates_nothing(
+def test_a_kill_in_the_middle_of_300_claims_loses_and_duplicates_nothing(
     tenant: tenants.Tenant,
 ) -> None:
     manager = tenant.provider.manager
