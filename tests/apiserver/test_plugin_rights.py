@@ -34,6 +34,7 @@ SERVED = "team"
 def cluster(make_log_folder: plugin.MakeFolder) -> Generator[provider.Provider]:
     """A cluster with the Deployments of two installations; the second serves one namespace."""
     with provider.Provider(make_log_folder()) as started:
+        waiting.until("there is a Lease", started.holder, bool)
         deploy(started.admin, install.shipped("self-signed"))
         apply(started.admin, install.shipped("self-signed"))
         second = install.namespaced(started.folder, SERVED, name="other")
