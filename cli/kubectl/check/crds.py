@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from api import resources
 from objects import pools
 
 from ... import cluster, version_report
@@ -20,6 +21,10 @@ if TYPE_CHECKING:
 
 _CRD = "CustomResourceDefinition"
 
+_OTHER_RELEASE = (
+    "use kubectl ipam of the release that runs in the cluster, or apply the CRDs of this release"
+)
+
 
 async def findings(api: Api) -> AsyncIterator[Finding]:
     """Yield the problems of the CRDs of all pool kinds.
@@ -34,8 +39,21 @@ async def findings(api: Api) -> AsyncIterator[Finding]:
             crd = ObjectReference(_CRD, f"{resource.plural}.{resource.group}")
             yield Finding("crd", ERROR, crd, error.cause, error.remedy)
             continue
-        for finding in _of_kind(kind):
+        for finding in (*_of_versions(kind, resource.version), *_of_kind(kind)):
             yield finding
+
+
+def _of_versions(kind: Kind, hub: str) -> Iterator[Finding]:
+    """Yield how the versions of a kind differ from those that this release knows."""
+    crd = ObjectReference(_CRD, kind.crd)
+    (known,) = (each for each in resources.POOLS if each.kind == kind.kind)
+    served = [row.version for row in kind.versions if row.served]
+    if newer := [name for name in served if name not in known.versions]:
+        cause = f"serves {', '.join(newer)}, which this release does not know"
+        yield Finding("crd", WARNING, crd, cause, _OTHER_RELEASE)
+    if kind.versions and kind.storage != hub:
+        cause = f"stores {kind.storage}, but this release stores {hub}"
+        yield Finding("crd", ERROR, crd, cause, _OTHER_RELEASE)
 
 
 def _of_kind(kind: Kind) -> Iterator[Finding]:

@@ -14,6 +14,7 @@ from .finding import WARNING, Finding, ObjectReference
 
 if TYPE_CHECKING:
     import datetime as dt
+    from collections.abc import AsyncIterator
 
     from kube.client import Api
 
@@ -26,7 +27,7 @@ async def findings(api: Api, now: dt.datetime) -> list[Finding]:
     """
     found = list[Finding]()
     for kind, checking in (
-        (CUSTOM_RESOURCE_DEFINITIONS.kind, crds.findings(api)),
+        (CUSTOM_RESOURCE_DEFINITIONS.kind, _definitions(api, now)),
         *((each.kind, webhooks.findings(api, each, now)) for each in webhooks.CONFIGURATIONS),
         (LEASES.kind, leader.findings(api, now)),
         ("ServiceAccount", rights.findings(api)),
@@ -38,3 +39,10 @@ async def findings(api: Api, now: dt.datetime) -> list[Finding]:
             cause = f"cannot be checked: {error.message}"
             found.append(Finding("unchecked", WARNING, ObjectReference(kind), cause, remedy))
     return found
+
+
+async def _definitions(api: Api, now: dt.datetime) -> AsyncIterator[Finding]:
+    """Yield the problems of the CRDs and of their conversion webhooks."""
+    for checking in (crds.findings(api), webhooks.of_conversion(api, now)):
+        async for finding in checking:
+            yield finding

@@ -11,15 +11,16 @@ import msgspec
 
 from api import resources
 from kube.client import pages
+from kube.errors import NotFoundError
 from kube.meta import Object
-from kube.resources import ApiResource
+from kube.resources import CUSTOM_RESOURCE_DEFINITIONS, ApiResource
 from kube.structs import Struct, prepared
 from webhook import issuer
 
 from .finding import ERROR, WARNING, Finding, ObjectReference
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Iterator
 
     from kube.client import Api
 
@@ -60,6 +61,24 @@ class _Configuration(Object, frozen=True):
     webhooks: tuple[_Webhook, ...] = ()
 
 
+class _Conversion(Struct, frozen=True):
+    webhook: _Webhook | None = None
+
+
+class _Spec(Struct, frozen=True):
+    conversion: _Conversion = _Conversion()
+
+
+@prepared
+class _Definition(Object, frozen=True):
+    spec: _Spec = _Spec()
+
+    @property
+    def webhook(self) -> _Webhook | None:
+        """The one that converts."""
+        return self.spec.conversion.webhook
+
+
 async def findings(api: Api, resource: ApiResource, now: dt.datetime) -> AsyncIterator[Finding]:
     """Yield the problems of the webhooks of one of the configurations.
 
@@ -75,14 +94,40 @@ async def findings(api: Api, resource: ApiResource, now: dt.datetime) -> AsyncIt
             for webhook in found.webhooks:
                 if marks in webhook.path:
                     seen.add(webhook.path)
-                    if problem := _problem(webhook.client_config.ca_bundle, now):
-                        severity, cause = problem
-                        text = f"{cause}, in webhook {webhook.name}"
-                        yield Finding("certificate", severity, where, text, _REMEDY)
+                    for finding in _of_webhook(where, webhook, now):
+                        yield finding
     if not seen:
         cause = "has no webhook of this provider, so pools are written unchecked"
         remedy = "install the provider again"
         yield Finding("webhook", ERROR, ObjectReference(resource.kind), cause, remedy)
+
+
+async def of_conversion(api: Api, now: dt.datetime) -> AsyncIterator[Finding]:
+    """Yield the problems of the conversion webhooks of the CRDs.
+
+    Raises:
+        KubeError: the API server refused, or could not be reached.
+    """
+    for kind in resources.POOLS:
+        try:
+            raw = await api.get(CUSTOM_RESOURCE_DEFINITIONS, "", kind.name)
+        except NotFoundError:
+            continue  # another check reports it
+        found = msgspec.json.decode(raw, type=_Definition)
+        where, webhook = ObjectReference(CUSTOM_RESOURCE_DEFINITIONS.kind, kind.name), found.webhook
+        if webhook:
+            for finding in _of_webhook(where, webhook, now):
+                yield finding
+        elif kind.conversion:
+            cause = "has no conversion webhook, so its other versions lose fields"
+            yield Finding("webhook", ERROR, where, cause, "apply the CRDs of this release")
+
+
+def _of_webhook(where: ObjectReference, webhook: _Webhook, now: dt.datetime) -> Iterator[Finding]:
+    if problem := _problem(webhook.client_config.ca_bundle, now):
+        severity, cause = problem
+        text = f"{cause}, in {f'webhook {webhook.name}' if webhook.name else 'spec.conversion'}"
+        yield Finding("certificate", severity, where, text, _REMEDY)
 
 
 def _problem(ca_bundle: str, now: dt.datetime) -> tuple[str, str] | None:
