@@ -21,14 +21,18 @@ class BuildInfoHook(BuildHookInterface):  # type: ignore[type-arg] # hatchling's
         """Write the file, and let hatchling ship it."""
         if version == "editable":
             return
-        path = Path(self.root) / "manager" / "build.json"
-        date = int(os.environ.get("SOURCE_DATE_EPOCH", time.time()))
-        info = {
-            "commit": os.environ.get("BUILD_COMMIT") or _git_commit(self.root),
-            "date": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(date)),
-        }
-        path.write_text(json.dumps(info))
+        (Path(self.root) / "manager" / "build.json").write_text(build_info(self.root))
         build_data["artifacts"].append("manager/build.json")
+
+
+def build_info(root: str) -> str:
+    """Return the content of `manager/build.json`."""
+    date = int(os.environ.get("SOURCE_DATE_EPOCH", time.time()))
+    info = {
+        "commit": os.environ.get("BUILD_COMMIT") or _git_commit(root),
+        "date": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(date)),
+    }
+    return json.dumps(info)
 
 
 def _git_commit(root: str) -> str:
