@@ -46,6 +46,7 @@ lock: $(STAMP) ## Renew the lock files within the bounds of pyproject.toml
 	$(BIN)/$(COMPILE) pyproject.toml -o requirements.lock
 	$(BIN)/$(COMPILE) pyproject.toml --group dev -o requirements-dev.lock
 	$(BIN)/$(COMPILE) --group docs --constraints requirements-dev.lock -o requirements-docs.lock
+	$(BIN)/$(COMPILE) --group plugin --constraints requirements-dev.lock -o requirements-plugin.lock
 
 .PHONY: changelog
 changelog: $(STAMP) ## Show what the next release brings, from changelog.d; with VERSION= move it into CHANGELOG.md
@@ -80,7 +81,7 @@ e2e: e2e-tools image-rootfs ## Test installation, upgrades and moves with the re
 .PHONY: e2e-packages
 e2e-packages: ## Install what test, e2e and image-rootfs run that pip and Go don't bring (as root, on Debian)
 	apt-get update -qq
-	DEBIAN_FRONTEND=noninteractive apt-get install -qq --no-install-recommends chromium iproute2 mmdebstrap runc umoci util-linux
+	DEBIAN_FRONTEND=noninteractive apt-get install -qq --no-install-recommends binutils chromium iproute2 mmdebstrap runc umoci util-linux
 
 .PHONY: e2e-tools
 e2e-tools: $(STAMP)
@@ -143,6 +144,14 @@ bench: tools ## Run the benchmarks and print their figures
 .PHONY: release
 release: $(STAMP) ## Write a release's manifests, notes and checksums into out (VERSION=v2.0.0, IMAGE=registry/name)
 	@$(BIN)/python hack/release.py $(VERSION) $(if $(IMAGE),--image=$(IMAGE))
+
+.PHONY: plugin
+plugin: $(STAMP) ## Build kubectl ipam for this platform as an archive that needs no Python, into out/krew (on Debian or macOS)
+	@$(BIN)/python -m hack.krew.archive
+
+.PHONY: krew
+krew: $(STAMP) ## Write krew's manifest of the archives in out/krew (VERSION=v2.1.0, REPOSITORY=https://github.com/OWNER/NAME, WITHOUT=OS/ARCH)
+	@$(BIN)/python -m hack.krew.manifest $(VERSION) --repository=$(REPOSITORY) $(addprefix --without=,$(WITHOUT))
 
 .PHONY: image-rootfs
 image-rootfs: $(STAMP) ## Build the image's root file system and an OCI layout into out/image (as root, on Debian)

@@ -15,6 +15,7 @@ import structlog
 pytest.register_assert_rewrite("interleaving")  # in tests/lib: its asserts show their values, too
 
 LONGEST_FIRST = (
+    "release/test_krew.py",
     "apiserver/test_high_availability.py",
     "crdkit/test_constraints.py",
     "chaos/test_run.py",
