@@ -4,6 +4,7 @@
 * CliError
   * FileError: a file cannot be read
     * SyntaxProblemError: a file is neither YAML nor JSON
+  * NotInstalledError: a cluster does not serve a kind
   * NotServedError: a cluster does not serve a version of a CRD
   * MeaningError: a text is JSON by its grammar, but ambiguous
 """
@@ -31,6 +32,15 @@ class SyntaxProblemError(FileError):
     def __init__(self, path: str, problem: str, *, about_pools: bool) -> None:
         super().__init__(path, problem)
         self.about_pools = about_pools
+
+
+class NotInstalledError(CliError):
+    """A cluster does not serve a kind that the command reads."""
+
+    def __init__(self, what: str, remedy: str) -> None:
+        self.what = what
+        self.remedy = remedy
+        super().__init__(f"the cluster does not serve {what}: {remedy}")
 
 
 class NotServedError(CliError):

@@ -15,7 +15,7 @@ from kube.options import ListOptions
 from kube.tasks import first_error, together
 from objects import clusterapi, contracts, pools
 
-from .errors import CliError
+from ..errors import NotInstalledError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -113,7 +113,7 @@ async def read(api: Api, namespace: str) -> Snapshot:
     """Read all namespaces; if that is not allowed, only the chosen namespace.
 
     Raises:
-        CliError: Cluster API or the provider is not installed.
+        NotInstalledError: Cluster API or the provider is not installed.
         KubeError: alone or in a group: the API server refused, or could not be reached.
     """
     return (await informers(api, namespace)).snapshot()
@@ -123,12 +123,12 @@ async def contract_of(api: Api) -> contracts.Contract:
     """Return the contract of the Cluster API that is installed.
 
     Raises:
-        CliError: Cluster API is not installed.
+        NotInstalledError: Cluster API is not installed.
         KubeError: the API server refused, or could not be reached.
     """
     found = await contracts.discover(api)
     if found is None:
-        raise CliError("the cluster does not serve Cluster API's IPAM types: install Cluster API")
+        raise NotInstalledError("Cluster API's IPAM types", "install Cluster API")
     return found
 
 
@@ -136,15 +136,13 @@ async def informers(api: Api, namespace: str) -> Informers:
     """Return informers that have listed what `read` reads.
 
     Raises:
-        CliError: Cluster API or the provider is not installed.
+        NotInstalledError: Cluster API or the provider is not installed.
         KubeError: alone or in a group: the API server refused, or could not be reached.
     """
     contract = await contract_of(api)
     if not any(map(contract.served, pools.KINDS.values())):
-        raise CliError(
-            f"the cluster does not serve {next(iter(pools.KINDS.values())).plural}: install the "
-            "provider, or choose another cluster with --context"
-        )
+        remedy = "install the provider, or choose another cluster with --context"
+        raise NotInstalledError(next(iter(pools.KINDS.values())).plural, remedy)
     found = Informers(api, contract, "")
     try:
         await found.sync()

@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from plugin_runs import run
+from plugin_runs import READ, allow, run
 
 from cli.kubectl import waiting as waits
 from envtest import errors, manifests, plugin, waiting
@@ -344,3 +344,41 @@ def test_versions_of_another_release(blue: tenants.Tenant, config: Path) -> None
         "serves v1beta1, which this release does not know",
         "stores v1alpha1, but this release stores v1alpha2",
     ]
+
+
+def test_a_crd_that_is_missing(blue: tenants.Tenant, config: Path) -> None:
+    crds = blue.provider.admin.resource(*CRDS)
+    name = "inclusterprefixpools.ipam.cluster.x-k8s.io"
+    before = crds.get(name)
+    crds.delete(name)
+    waiting.until("it is gone", lambda: crds.find(name) is None, bool)
+
+    missing, others = found(config, "crd"), found(config, "webhook", "unchecked")
+    install.crds(blue.provider.admin, [before | {"metadata": {"name": name}}])
+
+    assert missing == [(install.CRD, name, "is not installed")]
+    assert others == []
+
+
+def test_a_cluster_without_anything(make_log_folder: plugin.MakeFolder) -> None:
+    plane = control_plane.ControlPlane(make_log_folder())
+    plane.start()
+    try:
+        missing = found(plane.kubeconfig("nobody", [control_plane.ADMIN_GROUP]), "crd")
+    finally:
+        plane.stop()
+
+    cause = "does not exist for Cluster API's IPAM types, so pools and claims are not checked"
+    assert missing[0] == (install.CRD, "", cause)
+    assert [each[2] for each in missing[1:]] == ["is not installed"] * len(manifests.KINDS)
+
+
+def test_the_verbs_get_list_and_watch_are_enough(blue: tenants.Tenant, config: Path) -> None:
+    everything = {"apiGroups": ["*"], "resources": ["*"], "verbs": READ}
+    allow(blue.provider.admin, "auditor", everything)
+    plane = blue.provider.control_plane
+
+    result = run(plane.kubeconfig("auditor", namespace=blue.namespace), "check", "-A")
+
+    assert (result.exit_code, result.stdout) == (0, "No problems found.\n")
+    assert run(config, "check", "-A").stdout == result.stdout

@@ -8,10 +8,13 @@ import sys
 
 import click
 
+from kube.resources import CUSTOM_RESOURCE_DEFINITIONS
+
+from ...errors import NotInstalledError
 from .. import options, printing, session, snapshot, usage
 from ..errors import NO
 from . import fixes, fixing, installation, objects, report
-from .finding import ERROR, Finding
+from .finding import ERROR, Finding, ObjectReference
 
 _JUNIT = "junit"
 
@@ -56,12 +59,21 @@ def command(
 
 async def _look(opened: session.Session) -> list[Finding]:
     now = clock()
+    try:
+        found = await _objects(opened, now)
+    except NotInstalledError as error:
+        cause = f"does not exist for {error.what}, so pools and claims are not checked"
+        where = ObjectReference(CUSTOM_RESOURCE_DEFINITIONS.kind)
+        found = [Finding("crd", ERROR, where, cause, error.remedy)]
+    return found + await installation.findings(opened.api, now)
+
+
+async def _objects(opened: session.Session, now: dt.datetime) -> list[Finding]:
     read = await snapshot.read(opened.api, opened.namespace)
     usages = usage.of(read)
     found = list(objects.findings(read, usages, opened.namespace))
     stuck = await fixes.findings(opened.api, read, usages, now)
-    found = fixes.merged(found, stuck, opened.namespace)
-    return found + await installation.findings(opened.api, now)
+    return fixes.merged(found, stuck, opened.namespace)
 
 
 def clock() -> dt.datetime:
