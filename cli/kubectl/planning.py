@@ -168,7 +168,7 @@ def _compared(
     change: Change, review: PoolReview, new: ReviewedPool, warnings: list[str]
 ) -> PoolPlan:
     before, after = change.before, change.after or change.before
-    gained, lost = change.gained, change.lost
+    gained, lost, stranded = change.gained, change.lost, change.stranded
     unchanged = review.old is not None and review.harmless
     return msgspec.structs.replace(
         change.plan,
@@ -179,9 +179,7 @@ def _compared(
         lost_count=lost.size,
         free=after.free.size,
         served=0 if after.closed else min(len(after.waiting), after.free.size),
-        stranded=[
-            holders.report(after, each) for each in after.holdings if each.key in change.stranded
-        ],
+        stranded=[holders.report(after, each) for each in after.holdings if each.key in stranded],
         converted="" if change.plan.version == pools.HUB else json.dumps(new.spec),
         warnings=warnings,
     )

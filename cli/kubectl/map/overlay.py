@@ -20,6 +20,7 @@ from .states import GAINED, LOST, STRANDED
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from kube.meta import Key
     from objects.pools import PoolKey
 
     from ...manifests import Document
@@ -90,25 +91,24 @@ def layers(found: Layers, change: Change) -> Layers:
     """
     if change.after is None or not found.sets:
         return found
-    sets, before = dict(found.sets), change.before.address_set
-    address_set = change.after.address_set
-    stranded = RangeSet.of(
-        numbers
-        for each in change.after.holdings
-        if each.key in change.stranded
-        and each.network
-        and (numbers := address_set.overlapping(each.network))
-    )
-    sets[STRANDED] = sets["outside"] & stranded
-    sets[GAINED] = sets["free"] & change.gained
-    alike = (before.family, before.block_size) == (address_set.family, address_set.block_size)
+    sets, before = found.sets, change.before.address_set
     held = RangeSet.of(part for state in ("used", "held", "outside") for part in sets[state].ranges)
-    sets[LOST] = change.lost - held if alike else RangeSet()
-    mine = {STRANDED: sets[STRANDED], GAINED: sets[GAINED], LOST: sets[LOST]}
-    different = RangeSet.of(part for each in mine.values() for part in each.ranges)
-    return replace(
-        found, sets={state: numbers - different for state, numbers in sets.items()} | mine
-    )
+    alike = (before.family, before.block_size) == (found.family, found.block_size)
+    different = {
+        STRANDED: sets["outside"] & _numbers(change.after, change.stranded),
+        LOST: change.lost - held if alike else RangeSet(),
+        GAINED: sets["free"] & change.gained,
+    }
+    marked = RangeSet.of(part for numbers in different.values() for part in numbers.ranges)
+    rest = {state: numbers - marked for state, numbers in sets.items()}
+    return replace(found, sets=rest | different)
+
+
+def _numbers(used: Usage, keys: frozenset[Key]) -> RangeSet:
+    """Return the numbers of the allocations that IPAddresses have."""
+    networks = [each.network for each in used.holdings if each.key in keys and each.network]
+    found = map(used.address_set.overlapping, networks)
+    return RangeSet.of(numbers for numbers in found if numbers)
 
 
 def text_of(pool: pools.Pool | None) -> str:

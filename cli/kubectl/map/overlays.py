@@ -31,6 +31,7 @@ class Overlays:
         """
         self._planner = planner.Planner(api, namespace)
         self._kept = dict[str, "Manifest"]()
+        self._last: tuple[Model, Manifest, Model] | None = None
 
     def keep(self, manifest: Manifest) -> None:
         """Keep a manifest by its name; one that is known stays as it is."""
@@ -44,15 +45,20 @@ class Overlays:
         return self._kept.get(name)
 
     async def over(self, found: Model, manifest: Manifest) -> Model:
-        """Return a model as a manifest would change it.
+        """Return a model as a manifest would change it; the last answer is kept.
 
         Raises:
             KubeError: the API server refused, or could not be reached.
         """
+        if self._last is None or self._last[0] is not found or self._last[1] is not manifest:
+            self._last = found, manifest, found.changed(await self._overlay(found, manifest))
+        return self._last[2]
+
+    async def _overlay(self, found: Model, manifest: Manifest) -> Overlay:
         if manifest.problem:
-            return found.changed(Overlay(manifest, problem=manifest.problem))
+            return Overlay(manifest, problem=manifest.problem)
         try:
             changes = await self._planner.changes(manifest.documents, found.snapshot, found.usages)
         except CliError as error:
-            return found.changed(Overlay(manifest, problem=str(error)))
-        return found.changed(Overlay(manifest, changes))
+            return Overlay(manifest, problem=str(error))
+        return Overlay(manifest, changes)

@@ -23,7 +23,8 @@ from playwright.async_api import (
 )
 from snapshots import BLUE, CONTRACT, Objects
 
-from cli.kubectl.map import model, pages
+from cli.kubectl.map import model, overlay, overlays, pages
+from kube.errors import ApiError
 from objects.pools import KINDS
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
@@ -52,7 +53,7 @@ class Problems(list[str]):
         self.append(str(error))
 
     def _said(self, message: ConsoleMessage) -> None:
-        expected = ("404", "ERR_CONNECTION_REFUSED")  # a deleted pool; the end of the test
+        expected = ("404", "503", "ERR_CONNECTION_REFUSED")  # no pool, no API server, no service
         if not any(each in message.text for each in expected):
             self.append(message.text)
 
@@ -318,6 +319,26 @@ async def test_a_page_left_open_through_a_thousand_changes_stays_right(
     await expect(page.locator('td[aria-label^="10.0.0.100,"]')).to_be_focused()
 
 
+async def test_a_page_whose_pools_could_not_be_read_becomes_right(
+    page: Page, origin: str, token: str, objects: Objects, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await page.goto(f"{origin}/{token}/pools/InClusterIPPool/default/blue")
+    await ask(page, MANIFEST)
+    await expect(page.locator("#live")).to_have_text("live")
+    failed = asyncio.Event()
+
+    async def fail(*_: object) -> bytes:
+        failed.set()
+        raise ApiError(503, "later", "later", "GET x")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(objects.api, "get", fail)
+        objects.pool("10.0.0.0/24", excludedAddresses=["10.0.0.5"])
+        await failed.wait()
+
+    await expect(page.locator("#what-if-answer")).to_contain_text("gains 10.0.0.5, 10.0.1.0-")
+
+
 async def test_a_pool_that_is_deleted_and_made_again(
     page: Page, origin: str, token: str, objects: Objects
 ) -> None:
@@ -328,6 +349,25 @@ async def test_a_pool_that_is_deleted_and_made_again(
     await expect(page.locator("main")).to_contain_text("there is no InClusterIPPool default/green")
     objects.pool("10.0.0.240-10.0.0.250", name="green")
     await expect(page.locator("h1")).to_have_text("InClusterIPPool default/green")
+
+
+async def test_a_file_has_the_changes_of_a_manifest(
+    page: Page, objects: Objects, tmp_path: Path
+) -> None:
+    reader = model.Reader(objects.api, "https://example.com", "")
+    found = await reader.model(await objects.snapshot())
+    asked = overlays.Overlays(objects.api, "")
+    written = overlay.Manifest.read(MANIFEST, "kubectl apply -f pools.yaml")
+    file = tmp_path / "map.html"
+    file.write_text(pages.export(await asked.over(found, written)))
+    await page.goto(file.as_uri())
+    await check(page)
+
+    await page.get_by_role("link", name="InClusterIPPool default/blue").first.click()
+    assert page.url.endswith(f"#{pages.anchor(BLUE)}")
+    await expect(page.locator('td[aria-label^="10.0.1.7,"]')).to_have_class("gained")
+    await expect(page.locator("form")).to_have_count(1)
+    await expect(page.get_by_role("link", name="Show the present state")).to_have_count(0)
 
 
 async def test_a_file_is_searched_without_a_server(

@@ -117,7 +117,10 @@ async def test_blocks_show_that_some_of_their_addresses_change() -> None:
     objects = Objects()
     pool = objects.pool("10.0.0.0-10.0.63.99", prefix=16)
     objects.bound("web", "10.0.2.5", pool, 16)
-    found = await over(objects, manifest("10.0.1.0-10.0.64.199", prefix=16))
+    objects.bound("edge", "10.0.0.77", pool, 16)
+    excluded = ["10.0.63.5"]
+    text = manifest("10.0.1.0-10.0.64.199", prefix=16, excludedAddresses=excluded)
+    found = await over(objects, text)
 
     view = views.pool(found, BLUE, EVERYTHING)
     cells = {
@@ -127,10 +130,11 @@ async def test_blocks_show_that_some_of_their_addresses_change() -> None:
         if isinstance(cell, views.CellView)
     }
 
-    assert cells["10.0.0.0/24"] == ("lost", "-")
+    assert cells["10.0.0.0/24"] == ("mixed u0 some-stranded some-lost", "S")
     assert cells["10.0.2.0/24"] == ("mixed u1", "1")
-    assert cells["10.0.63.0/24"] == ("mixed u0 some-gained", "+")
-    assert [part for part in view.states if part in states.CHANGES] == ["lost", "gained"]
+    assert cells["10.0.63.0/24"] == ("mixed u0 some-lost some-gained", "-+")
+    assert cells["10.0.64.0/24"] == ("gained", "+")
+    assert [part for part in view.states if part in states.CHANGES] == [*states.CHANGES]
 
 
 async def test_a_new_pool_has_a_page(objects: Objects) -> None:
@@ -141,6 +145,14 @@ async def test_a_new_pool_has_a_page(objects: Objects) -> None:
     assert found.keys == [BLUE, green]
     assert states_of(found, green) == {states.GAINED: ["10.0.0.19-10.0.0.20"]}
     assert views.OVERLAP in views.pool(found, green, EVERYTHING).states
+
+
+async def test_of_two_manifests_of_a_pool_the_last_one_is_drawn(objects: Objects) -> None:
+    found = await over(objects, "---\n".join(map(manifest, ["10.0.0.10-10.0.0.99", "10.0.0.11"])))
+
+    assert states_of(found)[states.STRANDED] == ["10.0.0.12", "10.0.0.18"]
+    assert found.overlay is not None
+    assert [change.plan.change for change in found.overlay.changes] == ["changed", "refused"]
 
 
 async def test_a_manifest_without_a_namespace_is_for_that_of_the_context(objects: Objects) -> None:
@@ -206,6 +218,18 @@ async def test_a_manifest_that_cannot_be_applied_has_a_message(
     assert states_of(found)["used"] == ["10.0.0.12", "10.0.0.18"]
 
 
+async def test_an_answer_is_kept_for_the_next_page(objects: Objects) -> None:
+    reader, asked = model.Reader(objects.api, "", ""), overlays.Overlays(objects.api, "")
+    found = await reader.model(await objects.snapshot())
+    texts = [overlay.Manifest.read(manifest(each)) for each in ("10.0.0.10", "10.0.0.11")]
+
+    first = await asked.over(found, texts[0])
+
+    assert await asked.over(found, texts[0]) is first
+    assert await asked.over(found, texts[1]) is not first
+    assert await asked.over(await reader.model(await objects.snapshot()), texts[0]) is not first
+
+
 async def test_a_pool_is_read_once_for_each_of_its_states(objects: Objects) -> None:
     reader, asked = model.Reader(objects.api, "", ""), overlays.Overlays(objects.api, "")
     written = overlay.Manifest.read(manifest("10.0.0.10-10.0.0.29"))
@@ -235,6 +259,9 @@ async def test_the_form_begins_with_the_pool_as_it_is(objects: Objects) -> None:
     assert found.overlay is not None
     assert found.overlay.changes[0].plan.change == planning.UNCHANGED
     assert overlay.text_of(None) == ""
+    shared = objects.pool("10.9.0.1", name="shared", kind="GlobalInClusterIPPool")
+    text = overlay.text_of((await objects.snapshot()).pools[shared])
+    assert yaml.safe_load(text)["metadata"] == {"name": "shared"}
 
 
 def test_the_oldest_forms_are_forgotten_and_files_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
