@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which pools a plan reads, and when."""
+
+import json
+
+import pytest
+from snapshots import BLUE, Objects
+
+from cli import manifests
+from cli.kubectl import planner, planning, usage
+from cli.kubectl.snapshot import Snapshot
+from kube.testing.fake import Json
+from objects.pools import KINDS
+
+MANIFEST: Json = {
+    "apiVersion": "ipam.cluster.x-k8s.io/v1alpha2",
+    "kind": BLUE.kind,
+    "metadata": {"name": BLUE.name},
+    "spec": {"addresses": ["10.0.0.10-10.0.0.19"], "prefix": 24},
+}
+DOCUMENTS = planner.pools_in([manifests.parsed("pools.json", json.dumps(MANIFEST).encode())])
+
+
+@pytest.fixture
+def objects() -> Objects:
+    found = Objects()
+    found.pool("10.0.0.10")
+    return found
+
+
+async def change(planned: planner.Planner, snapshot: Snapshot) -> str:
+    """Return what the manifest would change."""
+    (found,) = await planned.changes(DOCUMENTS, snapshot, usage.of(snapshot))
+    return found.plan.change
+
+
+async def test_each_state_of_a_pool_is_read_once(objects: Objects) -> None:
+    planned, snapshot = planner.Planner(objects.api, ""), await objects.snapshot()
+
+    assert await change(planned, snapshot) == planning.CHANGED
+    objects.pool("10.0.0.10-10.0.0.19")
+    assert await change(planned, snapshot) == planning.CHANGED
+    assert await change(planned, await objects.snapshot()) == planning.UNCHANGED
+
+
+async def test_a_pool_that_was_just_deleted_would_be_created(objects: Objects) -> None:
+    snapshot = await objects.snapshot()
+    objects.api.remove(KINDS[BLUE.kind], BLUE.namespace, BLUE.name)
+
+    assert await change(planner.Planner(objects.api, ""), snapshot) == planning.CREATED
