@@ -73,6 +73,7 @@ def create_app(site: Site, base: str) -> FastAPI:
     """Build the application; `base` is the URL before the paths that it sees."""
     app = FastAPI(openapi_url=None, redirect_slashes=False)
     app.add_exception_handler(KubeError, _unreadable)
+    app.add_exception_handler(HTTPException, _refused)
     _add_pages(app, site, base)
     _add_form(app, site, base)
 
@@ -143,6 +144,12 @@ async def _manifest(request: Request) -> str | None:
         return None
     fields = parse_qs(body.decode(errors="replace"))
     return fields.get("manifest", [""])[0].replace("\r\n", "\n")
+
+
+async def _refused(_request: Request, error: Exception) -> Response:
+    """Say in a sentence, not as JSON, what does not exist."""
+    assert isinstance(error, HTTPException)
+    return PlainTextResponse(f"{error.detail}\n", error.status_code)
 
 
 async def _unreadable(_request: Request, error: Exception) -> Response:

@@ -160,7 +160,8 @@ async def test_a_manifest_that_is_not_kept_is_named(
 ) -> None:
     async with browser.get(f"{origin}/{token}/{BLUE}?plan=0123456789ab") as answer:
         assert answer.status == 404
-        assert "0123456789ab is not kept any more" in await answer.text()
+        text = "the manifest 0123456789ab is not kept any more: send it again\n"
+        assert await answer.text() == text
 
 
 async def test_pools_that_cannot_be_read_now_are_no_traceback(
