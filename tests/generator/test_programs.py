@@ -68,7 +68,8 @@ def test_each_program_prints_this_help(program: str, tmp_path: Path) -> None:
         ("ipam-in-cluster webhook --cert-dir .", 1),
         ("ipam-in-cluster validate --nonsense", 2),
         ("ipam-in-cluster-manager --version", 0),
-        (f"ipam-in-cluster-manager --kubeconfig missing --nonsense {NO_PORTS}", 1),
+        (f"ipam-in-cluster-manager --kubeconfig good.yaml --nonsense {NO_PORTS}", 1),
+        ("ipam-in-cluster-manager --kubeconfig missing", 2),
         ("ipam-in-cluster-manager --leader-elect=perhaps", 2),
     ],
 )
