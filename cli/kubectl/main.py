@@ -12,7 +12,6 @@ from typing_extensions import override
 
 from manager import options
 
-from .. import main as offline
 from .errors import FAILED, CliError
 
 COMMANDS = {
@@ -36,16 +35,16 @@ COMPLETE = "_KUBECTL_IPAM_COMPLETE"
 
 
 class Commands(click.Group):
-    """Loads commands on demand: one that needs no cluster does not wait for a client."""
+    """Loads commands on demand: one with a cluster does not wait for the models of the others."""
 
     @override
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return [*COMMANDS, *super().list_commands(ctx)]
+        return [*COMMANDS, *_offline().list_commands(ctx)]
 
     @override
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
-            return super().get_command(ctx, cmd_name)
+            return _offline().get_command(ctx, cmd_name)
         module = importlib.import_module(f"{__package__}.{COMMANDS[cmd_name]}")
         command: click.Command = module.command
         return command
@@ -59,9 +58,14 @@ class Commands(click.Group):
             sys.exit(FAILED)
 
 
+def _offline() -> click.Group:
+    """Return the group of the commands of ipam-in-cluster."""
+    group: click.Group = importlib.import_module("..main", __package__).main
+    return group
+
+
 @click.group(
     cls=Commands,
-    commands=offline.main.commands,
     context_settings={"help_option_names": ["-h", "--help"]},
     short_help="Show, check and plan the pools and addresses of a cluster.",
     help="""\b

@@ -2,6 +2,7 @@
 """The program as kubectl starts it."""
 
 import io
+import subprocess
 import sys
 
 import pytest
@@ -34,3 +35,18 @@ def test_a_terminal_without_blocks_gets_other_characters(monkeypatch: pytest.Mon
     sys.stdout.flush()
 
     assert written.getvalue().decode("iso-8859-1").split() == ["ÜBER", "?" * 20, "50%"]
+
+
+def test_a_command_with_a_cluster_does_not_wait_for_what_only_others_need() -> None:
+    program = (
+        "import sys; from cli.kubectl.main import main\n"
+        "main(['pools', '--help'], standalone_mode=False)\n"
+        "print(*{'fastapi', 'pydantic', 'ruamel'} & set(sys.modules))"
+    )
+
+    done = subprocess.run(
+        [sys.executable, "-c", program], check=True, capture_output=True, text=True
+    )
+
+    assert "List the pools" in done.stdout
+    assert done.stdout.splitlines()[-1] == ""
