@@ -242,7 +242,7 @@ def test_nothing_is_left_of_a_lab_whose_starter_is_ended(number: signal.Signals)
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as started:
         assert started.stdout is not None
         assert started.stdout.readline() == "ready\n"
-        assert sleepers(mark)
+        waiting.until("somebody sleeps", lambda: sleepers(mark), bool)
         started.send_signal(number)
 
     waiting.until("nobody sleeps", lambda: sleepers(mark), lambda found: not found)
