@@ -29,7 +29,8 @@ _CONTAINER = "container"
 
 MakeFolder = Callable[[], Path]
 CONTROL_PLANE = "control_plane"
-_STARTERS = {"make_log_folder", "shared_provider"}
+OWN_CLUSTER = "own_cluster"
+_STARTERS = {"make_log_folder", "provider", "shared_provider"}
 """The fixtures of which every start of a control plane needs one."""
 
 _STASH = pytest.StashKey["dict[Path, int]"]()
@@ -38,8 +39,9 @@ _NUMBERS = itertools.count(1)
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Declare the marker."""
+    """Declare the markers."""
     config.addinivalue_line("markers", f"{CONTROL_PLANE}: starts etcd and kube-apiserver")
+    config.addinivalue_line("markers", f"{OWN_CLUSTER}: sees no objects of other modules' tests")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -86,11 +88,16 @@ def own_provider(make_log_folder: MakeFolder) -> Generator[Provider]:
 
 
 @pytest.fixture
-def provider(shared_provider: Provider) -> Provider:
-    """The shared provider with its manager running, whatever the test before did to it."""
-    shared_provider.control_plane.start()
-    shared_provider.manager.run()
-    return shared_provider
+def provider(request: pytest.FixtureRequest) -> Provider:
+    """The provider with its manager running, whatever the test before did to it.
+
+    Tests share it with those of other modules, unless their module has the marker `own_cluster`.
+    """
+    own = request.node.get_closest_marker(OWN_CLUSTER)
+    found: Provider = request.getfixturevalue("own_provider" if own else "shared_provider")
+    found.control_plane.start()
+    found.manager.run()
+    return found
 
 
 @pytest.fixture

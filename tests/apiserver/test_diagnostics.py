@@ -16,18 +16,14 @@ from envtest import ports, waiting
 from envtest.client import Json
 from envtest.controlplane import install, manager, provider, tenants
 
+pytestmark = pytest.mark.own_cluster  # the debug pages show only the first of many pools
+
 RBAC = "rbac.authorization.k8s.io"
 READER = "capi-ipam-in-cluster-metrics-reader"
 
 
 PAGE = (Path(__file__).parents[2] / "docs/reference/metrics.md").read_text()
 DEBUG = ("/debug", "/debug/queues", "/debug/caches", "/debug/flags/v")
-
-
-@pytest.fixture(name="provider")
-def _alone(own_provider: provider.Provider) -> provider.Provider:
-    """Return a cluster of our own: the debug pages show only the first of many pools."""
-    return own_provider
 
 
 def ask(

@@ -13,16 +13,12 @@ import terminal
 from envtest.controlplane import binaries, control_plane, provider, tenants
 from generator import programs
 
+pytestmark = pytest.mark.own_cluster  # the commands show all namespaces
+
 HOW_TO = Path(__file__).parents[2] / "docs" / "how-to"
 BLOCK = re.compile(r"^```bash\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 MANIFEST = re.compile(r"^```yaml\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 KUBECTL = Path(binaries.find(binaries.KUBECTL))
-
-
-@pytest.fixture(name="provider")
-def _alone(own_provider: provider.Provider) -> provider.Provider:
-    """Return a cluster of our own: the commands show all namespaces."""
-    return own_provider
 
 
 @pytest.fixture

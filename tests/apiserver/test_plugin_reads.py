@@ -13,6 +13,8 @@ from envtest import contract, errors, manifests
 from envtest.client import Json
 from envtest.controlplane import capi, control_plane, install, provider, tenants
 
+pytestmark = pytest.mark.own_cluster  # the commands look through all namespaces
+
 IPAM = {"apiGroups": [contract.GROUP], "resources": ["*"]}
 EXHAUSTED = (
     "InClusterIPPool NS/blue has no free address for this claim: each is in use or promised to an "
@@ -22,12 +24,6 @@ GLOBAL = "GlobalInClusterIPPool"
 INFRASTRUCTURE = "infrastructure.example.com"
 
 _NETS = itertools.count(1)
-
-
-@pytest.fixture(name="provider")
-def _alone(own_provider: provider.Provider) -> provider.Provider:
-    """Return a cluster of our own: the commands look through all namespaces."""
-    return own_provider
 
 
 @pytest.fixture

@@ -14,11 +14,7 @@ from plugin_runs import PROGRAM, READ, allow, elsewhere
 from envtest import contract
 from envtest.controlplane import control_plane, provider, tenants
 
-
-@pytest.fixture(name="provider")
-def _alone(own_provider: provider.Provider) -> provider.Provider:
-    """Return a cluster of our own: global pools of other tests would be suggested, too."""
-    return own_provider
+pytestmark = pytest.mark.own_cluster  # global pools of other tests would be suggested, too
 
 
 @pytest.fixture
@@ -112,3 +108,9 @@ def test_a_cluster_that_is_away_is_no_message(
 
     assert suggested(tmp_path / "none", *words) == []
     assert time.monotonic() - began < 20  # a request alone may take 60 s
+
+
+def test_the_marker_gives_a_module_its_own_cluster(
+    provider: provider.Provider, own_provider: provider.Provider
+) -> None:
+    assert provider is own_provider

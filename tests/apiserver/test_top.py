@@ -11,15 +11,11 @@ from plugin_runs import PROGRAM, READ, allow, elsewhere, run
 from terminals import ALTERNATE, MAIN, Terminal, terminal
 
 from envtest import contract, waiting
-from envtest.controlplane import provider, relay, tenants
+from envtest.controlplane import relay, tenants
+
+pytestmark = pytest.mark.own_cluster  # the command shows all pools
 
 NOBODY = 1  # a port on which nobody listens
-
-
-@pytest.fixture(name="provider")
-def _alone(own_provider: provider.Provider) -> provider.Provider:
-    """Return a cluster of our own, without pools of other tests."""
-    return own_provider
 
 
 def reader(tenant: tenants.Tenant, *verbs: str) -> Path:
