@@ -394,16 +394,19 @@ class Informer(Store[T]):
             if (known := self.get(header.key)) and known.metadata.revision <= header.revision:
                 self._remove(header.key)
         elif event.type != "BOOKMARK":
-            self._apply_object(self._decode_or_skip(event.object))
+            self._apply_object(event.object, header)
         self._advance(header.revision)
 
-    def _apply_object(self, item: T | Key) -> None:
-        """Apply what the watch reports of an object."""
-        if isinstance(item, Key):
-            self.unreadable.add(item)
-        else:
-            self.unreadable.discard(item.metadata.key)
+    def _apply_object(self, raw: msgspec.Raw, header: Meta) -> None:
+        """Apply what the watch reports of an object, unless the copy has it from our own write."""
+        known = self.get(header.key)
+        if known is None or known.metadata.revision < header.revision:
+            item = self._decode_or_skip(raw)
+            if isinstance(item, Key):
+                self.unreadable.add(item)
+                return
             self._put(item)
+        self.unreadable.discard(header.key)
 
     def _advance(self, revision: int) -> None:
         """Set the revision up to which everything is known, and wake those who wait for it."""

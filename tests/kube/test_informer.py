@@ -185,6 +185,30 @@ async def test_what_can_be_read_again_or_is_gone_is_not_unreadable_any_more() ->
     assert (informer.unreadable, told) == (set(), ["added broken"])
 
 
+async def test_the_event_of_an_own_write_is_not_decoded_again() -> None:
+    broken = cluster("a", 11)
+    broken["spec"]["paused"] = "perhaps"  # so that a second decoding shows
+    informer = Informer(FakeApi(), CLUSTERS, clusterapi.Cluster)
+    informer.apply_response(json.dumps(cluster("a", 11)).encode())
+
+    informer._apply_event(event("MODIFIED", broken))
+
+    assert (informer.skipped, informer.unreadable, informer.revision) == (0, set(), 11)
+
+
+async def test_an_object_whose_readable_state_is_known_is_not_unreadable_any_more() -> None:
+    broken = cluster("a", 11)
+    broken["spec"]["paused"] = "perhaps"
+    informer = Informer(FakeApi(), CLUSTERS, clusterapi.Cluster)
+    informer._apply_event(event("ADDED", broken))
+    assert informer.unreadable
+    informer.apply_response(json.dumps(cluster("a", 12)).encode())
+
+    informer._apply_event(event("MODIFIED", cluster("a", 12)))
+
+    assert not informer.unreadable
+
+
 async def test_a_resource_that_is_not_served_any_more_ends_the_following() -> None:
     missing = NotFoundError(404, "NotFound", "no such resource", "WATCH clusters")
     informer = Informer(Scripted([[]], [[missing]]), CLUSTERS, clusterapi.Cluster)
