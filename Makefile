@@ -146,7 +146,7 @@ release: $(STAMP) ## Write a release's manifests, notes and checksums into out (
 	@$(BIN)/python hack/release.py $(VERSION) $(if $(IMAGE),--image=$(IMAGE))
 
 .PHONY: plugin
-plugin: $(STAMP) ## Build kubectl ipam for this platform as an archive that needs no Python, into out/krew (on Debian or macOS)
+plugin: $(STAMP) ## Build the archive of kubectl ipam for this platform, with Python in it, into out/krew (on Debian or macOS)
 	@$(BIN)/python -m hack.krew.archive
 
 .PHONY: krew
