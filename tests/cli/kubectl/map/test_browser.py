@@ -178,6 +178,10 @@ async def test_axe_finds_nothing_serious(page: Page, origin: str, token: str) ->
         await page.goto(f"{origin}/{token}/{path}")
         await expect(page.locator("#live")).to_have_text("live")
         await check(page)
+    text = MANIFEST.replace("name: blue", "name: large").replace("10.0.1.0/26", "10.1.8.0/21")
+    await ask(page, text)
+    await expect(page.locator("td.some-stranded").first).to_have_text("S")
+    await check(page)
 
 
 async def test_the_keyboard_alone_reaches_a_cell_and_a_block(
