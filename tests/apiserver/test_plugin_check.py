@@ -75,9 +75,11 @@ def found(config: Path, *checks: str) -> list[tuple[str, str, str]]:
     ]
 
 
-def add_address(tenant: tenants.Tenant, name: str, address: str, **metadata: object) -> None:
-    """Create an IPAddress of the pool blue."""
-    claim = manifests.claim(name, "blue", version=tenant.provider.ipam_version)
+def add_address(
+    tenant: tenants.Tenant, name: str, address: str, pool: str = "blue", **metadata: object
+) -> None:
+    """Create an IPAddress."""
+    claim = manifests.claim(name, pool, version=tenant.provider.ipam_version)
     spec = claim["spec"] | {"claimRef": {"name": name}, "address": address, "prefix": 24}
     tenant.addresses.create(
         claim | {"kind": "IPAddress", "spec": spec, "metadata": {"name": name, **metadata}}
@@ -108,6 +110,15 @@ def test_duplicates(blue: tenants.Tenant, config: Path) -> None:
     assert found(config, "duplicate") == [
         (POOL, "blue", f"address 10.0.0.2 is in use by 2 IPAddresses: {names}")
     ]
+
+
+def test_duplicates_in_two_pools(blue: tenants.Tenant, config: Path) -> None:
+    blue.add_pool("red", "10.0.0.2")
+    bind(blue, "a", "10.0.0.2")
+    add_address(blue, "b", "10.0.0.2", pool="red")
+
+    cause = f"has 10.0.0.2 in use, as {POOL} {blue.namespace}/red has"
+    assert found(config, "duplicate") == [(POOL, "blue", cause)]
 
 
 def test_orphans(blue: tenants.Tenant, config: Path) -> None:

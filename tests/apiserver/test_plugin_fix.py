@@ -152,6 +152,13 @@ def test_without_fix_nothing_is_written_and_the_patch_is_shown(
     }
 
 
+def test_yes_alone_is_a_mistake(stuck: tenants.Tenant, admin_config: Path) -> None:
+    result = run(admin_config, "check", "--yes")
+
+    assert (result.exit_code, left(stuck)) == (2, ["address", "claim"])
+    assert "add --fix" in result.stderr
+
+
 def test_without_a_terminal_fix_refuses(stuck: tenants.Tenant, admin_config: Path) -> None:
     result = run(admin_config, "check", "--fix")
 

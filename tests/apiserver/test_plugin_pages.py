@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the how-to pages about `kubectl ipam` tell their readers to run works as it stands there."""
 
+import json
 import os
 import re
 import subprocess
@@ -106,6 +107,8 @@ def test_check_my_installation(
     assert f"InClusterIPPool {tenant.namespace}/missing" in printed[0]
     assert "something is wrong" in printed[0]
     assert 'name="pool-missing"' in (tmp_path / "ipam.xml").read_text()
+    reported = json.loads((tmp_path / "findings.json").read_text())["findings"]
+    assert [each["object"]["name"] for each in reported] == ["missing"]
 
 
 def test_the_page_has_every_check() -> None:

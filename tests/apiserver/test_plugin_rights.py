@@ -5,6 +5,7 @@ import itertools
 import json
 from collections.abc import Generator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -254,8 +255,8 @@ async def test_the_evaluator_agrees_with_the_api_server(
     requests = [
         Request(*each) for each in itertools.product(verbs, groups, resources, names, namespaces)
     ]
-    last = Request("list", "b", "bears", "", "zoo")
-    waiting.until("roles count", lambda: review(cluster.admin, KEEPER, last), bool)
+    for last in (("list", "b", "bears", "", "zoo"), ("patch", "b", "lions", "leo", "zoo")):
+        waiting.until("it counts", partial(review, cluster.admin, KEEPER, Request(*last)), bool)
     connection = await connect(str(admin_config), "test")
     try:
         policy = await rbac.read(Api(connection), ACCOUNT_KEY, ["zoo", "default"])

@@ -44,6 +44,8 @@ def command(
 ) -> None:
     """Report findings, and fix what is safe to fix."""
     fixed = list[Finding]()
+    if yes and not fix:
+        raise click.UsageError("--yes answers the question of --fix: add --fix")
     if fix:
         fixing.check_terminal(yes=yes)
         fixed = fixing.apply(target, session.run(target, _look), yes=yes)

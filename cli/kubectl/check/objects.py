@@ -4,10 +4,11 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from itertools import combinations
 from typing import TYPE_CHECKING
 
 from controller.addresses import abandoned
-from ipam.texts import counted
+from ipam.texts import counted, first_of
 from objects.metadata import PROTECT_ADDRESS_FINALIZER
 from webhook import overlaps
 
@@ -19,6 +20,7 @@ from .finding import ERROR, WARNING, Finding, names
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+    from ipam.notation import Address
     from kube.meta import Key
     from objects import clusterapi
     from objects.pools import PoolKey
@@ -26,6 +28,9 @@ if TYPE_CHECKING:
     from ..snapshot import Snapshot
     from ..usage import Usage
     from .finding import ObjectReference
+
+_NAMED = 5
+"""Most addresses that a cause names."""
 
 
 def findings(
@@ -39,6 +44,7 @@ def findings(
     for pool in visible:
         yield from _of_pool(snapshot, usages[pool])
     yield from _overlaps(usages, visible)
+    yield from _shared(usages, visible)
     for claim in snapshot.claims.values():
         if namespace in ("", claim.metadata.namespace):
             yield from claims.findings(snapshot, claim)
@@ -129,6 +135,24 @@ def _overlaps(usages: Mapping[PoolKey, Usage], visible: Iterable[PoolKey]) -> It
         for text in index.overlaps(key).warnings:
             remedy = "remove the addresses from one of the pools, or exclude them there"
             yield Finding("overlap", WARNING, finding.of_pool(key), text, remedy)
+
+
+def _shared(usages: Mapping[PoolKey, Usage], visible: Sequence[PoolKey]) -> Iterator[Finding]:
+    """Yield the pairs of pools in which the same addresses are in use."""
+    pools = defaultdict["Address", set["PoolKey"]](set)
+    for key, usage in usages.items():
+        for holding in usage.holdings:
+            if holding.address and holding.start:
+                pools[holding.start].add(key)
+    shared = defaultdict[tuple["PoolKey", "PoolKey"], list[str]](list)
+    for address, keys in pools.items():
+        for pair in combinations(sorted(keys), 2):
+            shared[pair].append(str(address))
+    for (first, second), addresses in shared.items():
+        if first in visible or second in visible:
+            text = f"has {first_of(addresses, _NAMED)} in use, as {second} has"
+            remedy = "if both pools are for one network, delete the claims of one of them"
+            yield Finding("duplicate", WARNING, finding.of_pool(first), text, remedy)
 
 
 def _listed(address: clusterapi.IPAddress) -> str:

@@ -67,6 +67,11 @@ def overlap(objects: Objects) -> None:
     objects.pool("10.0.0.14-10.0.0.17", name="red")
 
 
+def shared(objects: Objects) -> None:
+    objects.bound("a", "10.0.0.2")
+    objects.bound("b", "10.0.0.2", objects.pool("10.0.0.2", name="red"))
+
+
 def stuck(objects: Objects) -> None:
     objects.claim("web", bound=True, deletionTimestamp=GONE, finalizers=["a/b"])
     objects.address("web", "10.0.0.2")
@@ -105,6 +110,14 @@ def wrong_kind(objects: Objects) -> None:
             [
                 ("overlap", "InClusterIPPool default/blue"),
                 ("overlap", "InClusterIPPool default/red"),
+            ],
+        ),
+        (
+            shared,
+            [
+                ("overlap", "InClusterIPPool default/blue"),
+                ("overlap", "InClusterIPPool default/red"),
+                ("duplicate", "InClusterIPPool default/blue"),
             ],
         ),
         (stuck, [("claim-deleting", "IPAddressClaim default/web")]),
