@@ -27,7 +27,7 @@ CONTRACT = contracts.V1Beta2("v1beta2")
 BLUE = pools.KINDS["InClusterIPPool"]
 GLOBE = pools.KINDS["GlobalInClusterIPPool"]
 
-STORM = 5_000
+STORM = 1_000
 
 
 class Busy(FakeApi):

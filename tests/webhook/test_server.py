@@ -195,12 +195,12 @@ async def test_what_is_no_review_gets_a_clear_refusal(
     assert len(text.strip().splitlines()) == 1
 
 
-async def test_10000_garbage_bodies_get_a_review_or_a_4xx(running: server.Server) -> None:
+async def test_2000_garbage_bodies_get_a_review_or_a_4xx(running: server.Server) -> None:
     dice = random.Random(5)  # noqa: S311 - seeded, so that a failure comes again
     seeds = [json.dumps(each).encode() for each in (REVIEW, DELETION)]
     seeds += [b"", b"null", b"[" * 1000, b'{"kind":"ConversionReview"']
     reader, writer = await connect(running)
-    for _ in range(10_000):
+    for _ in range(2000):
         path = dice.choice(["/convert", ADMISSION, ADMISSION.replace("validate", "mutate")])
         status, text = await send(reader, writer, path, garbled(dice, seeds))
 
@@ -621,8 +621,10 @@ async def test_a_connection_that_waits_for_its_next_review_stays_open(
 
 
 async def test_an_api_server_is_served_while_others_hold_every_connection(
-    running: server.Server,
+    running: server.Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(connections, "CONNECTIONS", 40)  # each is a handshake
+    monkeypatch.setattr(connections, "PEER_CONNECTIONS", 20)
     sources = itertools.cycle(["127.0.0.2", "127.0.0.3"])
     others = [
         await asyncio.to_thread(hold, running, next(sources))
