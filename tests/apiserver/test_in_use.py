@@ -12,6 +12,8 @@ import pytest
 from envtest import client, contract, errors, waiting
 from envtest.controlplane import tenants
 
+pytestmark = pytest.mark.own_cluster  # where there are many addresses, reviews take longer
+
 ROUNDS = 30
 
 
