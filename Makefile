@@ -71,7 +71,7 @@ test: tools $(DOCS) ## Run all tests, in parallel processes; set-up included
 	$(BIN)/python -m pytest $(PARALLEL)
 
 .PHONY: test-unit
-test-unit: $(STAMP) ## Run the tests that need no control plane (about 2 minutes)
+test-unit: $(STAMP) ## Run the tests that need no control plane (about a minute)
 	$(BIN)/python -m pytest $(PARALLEL) -m "not control_plane"
 
 .PHONY: e2e
