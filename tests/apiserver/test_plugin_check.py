@@ -94,7 +94,7 @@ def bind(tenant: tenants.Tenant, name: str, address: str = "") -> None:
         add_address(tenant, name, address)
 
 
-def test_nothing_is_found_where_all_is_well(blue: tenants.Tenant, config: Path) -> None:
+def test_a_healthy_cluster_has_no_findings(blue: tenants.Tenant, config: Path) -> None:
     bind(blue, "web", "10.0.0.2")
 
     result = run(config, "check")
@@ -117,7 +117,7 @@ def test_duplicates_in_two_pools(blue: tenants.Tenant, config: Path) -> None:
     bind(blue, "a", "10.0.0.2")
     add_address(blue, "b", "10.0.0.2", pool="red")
 
-    cause = f"has 10.0.0.2 in use, as {POOL} {blue.namespace}/red has"
+    cause = f"has addresses in use that are also in use in {POOL} {blue.namespace}/red: 10.0.0.2"
     assert found(config, "duplicate") == [(POOL, "blue", cause)]
 
 
@@ -196,7 +196,7 @@ def test_deletions_that_do_not_end(blue: tenants.Tenant, config: Path) -> None:
     )
 
 
-def test_records_that_nothing_backs(blue: tenants.Tenant, config: Path) -> None:
+def test_bound_claims_without_an_ip_address(blue: tenants.Tenant, config: Path) -> None:
     bind(blue, "web")
 
     cause = "is bound, but its IPAddress does not exist"
@@ -234,7 +234,7 @@ def stored(tenant: tenants.Tenant, body: Json) -> bool:
     return True
 
 
-def test_a_leader_that_is_silent(blue: tenants.Tenant, config: Path) -> None:
+def test_a_lease_that_is_not_renewed(blue: tenants.Tenant, config: Path) -> None:
     leases = blue.provider.admin.resource(*LEASES)
     blue.provider.manager.stop()
     released = found(config, "leader")
@@ -252,7 +252,7 @@ def test_a_leader_that_is_silent(blue: tenants.Tenant, config: Path) -> None:
     ]
 
 
-def test_a_webhook_without_an_authority(blue: tenants.Tenant, config: Path) -> None:
+def test_a_webhook_without_a_valid_ca(blue: tenants.Tenant, config: Path) -> None:
     webhooks = blue.provider.admin.resource(ADMISSION, install.PLURALS[VALIDATING])
     before: list[Json] = webhooks.get(CONFIGURATION)["webhooks"]
     first = before[0]["clientConfig"]
@@ -271,11 +271,15 @@ def test_a_webhook_without_an_authority(blue: tenants.Tenant, config: Path) -> N
     name = before[0]["name"]
     assert none == [(VALIDATING, CONFIGURATION, f"has no caBundle, in webhook {name}")]
     assert [each[2].split(" at ")[0] for each in (*late, *soon)] == [
-        "trusts a CA that expires",
+        "trusts a CA that expired",
         "trusts a CA that expires",
     ]
     assert missing == [
-        (VALIDATING, "", "has no webhook of this provider, so pools are written unchecked")
+        (
+            VALIDATING,
+            "",
+            "has no webhook of this provider, so the provider's rules do not apply to pools",
+        )
     ]
 
 
@@ -286,7 +290,7 @@ def expiring(days: int) -> Json:
     return {"caBundle": base64.b64encode(authorities).decode()}
 
 
-def test_a_conversion_webhook_without_an_authority(blue: tenants.Tenant, config: Path) -> None:
+def test_a_conversion_webhook_without_a_valid_ca(blue: tenants.Tenant, config: Path) -> None:
     crds = blue.provider.admin.resource(*CRDS)
     before: Json = crds.get(CRD)["spec"]["conversion"]
 
@@ -371,7 +375,7 @@ def test_a_crd_that_is_missing(blue: tenants.Tenant, config: Path) -> None:
     assert others == []
 
 
-def test_a_cluster_without_anything(make_log_folder: plugin.MakeFolder) -> None:
+def test_a_cluster_without_cluster_api(make_log_folder: plugin.MakeFolder) -> None:
     plane = control_plane.ControlPlane(make_log_folder())
     plane.start()
     try:

@@ -12,7 +12,7 @@ import pytest
 from plugin_runs import RBAC, READ, allow, run
 
 from cli.kubectl.check import rbac
-from cli.kubectl.check.rbac import Request
+from cli.kubectl.check.rbac import ResourceAttributes
 from envtest import contract, plugin, waiting
 from envtest.client import Client, Json
 from envtest.controlplane import control_plane, install, provider
@@ -88,7 +88,7 @@ def without(admin: Client, role: str, resource: str, verb: str) -> Generator[Non
     roles.merge(role, {"rules": rules})
 
 
-def review(admin: Client, account: Json, request: Request) -> bool:
+def review(admin: Client, account: Json, request: ResourceAttributes) -> bool:
     """Ask the API server whether a service account may do something."""
     user = f"system:serviceaccount:{account['namespace']}"
     everybody = "system:serviceaccounts"
@@ -109,7 +109,7 @@ def review(admin: Client, account: Json, request: Request) -> bool:
     return bool(reviews.create({"spec": spec})["status"]["allowed"])
 
 
-def test_what_is_shipped_has_all_rights(cluster: provider.Provider, admin_config: Path) -> None:
+def test_the_shipped_roles_have_all_rights(cluster: provider.Provider, admin_config: Path) -> None:
     assert len(cluster.admin.resource("apps/v1", "deployments").list()) == 2
     assert found(admin_config) == []
 
@@ -122,11 +122,11 @@ def test_what_is_shipped_has_all_rights(cluster: provider.Provider, admin_config
         ("customresourcedefinitions/status", "patch", "inclusterippools.ipam.cluster.x-k8s.io"),
     ],
 )
-def test_a_verb_that_is_taken_away_is_found(
+def test_a_missing_verb_is_found(
     cluster: provider.Provider, admin_config: Path, resource: str, verb: str, name: str
 ) -> None:
     group = "apiextensions.k8s.io" if name else contract.GROUP
-    request = Request(verb, group, resource, name)
+    request = ResourceAttributes(verb, group, resource, name)
     assert review(cluster.admin, ACCOUNT, request)
 
     with without(cluster.admin, ROLE, resource, verb):
@@ -157,7 +157,7 @@ def test_a_manager_of_one_namespace_needs_its_rights_there(
     )
 
 
-def test_a_manager_that_makes_its_own_certificate_needs_more(
+def test_a_self_signed_manager_needs_more_rights(
     cluster: provider.Provider, admin_config: Path
 ) -> None:
     bindings = cluster.admin.resource(RBAC, "rolebindings", provider.NAMESPACE)
@@ -175,7 +175,7 @@ def test_a_manager_that_makes_its_own_certificate_needs_more(
     ]
 
 
-def test_who_may_not_read_roles_is_not_told_anything_about_rights(
+def test_without_the_right_to_read_roles_the_rights_are_unchecked(
     cluster: provider.Provider,
 ) -> None:
     rules = (
@@ -253,10 +253,13 @@ async def test_the_evaluator_agrees_with_the_api_server(
     resources = ("lions", "lions/status", "bears", "bears/scale")
     names, namespaces = ("", "leo"), ("", "zoo", "default")
     requests = [
-        Request(*each) for each in itertools.product(verbs, groups, resources, names, namespaces)
+        ResourceAttributes(*each)
+        for each in itertools.product(verbs, groups, resources, names, namespaces)
     ]
     for last in (("list", "b", "bears", "", "zoo"), ("patch", "b", "lions", "leo", "zoo")):
-        waiting.until("it counts", partial(review, cluster.admin, KEEPER, Request(*last)), bool)
+        waiting.until(
+            "it counts", partial(review, cluster.admin, KEEPER, ResourceAttributes(*last)), bool
+        )
     connection = await connect(str(admin_config), "test")
     try:
         policy = await rbac.read(Api(connection), ACCOUNT_KEY, ["zoo", "default"])

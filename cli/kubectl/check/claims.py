@@ -32,7 +32,7 @@ def findings(snapshot: Snapshot, claim: clusterapi.IPAddressClaim) -> Iterator[F
         remedy = "check that the manager runs; while it runs, do not remove the finalizer by hand"
         yield Finding("claim-deleting", WARNING, name, cause + _held(snapshot, claim), remedy)
     elif claim.pool is None:
-        yield from _misdirected(claim, name)
+        yield from _wrong_reference(claim, name)
     elif claim.bound and key not in snapshot.addresses:
         cause = "is bound, but its IPAddress does not exist"
         remedy = "check that the manager runs: it creates the IPAddress again"
@@ -46,7 +46,7 @@ def _held(snapshot: Snapshot, claim: clusterapi.IPAddressClaim) -> str:
     return (condition.message if condition else "") or finalizers
 
 
-def _misdirected(claim: clusterapi.IPAddressClaim, name: ObjectReference) -> Iterator[Finding]:
+def _wrong_reference(claim: clusterapi.IPAddressClaim, name: ObjectReference) -> Iterator[Finding]:
     reference = claim.spec.pool_ref
     if intended_pool_of(reference, claim.metadata.namespace):
         cause = references.problem(claim)

@@ -29,15 +29,16 @@ _JUNIT = "junit"
     It also reads CustomResourceDefinitions, webhook configurations, Leases, and the Deployment and
     the roles of the manager.  What you may not read is reported as unchecked.
 
-    With --fix, it removes finalizers of this provider from objects that were deleted long ago,
-    where no manager does so.  It shows all writes and asks once.  Then it reports what is left.
+    With --fix, it removes this provider's finalizers from objects that were deleted more than ten
+    minutes ago and that no manager releases.  It shows all writes and asks once.  Then it reports
+    the problems that are left.
 
     The exit code is 1 if a problem is left; with --errors-only, if an error is left.
     """,
 )
 @click.option("--errors-only", is_flag=True, help="Leave out warnings.")
-@click.option("--fix", is_flag=True, help="Apply the fixes that are safe; ask first.")
-@click.option("--yes", is_flag=True, help="Do not ask for confirmation of --fix.")
+@click.option("--fix", is_flag=True, help="Apply the fixes that are safe, after a confirmation.")
+@click.option("--yes", is_flag=True, help="Apply the fixes of --fix without a confirmation.")
 @options.output("table", "json", "yaml", _JUNIT)
 def command(
     target: options.Target, output: str, *, errors_only: bool, fix: bool, yes: bool
@@ -45,11 +46,11 @@ def command(
     """Report findings, and fix what is safe to fix."""
     fixed = list[Finding]()
     if yes and not fix:
-        raise click.UsageError("--yes answers the question of --fix: add --fix")
+        raise click.UsageError("--yes has no effect without --fix: add --fix")
     if fix:
         fixing.check_terminal(yes=yes)
-        fixed = fixing.apply(target, session.run(target, _look), yes=yes)
-    found = session.run(target, _look)
+        fixed = fixing.apply(target, session.run(target, _find), yes=yes)
+    found = session.run(target, _find)
     found = [each for each in found if not errors_only or each.severity == ERROR]
     if output == _JUNIT:
         click.echo(report.junit(found))
@@ -59,7 +60,7 @@ def command(
         sys.exit(NO)
 
 
-async def _look(opened: session.Session) -> list[Finding]:
+async def _find(opened: session.Session) -> list[Finding]:
     now = clock()
     try:
         found = await _objects(opened, now)
@@ -79,5 +80,5 @@ async def _objects(opened: session.Session, now: dt.datetime) -> list[Finding]:
 
 
 def clock() -> dt.datetime:
-    """Return the present time; tests have another one."""
+    """Return the present time; tests replace it."""
     return dt.datetime.now(dt.UTC)

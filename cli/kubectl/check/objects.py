@@ -61,7 +61,7 @@ def _of_pool(snapshot: Snapshot, usage: Usage) -> Iterator[Finding]:
 
 def _closed(usage: Usage) -> Iterator[Finding]:
     if usage.closed == NOT_READ:
-        remedy = "ask somebody who may read it to run the command"
+        remedy = "run the command as a user who may read it"
         yield Finding("unchecked", WARNING, finding.of_pool(usage.key), usage.closed, remedy)
     elif usage.pool is None:
         users = [claim.metadata.key for claim in usage.waiting]
@@ -150,7 +150,8 @@ def _shared(usages: Mapping[PoolKey, Usage], visible: Sequence[PoolKey]) -> Iter
             shared[pair].append(str(address))
     for (first, second), addresses in shared.items():
         if first in visible or second in visible:
-            text = f"has {first_of(addresses, _NAMED)} in use, as {second} has"
+            named = first_of(addresses, _NAMED)
+            text = f"has addresses in use that are also in use in {second}: {named}"
             remedy = "if both pools are for one network, delete the claims of one of them"
             yield Finding("duplicate", WARNING, finding.of_pool(first), text, remedy)
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What RBAC allows a service account, evaluated from its objects as the API server does.
+"""Evaluate what RBAC allows a ServiceAccount, by the rules of the API server's authorizer.
 
-Aggregated ClusterRoles need no work: Kubernetes writes the rules that they collect into their own.
+Aggregated ClusterRoles need no special case: Kubernetes writes the collected rules into them.
 Source: k8s.io/kubernetes, plugin/pkg/auth/authorizer/rbac, and evaluation_helpers.go of
 pkg/apis/rbac/v1.
 """
@@ -35,7 +35,7 @@ CLUSTER_ROLE_BINDINGS = ApiResource(
 )
 
 
-class Request(NamedTuple):
+class ResourceAttributes(NamedTuple):
     """A verb on a resource, which is `plural` or `plural/subresource`.
 
     An empty name means any object, and an empty namespace means all namespaces.
@@ -56,11 +56,11 @@ class PolicyRule(Struct, frozen=True):
     resources: tuple[str, ...] = ()
     resource_names: tuple[str, ...] = ()
 
-    def allows(self, request: Request) -> bool:
+    def allows(self, request: ResourceAttributes) -> bool:
         """Whether the rule allows a request."""
         return (
-            _has(self.verbs, request.verb)
-            and _has(self.api_groups, request.group)
+            _matches(self.verbs, request.verb)
+            and _matches(self.api_groups, request.group)
             and self._covers(request.resource)
             and (not self.resource_names or request.name in self.resource_names)
         )
@@ -68,7 +68,7 @@ class PolicyRule(Struct, frozen=True):
     def _covers(self, resource: str) -> bool:
         _, slash, subresource = resource.partition("/")
         everywhere = bool(slash) and f"{_ALL}/{subresource}" in self.resources
-        return everywhere or _has(self.resources, resource)
+        return everywhere or _matches(self.resources, resource)
 
 
 class _Subject(Struct, frozen=True):
@@ -97,12 +97,12 @@ class _Binding(Object, frozen=True):
 class Policy:
     """The rules that are bound to a service account, each with the namespace of the binding.
 
-    The namespace is empty if the rule is valid in all of them.
+    The namespace is empty if the rule applies to all namespaces.
     """
 
     rules: tuple[tuple[str, PolicyRule], ...]
 
-    def allows(self, request: Request) -> bool:
+    def allows(self, request: ResourceAttributes) -> bool:
         """Whether some rule allows a request."""
         return any(
             namespace in ("", request.namespace) and rule.allows(request)
@@ -127,7 +127,7 @@ async def read(api: Api, account: Key, namespaces: Iterable[str]) -> Policy:
         namespace, reference = binding.metadata.namespace, binding.role_ref
         place = namespace if reference.kind == ROLES.kind else ""
         bound = roles.get((place, reference.name))
-        if bound and any(_is_of(subject, account) for subject in binding.subjects or ()):
+        if bound and any(_includes(subject, account) for subject in binding.subjects or ()):
             rules += ((namespace, rule) for rule in bound.rules or ())
     return Policy(tuple(rules))
 
@@ -139,20 +139,20 @@ async def _all(api: Api, resource: ApiResource, kind: type[T], namespace: str = 
     return found
 
 
-def _is_of(subject: _Subject, account: Key) -> bool:
-    """Whether a subject is a service account, or a group that has it."""
-    everybody = "system:serviceaccounts"
+def _includes(subject: _Subject, account: Key) -> bool:
+    """Whether a subject is a ServiceAccount, or a group that contains it."""
+    all_accounts = "system:serviceaccounts"
     match subject.kind:
         case "ServiceAccount":
             return (subject.namespace, subject.name) == account
         case "User":
             return subject.name == f"system:serviceaccount:{account.namespace}:{account.name}"
         case "Group":
-            groups = (everybody, f"{everybody}:{account.namespace}", "system:authenticated")
+            groups = (all_accounts, f"{all_accounts}:{account.namespace}", "system:authenticated")
             return subject.name in groups
         case _:
             return False
 
 
-def _has(values: tuple[str, ...], value: str) -> bool:
+def _matches(values: tuple[str, ...], value: str) -> bool:
     return _ALL in values or value in values

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Find the rights that the manager's service account lacks.
+"""Find the rights that the manager's ServiceAccount lacks.
 
-What it needs is declared beside the code that needs it, and collected as for the shipped roles.
+The modules of the manager declare the rights that they need.  The generator of the shipped roles
+reads the same declarations.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from objects.metadata import PROVIDER_LABEL
 
 from . import rbac
 from .finding import ERROR, Finding, ObjectReference
-from .rbac import Request
+from .rbac import ResourceAttributes
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
@@ -37,15 +38,15 @@ DEPLOYMENTS = ApiResource("apps", "v1", "Deployment", "deployments")
 _PROVIDER = "ipam-in-cluster"
 """The value of the label that all objects of an installation have."""
 
-_SERVED_MODULES = ("controller.rbac", "webhook.rbac")
-"""Modules of which a manager with --namespace needs the rules in that namespace alone."""
+_NAMESPACED_MODULES = ("controller.rbac", "webhook.rbac")
+"""Modules whose rules a manager with --namespace needs only in that namespace."""
 
 _CLUSTER_SCOPED = frozenset(
     (resource.group, resource.plural)
     for resource in (CUSTOM_RESOURCE_DEFINITIONS, MIGRATIONS, *pools.KINDS.values())
     if not resource.namespaced
 )
-"""Resources that a manager with --namespace can do without."""
+"""Resources that a manager with --namespace does not need."""
 
 
 class _Labels(Struct, frozen=True, rename=None):
@@ -81,25 +82,25 @@ class Deployment(Object, frozen=True):
     spec: _Spec = _Spec()
 
     @property
-    def account(self) -> Key:
-        """The service account."""
+    def service_account(self) -> Key:
+        """The ServiceAccount."""
         return Key(self.metadata.namespace, self.spec.template.spec.service_account_name)
 
     @property
     def args(self) -> list[str]:
-        """The arguments, each flag and its value apart."""
+        """The arguments; a flag and its value are two."""
         containers = self.spec.template.spec.containers
         return [part for each in containers for arg in each.args for part in arg.split("=", 1)]
 
     @property
-    def served(self) -> str:
-        """The value of --namespace; empty if all namespaces are served."""
+    def served_namespace(self) -> str:
+        """The value of --namespace; empty if the manager serves all namespaces."""
         args = self.args
         return args[args.index("--namespace") + 1] if "--namespace" in args[:-1] else ""
 
     @property
     def modules(self) -> Sequence[str]:
-        """The modules that declare what it needs."""
+        """The modules that declare the rights that the manager needs."""
         signs = "--webhook-self-signed" in self.args
         return (*MODULES, *SELF_SIGNED_MODULES) if signs else MODULES
 
@@ -111,7 +112,7 @@ async def findings(api: Api) -> AsyncIterator[Finding]:
         KubeError: the API server refused, or could not be reached.
     """
     for deployment in await _deployments(api):
-        account, wanted = deployment.account, list(needed(deployment))
+        account, wanted = deployment.service_account, list(needed(deployment))
         policy = await rbac.read(api, account, {request.namespace for request in wanted} - {""})
         missing = [request for request in wanted if not policy.allows(request)]
         for cause in _causes(missing):
@@ -134,13 +135,13 @@ async def _deployments(api: Api) -> list[Deployment]:
     return [each for each in found if each.metadata.labels.provider == _PROVIDER]
 
 
-def needed(deployment: Deployment) -> Iterator[Request]:
-    """Yield all requests that a manager must be allowed."""
-    own, served = deployment.metadata.namespace, deployment.served
+def needed(deployment: Deployment) -> Iterator[ResourceAttributes]:
+    """Yield all requests that a manager must be allowed to make."""
+    own, served = deployment.metadata.namespace, deployment.served_namespace
     for module in deployment.modules:
         access = load([module])
         yield from _requests(access.namespace, own)
-        if not (served and module in _SERVED_MODULES):
+        if not (served and module in _NAMESPACED_MODULES):
             yield from _requests(access.cluster, "")
             continue
         for request in _requests(access.cluster, served):
@@ -148,18 +149,18 @@ def needed(deployment: Deployment) -> Iterator[Request]:
                 yield request
 
 
-def _requests(rules: Iterable[Rule], namespace: str) -> Iterator[Request]:
+def _requests(rules: Iterable[Rule], namespace: str) -> Iterator[ResourceAttributes]:
     for rule in rules:
         for group in rule.groups:
             for resource in rule.resources:
                 for verb in rule.verbs:
                     for name in rule.names or ("",):
-                        yield Request(verb, group, resource, name, namespace)
+                        yield ResourceAttributes(verb, group, resource, name, namespace)
 
 
-def _causes(missing: Iterable[Request]) -> Iterator[str]:
-    """Yield one cause for all verbs on the same objects."""
-    names = defaultdict[Request, dict[str, None]](dict)
+def _causes(missing: Iterable[ResourceAttributes]) -> Iterator[str]:
+    """Yield a cause for each group of verbs that are missing on the same objects."""
+    names = defaultdict[ResourceAttributes, dict[str, None]](dict)
     for request in missing:
         names[request._replace(name="")][request.name] = None
     verbs = defaultdict[tuple[str, str, str, str], list[str]](list)

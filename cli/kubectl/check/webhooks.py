@@ -51,7 +51,7 @@ class _Webhook(Struct, frozen=True):
 
     @property
     def path(self) -> str:
-        """Where it is served."""
+        """The path of the Service, or the URL."""
         service = self.client_config.service
         return service.path if service else self.client_config.url
 
@@ -75,7 +75,7 @@ class _Definition(Object, frozen=True):
 
     @property
     def webhook(self) -> _Webhook | None:
-        """The one that converts."""
+        """The conversion webhook."""
         return self.spec.conversion.webhook
 
 
@@ -85,19 +85,19 @@ async def findings(api: Api, resource: ApiResource, now: dt.datetime) -> AsyncIt
     Raises:
         KubeError: the API server refused, or could not be reached.
     """
-    marks = resources.GROUP.replace(".", "-")
+    group_in_path = resources.GROUP.replace(".", "-")
     seen = set[str]()
     async for page in pages(api, resource):
         for raw in page.items or ():
             found = msgspec.json.decode(raw, type=_Configuration)
             where = ObjectReference(resource.kind, found.metadata.name)
             for webhook in found.webhooks:
-                if marks in webhook.path:
+                if group_in_path in webhook.path:
                     seen.add(webhook.path)
                     for finding in _of_webhook(where, webhook, now):
                         yield finding
     if not seen:
-        cause = "has no webhook of this provider, so pools are written unchecked"
+        cause = "has no webhook of this provider, so the provider's rules do not apply to pools"
         remedy = "install the provider again"
         yield Finding("webhook", ERROR, ObjectReference(resource.kind), cause, remedy)
 
@@ -131,7 +131,7 @@ def _of_webhook(where: ObjectReference, webhook: _Webhook, now: dt.datetime) -> 
 
 
 def _problem(ca_bundle: str, now: dt.datetime) -> tuple[str, str] | None:
-    """Return the severity and the cause of a caBundle that is of no use, or not for long."""
+    """Return the severity and the cause; None if a caBundle has a certificate that is valid."""
     if not ca_bundle:
         return ERROR, "has no caBundle"
     try:
@@ -143,5 +143,5 @@ def _problem(ca_bundle: str, now: dt.datetime) -> tuple[str, str] | None:
         return ERROR, "has a caBundle without a certificate"
     if max(ends) >= now + _SOON:
         return None
-    severity = ERROR if max(ends) < now else WARNING
-    return severity, f"trusts a CA that expires at {max(ends):%Y-%m-%dT%H:%M:%SZ}"
+    severity, verb = (ERROR, "expired") if max(ends) < now else (WARNING, "expires")
+    return severity, f"trusts a CA that {verb} at {max(ends):%Y-%m-%dT%H:%M:%SZ}"

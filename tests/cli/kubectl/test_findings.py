@@ -182,7 +182,7 @@ async def test_a_waiting_claim_has_a_cause_and_a_remedy_of_its_own(
     assert found.remedy not in found.cause
 
 
-def test_a_remedy_links_to_a_chapter_that_the_documentation_has() -> None:
+def test_a_remedy_links_to_a_section_of_the_documentation() -> None:
     page, _, anchor = documentation.CLAIM_REASONS.removeprefix(documentation.DOCS).partition("#")
     text = (Path(__file__).parents[3] / "docs" / page.lstrip("/")).read_text()
 
