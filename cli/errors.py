@@ -44,7 +44,7 @@ class NotInstalledError(CliError):
 
 
 class NotServedError(CliError):
-    """A cluster does not serve the version of a CRD that this release has."""
+    """A cluster does not serve the version of a CRD that this release uses."""
 
     def __init__(self, crd: str, version: str) -> None:
         self.cause = f"does not serve {version}"

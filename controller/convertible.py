@@ -30,7 +30,7 @@ log = structlog.get_logger(__name__)
 _AGAIN_SECONDS = 1.0  # an upgrade has no webhook for two or three
 """Between two attempts for all pools together, and after the first failure of one."""
 
-_LASTING_FAILURES = 4  # in a row: no upgrade takes so long
+_LASTING_FAILURES = 4  # in a row: an upgrade ends before
 
 
 class Convertible:
@@ -43,7 +43,7 @@ class Convertible:
     def __init__(
         self, api: Api, clock: Callable[[], float], report: Callable[[pools.Pool, str], None]
     ) -> None:
-        """Begin; `report` gets each pool that cannot be converted for long, and why."""
+        """Prepare it; `report` is called with a pool whose conversion keeps failing, and why."""
         self._api = api
         self._clock = clock
         self._report = report

@@ -58,7 +58,7 @@ def command(names: inputs.Names, target: options.Target, output: str) -> None:
 
 
 def answer(found: Sequence[PoolPlan]) -> printing.Answer:
-    """Return the table of a plan, and what its numbers stand for."""
+    """Return the table of a plan, and the details below it."""
     return printing.Answer(
         data={"plans": found},
         columns=_COLUMNS,
@@ -88,7 +88,7 @@ def _notes(plan: PoolPlan) -> Iterator[Text]:
 
 
 def details(plan: PoolPlan) -> Iterator[tuple[str, str]]:
-    """Yield what a plan changes, each with its colour."""
+    """Yield the details of a plan, each with its colour."""
     for problem in plan.refused:
         yield f"refused: {problem}", "red"
     if plan.gained:

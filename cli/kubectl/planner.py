@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Plan manifests against a cluster: which documents count, and the pools as they are stored."""
+"""Plan manifests against a cluster: select the pools in them, and read the stored pools."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 def pools_in(files: Iterable[manifests.File]) -> list[Document]:
-    """Return the pools in files, misspelled ones too."""
+    """Return the pools in files, also those with a misspelled kind."""
     return [
         document
         for file in files

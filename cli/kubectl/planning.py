@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Work out what writing pools would change, by admission's own functions."""
+"""Compute what writing pools would change, by the functions of admission."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class PoolPlan(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """The spec as it is stored, if the manifest is in an old version."""
     warnings: list[str] = []
     refused: list[str] = []
-    """What admission would say."""
+    """Why admission would refuse the pool."""
 
     @property
     def shown(self) -> str:
@@ -114,11 +114,11 @@ async def changes(
     """Return what each document would change; each is compared with the others, too."""
     present = [Document("", 0, 0, obj) for obj in stored]
     context = validation.Context.of(documents, present)
-    cluster = Planned(usages)
+    cluster = PlannedCluster(usages)
     return [await _change(document, context, cluster) for document in documents]
 
 
-class Planned:
+class PlannedCluster:
     """Answers admission's questions from a snapshot and from the plans made so far."""
 
     def __init__(self, usages: Mapping[PoolKey, Usage]) -> None:
@@ -134,11 +134,13 @@ class Planned:
         return found
 
     async def address_sets(self) -> Mapping[PoolKey, AddressSet]:
-        """Return the addresses of every pool once the plans are done."""
+        """Return the addresses of every pool after the plans are applied."""
         return {key: each.address_set for key, each in self.usages.items()} | self.planned
 
 
-async def _change(document: Document, context: validation.Context, cluster: Planned) -> Change:
+async def _change(
+    document: Document, context: validation.Context, cluster: PlannedCluster
+) -> Change:
     key, obj = key_of(document), cast("values.JsonObject", document.obj)
     version = values.text(obj, "apiVersion").rpartition("/")[2]
     before = cluster.usages.get(key) or usage.empty(key)

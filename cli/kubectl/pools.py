@@ -102,7 +102,7 @@ def answer(usages: Mapping[PoolKey, usage.Usage], namespace: str) -> printing.An
             if usages[key].pool
         ],
         notes=problems(found),
-        empty=f"There is no pool in namespace {namespace}." if namespace else "There is no pool.",
+        empty=f"No pools found in namespace {namespace}." if namespace else "No pools found.",
     )
 
 

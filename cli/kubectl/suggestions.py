@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The names that a shell suggests for an incomplete word: contexts, namespaces and pools.
 
-What cannot be read, or not soon, is not suggested: a message would tear the line that the user is
-typing.
+If the cluster does not answer in time, nothing is suggested.  No message is printed, because it
+would appear in the line that the user types.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     Names = list[str]
 
 _SECONDS = 2.0
-"""For which the tab key waits for a cluster."""
+"""The longest time for which completion waits for the cluster."""
 
 _NAMESPACES = ApiResource("", "v1", "Namespace", "namespaces", namespaced=False)
 
@@ -43,7 +43,7 @@ def contexts(context: click.Context, _parameter: click.Parameter, incomplete: st
     """Suggest the contexts of the kubeconfig."""
     named = context.params.get("kubeconfig") or os.environ.get("KUBECONFIG")
     paths = named or connecting.default_kubeconfig() or ""
-    return _beginning(incomplete, kubeconfig.contexts(paths))
+    return _matching(incomplete, kubeconfig.contexts(paths))
 
 
 def namespaces(context: click.Context, _parameter: click.Parameter, incomplete: str) -> Names:
@@ -52,23 +52,23 @@ def namespaces(context: click.Context, _parameter: click.Parameter, incomplete: 
     async def read(connection: Connection) -> Names:
         return await _names(Client(connection), _NAMESPACES)
 
-    return _beginning(incomplete, _ask(context, read))
+    return _matching(incomplete, _ask(context, read))
 
 
 def pools(context: click.Context, _parameter: click.Parameter, incomplete: str) -> Names:
-    """Suggest the pools of the chosen namespace, as KIND/NAME if several have one name."""
+    """Suggest the pools of the chosen namespace, as KIND/NAME if several have the same name."""
 
     async def read(connection: Connection) -> Names:
         chosen = context.params["namespace"] or connection.namespace
         namespace = "" if context.params["everywhere"] else chosen
         api = Client(connection)
         lists = await together(*(_names(api, each, namespace) for each in KINDS.values()))
-        return _told_apart(dict(zip(KINDS, lists, strict=True)))
+        return _unambiguous(dict(zip(KINDS, lists, strict=True)))
 
-    return _beginning(incomplete, _ask(context, read))
+    return _matching(incomplete, _ask(context, read))
 
 
-def _told_apart(names: dict[str, Names]) -> Names:
+def _unambiguous(names: dict[str, Names]) -> Names:
     kinds = Counter(name for each in names.values() for name in set(each))
     return [
         name if kinds[name] == 1 else f"{kind.lower()}/{name}"
@@ -77,7 +77,7 @@ def _told_apart(names: dict[str, Names]) -> Names:
     ]
 
 
-def _beginning(incomplete: str, names: Names) -> Names:
+def _matching(incomplete: str, names: Names) -> Names:
     return [name for name in names if name.startswith(incomplete)]
 
 

@@ -28,7 +28,8 @@ _STDIN = "-"
 
     A name is that of a claim, an IPAddress, a Machine or a Cluster.  With -, read addresses and
     names from standard input, separated by spaces or lines.  Without --namespace, all
-    namespaces that you may read are searched.  A claim without an address is waiting: see check.
+    namespaces that you may read are searched.  A claim without an address has the state
+    waiting: `kubectl ipam check` shows why.
 
     The exit code is 1 if an address has no holder, or a name is not found.
     """,

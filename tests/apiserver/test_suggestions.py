@@ -79,7 +79,7 @@ def test_a_shell_asks_without_kubectl(kubeconfig: Path) -> None:
 
 
 @pytest.mark.usefixtures("kubeconfig")
-def test_what_may_not_be_listed_is_not_suggested(tenant: tenants.Tenant) -> None:
+def test_names_that_the_user_may_not_list_are_not_suggested(tenant: tenants.Tenant) -> None:
     name = f"few-{tenant.namespace}"
     rules = {"apiGroups": [contract.GROUP], "resources": ["inclusterippools"], "verbs": READ}
     allow(tenant.provider.admin, name, rules)
@@ -98,7 +98,7 @@ def silent() -> Generator[int]:
 
 
 @pytest.mark.parametrize("words", [["show", ""], ["pools", "-n", ""]])
-def test_a_cluster_that_is_away_is_no_message(
+def test_an_unreachable_cluster_causes_no_message(
     kubeconfig: Path, tmp_path: Path, silent: int, words: list[str]
 ) -> None:
     began = time.monotonic()

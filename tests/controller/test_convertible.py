@@ -157,7 +157,7 @@ async def test_a_failure_puts_off_all_pools_that_need_conversion(api: Api) -> No
     assert len(api.tried) == 1
 
 
-async def test_a_pool_that_can_never_be_converted_is_tried_less_and_less(api: Api) -> None:
+async def test_a_pool_that_can_never_be_converted_is_tried_with_backoff(api: Api) -> None:
     api.error = AWAY
     clock = Clock()
     convertible = Convertible(api, clock, lambda pool, why: reports.append((pool.key, why)))
@@ -197,7 +197,7 @@ async def test_one_pool_that_cannot_be_converted_delays_another_by_a_second(api:
     assert await convertible.seconds_left(pool_in(OLD, name="red")) == 0.0
 
 
-async def test_who_watches_a_pool_learns_that_it_cannot_be_converted(api: Api) -> None:
+async def test_an_event_reports_a_pool_that_cannot_be_converted(api: Api) -> None:
     api.pool("blue", HUB, OLD, finalizers=[PROTECT])
     api.error = AWAY
     clock = Clock()
