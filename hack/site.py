@@ -26,7 +26,7 @@ _CODE_IN_ROW = re.compile(r"^\|.*`.*$", re.MULTILINE)
 _CODE = re.compile(r"`[^`\n]+`")
 _GENERATED = re.compile(r"\A<!--.*?-->\s*")
 """What a generated page opens with, where MkDocs looks for the title."""
-_LINK = re.compile(r"\[([^\]]+)\]\((\.\.?/[^)#]+)\)")
+_LINK = re.compile(r"\[([^\]]+)\]\((\.\.?/[^)#]+)(?:#[^)]*)?\)")
 
 log = logging.getLogger("mkdocs.hooks.site")  # below `mkdocs`: in strict mode a warning is an error
 

@@ -10,8 +10,6 @@ from typing_extensions import override
 from controller.conditions import PAUSED, READY
 from controller.errors import PoolExhaustedError, PoolNotReadyError
 
-from ..documentation import CLAIM_REASONS
-
 if TYPE_CHECKING:
     from objects import clusterapi
 
@@ -42,7 +40,7 @@ _REMEDIES = {
 }
 """Remedies by the reason of a claim's Ready condition; the message of all others has its own."""
 
-_OTHER = f"do what the message says; {CLAIM_REASONS} lists all reasons"
+_OTHER = "do what the message says; docs/reference/conditions.md lists all reasons"
 
 
 def why(snapshot: Snapshot, claim: clusterapi.IPAddressClaim) -> str:

@@ -2,6 +2,7 @@
 """Each thing that may be wrong is found, and nothing is found where all is well."""
 
 import datetime as dt
+import re
 from collections.abc import Callable
 from pathlib import Path
 from xml.etree import ElementTree as ET
@@ -9,7 +10,6 @@ from xml.etree import ElementTree as ET
 import pytest
 from snapshots import BLUE, CONTRACT, IP_POOL, Objects
 
-from cli import documentation
 from cli.kubectl import snapshot, usage
 from cli.kubectl.check import finding, installation, report
 from cli.kubectl.check import objects as checks
@@ -182,11 +182,17 @@ async def test_a_waiting_claim_has_a_cause_and_a_remedy_of_its_own(
     assert found.remedy not in found.cause
 
 
-def test_a_remedy_links_to_a_section_of_the_documentation() -> None:
-    page, _, anchor = documentation.CLAIM_REASONS.removeprefix(documentation.DOCS).partition("#")
-    text = (Path(__file__).parents[3] / "docs" / page.lstrip("/")).read_text()
+async def test_a_remedy_names_a_page_of_the_documentation() -> None:
+    objects = Objects()
+    objects.pool("10.0.0.0/28")
+    ready: Json = {"type": "Ready", "status": "False", "reason": "Other", "message": "why"}
+    objects.claim("web", conditions=[ready])
+    read = await objects.snapshot()
 
-    assert f"## {anchor.capitalize()}\n" in text
+    (found,) = checks.findings(read, usage.of(read), "")
+
+    page = Path(__file__).parents[3] / re.findall(r"docs/\S+\.md", found.remedy)[0]
+    assert "## Claims\n" in page.read_text()
 
 
 async def test_a_claim_that_nobody_has_seen_has_a_remedy() -> None:
