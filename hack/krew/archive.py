@@ -50,7 +50,7 @@ def build(out: Path) -> Path:
     os.environ.setdefault("SOURCE_DATE_EPOCH", _commit_time())
     out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as scratch:
-        folder = _collect(Path(scratch))
+        folder = _collect(Path(scratch).resolve())
         pack(folder, archive)
     return archive
 
@@ -75,7 +75,6 @@ def _same_everywhere(entry: tarfile.TarInfo) -> tarfile.TarInfo:
     entry.uname = entry.gname = ""
     entry.mtime = int(os.environ["SOURCE_DATE_EPOCH"])
     entry.mode = 0o755 if entry.mode & 0o100 else 0o644
-    entry.type = tarfile.REGTYPE  # two links to one file are two files
     return entry
 
 

@@ -39,7 +39,13 @@ def copy(build: Path, python: Path, target: Path) -> None:
     for name, files in found.items():
         (target / name).mkdir(parents=True)
         for file in files:
-            shutil.copyfile(file, target / name / file.name)
+            shutil.copyfile(file, target / name / _name(file))
+
+
+def _name(licence: Path) -> str:
+    """Return a name that no other licence of the package has."""
+    _, package, inside = str(licence).rpartition(".dist-info/")
+    return inside.removeprefix("licenses/").replace("/", "-") if package else licence.name
 
 
 def _sources(build: Path) -> Iterable[str]:
@@ -72,7 +78,8 @@ def _of_system(paths: Sequence[Path]) -> Mapping[str, list[Path]]:
     owners = _debian_owners(paths)
     found = {name: [Path("/usr/share/doc", name, "copyright")] for name in owners.values()}
     rest = [path for path in paths if path not in owners]
-    strangers = [path for path in rest if not path.is_relative_to(_PYTHON.parents[1])]
+    prefix = _PYTHON.parents[1].resolve()
+    strangers = [path for path in rest if not path.resolve().is_relative_to(prefix)]
     if strangers:
         raise KrewError(f"{strangers[0]} has no known licence: build on Debian or macOS")
     return found | ({"python": [_PYTHON / "LICENSE.txt"]} if rest else {})

@@ -151,7 +151,7 @@ def test_krew_installs_a_program_that_needs_no_python(
 
     assert "Installed plugin: ipam" in installed.stderr
     assert "ln -s kubectl-ipam" in installed.stderr
-    assert "kubectl-ipam 2." in user.run("kubectl ipam --version").stdout
+    assert git("rev-parse", "HEAD") in user.run("kubectl ipam --version").stdout
     assert "kubectl ipam pools --all-namespaces" in user.run("kubectl ipam --help").stdout
     assert "blue" in user.run("kubectl ipam pools").stdout
     assert "10.0.0.2" in user.run("kubectl ipam show blue").stdout
@@ -225,21 +225,32 @@ def validate(
 
 def test_the_archive_has_the_licence_of_each_package(built: Path) -> None:
     with tarfile.open(built / platforms.file_name(platforms.current())) as tar:
-        members = {member.name: member for member in tar}
+        names = {member.name for member in tar}
         ours = tar.extractfile("LICENSE")
         assert ours is not None
         assert ours.read() == (ROOT / "LICENSE").read_bytes()
 
-    names = {name.split("/")[1] for name in members if name.startswith("licences/")}
-    assert {"aiohttp", "pydantic_core", "pyinstaller", "kubernetes", "Jinja2"} < {*names}
-    assert {"pytest", "hypothesis", "pygments", "setuptools"}.isdisjoint(names)
-    assert {(it.mtime, it.isreg()) for it in members.values()} == {(commit_time(), True)}
+    packages = {name.split("/")[1] for name in names if name.startswith("licences/")}
+    assert {"pydantic_core", "pyinstaller", "kubernetes", "Jinja2", "uvloop"} < packages
+    assert {"pytest", "hypothesis", "pygments", "setuptools"}.isdisjoint(packages)
+    assert {"licences/structlog/NOTICE", "licences/aiohttp/vendor-llhttp-LICENSE"} < names
+
+
+def test_the_archive_does_not_depend_on_who_builds_it(built: Path) -> None:
+    path = built / platforms.file_name(platforms.current())
+    with tarfile.open(path) as tar:
+        members = {member.name: member for member in tar}
+
+    seconds = int(git("log", "-1", "--format=%ct"))
+    assert {(it.mtime, it.uid, it.isreg()) for it in members.values()} == {(seconds, 0, True)}
     assert members["kubectl-ipam"].mode == 0o755
+    assert members["LICENSE"].mode == 0o644
+    assert [name for name in members if name.endswith("/RECORD")] == []
+    assert path.stat().st_size < 45 * 2**20  # docs/design/0011-krew.md has its size
 
 
-def commit_time() -> int:
-    command = ["git", "log", "-1", "--format=%ct"]
-    return int(subprocess.check_output(command, cwd=ROOT, text=True))
+def git(*words: str) -> str:
+    return subprocess.check_output(["git", *words], cwd=ROOT, text=True).strip()
 
 
 def test_the_manifest_has_each_platform(tmp_path: Path) -> None:
@@ -297,16 +308,14 @@ def test_the_same_files_make_the_same_archive(
             (folder / "lib" / name).write_text(name)
             os.utime(folder / "lib" / name, (number, number))
         (folder / "link").symlink_to("lib/a")
+        (folder / "same").hardlink_to(folder / "lib" / "b")
         archive.pack(folder, tmp_path / f"{number}.tar.gz")
         packed.append((tmp_path / f"{number}.tar.gz").read_bytes())
 
     assert packed[0] == packed[1]
     with tarfile.open(tmp_path / "1.tar.gz") as tar:
-        assert [(it.name, it.isreg()) for it in tar] == [
-            ("lib/a", True),
-            ("lib/b", True),
-            ("link", True),
-        ]
+        names = ["lib/a", "lib/b", "link", "same"]
+        assert [(it.name, it.isreg(), it.size) for it in tar] == [(name, True, 1) for name in names]
 
 
 def test_a_platform_without_an_archive_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -316,13 +325,51 @@ def test_a_platform_without_an_archive_is_refused(monkeypatch: pytest.MonkeyPatc
         platforms.current()
 
 
-def test_a_library_without_a_known_licence_is_refused(tmp_path: Path) -> None:
-    stranger = tmp_path / "libstranger.so.1"
-    (site := tmp_path / "venv" / "lib" / "python3.11" / "site-packages").mkdir(parents=True)
-    build = tmp_path / "scratch" / "build" / "kubectl-ipam"
+@pytest.fixture
+def scratch(tmp_path: Path) -> Path:
+    """Return the scratch folder of a build of one library and one Python package."""
+    site = tmp_path / "venv" / "lib" / "python3.11" / "site-packages"
+    package = site / "toy-1.0.dist-info"
+    package.mkdir(parents=True)
+    (package / "METADATA").write_text("Metadata-Version: 2.1\nName: toy\nVersion: 1.0\n")
+    (package / "RECORD").write_text("toy.py,,\ntoy-1.0.dist-info/LICENSE,,\n")
+    (package / "LICENSE").write_text("Be free.")
+    build = tmp_path / "build" / "kubectl-ipam"
     build.mkdir(parents=True)
     for name in ("COLLECT-00.toc", "EXE-00.toc", "PYZ-00.toc"):
-        (build / name).write_text(f"[('libstranger.so.1',\n  '{stranger}',\n  'BINARY')]")
+        (build / name).write_text(f"[('toy',\n  '{site / 'toy.py'}',\n  'PYMODULE')]")
+    return tmp_path
 
-    with pytest.raises(KrewError, match=f"^{stranger} has no known licence: build on Debian or "):
-        licences.copy(build, site.parents[2] / "bin" / "python", tmp_path / "licences")
+
+def copy_licences(scratch: Path) -> Path:
+    target = scratch / "licences"
+    licences.copy(scratch / "build" / "kubectl-ipam", scratch / "venv" / "bin" / "python", target)
+    return target
+
+
+def test_a_licence_is_copied(scratch: Path) -> None:
+    assert (copy_licences(scratch) / "toy" / "LICENSE").read_text() == "Be free."
+
+
+def test_a_package_without_a_licence_is_refused(scratch: Path) -> None:
+    (record,) = scratch.rglob("RECORD")
+    record.write_text("toy.py,,\n")
+
+    with pytest.raises(KrewError, match=r"^the Python package toy has no licence: leave it out$"):
+        copy_licences(scratch)
+
+
+def test_a_library_without_a_known_licence_is_refused(scratch: Path) -> None:
+    table = scratch / "build" / "kubectl-ipam" / "COLLECT-00.toc"
+    table.write_text("[('libstranger.so.1', '/opt/libstranger.so.1', 'BINARY')]")
+
+    with pytest.raises(KrewError, match=r"^/opt/libstranger\.so\.1 has no known licence: build"):
+        copy_licences(scratch)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="PyInstaller needs binutils on Linux alone")
+def test_a_missing_program_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "")
+
+    with pytest.raises(KrewError, match=r"^objcopy is missing: install the Debian package "):
+        archive.build(tmp_path)
