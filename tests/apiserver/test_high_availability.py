@@ -193,7 +193,7 @@ def test_two_never_lead_at_once_when_others_change_the_lease(
     change: Callable[[leases.Leases], None],
 ) -> None:
     former = pair.replicas.leader()
-    before = losses(former)
+    before, before_of_both = losses(former), sum(map(losses, pair.replicas.all))
     names = storm(tenant)
 
     change(leases.Leases(pair.replicas.provider.admin))
@@ -206,7 +206,8 @@ def test_two_never_lead_at_once_when_others_change_the_lease(
     tenant.add_claim("last", "blue")
     tenant.bound("last")
     assert len(set(addresses)) == CLAIMS
-    assert hand_overs(pair, changed) <= 1
+    lost = sum(map(losses, pair.replicas.all)) - before_of_both  # once, but for a busy machine
+    assert hand_overs(pair, changed) <= lost
     assert pair.violations("last") == []
 
 
