@@ -3,6 +3,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from itertools import groupby
 from typing import Any
 
@@ -10,6 +11,8 @@ from ..errors import VersionsError
 from ..models import markers, model, resources
 from ..validate import pointers, spelling
 from .structural import schema_of
+
+_REMEMBERED = 100  # versions: the CRDs, schemas and page of one run are made from the same
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +123,7 @@ def _definition(kinds: list[type[model.Object]]) -> Definition:
     return Definition(resource, tuple(_version(kind) for kind in kinds))
 
 
+@lru_cache(_REMEMBERED)
 def _version(kind: type[model.Object]) -> VersionSchema:
     schema = schema_of(kind)
     pointers.check(f"{kind.version.name}.{kind.__name__}", kind.version, schema)
