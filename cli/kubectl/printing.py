@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from .. import yamltext
+from . import yaml_output
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -64,7 +64,7 @@ def show(answer: Answer, output: str) -> None:
     if output == "json":
         click.echo(json.dumps(msgspec.to_builtins(answer.data), indent=2, ensure_ascii=False))
     elif output == "yaml":
-        click.echo(yamltext.dump(msgspec.to_builtins(answer.data)), nl=False)
+        click.echo(yaml_output.dump(msgspec.to_builtins(answer.data)), nl=False)
     elif output == "name":
         for name in answer.names:
             click.echo(name)
@@ -117,7 +117,7 @@ def _lines(answer: Answer, *, wide: bool) -> Iterator[str]:
     shown = _shown(answer, wide=wide)
     columns = [answer.columns[number] for number in shown]
     rows = [[column.name for column in columns]]
-    rows += [[_cell(row[number]).plain for number in shown] for row in answer.rows]
+    rows += [[_text(row[number]) for number in shown] for row in answer.rows]
     widths = [max(map(len, cells)) for cells in zip(*rows, strict=True)]
     for row in rows:
         cells = (
@@ -133,6 +133,11 @@ def _shown(answer: Answer, *, wide: bool) -> list[int]:
 
 
 def _cell(cell: Cell) -> Text:
+    return cell if isinstance(cell, Text) else Text(_text(cell))
+
+
+def _text(cell: Cell) -> str:
+    """Return what a cell has to say, without its colours."""
     if isinstance(cell, Text):
-        return cell
-    return Text(count(cell) if isinstance(cell, int) else cell)
+        return cell.plain
+    return count(cell) if isinstance(cell, int) else cell
