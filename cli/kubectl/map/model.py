@@ -3,11 +3,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
+from kube.tasks import in_pieces
 from objects.pools import Pool, PoolKey, PoolMeta
 
 from .. import holders, maps, owners, pools, spaces, usage, waiting
@@ -149,13 +151,13 @@ class Reader:
         self._chains: dict[Key, tuple[clusterapi.IPAddressClaim, owners.Chain]] = {}
 
     async def model(self, snapshot: Snapshot) -> Model:
-        """Return the model of a snapshot.
+        """Return the model of a snapshot; most of the work is done in a thread.
 
         Raises:
             KubeError: the API server could not be reached.
         """
         await self._read_owners(snapshot.claims.values())
-        usages = usage.of(snapshot)
+        usages, reports = await asyncio.to_thread(_numbers, snapshot, self._namespace)
         self._generation += 1
         return Model(
             server=self._server,
@@ -164,7 +166,7 @@ class Reader:
             snapshot=snapshot,
             usages=usages,
             chains={key: chain for key, (_, chain) in self._chains.items()},
-            pools=pools.reports(usages, self._namespace),
+            pools=reports,
         )
 
     async def refresh(self) -> bool:
@@ -181,7 +183,7 @@ class Reader:
         known, self._chains = {} if self._stale else self._chains, {}
         self._stale = False
         unread = list["clusterapi.IPAddressClaim"]()
-        for claim in claims:
+        async for claim in in_pieces(claims):
             key = claim.metadata.key
             if key in known and known[key][0] is claim:
                 self._chains[key] = known[key]
@@ -190,6 +192,13 @@ class Reader:
         chains = await self._owners.chains(unread)
         for claim in unread:
             self._chains[claim.metadata.key] = claim, chains[claim.metadata.key]
+
+
+def _numbers(
+    snapshot: Snapshot, namespace: str
+) -> tuple[dict[PoolKey, Usage], list[pools.PoolReport]]:
+    usages = usage.of(snapshot)
+    return usages, pools.reports(usages, namespace)
 
 
 def visible(model: Model) -> Mapping[PoolKey, Usage]:

@@ -1,15 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
 """Models of a cluster that serves more kinds than it did."""
 
+import asyncio
 import json
+import threading
 
+import pytest
 from snapshots import Objects, ServingApi
 from typing_extensions import override
 
+from cli.kubectl import snapshot, usage
 from cli.kubectl.map import model
 from kube.resources import ApiResource
+from objects.pools import PoolKey
 
 VMS = ApiResource("infrastructure.example.com", "v1", "VM", "vms")
+PATIENCE_SECONDS = 20.0
 LABELS = {"cluster.x-k8s.io/cluster-name": "c1"}
 
 
@@ -51,3 +57,20 @@ async def test_a_chain_becomes_longer_once_the_kind_of_its_owner_is_served() -> 
     await look()
 
     assert seen == [(False, ""), (False, ""), (True, "c1"), (False, "c1")]
+
+
+async def test_a_large_cluster_does_not_keep_pages_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    objects, turn = Objects(), threading.Event()
+    key = objects.pool("10.0.0.0/28")
+    work = usage.of
+
+    def wait_for_a_turn(found: snapshot.Snapshot) -> dict[PoolKey, usage.Usage]:
+        assert turn.wait(PATIENCE_SECONDS), "nothing else ran meanwhile"
+        return work(found)
+
+    monkeypatch.setattr(usage, "of", wait_for_a_turn)
+    reading = asyncio.create_task(model.Reader(objects.api, "", "").model(await objects.snapshot()))
+    await asyncio.sleep(0)
+    turn.set()
+
+    assert (await reading).keys == [key]
