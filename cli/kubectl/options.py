@@ -31,6 +31,14 @@ class Target:
     namespace: str = ""
     everywhere: bool = False
 
+    @property
+    def chosen(self) -> str:
+        """The namespace that the user names; empty: all that the user may read.
+
+        As in kubectl, --all-namespaces has precedence.
+        """
+        return "" if self.everywhere else self.namespace
+
 
 def command(name: str, *, short: str, example: str, text: str) -> Callable[[Command], Command]:
     """Make a function a command whose help begins with an example.

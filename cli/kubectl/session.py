@@ -45,7 +45,7 @@ def run(target: Target, work: Callable[[Session], Awaitable[T]], rights: str = R
     """
 
     async def opened(connection: Connection) -> T:
-        namespace = "" if target.everywhere else target.namespace or connection.namespace
+        namespace = target.chosen or ("" if target.everywhere else connection.namespace)
         host = connection.host
         cluster = f"{target.context} ({host})" if target.context else host
         return await work(Session(Client(connection), namespace, cluster))

@@ -43,7 +43,7 @@ def command(target: options.Target, queries: Sequence[str], output: str) -> None
     async def work(opened: session.Session) -> list[lookup.Found]:
         found = await snapshot.read(opened.api, opened.namespace)
         every = usage.of(found)
-        seen = selection.visible(every, target.namespace)
+        seen = selection.visible(every, target.chosen)
         return await lookup.everything(asked, {key: every[key] for key in seen}, opened.api)
 
     results = session.run(target, work)

@@ -19,6 +19,7 @@ from objects.metadata import PROTECT_ADDRESS_FINALIZER, RELEASE_FINALIZER
 from webhook import issuer
 from webhook.pool_review import SKIP_DELETE_ANNOTATION
 
+EVERYTHING: Json = {"apiGroups": ["*"], "resources": ["*"], "verbs": READ}
 CRD = "inclusterippools.ipam.cluster.x-k8s.io"
 CRDS = ("apiextensions.k8s.io/v1", install.PLURALS[install.CRD])
 ADMISSION = "admissionregistration.k8s.io/v1"
@@ -26,6 +27,7 @@ VALIDATING = "ValidatingWebhookConfiguration"
 CONFIGURATION = "capi-ipam-in-cluster-validating-webhook-configuration"
 POOL = "InClusterIPPool"
 FREE: Json = {"finalizers": [], "annotations": {SKIP_DELETE_ANNOTATION: ""}}
+CLEAN = "No problems found.\nChecked: the installation and all namespaces.\n"
 LEASES = ("coordination.k8s.io/v1", "leases", provider.NAMESPACE)
 
 
@@ -99,7 +101,40 @@ def test_a_healthy_cluster_has_no_findings(blue: tenants.Tenant, config: Path) -
 
     result = run(config, "check")
 
-    assert (result.exit_code, result.stdout) == (0, "No problems found.\n")
+    assert (result.exit_code, result.stdout) == (0, CLEAN)
+
+
+def test_all_namespaces_are_checked_unless_one_is_chosen(
+    blue: tenants.Tenant, config: Path
+) -> None:
+    blue.add_claim("late", "blue")
+    elsewhere, here = ("-n", "default"), ("-n", blue.namespace)
+
+    reports = [run(config, "check", *chosen).stdout for chosen in ((), here, elsewhere)]
+    both = run(config, "check", "-A", *elsewhere).stdout
+
+    assert [report.splitlines()[-1] for report in reports] == [
+        "Checked: the installation and all namespaces.",
+        f"Checked: the installation and namespace {blue.namespace}.",
+        "Checked: the installation and namespace default.",
+    ]
+    assert ["late" in report for report in (*reports, both)] == [True, True, False, True]
+
+
+def test_who_may_not_read_all_namespaces_is_told_which_one_is_checked(
+    blue: tenants.Tenant,
+) -> None:
+    blue.add_claim("late", "blue")
+    name, plane = f"member-{blue.namespace}", blue.provider.control_plane
+    allow(blue.provider.admin, name, EVERYTHING, namespace=blue.namespace)
+
+    report = run(plane.kubeconfig(name, namespace=blue.namespace), "check").stdout
+
+    assert f"({blue.namespace}/late)" in report
+    assert report.splitlines()[-1] == (
+        f"Checked: the installation and namespace {blue.namespace}, without global pools, because "
+        "you may not read all namespaces."
+    )
 
 
 def test_duplicates(blue: tenants.Tenant, config: Path) -> None:
@@ -389,11 +424,10 @@ def test_a_cluster_without_cluster_api(make_log_folder: plugin.MakeFolder) -> No
 
 
 def test_the_verbs_get_list_and_watch_are_enough(blue: tenants.Tenant, config: Path) -> None:
-    everything = {"apiGroups": ["*"], "resources": ["*"], "verbs": READ}
-    allow(blue.provider.admin, "auditor", everything)
+    allow(blue.provider.admin, "auditor", EVERYTHING)
     plane = blue.provider.control_plane
 
     result = run(plane.kubeconfig("auditor", namespace=blue.namespace), "check", "-A")
 
-    assert (result.exit_code, result.stdout) == (0, "No problems found.\n")
+    assert (result.exit_code, result.stdout) == (0, CLEAN)
     assert run(config, "check", "-A").stdout == result.stdout

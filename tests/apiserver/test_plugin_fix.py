@@ -100,7 +100,7 @@ def left(tenant: tenants.Tenant) -> list[str]:
 def test_a_stuck_claim_is_let_go_in_the_order_of_the_manager(
     stuck: tenants.Tenant, admin_config: Path
 ) -> None:
-    arguments = ("check", "--fix", "--yes", "-o", "json")
+    arguments = ("check", "-n", stuck.namespace, "--fix", "--yes", "-o", "json")
     first = run(admin_config, *arguments)
     after_first = left(stuck)
     second = run(admin_config, *arguments)
@@ -120,10 +120,10 @@ def test_a_stuck_pool_is_let_go_when_nothing_is_in_it(
     stuck: tenants.Tenant, admin_config: Path
 ) -> None:
     for _ in range(2):
-        run(admin_config, "check", "--fix", "--yes")
+        run(admin_config, "check", "-n", stuck.namespace, "--fix", "--yes")
     stuck.pools().delete("blue")
 
-    result = run(admin_config, "check", "--fix", "--yes")
+    result = run(admin_config, "check", "-n", stuck.namespace, "--fix", "--yes")
 
     assert f"InClusterIPPool {stuck.namespace}/blue is fixed\n" in result.stdout
     assert stuck.pools().find("blue") is None
@@ -132,7 +132,7 @@ def test_a_stuck_pool_is_let_go_when_nothing_is_in_it(
 def test_what_was_deleted_just_now_is_left_to_the_manager(
     stuck: tenants.Tenant, admin_config: Path
 ) -> None:
-    result = run(admin_config, "check", "--fix", "--yes", "-o", "json")
+    result = run(admin_config, "check", "-n", stuck.namespace, "--fix", "--yes", "-o", "json")
 
     assert (findings(result), left(stuck)) == ([], ["address", "claim"])
     assert result.stderr == "There is nothing that is safe to fix.\n"
@@ -142,7 +142,7 @@ def test_what_was_deleted_just_now_is_left_to_the_manager(
 def test_without_fix_nothing_is_written_and_the_patch_is_shown(
     stuck: tenants.Tenant, admin_config: Path
 ) -> None:
-    (fix,) = with_fix(run(admin_config, "check", "-o", "json"))
+    (fix,) = with_fix(run(admin_config, "check", "-n", stuck.namespace, "-o", "json"))
 
     version = stuck.addresses.get("web")["metadata"]["resourceVersion"]
     assert fix["check"] == "stuck-finalizer"
@@ -153,14 +153,14 @@ def test_without_fix_nothing_is_written_and_the_patch_is_shown(
 
 
 def test_yes_alone_is_a_mistake(stuck: tenants.Tenant, admin_config: Path) -> None:
-    result = run(admin_config, "check", "--yes")
+    result = run(admin_config, "check", "-n", stuck.namespace, "--yes")
 
     assert (result.exit_code, left(stuck)) == (2, ["address", "claim"])
     assert "add --fix" in result.stderr
 
 
 def test_without_a_terminal_fix_refuses(stuck: tenants.Tenant, admin_config: Path) -> None:
-    result = run(admin_config, "check", "--fix")
+    result = run(admin_config, "check", "-n", stuck.namespace, "--fix")
 
     assert result.exit_code == 2
     assert "there is no terminal: add --yes" in result.stderr
@@ -168,14 +168,16 @@ def test_without_a_terminal_fix_refuses(stuck: tenants.Tenant, admin_config: Pat
 
 
 @pytest.fixture
-def ask(admin_config: Path, monkeypatch: pytest.MonkeyPatch) -> Generator[Callable[[bytes], int]]:
+def ask(
+    stuck: tenants.Tenant, admin_config: Path, monkeypatch: pytest.MonkeyPatch
+) -> Generator[Callable[[bytes], int]]:
     """Return a function that types an answer, runs the command, and returns its exit code."""
     keyboard, terminal = pty.openpty()
 
     def answer(text: bytes) -> int:
         os.write(keyboard, text)
         with pytest.raises(SystemExit) as ended:
-            main.main(["check", "--kubeconfig", str(admin_config), "--fix"])
+            main.main(["check", "--kubeconfig", str(admin_config), "-n", stuck.namespace, "--fix"])
         return int(ended.value.code or 0)
 
     with os.fdopen(terminal) as stdin:
@@ -204,7 +206,7 @@ def test_an_object_that_somebody_changes_meanwhile_is_not_written(
 
     monkeypatch.setattr(command.session, "run", run_after_a_change)
 
-    result = run(admin_config, "check", "--fix", "--yes")
+    result = run(admin_config, "check", "-n", stuck.namespace, "--fix", "--yes")
 
     name = f"IPAddress {stuck.namespace}/web"
     assert f"{name} is not fixed: somebody has changed or deleted it meanwhile" in result.stderr
@@ -215,8 +217,8 @@ def test_an_object_that_somebody_changes_meanwhile_is_not_written(
 def test_who_may_only_read_sees_the_missing_right(stuck: tenants.Tenant) -> None:
     reader = user(stuck)
 
-    checked = run(reader, "check", "-o", "json")
-    refused = run(reader, "check", "--fix", "--yes")
+    checked = run(reader, "check", "-n", stuck.namespace, "-o", "json")
+    refused = run(reader, "check", "-n", stuck.namespace, "--fix", "--yes")
 
     assert findings(checked) == ["IPAddress"]
     assert (refused.exit_code, left(stuck)) == (1, ["address", "claim"])
@@ -229,7 +231,7 @@ def test_who_may_only_read_sees_the_missing_right(stuck: tenants.Tenant) -> None
 
 @pytest.mark.usefixtures("later")
 def test_get_list_watch_and_patch_are_enough(stuck: tenants.Tenant) -> None:
-    run(user(stuck, "patch"), "check", "--fix", "--yes")
+    run(user(stuck, "patch"), "check", "-n", stuck.namespace, "--fix", "--yes")
 
     assert left(stuck) == ["claim"]
 
@@ -242,7 +244,8 @@ def test_without_a_look_at_the_cluster_nobody_knows_that_it_is_not_paused(
     stuck.addresses.merge("web", {"metadata": {"labels": label}})
 
     of_reader, of_admin = (
-        findings(run(config, "check", "-o", "json")) for config in (user(stuck), admin_config)
+        findings(run(config, "check", "-n", stuck.namespace, "-o", "json"))
+        for config in (user(stuck), admin_config)
     )
 
     assert (of_reader, of_admin) == ([], ["IPAddress"])

@@ -225,15 +225,7 @@ def test_an_owner_that_may_not_be_read_is_named_by_its_reference(
 def local_reader(tenant: tenants.Tenant) -> Path:
     """Return the kubeconfig of somebody who may read our group in one namespace alone."""
     plane, name = tenant.provider.control_plane, f"local-{tenant.namespace}"
-    rbac = "rbac.authorization.k8s.io"
-    roles, bindings = (
-        tenant.provider.admin.resource(f"{rbac}/v1", plural, tenant.namespace)
-        for plural in ("roles", "rolebindings")
-    )
-    roles.create({"metadata": {"name": name}, "rules": [IPAM | {"verbs": READ}]})
-    subject = {"kind": "User", "name": name, "apiGroup": rbac}
-    reference = {"kind": "Role", "name": name, "apiGroup": rbac}
-    bindings.create({"metadata": {"name": name}, "subjects": [subject], "roleRef": reference})
+    allow(tenant.provider.admin, name, IPAM | {"verbs": READ}, namespace=tenant.namespace)
     return plane.kubeconfig(name, namespace=tenant.namespace)
 
 

@@ -43,14 +43,15 @@ def elsewhere(kubeconfig: Path, folder: Path, port: int) -> Path:
     return path
 
 
-def allow(admin: Client, user: str, *rules: Json) -> None:
-    """Allow a user some verbs, cluster-wide."""
+def allow(admin: Client, user: str, *rules: Json, namespace: str = "") -> None:
+    """Allow a user some verbs, in one namespace or cluster-wide."""
     role: Json = {"metadata": {"name": user}, "rules": list(rules)}
     admin.resource(RBAC, "clusterroles").create(role)
     subject = {"kind": "User", "name": user, "apiGroup": "rbac.authorization.k8s.io"}
     reference = {"kind": "ClusterRole", "name": user, "apiGroup": "rbac.authorization.k8s.io"}
     binding: Json = {"metadata": {"name": user}, "subjects": [subject], "roleRef": reference}
-    admin.resource(RBAC, "clusterrolebindings").create(binding)
+    plural = "rolebindings" if namespace else "clusterrolebindings"
+    admin.resource(RBAC, plural, namespace or None).create(binding)
 
 
 def infrastructure(kind: str, plural: str) -> Json:

@@ -24,7 +24,8 @@ _JUNIT = "junit"
     short="Find problems, each with a remedy.",
     example="kubectl ipam check",
     text="""Find problems of pools, claims, IPAddresses and the installation, each with a remedy.
-    Nothing is changed, unless you add --fix.
+    Nothing is changed, unless you add --fix.  Without --namespace, all namespaces that you may read
+    are checked.  The last line says which ones.
 
     It also reads CustomResourceDefinitions, webhook configurations, Leases, and the Deployment and
     the roles of the manager.  What you may not read is reported as unchecked.
@@ -49,34 +50,42 @@ def command(
         raise click.UsageError("--yes has no effect without --fix: add --fix")
     if fix:
         fixing.check_terminal(yes=yes)
-        fixed = fixing.apply(target, session.run(target, _find), yes=yes)
-    found = session.run(target, _find)
-    found = [each for each in found if not errors_only or each.severity == ERROR]
+        fixed = fixing.apply(target, _find(target).findings, yes=yes)
+    outcome = _find(target)
+    found = [each for each in outcome.findings if not errors_only or each.severity == ERROR]
+    outcome = outcome._replace(findings=found)
     if output == _JUNIT:
-        click.echo(report.junit(found))
+        click.echo(report.junit(outcome))
     else:
-        printing.show(report.answer(found, fixed), output)
+        printing.show(report.answer(outcome, fixed), output)
     if found:
         sys.exit(NO)
 
 
-async def _find(opened: session.Session) -> list[Finding]:
-    now = clock()
+def _find(target: options.Target) -> report.Outcome:
+    async def work(opened: session.Session) -> report.Outcome:
+        now = clock()
+        outcome = await _objects(opened, target.chosen, now)
+        found = [*outcome.findings, *await installation.findings(opened.api, now)]
+        return outcome._replace(findings=found)
+
+    return session.run(target, work)
+
+
+async def _objects(opened: session.Session, namespace: str, now: dt.datetime) -> report.Outcome:
+    """Return the findings about pools and claims of a namespace; of all if it is empty."""
     try:
-        found = await _objects(opened, now)
+        read = await snapshot.read(opened.api, opened.namespace)
     except NotInstalledError as error:
         cause = f"does not exist for {error.what}, so pools and claims are not checked"
         where = ObjectReference(CUSTOM_RESOURCE_DEFINITIONS.kind)
-        found = [Finding("crd", ERROR, where, cause, error.remedy)]
-    return found + await installation.findings(opened.api, now)
-
-
-async def _objects(opened: session.Session, now: dt.datetime) -> list[Finding]:
-    read = await snapshot.read(opened.api, opened.namespace)
+        return report.Outcome(
+            [Finding("crd", ERROR, where, cause, error.remedy)], report.INSTALLATION
+        )
     usages = usage.of(read)
-    found = list(objects.findings(read, usages, opened.namespace))
+    found = list(objects.findings(read, usages, namespace))
     stuck = await fixes.findings(opened.api, read, usages, now)
-    return fixes.merged(found, stuck, opened.namespace)
+    return report.Outcome(fixes.merged(found, stuck, namespace), report.scope(read, namespace))
 
 
 def clock() -> dt.datetime:

@@ -38,6 +38,8 @@ def findings(
 ) -> Iterator[Finding]:
     """Yield the findings about the pools and claims of a namespace; about all if it is empty."""
     for kind, key in snapshot.unreadable:
+        if namespace and key.namespace not in ("", namespace):
+            continue
         where = finding.of(kind, key)
         yield Finding("unreadable", ERROR, where, "cannot be read", "correct it, or delete it")
     visible = selection.visible(usages, namespace)

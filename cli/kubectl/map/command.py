@@ -72,7 +72,7 @@ def command(
 
     async def work(opened: session.Session) -> str:
         informers = await snapshot.informers(opened.api, opened.namespace)
-        reader = Reader(opened.api, opened.cluster, target.namespace)
+        reader = Reader(opened.api, opened.cluster, target.chosen)
         overlays = Overlays(opened.api, opened.namespace)
         if export is None:
             if manifest:
@@ -98,7 +98,7 @@ def _manifest(names: inputs.Names, target: options.Target) -> Manifest:
     flags = {
         "--kubeconfig": target.kubeconfig,
         "--context": target.context,
-        "--namespace": target.namespace,
+        "--namespace": target.chosen,
     }
     words = ["kubectl", "apply"]
     words += [word for flag, value in flags.items() if value for word in (flag, value)]

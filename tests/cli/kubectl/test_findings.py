@@ -245,8 +245,12 @@ def test_junit_has_a_case_for_each_check() -> None:
         for name in ("a", "b")
     ]
 
-    suite, clean = ET.fromstring(report.junit(made)), ET.fromstring(report.junit([]))  # noqa: S314 - our own text
+    suite, clean = (
+        ET.fromstring(report.junit(report.Outcome(each, "all <of it>")))  # noqa: S314 - our own text
+        for each in (made, [])
+    )
 
+    assert suite.findtext("system-out") == clean.findtext("system-out") == "Checked: all <of it>."
     assert suite.attrib == {"name": "kubectl ipam check", "tests": "1", "failures": "1"}
     assert [line.split(":")[0] for line in suite.findtext("testcase/failure", "").splitlines()] == [
         "IPAddress a",
