@@ -3,6 +3,7 @@
 
 Start reading at `main.py` (the commands, a module each) and `options.py` (the options
 of all commands).  `session.py` opens the connection, and `snapshot.py` reads all objects once.
+`supervisor.py` keeps them current for `top` and the map, which run until they are stopped.
 
 All else is pure.  `usage.py` finds the holders of a pool's addresses, `spaces.py` finds the field
 that withholds an address, and `lookup.py` finds the holder of an address.  `check` finds

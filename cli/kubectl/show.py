@@ -23,6 +23,7 @@ from . import (
     session,
     snapshot,
     spaces,
+    specs,
     waiting,
 )
 from . import usage as usages
@@ -138,7 +139,7 @@ def answer(
 def _head(key: PoolKey, pool: Pool | None, report: pools.PoolReport) -> Iterator[Text]:
     yield Text(str(key), "bold")
     yield Text()
-    for name, value in _fields(pool):
+    for name, value in specs.fields(pool, _SHOWN_RANGES):
         yield Text(f"  {name:<10} ").append(value)
     held = f", {report.held} held" if report.held else ""
     numbers = f"{report.used} used{held}, {printing.count(report.free)} free"
@@ -147,23 +148,6 @@ def _head(key: PoolKey, pool: Pool | None, report: pools.PoolReport) -> Iterator
     if report.problem:
         yield Text(f"  {'Problem':<10} ").append(f"The pool {report.problem}.", "red")
     yield Text()
-
-
-def _fields(pool: Pool | None) -> Iterator[tuple[str, str]]:
-    spec = pool.spec if pool else None
-    if spec is None:
-        return
-    if spec.addresses:
-        yield "Addresses", first_of(spec.addresses, _SHOWN_RANGES)
-    if spec.prefixes:
-        entries = first_of(spec.prefixes, _SHOWN_RANGES)
-        yield "Prefixes", f"{entries} in parts of /{spec.allocation_prefix_length}"
-    if excluded := (*spec.excluded_addresses, *spec.excluded_prefixes):
-        yield "Excluded", first_of(excluded, _SHOWN_RANGES)
-    if spec.gateway:
-        yield "Gateway", spec.gateway
-    if seconds := spec.address_reuse_grace_period_seconds:
-        yield "Grace", f"{seconds} seconds"
 
 
 def _notes(report: pools.PoolReport, waits: list[_Waiting]) -> Iterator[Text]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from ipam.errors import NotationError
 from ipam.notation import parse_entry
 
-from .. import lookup
+from .. import lookup, specs
 from . import layout, model
 from .cells import Cells, CellView
 from .states import OF_HOLDERS, SYMBOLS
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from ipam.ranges import Range
-    from objects.pools import Pool, PoolKey
+    from objects.pools import PoolKey
 
     from ..maps import Layers
     from ..pools import PoolReport
@@ -156,7 +156,7 @@ def pool(
     return PoolView(
         key=key,
         report=report,
-        spec=list(_spec(used.pool)),
+        spec=list(specs.fields(used.pool)),
         window=layout.name(layers.family, layers.block_size, *window) if window else "",
         cell=_amount(drawn),
         is_blocks=drawn.size > 1,
@@ -203,17 +203,3 @@ def _ranges(layers: Layers, window: Range) -> Iterator[RangesView]:
                 for part in parts[:_SHOWN_RANGES]
             ]
             yield RangesView(state, entries, len(parts) - len(entries))
-
-
-def _spec(pool: Pool | None) -> Iterator[tuple[str, str]]:
-    spec = pool.spec if pool else None
-    if spec is None:
-        return
-    fields = (
-        ("Addresses", ", ".join(spec.addresses)),
-        ("Prefixes", ", ".join(spec.prefixes)),
-        ("Prefix length", str(spec.allocation_prefix_length) if spec.prefixes else ""),
-        ("Excluded", ", ".join((*spec.excluded_addresses, *spec.excluded_prefixes))),
-        ("Gateway", spec.gateway),
-    )
-    yield from ((name, value) for name, value in fields if value)
