@@ -38,6 +38,7 @@ def cluster(make_log_folder: plugin.MakeFolder) -> Generator[provider.Provider]:
         waiting.until("there is a Lease", started.holder, bool)
         deploy(started.admin, install.shipped("self-signed"))
         apply(started.admin, install.shipped("self-signed"))
+        deploy(started.admin, [of_somebody_else(install.shipped())])
         second = install.namespaced(started.folder, SERVED, name="other")
         objects = install.Variant(components=(second, "without-crds")).objects()
         started.new_namespace(SERVED)
@@ -60,6 +61,13 @@ def deploy(admin: Client, objects: list[Json]) -> None:
     """Create the Deployment, for which no controller starts a pod here."""
     (body,) = (each for each in objects if each["kind"] == "Deployment")
     admin.resource("apps/v1", "deployments", body["metadata"]["namespace"]).create(body)
+
+
+def of_somebody_else(objects: list[Json]) -> Json:
+    """Return a Deployment beside the manager's, without rights and without the provider's label."""
+    (body,) = (each for each in objects if each["kind"] == "Deployment")
+    spec = json.loads(json.dumps(body["spec"]).replace(provider.SERVICE_ACCOUNT, "default"))
+    return body | {"metadata": {"name": "other", "namespace": provider.NAMESPACE}, "spec": spec}
 
 
 @pytest.fixture(scope="module")
@@ -110,7 +118,7 @@ def review(admin: Client, account: Json, request: ResourceAttributes) -> bool:
 
 
 def test_the_shipped_roles_have_all_rights(cluster: provider.Provider, admin_config: Path) -> None:
-    assert len(cluster.admin.resource("apps/v1", "deployments").list()) == 2
+    assert len(cluster.admin.resource("apps/v1", "deployments").list()) == 3
     assert found(admin_config) == []
 
 
@@ -147,8 +155,13 @@ def test_a_missing_verb_is_found(
 def test_a_manager_of_one_namespace_needs_its_rights_there(
     cluster: provider.Provider, admin_config: Path
 ) -> None:
-    with without(cluster.admin, f"other-{ROLE.removeprefix('capi-')}", "ipaddresses", "delete"):
+    role = f"other-{ROLE.removeprefix('capi-')}"
+    with without(cluster.admin, role, "customresourcedefinitions", "get"):
+        unneeded = found(admin_config)
+    with without(cluster.admin, role, "ipaddresses", "delete"):
         (finding,) = found(admin_config)
+
+    assert unneeded == []
 
     assert finding["object"] == OTHER_ACCOUNT
     assert finding["cause"] == (

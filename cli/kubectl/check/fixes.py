@@ -114,7 +114,7 @@ def _stuck(
     for key, usage in usages.items():
         pool = usage.pool
         if pool and not usage.holdings and _holds(pool.metadata, PROTECT_POOL_FINALIZER, before):
-            yield _Stuck(finding.of_pool(key), pool.metadata, PROTECT_POOL_FINALIZER, pool=key)
+            yield _Stuck(finding.of_pool(key), pool.metadata, PROTECT_POOL_FINALIZER)
 
 
 def _addresses(snapshot: Snapshot, before: dt.datetime) -> Iterator[_Stuck]:

@@ -5,11 +5,12 @@ import datetime as dt
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
 import pytest
 from snapshots import BLUE, CONTRACT, IP_POOL, Objects
 
 from cli.kubectl import snapshot, usage
-from cli.kubectl.check import fixes
+from cli.kubectl.check import finding, fixes
 from kube.testing.fake import Json
 from objects import pools
 from objects.metadata import (
@@ -18,6 +19,7 @@ from objects.metadata import (
     PROTECT_POOL_FINALIZER,
     RELEASE_FINALIZER,
 )
+from objects.pools import PoolKey
 
 NOW = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
 LONG_AGO, JUST_NOW = "2025-12-31T23:49:00Z", "2025-12-31T23:51:00Z"
@@ -70,6 +72,19 @@ def of_another_provider(objects: Objects) -> None:
     objects.claim("web", BLUE._replace(kind=IP_POOL, name="x"), **deleted(RELEASE_FINALIZER))
 
 
+RED = PoolKey(IP_POOL, "default", "red")
+
+
+def of_a_claim_on_another_pool(objects: Objects) -> None:
+    orphan(objects)
+    objects.claim("web", RED, finalizers=[RELEASE_FINALIZER])
+
+
+def beside_an_address_of_another_pool(objects: Objects) -> None:
+    claim(objects)
+    objects.address("web", "10.1.0.1", RED)
+
+
 @pytest.mark.parametrize(
     ("make", "expected"),
     [
@@ -78,6 +93,8 @@ def of_another_provider(objects: Objects) -> None:
         (both, ["IPAddress default/web"]),
         (claim, ["IPAddressClaim default/web"]),
         (of_another_provider, ["IPAddressClaim default/web"]),
+        (of_a_claim_on_another_pool, ["IPAddress default/web"]),
+        (beside_an_address_of_another_pool, ["IPAddressClaim default/web"]),
         (pool, ["InClusterIPPool default/red"]),
     ],
 )
@@ -139,6 +156,15 @@ def a_paused_claim(objects: Objects) -> None:
     claim(objects, **PAUSED)
 
 
+def a_claim_of_a_paused_cluster(objects: Objects) -> None:
+    cluster(objects, paused=True)
+    claim(objects, **CLUSTER)
+
+
+def a_paused_pool(objects: Objects) -> None:
+    pool(objects, **PAUSED)
+
+
 def a_claim_with_an_address(objects: Objects) -> None:
     claim(objects)
     objects.address("web", "10.0.0.2")
@@ -172,6 +198,8 @@ def a_pool_deleted_just_now(objects: Objects) -> None:
         an_orphan_of_a_paused_cluster,
         an_orphan_of_a_paused_pool,
         a_paused_claim,
+        a_claim_of_a_paused_cluster,
+        a_paused_pool,
         a_claim_with_an_address,
         a_pool_with_an_address,
         a_pool_with_a_record,
@@ -206,5 +234,7 @@ async def test_a_fix_replaces_other_findings_about_the_deletion() -> None:
         for check in ("orphan", "outside")
     )
 
+    elsewhere = msgspec.structs.replace(other, object=finding.ObjectReference("IPAddress", "x"))
     assert fixes.merged([other, outside], [stuck], "default") == [outside, stuck]
+    assert fixes.merged([elsewhere], [stuck], "default") == [elsewhere, stuck]
     assert fixes.merged([], [stuck], "team") == []
