@@ -16,13 +16,19 @@ from . import conversions, findings, inputs, manifests, preflight, validation
 from .errors import CliError, FileError, SyntaxProblemError
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
-@options.version_option("ipam-in-cluster")
-def main() -> None:
-    """Work with the pools of Cluster API's in-cluster IPAM provider.
+@click.group(
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="""\b
+    ipam-in-cluster validate -R pools
+
+    Check and convert manifests of pools of Cluster API's in-cluster IPAM provider.
 
     Only `versions` needs a cluster.
-    """
+    """,
+)
+@options.version_option("ipam-in-cluster")
+def main() -> None:
+    """Serve as the group of all commands."""
 
 
 def versions() -> list[str]:
@@ -31,7 +37,18 @@ def versions() -> list[str]:
     return list(dict.fromkeys(version for several in each for version in several))
 
 
-@main.command()
+@main.command(
+    short_help="Convert pools in manifests to another version.",
+    help="""\b
+    ipam-in-cluster convert --to v1alpha2 -f pools.yaml
+
+    Print manifests with all pools in another version.  Everything else stays as it is written.
+
+    A pool keeps its comments, the order of its fields and their quotes.  A kind without that
+    version stays as it is, with a warning.  If a value is not valid, nothing is printed or
+    written: the command names each such value and exits with 1.
+    """,
+)
 @click.option(
     "--to", type=click.Choice(versions()), required=True, help="Version that the pools get."
 )
@@ -42,17 +59,12 @@ def versions() -> list[str]:
     default=None,
     help=(
         f"Keep or drop the annotation {annotation.NAME}, which holds what the version has no "
-        "field for.  Default: drop it from pools that come to the hub version, keep it otherwise."
+        "field for.  Default: drop it from pools that get the hub version, keep it in others."
     ),
 )
 @inputs.file_arguments
 def convert(names: inputs.Names, to: str, in_place: bool, annotation: bool | None) -> None:  # noqa: FBT001 - click passes them by name
-    """Print manifests with all pools in another version; everything else stays as it is written.
-
-    A pool keeps its comments, the order of its fields and their quotes.  Kinds that lack the
-    version pass with a warning.  If a value is not valid, nothing is printed or written: the
-    command names each such value and exits with 1.
-    """
+    """Convert manifests."""
     if in_place and names.has_stdin:
         raise click.UsageError("--in-place changes files: name them")
     target = conversions.Target(to, annotation)
@@ -68,7 +80,19 @@ def convert(names: inputs.Names, to: str, in_place: bool, annotation: bool | Non
         click.echo(manifests.text_of(converted), nl=False)
 
 
-@main.command()
+@main.command(
+    short_help="Check manifests of pools as admission does.",
+    help="""\b
+    ipam-in-cluster validate -R pools
+
+    Check manifests of pools as admission does, and print a line for each error and warning.
+
+    A document that is not a Kubernetes object, or not YAML, gets only a warning, unless it is about
+    pools: repositories also contain other files, such as templates.
+
+    The exit code is 1 if there is an error.
+    """,
+)
 @inputs.file_arguments
 @click.option(
     "--old",
@@ -76,14 +100,10 @@ def convert(names: inputs.Names, to: str, in_place: bool, annotation: bool | Non
     multiple=True,
     type=inputs.PATH,
     metavar="FILE",
-    help="The present manifests, for the rules about changes.  May be repeated.",
+    help="The current manifests, for the rules about changes.  May be repeated.",
 )
 def validate(names: inputs.Names, old_paths: Sequence[str]) -> None:
-    """Print one line for each error and warning of admission; exit with 1 if there is an error.
-
-    A document that is not a Kubernetes object, or not YAML, gets a warning, unless it is about
-    pools.  Repositories hold other files, too, such as templates.
-    """
+    """Check manifests."""
     files, found = _read(names, lenient=True)
     old_files, old_found = _read(names.of(old_paths))
     found += old_found
@@ -96,10 +116,21 @@ def validate(names: inputs.Names, old_paths: Sequence[str]) -> None:
     _end_on(found)
 
 
-@main.command()
-@click.option("--host", default="", help="Default: all interfaces.")
+@main.command(
+    short_help="Serve conversion without a cluster.",
+    help="""\b
+    ipam-in-cluster webhook --cert-dir certificates
+
+    Serve conversion reviews at /convert until SIGTERM, without a cluster.
+    """,
+)
+@click.option("--host", default="", help="Address to listen on.  Default: all interfaces.")
 @click.option(
-    "--port", default=pod.WEBHOOK.number, type=click.IntRange(0, 65535), show_default=True
+    "--port",
+    default=pod.WEBHOOK.number,
+    type=click.IntRange(0, 65535),
+    show_default=True,
+    help="Port to listen on.",
 )
 @click.option(
     "--cert-dir",
@@ -110,7 +141,7 @@ def validate(names: inputs.Names, old_paths: Sequence[str]) -> None:
 @options.tls_min_version
 @options.tls_cipher_suites
 def webhook(host: str, port: int, cert_dir: Path, tls_min_version: str, ciphers: str) -> None:
-    """Serve conversion reviews at /convert until SIGTERM, without a cluster."""
+    """Serve conversion reviews."""
     from . import serving  # noqa: PLC0415 - fastapi costs 0.5 s, which other commands need not wait
 
     try:
@@ -119,11 +150,25 @@ def webhook(host: str, port: int, cert_dir: Path, tls_min_version: str, ciphers:
         _fail(error)
 
 
-@main.command("versions")
+@main.command(
+    "versions",
+    short_help="Show which API versions of the pools a cluster uses.",
+    help="""\b
+    ipam-in-cluster versions
+
+    Show which API versions of the pools a cluster serves, stores and names in managedFields.
+
+    Below the table, a line for each old version says which step of its removal is safe next, or
+    what blocks it.
+    """,
+)
 @click.option(
     "--kubeconfig",
     metavar="FILE",
-    help="Default: $KUBECONFIG, else ~/.kube/config, else the pod's account.",
+    help=(
+        "Path of the kubeconfig.  Default: $KUBECONFIG, else ~/.kube/config, else the pod's "
+        "ServiceAccount."
+    ),
 )
 @click.option(
     "--check", is_flag=True, help="Exit with 1 if the next step is not safe for each version."
@@ -143,10 +188,7 @@ def webhook(host: str, port: int, cert_dir: Path, tls_min_version: str, ciphers:
     help="First translate managedFields of old versions.  Each manager keeps its fields.",
 )
 def cluster_versions(*, kubeconfig: str | None, check: bool, output: str, rewrite: bool) -> None:
-    """Show which API versions of the pools a cluster serves, stores and names in managedFields.
-
-    Below the table, a line for each old version says which step is safe next, or what blocks it.
-    """
+    """Show versions."""
     from . import cluster, version_report  # noqa: PLC0415 - other commands need no client
 
     try:

@@ -35,7 +35,7 @@ def _number(text: str) -> int:
     "--kubeconfig",
     type=click.Path(exists=True, dir_okay=False),
     metavar="FILE",
-    help="Default: $KUBECONFIG, else the pod's account.",
+    help="Path of the kubeconfig.  Default: $KUBECONFIG, else the pod's ServiceAccount.",
 )
 @click.option(
     "--leader-elect",
@@ -53,7 +53,7 @@ def _number(text: str) -> int:
     callback=_read(flags.lease_seconds),
     metavar="DURATION",
     show_default=True,
-    help="Time without renewal after which another replica takes the lease.",
+    help="Time without renewal after which another replica may acquire the lease.",
 )
 @click.option(
     "--namespace", default="", help="Serve only this namespace and global pools.  Default: all."
@@ -79,7 +79,7 @@ def _number(text: str) -> int:
     callback=_read(flags.address),
     metavar="ADDRESS",
     show_default=True,
-    help="Address of metrics and /debug: TLS, for users whom the API server authorizes.  0: off.",
+    help="Address of metrics and /debug, over TLS for authorized users.  0: off.",
 )
 @click.option(
     "--insecure-diagnostics",
@@ -88,9 +88,11 @@ def _number(text: str) -> int:
     default="false",
     callback=_read(flags.boolean),
     metavar="BOOL",
-    help="Serve metrics and /debug to everybody, without TLS.",
+    help="Serve metrics and /debug without TLS and authorization.",
 )
-@click.option("--webhook-host", default="", help="Default: all interfaces.")
+@click.option(
+    "--webhook-host", default="", help="Address of the webhooks.  Default: all interfaces."
+)
 @click.option(
     "--webhook-port",
     default=pod.WEBHOOK.number,
@@ -121,8 +123,18 @@ def _number(text: str) -> int:
     show_default=True,
     help="Webhook Service name, used in the certificate's DNS names.",
 )
-@click.option("--webhook-cert-name", default="tls.crt", show_default=True)
-@click.option("--webhook-key-name", default="tls.key", show_default=True)
+@click.option(
+    "--webhook-cert-name",
+    default="tls.crt",
+    show_default=True,
+    help="File of the webhook certificate in that folder.",
+)
+@click.option(
+    "--webhook-key-name",
+    default="tls.key",
+    show_default=True,
+    help="File of its key in that folder.",
+)
 @options.tls_min_version
 @options.tls_cipher_suites
 @click.option(

@@ -21,7 +21,14 @@ def version_option(program: str) -> Callable[[F], F]:
             click.echo(version.describe(program))
             context.exit()
 
-    return click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=show)
+    return click.option(
+        "--version",
+        is_flag=True,
+        is_eager=True,
+        expose_value=False,
+        callback=show,
+        help="Show the version and exit.",
+    )
 
 
 def _openssl(_context: click.Context, _parameter: click.Parameter, value: str) -> str:
@@ -36,6 +43,7 @@ tls_min_version = click.option(
     type=click.Choice(list(tls.VERSIONS)),
     default="VersionTLS12",
     show_default=True,
+    help="Lowest TLS version that is accepted.",
 )
 tls_cipher_suites = click.option(
     "--tls-cipher-suites",
@@ -43,5 +51,5 @@ tls_cipher_suites = click.option(
     default="",
     callback=_openssl,
     metavar="NAMES",
-    help="Comma-separated, for TLS 1.2; those of TLS 1.3 are fixed.  Default: OpenSSL's choice.",
+    help="Cipher suites of TLS 1.2, comma-separated; TLS 1.3 has fixed ones.  Default: OpenSSL's.",
 )
