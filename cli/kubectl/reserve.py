@@ -72,7 +72,7 @@ def command(target: options.Target, pool: str, address: str, name: str) -> None:
 
 
 def _problem(found: usage.Usage, wanted: str) -> str:
-    """Return why nobody can get an address now; empty if it is free."""
+    """Return why a claim cannot get an address now; empty if it is free."""
     address = parse_address(wanted)
     if found.closed:
         return f"{found.key} {found.closed}"
@@ -82,7 +82,8 @@ def _problem(found: usage.Usage, wanted: str) -> str:
     if states == [lookup.FREE]:
         return ""
     reason = f"is {states[0]} in" if states else "is not in"
-    return f"address {wanted} {reason} {found.key}"
+    free = f"kubectl ipam free {found.key.name} lists free addresses"
+    return f"address {wanted} {reason} {found.key}; {free}"
 
 
 async def _create(

@@ -36,7 +36,7 @@ UNSEEN = Reason(
 _REMEDIES = {
     PoolExhaustedError.reason: PoolExhaustedError.remedy,
     PoolNotReadyError.reason: "create or correct the pool",
-    PAUSED: "wait until the Cluster or the pool is no longer paused",
+    PAUSED: "resume the object that is paused, or wait until its owner resumes it",
 }
 """Remedies by the reason of a claim's Ready condition; the message of all others has its own."""
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from ..snapshot import Snapshot
 
 _TICK_SECONDS = 1.0
-"""Between two drawings, so that ages and failures are up to date."""
+"""The time between two drawings, so that ages and failures are up to date."""
 
 
 @options.command(
@@ -34,7 +34,8 @@ _TICK_SECONDS = 1.0
     attention come first: those with waiting claims, then those that cannot allocate, then the
     fullest.
 
-    LAST CHANGE is the address that was allocated (+) or released (-) last since the command began.
+    LAST CHANGE shows the address that was last allocated (+) or released (-) since the command
+    started.
 
     The command needs a terminal.  It watches the cluster, so every change shows at once.
     """,

@@ -30,12 +30,12 @@ ORDERS: dict[str, Callable[[PoolReport], tuple[object, ...]]] = {
     "waiting": lambda pool: (-pool.waiting,),
     "name": lambda pool: (pool.namespace, pool.name),
 }
-"""What pools are sorted by; equal ones stay in the order of `kubectl ipam pools`."""
+"""The sort keys; pools with equal keys stay in the order of `kubectl ipam pools`."""
 
 COLUMNS = (*pools.COLUMNS, Column("LAST CHANGE"))
 
 _DROPPED = ("KIND", "OVERLAPS", "TOTAL", "LAST CHANGE")
-"""The columns that a narrow terminal does not show, the first to go first."""
+"""The columns that a narrow terminal does not show; the first one is dropped first."""
 
 _APART = 2
 """Spaces between columns."""
@@ -44,12 +44,12 @@ _HEAD = 3
 """Lines above the first pool: a summary, an empty line, and the names of the columns."""
 
 _MOST_NOTES = 3
-"""Pools that cannot allocate and whose problem is shown below the table."""
+"""The most pools whose problem is shown below the table."""
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """What a screen shows; `failure` says why it is not the present state."""
+    """The content of a screen; `failure` says why it is not up to date."""
 
     cluster: str
     pools: Sequence[PoolReport]
@@ -67,7 +67,8 @@ class Page:
         if shown:
             parts.append(printing.table(_fitted(self._answer(shown), width), one_line=True))
         if more := len(self.pools) - len(shown):
-            parts.append(_line(f"and {counted(more, 'pool')} more: choose some with --namespace"))
+            text = f"Not shown: {counted(more, 'pool')}. Choose a namespace with --namespace."
+            parts.append(_line(text))
         return Group(*parts, *notes)
 
     def _summary(self) -> Text:
@@ -82,7 +83,7 @@ class Page:
 
 
 def _fitted(answer: printing.Answer, width: int) -> printing.Answer:
-    """Return a table without the columns for which the terminal has no room."""
+    """Return a table without the columns that do not fit into the terminal."""
     numbers = [at for at, column in enumerate(answer.columns) if not column.wide]
     lengths = {
         at: max(cell_len(str(each)) for each in (answer.columns[at].name, *_cells(answer, at)))
@@ -104,5 +105,5 @@ def _cells(answer: printing.Answer, number: int) -> list[printing.Cell]:
 
 
 def _line(text: str, style: str = "") -> Text:
-    """Return a text that is cut at the end of its line."""
+    """Return a text that is cut at the end of the line."""
     return Text(text, style, no_wrap=True, overflow="ellipsis", end="\n")

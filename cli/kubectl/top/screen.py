@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The terminal: a screen of its own, its size, and the key that ends the command."""
+"""The terminal: its alternate screen, its size, and the key that ends the command."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ def console() -> Console:
     """Return the terminal.
 
     Raises:
-        click.UsageError: standard output is none, or cannot move its cursor.
+        click.UsageError: standard output is not a terminal, or cannot move its cursor.
     """
     found = Console(highlight=False)
     if not found.is_terminal or found.is_dumb_terminal:
         raise click.UsageError(
-            "top draws on a terminal, and standard output is none: kubectl ipam pools prints the "
-            "same once"
+            "standard output is not a terminal that top can draw on: use kubectl ipam pools, which "
+            "prints the pools once"
         )
     return found
 
@@ -44,10 +44,10 @@ def console() -> Console:
 def opened(
     terminal: Console, draw: Callable[[int, int], RenderableType], stop: asyncio.Event
 ) -> Generator[Live]:
-    """Draw on a screen of its own for the length of a block, and show the old one then.
+    """Draw on the alternate screen during a block, and restore the screen afterwards.
 
-    `draw` returns what fits in so many columns and rows.  It is called by `refresh` of the result,
-    and if the size changes.  The key q sets the event.
+    `draw` returns what fits into a number of columns and rows.  It is called by `refresh` of the
+    result, and when the size changes.  The key q sets the event.
     """
 
     def drawn() -> RenderableType:
@@ -65,7 +65,7 @@ def opened(
 
 @contextmanager
 def _keys(stop: asyncio.Event) -> Generator[None]:
-    """Set an event at the key q, which comes without the Enter key; Ctrl-C stays a signal."""
+    """Set an event at the key q, without the Enter key; Ctrl-C still sends a signal."""
     if not sys.stdin.isatty():
         yield
         return
@@ -74,7 +74,7 @@ def _keys(stop: asyncio.Event) -> Generator[None]:
 
     def read() -> None:
         keys = os.read(terminal, _READ_BYTES)
-        if not keys or _QUIT in keys.lower():  # without any: the terminal is closed
+        if not keys or _QUIT in keys.lower():  # no keys: the terminal is closed
             stop.set()
 
     tty.setcbreak(terminal)

@@ -78,7 +78,7 @@ def test_what_does_not_fit_is_counted(height: int, failure: str) -> None:
     lines = drawn([pool(f"pool-{number}") for number in range(5)], height=height, failure=failure)
 
     assert len(lines) == height
-    assert lines[-1] == "and 2 pools more: choose some with --namespace"
+    assert lines[-1] == "Not shown: 2 pools. Choose a namespace with --namespace."
     assert lines[-2].split()[1] == "pool-2"
 
 
