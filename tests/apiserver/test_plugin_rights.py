@@ -239,6 +239,14 @@ BOUND: list[tuple[str, Json, Json]] = [
         {"verbs": ["*"], "apiGroups": ["*"], "resources": ["*"]},
         {**_GROUP, "name": "system:serviceaccounts:other"},
     ),
+    *(
+        (
+            namespace,
+            {"verbs": ["get"], "apiGroups": ["b"], "resources": ["bears/scale"]},
+            {"kind": "ServiceAccount", "name": ACCOUNT_KEY.name},
+        )
+        for namespace in ("zoo", "default")
+    ),
 ]
 """A namespace (empty: cluster-wide), a rule, and the subject to which it is bound."""
 

@@ -127,7 +127,7 @@ async def read(api: Api, account: Key, namespaces: Iterable[str]) -> Policy:
         namespace, reference = binding.metadata.namespace, binding.role_ref
         place = namespace if reference.kind == ROLES.kind else ""
         bound = roles.get((place, reference.name))
-        if bound and any(_includes(subject, account) for subject in binding.subjects or ()):
+        if bound and any(_includes(each, account, namespace) for each in binding.subjects or ()):
             rules += ((namespace, rule) for rule in bound.rules or ())
     return Policy(tuple(rules))
 
@@ -139,12 +139,15 @@ async def _all(api: Api, resource: ApiResource, kind: type[T], namespace: str = 
     return found
 
 
-def _includes(subject: _Subject, account: Key) -> bool:
-    """Whether a subject is a ServiceAccount, or a group that contains it."""
+def _includes(subject: _Subject, account: Key, namespace: str) -> bool:
+    """Whether a subject is a ServiceAccount, or a group that contains it.
+
+    `namespace` is that of the binding: a ServiceAccount without one is there.
+    """
     all_accounts = "system:serviceaccounts"
     match subject.kind:
         case "ServiceAccount":
-            return (subject.namespace, subject.name) == account
+            return (subject.namespace or namespace, subject.name) == account
         case "User":
             return subject.name == f"system:serviceaccount:{account.namespace}:{account.name}"
         case "Group":
