@@ -8,10 +8,11 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
+import msgspec
 import pytest
 from plugin_runs import RBAC, READ, allow, run
 
-from cli.kubectl.check import rbac
+from cli.kubectl.check import rbac, rights
 from cli.kubectl.check.rbac import ResourceAttributes
 from envtest import contract, plugin, waiting
 from envtest.client import Client, Json
@@ -186,6 +187,20 @@ def test_a_self_signed_manager_needs_more_rights(
         f"may not create secrets {where}",
         f"may not get, patch secrets named {selfsigned.SECRET} {where}",
     ]
+
+
+def of_manager(*args: str) -> set[ResourceAttributes]:
+    """Return what a manager with these arguments needs."""
+    containers = [{"args": ["--webhook-port=9443", *args, "--v=4"]}]
+    body: Json = {"metadata": {}, "spec": {"template": {"spec": {"containers": containers}}}}
+    return {*rights.needed(msgspec.convert(body, rights.Deployment))}
+
+
+def test_the_value_of_the_flag_counts() -> None:
+    signing = of_manager("--webhook-self-signed")
+
+    assert of_manager("--webhook-self-signed=true") == signing
+    assert of_manager("--webhook-self-signed=false") == of_manager() < signing
 
 
 def test_without_the_right_to_read_roles_the_rights_are_unchecked(

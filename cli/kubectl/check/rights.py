@@ -95,14 +95,19 @@ class Deployment(Object, frozen=True):
     @property
     def served_namespace(self) -> str:
         """The value of --namespace; empty if the manager serves all namespaces."""
-        args = self.args
-        return args[args.index("--namespace") + 1] if "--namespace" in args[:-1] else ""
+        return self._value("--namespace")
 
     @property
     def modules(self) -> Sequence[str]:
         """The modules that declare the rights that the manager needs."""
-        signs = "--webhook-self-signed" in self.args
+        flag = "--webhook-self-signed"
+        signs = flag in self.args and self._value(flag) != "false"
         return (*MODULES, *SELF_SIGNED_MODULES) if signs else MODULES
+
+    def _value(self, flag: str) -> str:
+        """Return the argument after a flag; empty if there is none."""
+        args = self.args
+        return args[args.index(flag) + 1] if flag in args[:-1] else ""
 
 
 async def findings(api: Api) -> AsyncIterator[Finding]:
