@@ -38,7 +38,7 @@ class Snapshot:
     addresses: Mapping[Key, clusterapi.IPAddress]
     namespace: str = ""
     unreadable: tuple[tuple[str, Key], ...] = field(default=())
-    """The kind and the key of each object that cannot be decoded."""
+    """The kind and the key of each object that cannot be decoded, or only in part."""
 
     def lacks(self, key: PoolKey) -> bool:
         """Whether a pool was not read, because only the pools of one namespace were."""
@@ -95,6 +95,11 @@ class Informers:
 
     def snapshot(self) -> Snapshot:
         """Return the present objects."""
+        in_part = (
+            each for each in self._addresses if isinstance(each, clusterapi.UnreadableIPAddress)
+        )
+        keys = {each: {*each.unreadable} for each in self.all}
+        keys[self._addresses] |= {each.metadata.key for each in in_part}
         return Snapshot(
             contract=self.contract,
             pools={pool.key: pool for informer in self._pools for pool in informer},
@@ -103,8 +108,8 @@ class Informers:
             namespace=self.namespace,
             unreadable=tuple(
                 (informer.resource.kind, key)
-                for informer in self.all
-                for key in sorted(informer.unreadable)
+                for informer, unreadable in keys.items()
+                for key in sorted(unreadable)
             ),
         )
 

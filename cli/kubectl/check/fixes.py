@@ -10,6 +10,8 @@ Guarantees:
     The address of a removed IPAddress had no claim, or a claim that was deleted long ago as well.
     The record on such a claim still holds the address.  The claim is only removed after that.
 
+    While an object cannot be read, nothing is offered: it may be a claim that uses the address.
+
 Caveats:
     An IPAddress without a claim that is not deleted is left alone.  If no manager runs, a restore
     may be in progress, and the claim may still come.
@@ -76,6 +78,8 @@ async def findings(
     Raises:
         UnreachableError: the API server does not answer.
     """
+    if snapshot.unreadable:  # one of them may use what seems to be unused
+        return []
     stuck = list(_stuck(snapshot, usages, now - _LONG))
     clusters = await _clusters(api, snapshot) if stuck else {}
     return [_finding(each) for each in stuck if not _paused(snapshot, clusters, each)]

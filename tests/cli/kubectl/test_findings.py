@@ -39,6 +39,11 @@ def duplicate(objects: Objects) -> None:
     objects.bound("b", "10.0.0.2")
 
 
+def unreadable(objects: Objects) -> None:
+    metadata = {"name": "web", "namespace": "default"}
+    objects.api.put(CONTRACT.addresses, {"metadata": metadata, "spec": {"poolRef": 1}})
+
+
 def orphan(objects: Objects) -> None:
     objects.address("web", "10.0.0.2")
 
@@ -99,6 +104,7 @@ def wrong_kind(objects: Objects) -> None:
     [
         (nothing, []),
         (duplicate, [("duplicate", "InClusterIPPool default/blue")]),
+        (unreadable, [("unreadable", "IPAddress default/web")]),
         (orphan, [("orphan", "IPAddress default/web")]),
         (outside, [("outside", "IPAddress default/web")]),
         (waits, [("waiting", "InClusterIPPool default/blue")]),

@@ -181,6 +181,18 @@ def a_pool_with_a_record(objects: Objects) -> None:
     objects.claim("web", finalizers=[RELEASE_FINALIZER], annotations=record)
 
 
+def the_address_of_a_claim_that_cannot_be_read(objects: Objects) -> None:
+    orphan(objects)
+    metadata = {"name": "web", "namespace": "default", "finalizers": [RELEASE_FINALIZER]}
+    objects.api.put(CONTRACT.claims, {"metadata": metadata, "spec": {"poolRef": 1}})
+
+
+def a_pool_with_an_address_that_cannot_be_read(objects: Objects) -> None:
+    pool(objects, "blue")
+    metadata = {"name": "web", "namespace": "default"}
+    objects.api.put(CONTRACT.addresses, {"metadata": metadata, "spec": {"poolRef": 1}})
+
+
 def a_pool_deleted_just_now(objects: Objects) -> None:
     pool(objects, when=JUST_NOW)
 
@@ -203,6 +215,8 @@ def a_pool_deleted_just_now(objects: Objects) -> None:
         a_claim_with_an_address,
         a_pool_with_an_address,
         a_pool_with_a_record,
+        the_address_of_a_claim_that_cannot_be_read,
+        a_pool_with_an_address_that_cannot_be_read,
         a_pool_deleted_just_now,
     ],
 )
