@@ -39,9 +39,12 @@ def commands(modules: Iterable[tuple[str, str]] = MODULES) -> Iterator[Command]:
         yield _command(main, context)
         for name in main.list_commands(context) if isinstance(main, click.Group) else ():
             each = main.get_command(context, name) if isinstance(main, click.Group) else None
-            if each is not None and id(each) not in seen:
-                seen.add(id(each))
-                yield _command(each, click.Context(each, info_name=name, parent=context))
+            if each is None:
+                continue
+            used = each.make_context(name, [], context, resilient_parsing=True)
+            if id(used.command) not in seen:
+                seen.add(id(used.command))
+                yield _command(used.command, used)
 
 
 def _command(command: click.Command, context: click.Context) -> Command:

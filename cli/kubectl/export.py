@@ -38,7 +38,6 @@ class Row(msgspec.Struct, frozen=True, rename="camel"):
 
 @options.command(
     "export",
-    short="Write the addresses in use in the format of another program.",
     example="kubectl ipam export --format hosts",
     text="""Write the addresses in use in the format of another program.  A host has the name of its
     Machine, or of its claim if the Machine is not known.

@@ -50,7 +50,6 @@ class PoolForecast(msgspec.Struct, frozen=True, rename="camel"):
 
 @options.command(
     "forecast",
-    short="Show which pools run out at the next rollout.",
     example="kubectl ipam forecast --all-namespaces",
     text="""Show how many addresses the present Clusters could need, and which pools run out.  The
     command reads MachineDeployments, MachineSets, MachinePools and control planes, and looks for

@@ -49,7 +49,6 @@ class FreeReport(msgspec.Struct, frozen=True, rename="camel"):
 
 @options.command(
     "free",
-    short="List the next free addresses of a pool.",
     example="kubectl ipam free blue -c 5",
     text="""List the addresses that a pool gives to its next claims, lowest first, and its
     longest runs of free addresses.  POOL is a name or KIND/NAME.

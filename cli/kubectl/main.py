@@ -12,26 +12,21 @@ from typing_extensions import override
 
 from manager import options
 
+from .commands import COMMANDS
 from .errors import FAILED, CliError
-
-COMMANDS = {
-    "pools": "pools",
-    "top": "top.command",
-    "show": "show",
-    "who-has": "who_has",
-    "free": "free",
-    "check": "check.command",
-    "plan": "plan",
-    "forecast": "forecast",
-    "export": "export",
-    "reserve": "reserve",
-    "release": "release",
-    "map": "map.command",
-}
-"""Each command with a cluster, and its module."""
 
 COMPLETE = "_KUBECTL_IPAM_COMPLETE"
 """The variable in which a shell asks for completions."""
+
+
+class _Listed(click.Command):
+    """A command in the list of all; its module is loaded when it is used."""
+
+    @override
+    def make_context(self, *args: Any, **more: Any) -> click.Context:
+        module = importlib.import_module(f"{__package__}.{COMMANDS[self.name or ''].module}")
+        command: click.Command = module.command
+        return command.make_context(*args, **more)
 
 
 class Commands(click.Group):
@@ -45,9 +40,7 @@ class Commands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return _offline().get_command(ctx, cmd_name)
-        module = importlib.import_module(f"{__package__}.{COMMANDS[cmd_name]}")
-        command: click.Command = module.command
-        return command
+        return _Listed(cmd_name, short_help=COMMANDS[cmd_name].short)
 
     @override
     def invoke(self, ctx: click.Context) -> Any:

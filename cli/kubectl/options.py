@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from . import suggestions
+from . import commands, suggestions
 
 OUTPUTS = ("table", "wide", "json", "yaml", "name")
 """The formats of `-o`."""
@@ -40,7 +40,7 @@ class Target:
         return "" if self.everywhere else self.namespace
 
 
-def command(name: str, *, short: str, example: str, text: str) -> Callable[[Command], Command]:
+def command(name: str, *, example: str, text: str) -> Callable[[Command], Command]:
     """Make a function a command whose help begins with an example.
 
     The function gets the cluster as `target`.
@@ -48,6 +48,7 @@ def command(name: str, *, short: str, example: str, text: str) -> Callable[[Comm
     help_text = f"\b\n{inspect.cleandoc(example)}\n\n{inspect.cleandoc(text)}"
 
     def decorate(function: Command) -> Command:
+        short = commands.COMMANDS[name].short
         return click.command(name, short_help=short, help=help_text)(_with_target(function))
 
     return decorate

@@ -29,7 +29,6 @@ _SHOWN = 5
 
 @options.command(
     "plan",
-    short="Show what applying pools would change.",
     example="kubectl ipam plan -f pools.yaml",
     text="""Show what applying manifests of pools would change: addresses that pools gain and lose,
     IPAddresses that would be outside of their pool, and claims that would get an address.  The

@@ -69,7 +69,6 @@ class PoolReport(msgspec.Struct, frozen=True, rename="camel"):
 
 @options.command(
     "pools",
-    short="List pools with their usage.",
     example="kubectl ipam pools --all-namespaces",
     text="""List the pools that serve a namespace, with their usage, the claims that wait for an
     address, and the number of other pools that offer the same addresses.

@@ -17,7 +17,6 @@ _RIGHTS = "the command needs the verbs get and delete on ipaddressclaims"
 
 @options.command(
     "release",
-    short="Release a reserved address.",
     example="kubectl ipam release printer",
     text="""Delete an IPAddressClaim, so that its address is free again.  The command asks for
     confirmation first.

@@ -36,7 +36,6 @@ _LOOK_SECONDS = 0.25
 
 @options.command(
     "reserve",
-    short="Reserve an address of a pool.",
     example="kubectl ipam reserve blue 10.0.0.42 --name printer",
     text="""Create an IPAddressClaim that asks for the address, and wait until it is bound.  No
     other claim gets the address until the claim is deleted: see release.

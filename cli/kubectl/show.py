@@ -60,7 +60,6 @@ class ShowReport(msgspec.Struct, frozen=True, rename="camel"):
 
 @options.command(
     "show",
-    short="Show one pool as a map, with the holder of each address.",
     example="kubectl ipam show blue --namespace default",
     text="""Show one pool: its fields, a map of its addresses, the holder of each address, and the
     claims that wait.  POOL is a name or KIND/NAME.

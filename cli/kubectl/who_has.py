@@ -21,7 +21,6 @@ _STDIN = "-"
 
 @options.command(
     "who-has",
-    short="Show the holder of an address, or the addresses of a name.",
     example="kubectl ipam who-has 10.0.0.7",
     text="""Show the holder of an address: its pool, IPAddress, claim, Machine and Cluster.  For an
     address without a holder, show which pools offer it, or why none does.

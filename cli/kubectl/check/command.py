@@ -21,7 +21,6 @@ _JUNIT = "junit"
 
 @options.command(
     "check",
-    short="Find problems, each with a remedy.",
     example="kubectl ipam check",
     text="""Find problems of pools, claims, IPAddresses and the installation, each with a remedy.
     Nothing is changed, unless you add --fix.  Without --namespace, all namespaces that you may read

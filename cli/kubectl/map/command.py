@@ -30,7 +30,6 @@ _HIGHEST_PORT = 65535
 
 @options.command(
     "map",
-    short="Show all pools as a map in the browser.",
     example="kubectl ipam map\nkubectl ipam map -f pools.yaml",
     text="""Serve a page with all pools and a map of each, and open the browser.  The page shows
     every change at once.  Only this machine reaches it, by a URL that cannot be guessed.  Nothing

@@ -28,7 +28,6 @@ _TICK_SECONDS = 1.0
 
 @options.command(
     "top",
-    short="Show all pools as they change.",
     example="kubectl ipam top --all-namespaces",
     text="""Show the pools that serve a namespace until you press q or Ctrl-C.  The pools that need
     attention come first: those with waiting claims, then those that cannot allocate, then the

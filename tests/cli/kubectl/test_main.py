@@ -37,16 +37,25 @@ def test_a_terminal_without_blocks_gets_other_characters(monkeypatch: pytest.Mon
     assert written.getvalue().decode("iso-8859-1").split() == ["ÜBER", "?" * 20, "50%"]
 
 
-def test_a_command_with_a_cluster_does_not_wait_for_what_only_others_need() -> None:
+@pytest.mark.parametrize(
+    ("words", "shown", "unneeded"),
+    [
+        (["pools", "--help"], "List the pools", {"fastapi", "pydantic", "ruamel"}),
+        (["--help"], "who-has   Show the holder", {"fastapi", "rich", "aiohttp"}),
+    ],
+)
+def test_help_does_not_wait_for_what_only_other_commands_need(
+    words: list[str], shown: str, unneeded: set[str]
+) -> None:
     program = (
         "import sys; from cli.kubectl.main import main\n"
-        "main(['pools', '--help'], standalone_mode=False)\n"
-        "print(*{'fastapi', 'pydantic', 'ruamel'} & set(sys.modules))"
+        f"main({words}, standalone_mode=False)\n"
+        f"print(*{unneeded} & set(sys.modules))"
     )
 
     done = subprocess.run(
         [sys.executable, "-c", program], check=True, capture_output=True, text=True
     )
 
-    assert "List the pools" in done.stdout
+    assert shown in done.stdout
     assert done.stdout.splitlines()[-1] == ""
