@@ -16,6 +16,7 @@ pytest.register_assert_rewrite("interleaving")  # in tests/lib: its asserts show
 
 LONGEST_FIRST = (
     "apiserver/test_high_availability.py",
+    "release/test_krew.py",
     "chaos/test_run.py",
     "apiserver/test_restore.py",
     "apiserver/test_restarts.py",
