@@ -51,7 +51,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(CONTROL_PLANE)
 
 
-@pytest.hookimpl(optionalhook=True)
+@pytest.hookimpl(optionalhook=True, tryfirst=True)  # before that of xdist itself
 def pytest_xdist_auto_num_workers() -> int:
     """Return the number of processes: one more than cores, as some wait for a start or a lease."""
     return len(os.sched_getaffinity(0)) + 1

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A failed test shows the ends of logs, wherever they are, and whatever goes away meanwhile."""
+"""What the plugin does besides its fixtures: logs of failed tests, and parallel processes."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -19,3 +20,9 @@ def test_the_sizes_of_all_logs_are_known_but_of_those_that_are_gone(
     (pod / "gone.log").symlink_to(pod / "nowhere")
 
     assert plugin._sizes() == {pod / "web.log": len("ours")}
+
+
+def test_there_is_one_process_more_than_cores(pytestconfig: pytest.Config) -> None:
+    processes = pytestconfig.hook.pytest_xdist_auto_num_workers(config=pytestconfig)
+
+    assert processes == len(os.sched_getaffinity(0)) + 1
