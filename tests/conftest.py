@@ -4,6 +4,7 @@
 A clean clone has no tables of unicode yet; making them takes Hypothesis seconds, once.
 """
 
+import gc
 import os
 from collections.abc import Generator
 from pathlib import Path
@@ -64,6 +65,17 @@ hypothesis.settings.register_profile(  # make fuzz
     "fuzz", hypothesis.settings.get_profile("clockless"), max_examples=FUZZ_EXAMPLES
 )
 hypothesis.settings.load_profile("clockless")
+
+
+def pytest_collection() -> None:
+    """Look for no garbage while tests are collected: there is little."""
+    gc.disable()
+
+
+def pytest_collection_finish() -> None:
+    """Look for garbage again, but not among all that was collected."""
+    gc.freeze()
+    gc.enable()
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
