@@ -14,6 +14,7 @@ from manager import options
 
 from .commands import COMMANDS
 from .errors import FAILED, CliError
+from .printable import printable
 
 COMPLETE = "_KUBECTL_IPAM_COMPLETE"
 """The variable in which a shell asks for completions."""
@@ -47,7 +48,7 @@ class Commands(click.Group):
         try:
             return super().invoke(ctx)
         except CliError as error:
-            click.echo(str(error), err=True)
+            click.echo(printable(str(error)), err=True)
             sys.exit(FAILED)
 
 

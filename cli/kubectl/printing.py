@@ -19,6 +19,7 @@ from rich.table import Table
 from rich.text import Text
 
 from . import yaml_output
+from .printable import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -80,11 +81,18 @@ def count(number: int) -> str:
     return f"2^{power}" if number == 1 << power else f"~2^{(number - 1).bit_length()}"
 
 
+def printable_line(text: Text) -> Text:
+    """Return a line without characters that control a terminal; it keeps its colours."""
+    line = text.copy()
+    line.plain = printable(text.plain)
+    return line
+
+
 def _show_table(answer: Answer, *, wide: bool) -> None:
     console = Console(file=sys.stdout, highlight=False)
     drawn = console.is_terminal and len(answer.rows) <= _DRAWN
     for part in answer.above:
-        console.print(part, soft_wrap=True)
+        console.print(printable_line(part), soft_wrap=True)
     if answer.rows and drawn:
         console.print(table(answer, wide=wide))
     elif answer.rows:
@@ -92,7 +100,7 @@ def _show_table(answer: Answer, *, wide: bool) -> None:
     elif answer.empty:
         click.echo(answer.empty)
     for note in answer.notes:
-        console.print(note, soft_wrap=True)
+        console.print(printable_line(note), soft_wrap=True)
 
 
 def table(answer: Answer, *, wide: bool = False, one_line: bool = False) -> Table:
@@ -133,11 +141,11 @@ def _shown(answer: Answer, *, wide: bool) -> list[int]:
 
 
 def _cell(cell: Cell) -> Text:
-    return cell if isinstance(cell, Text) else Text(_text(cell))
+    return printable_line(cell) if isinstance(cell, Text) else Text(_text(cell))
 
 
 def _text(cell: Cell) -> str:
     """Return what a cell has to say, without its colours."""
     if isinstance(cell, Text):
-        return cell.plain
-    return count(cell) if isinstance(cell, int) else cell
+        return printable(cell.plain)
+    return count(cell) if isinstance(cell, int) else printable(cell)

@@ -10,6 +10,7 @@ from xml.etree import ElementTree as ET
 from rich.text import Text
 
 from .. import printing
+from ..printable import printable
 from ..printing import Column
 from .finding import ERROR
 
@@ -79,7 +80,7 @@ def junit(outcome: Outcome) -> str:
         ET.SubElement(root, "testcase", name="all", classname="kubectl-ipam")
     for check, several in by_check.items():
         case = ET.SubElement(root, "testcase", name=check, classname="kubectl-ipam")
-        failure = ET.SubElement(case, "failure", message=several[0].cause)
-        failure.text = "\n".join(f"{each.object}: {each!s}" for each in several)
+        failure = ET.SubElement(case, "failure", message=printable(several[0].cause))
+        failure.text = printable("\n".join(f"{each.object}: {each!s}" for each in several))
     ET.SubElement(root, "system-out").text = f"Checked: {outcome.checked}."
     return ET.tostring(root, encoding="unicode")

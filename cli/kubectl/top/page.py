@@ -69,7 +69,7 @@ class Page:
         if more := len(self.pools) - len(shown):
             text = f"Not shown: {counted(more, 'pool')}. Choose a namespace with --namespace."
             parts.append(_line(text))
-        return Group(*parts, *notes)
+        return Group(*parts, *map(printing.printable_line, notes))
 
     def _summary(self) -> Text:
         waiting = sum(pool.waiting for pool in self.pools)

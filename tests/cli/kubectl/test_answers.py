@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """What commands answer, worked out from a snapshot, and how answers are written."""
 
+import io
 import json
 
 import pytest
 import yaml
+from rich.console import Console
 from rich.text import Text
 from snapshots import BLUE, Objects
 
@@ -224,3 +226,21 @@ def test_json_and_yaml_have_exact_numbers(capsys: pytest.CaptureFixture[str]) ->
     assert json.loads(capsys.readouterr().out) == {"size": 1 << 70}
     printing.show(ANSWER, "yaml")
     assert yaml.safe_load(capsys.readouterr().out) == {"size": 1 << 70}
+
+
+def test_nothing_in_a_table_controls_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    evil = "a\x1b]0;b\x07\x9b1m\x7f\tc"
+    line = Text(evil, "red")
+    shown = Answer({}, [Column("NAME")], [(evil,), (line,)], above=[line], notes=[line])
+
+    printing.show(shown, "table")
+    piped = capsys.readouterr().out
+    drawn = Console(file=io.StringIO(), force_terminal=True, color_system=None)
+    drawn.print(printing.table(shown))
+
+    assert isinstance(drawn.file, io.StringIO)
+    assert {each for each in piped + drawn.file.getvalue() if not each.isprintable()} == {
+        "\n",
+        "\t",
+    }
+    assert piped.count("a␛]0;b") == 4

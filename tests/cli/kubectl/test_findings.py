@@ -248,7 +248,7 @@ def where(name: str) -> finding.ObjectReference:
 def test_junit_has_a_case_for_each_check() -> None:
     made = [
         finding.Finding("orphan", finding.WARNING, where(name), "has no <claim>", "wait")
-        for name in ("a", "b")
+        for name in ("a", "b\x1b[31m")
     ]
 
     suite, clean = (
@@ -260,7 +260,7 @@ def test_junit_has_a_case_for_each_check() -> None:
     assert suite.attrib == {"name": "kubectl ipam check", "tests": "1", "failures": "1"}
     assert [line.split(":")[0] for line in suite.findtext("testcase/failure", "").splitlines()] == [
         "IPAddress a",
-        "IPAddress b",
+        "IPAddress b␛[31m",
     ]
     assert (clean.get("tests"), clean.get("failures"), clean.find("testcase/failure")) == (
         "1",

@@ -95,6 +95,13 @@ def test_problems_leave_room_for_pools() -> None:
     assert sum("is paused" in line for line in lines) == 3
 
 
+def test_nothing_in_a_name_controls_the_terminal() -> None:
+    lines = drawn([pool("a\x1b[31m", problem="is paused")])
+
+    assert sum("a␛[31m" in line for line in lines) == 2
+    assert all(line.isprintable() for line in lines)
+
+
 @pytest.mark.parametrize("height", [1, 3, 4])
 def test_a_small_terminal_is_no_error(height: int) -> None:
     assert drawn(POOLS, width=10, height=height)
