@@ -13,10 +13,13 @@ from http.client import HTTPResponse
 from pathlib import Path
 
 import pytest
-from plugin_runs import PROGRAM, READ, allow, run
+from plugin_runs import PROGRAM, READ, allow, elsewhere, run
 
 from envtest import contract, manifests, waiting
-from envtest.controlplane import control_plane, tenants
+from envtest.client import Json
+from envtest.controlplane import control_plane, relay, tenants
+
+NOBODY = 1  # a port on which nobody listens
 
 
 @pytest.fixture
@@ -74,7 +77,34 @@ def test_the_page_follows_the_cluster(tenant: tenants.Tenant, kubeconfig: Path) 
         tenant.bound("late")
         label = f"10.66.1.3, used, claim {tenant.namespace}/late"
         waiting.until("the page has the claim", lambda: read(page), lambda text: label in text)
-        assert events.readline() == b"event: generation\n"
+        assert events.readline() == b"event: state\n"
+
+
+def states(events: HTTPResponse) -> Generator[Json]:
+    """Yield what the service says about itself, as long as the test looks."""
+    for line in events:
+        if line.startswith(b"data: "):
+            yield json.loads(line.removeprefix(b"data: "))
+
+
+def test_a_page_says_that_the_api_server_is_away_until_it_is_back(
+    tenant: tenants.Tenant, kubeconfig: Path, tmp_path: Path
+) -> None:
+    port = int(tenant.provider.control_plane.server.rpartition(":")[2])
+    with relay.Relay(port) as between:
+        path = elsewhere(kubeconfig, tmp_path, between.port)
+        with serving(path) as url, opened(f"{url}events") as events:
+            state = states(events)
+            assert next(state)["failure"] == ""
+
+            between.route(NOBODY)
+            away = next(each for each in state if each["failure"])
+            between.route(port)
+            tenant.add_pool("new", "10.66.9.0/24")
+            back = next(each for each in state if not each["failure"])
+
+    assert away["failure"].startswith("the API server cannot be reached: ")
+    assert back["generation"] >= away["generation"]
 
 
 def test_a_file_has_the_pools_of_a_namespace(

@@ -4,8 +4,9 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from kube.errors import KubeError
 from kube.tasks import together
@@ -23,6 +24,16 @@ _RETRY_SECONDS = 2.0
 
 _REFRESH_SECONDS = 5.0
 """Between checks of the served kinds, as the manager has it; most answers are empty."""
+
+_LOOK_SECONDS = 1.0
+"""Between checks whether the API server still answers."""
+
+
+class State(NamedTuple):
+    """The generation of the present model; `failure` says why it may be out of date."""
+
+    generation: int
+    failure: str = ""
 
 
 class Live:
@@ -57,26 +68,27 @@ class Live:
         """
         await together(self._supervisor.run(), self._follow(), self._refresh())
 
-    async def generations(self, silence: float) -> AsyncGenerator[int | None]:
-        """Yield the generation of each new model, first that of the present one.
+    async def states(self, silence: float) -> AsyncGenerator[State | None]:
+        """Yield the present state, and then each other one.
 
         Yields None after so many seconds without one, and ends with `end`.
         """
-        seen = 0  # no model has this generation
+        seen, since = State(0), time.monotonic()  # no model has this generation
         while not self._ended:
-            waiter = self._next
-            if self.model.generation != seen:
-                seen = self.model.generation
-                yield seen
+            waiter, state = self._next, State(self.model.generation, self._supervisor.failure)
+            if state != seen:
+                seen, since = state, time.monotonic()
+                yield state
                 continue
-            try:
-                async with asyncio.timeout(silence):
-                    await waiter.wait()
-            except TimeoutError:
+            if time.monotonic() - since >= silence:
+                since = time.monotonic()
                 yield None
+            with suppress(TimeoutError):
+                async with asyncio.timeout(min(_LOOK_SECONDS, silence)):
+                    await waiter.wait()
 
     def end(self) -> None:
-        """End all `generations`."""
+        """End all `states`."""
         self._ended = True
         self._wake()
 

@@ -2,6 +2,7 @@
 """The FastAPI application of the map: which path shows what."""
 
 import asyncio
+import json
 from collections.abc import AsyncGenerator
 from typing import Annotated, NamedTuple
 from urllib.parse import parse_qs
@@ -157,6 +158,6 @@ async def _unreadable(_request: Request, error: Exception) -> Response:
 
 
 async def _stream(live: Live) -> AsyncGenerator[str]:
-    """Yield server-sent events: the generation of each model, and comments meanwhile."""
-    async for generation in live.generations(_SILENCE_SECONDS):
-        yield ":\n\n" if generation is None else f"event: generation\ndata: {generation}\n\n"
+    """Yield server-sent events: the generation of each model or a failure, and comments."""
+    async for state in live.states(_SILENCE_SECONDS):
+        yield ":\n\n" if state is None else f"event: state\ndata: {json.dumps(state._asdict())}\n\n"

@@ -117,9 +117,10 @@ function replace(next) {
 
 function follow(url) {
   const source = new EventSource(url);
-  source.addEventListener("generation", (event) => {
-    latest = event.data;
-    say("live");
+  source.addEventListener("state", (event) => {
+    const { generation, failure } = JSON.parse(event.data);
+    latest = String(generation);
+    say(failure ? `not live: ${failure}` : "live");
     refresh();
   });
   source.addEventListener("error", () => say("not live: kubectl ipam map does not answer"));

@@ -23,6 +23,7 @@ from playwright.async_api import (
 )
 from snapshots import BLUE, CONTRACT, Objects
 
+from cli.kubectl import supervisor
 from cli.kubectl.map import model, overlay, overlays, pages
 from kube.errors import ApiError
 from objects.pools import KINDS
@@ -348,6 +349,19 @@ async def test_a_page_whose_pools_could_not_be_read_becomes_right(
         await failed.wait()
 
     await expect(page.locator("#what-if-answer")).to_contain_text("gains 10.0.0.5, 10.0.1.0-")
+
+
+async def test_a_page_says_why_it_is_not_live(
+    page: Page, origin: str, token: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await page.goto(f"{origin}/{token}/")
+    await expect(page.locator("#live")).to_have_text("live")
+
+    with monkeypatch.context() as away:
+        away.setattr(supervisor.InformerSupervisor, "failure", "the API server is away")
+        await expect(page.locator("#live")).to_have_text("not live: the API server is away")
+
+    await expect(page.locator("#live")).to_have_text("live")
 
 
 async def test_a_pool_that_is_deleted_and_made_again(

@@ -3,6 +3,7 @@
 
 import html
 import io
+import json
 import re
 from collections.abc import AsyncGenerator
 
@@ -183,7 +184,8 @@ async def test_pools_that_cannot_be_read_now_are_no_traceback(
 async def generation(answer: aiohttp.ClientResponse) -> int:
     async for line in answer.content:
         if line.startswith(b"data: "):
-            return int(line.removeprefix(b"data: "))
+            state: dict[str, int] = json.loads(line.removeprefix(b"data: "))
+            return state["generation"]
     raise AssertionError("the stream ended")
 
 
@@ -232,9 +234,9 @@ async def test_owners_that_cannot_be_read_now_are_read_later(
         return await read(found)
 
     monkeypatch.setattr(reader, "model", fail_once)
-    generations = live.generations(5)
-    first = await anext(generations)
+    states = live.states(5)
+    first = await anext(states)
     objects.bound("new", "10.0.0.77")
 
-    assert await anext(generations) != first
+    assert await anext(states) != first
     assert not failures
