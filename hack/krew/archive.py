@@ -1,15 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`make plugin`: `kubectl ipam` for the platform of this machine, in an archive without a need.
+"""`make plugin`: pack `kubectl ipam` for the platform of this machine, with Python in the archive.
 
     OUT/kubectl-ipam_OS_ARCH.tar.gz
         kubectl-ipam    the program
         _internal/      Python, and each module that the program can import
-        LICENSE         ours
-        licences/       those of all that is in _internal
+        LICENSE         the licence of this repository
+        licences/       the licences of all packages in _internal
 
 Flow: uv installs the locked dependencies and PyInstaller into a fresh environment, PyInstaller
-collects what `kubectl_ipam.py` imports, `licences` finds whose it is.  The same commit, Python and
-system give the same bytes.
+collects what `kubectl_ipam.py` imports, and `licences` finds the licence of each file.  The same
+commit, Python and system give the same bytes.
 """
 
 import gzip
@@ -36,17 +36,17 @@ PROJECT = "cluster-api-ipam-provider-in-cluster"
 LOCKS = ("requirements.lock", "requirements-plugin.lock")
 NOT_NEEDED = ("pygments", "setuptools")
 """rich highlights code by pygments, which no command prints; cffi builds modules by setuptools."""
-BINUTILS = ("objcopy", "objdump", "strip")  # what PyInstaller runs on Linux
+BINUTILS = ("objcopy", "objdump", "strip")  # the programs that PyInstaller runs on Linux
 
 
 def build(out: Path) -> Path:
     """Write the archive, and return its path.
 
     Raises:
-        KrewError: the platform has none, a program is missing, or a step failed.
+        KrewError: the platform has no archive, a program is missing, or a step failed.
     """
     archive = out / platforms.file_name(platforms.current())
-    _require()
+    _check_binutils()
     os.environ.setdefault("SOURCE_DATE_EPOCH", _commit_time())
     out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as scratch:
@@ -56,7 +56,7 @@ def build(out: Path) -> Path:
 
 
 def pack(folder: Path, archive: Path) -> None:
-    """Write all files of a folder; order, owners and times don't depend on the machine.
+    """Write all files of a folder; their order, owners and times do not depend on the machine.
 
     krew unpacks only files and folders, so a link becomes a copy.
     """
@@ -67,10 +67,10 @@ def pack(folder: Path, archive: Path) -> None:
         tarfile.open(fileobj=zipped, mode="w", dereference=True) as tar,
     ):
         for path in files:
-            tar.add(path, path.relative_to(folder), filter=_same_everywhere)
+            tar.add(path, path.relative_to(folder), filter=_reproducible)
 
 
-def _same_everywhere(entry: tarfile.TarInfo) -> tarfile.TarInfo:
+def _reproducible(entry: tarfile.TarInfo) -> tarfile.TarInfo:
     entry.uid = entry.gid = 0
     entry.uname = entry.gname = ""
     entry.mtime = int(os.environ["SOURCE_DATE_EPOCH"])
@@ -78,7 +78,7 @@ def _same_everywhere(entry: tarfile.TarInfo) -> tarfile.TarInfo:
     return entry
 
 
-def _require() -> None:
+def _check_binutils() -> None:
     if sys.platform == "linux":
         for program in BINUTILS:
             if shutil.which(program) is None:
@@ -112,7 +112,7 @@ def _environment(venv: Path) -> Path:
 
 
 def _pyinstaller(scratch: Path) -> list[str]:
-    """Return the words after Python that collect the program into `scratch`."""
+    """Return the arguments of Python that collect the program into `scratch`."""
     strip = ["--strip"] if sys.platform == "linux" else []  # elsewhere it breaks signatures
     return [
         *("-m", "PyInstaller", "--noconfirm", "--log-level=WARN", "--name=kubectl-ipam", *strip),

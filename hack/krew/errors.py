@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Why the plugin can't be packed."""
+"""Why the plugin cannot be packed."""
 
 
 class KrewError(Exception):
-    """An archive or the manifest can't be written; the text says why and what to do."""
+    """An archive or the manifest cannot be written; the text says why and what to do."""

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Copies the licence of each package of which PyInstaller took a file.
+"""Copy the licence of each package from which PyInstaller took a file.
 
-A file belongs to a Python package, to a package of Debian, or to Python itself.  PyInstaller's
-tables of contents name the source of each file.
+A file belongs to a Python package, to a Debian package, or to Python itself.  PyInstaller's tables
+of contents name the source of each file.
 """
 
 import re
@@ -24,11 +24,11 @@ _PYTHON = Path(sysconfig.get_path("stdlib"))
 def copy(build: Path, python: Path, target: Path) -> None:
     """Write a folder for each package below `target`.
 
-    `build` is PyInstaller's work folder, two levels below the scratch folder of the build, and
-    `python` is that of the environment that it ran in.
+    `build` is PyInstaller's work folder, two levels below the scratch folder of the build.
+    `python` is the Python of the environment in which PyInstaller ran.
 
     Raises:
-        KrewError: a package has no licence, or a file is of no package.
+        KrewError: a package has no licence, or a file belongs to no package.
     """
     sources = set(map(Path, _sources(build)))
     (site,) = python.parents[1].glob("lib/python*/site-packages")
@@ -55,7 +55,7 @@ def _sources(build: Path) -> Iterable[str]:
 
 
 def _of_distributions(site: Path, paths: Iterable[Path]) -> Iterable[tuple[str, list[Path]]]:
-    """Yield each Python package of which there is a path, with its licences."""
+    """Yield each Python package that one of the paths belongs to, with its licences."""
     used = {str(path) for path in paths}
     for package in metadata.distributions(path=[str(site)]):
         files = [Path(str(file.locate())) for file in package.files or ()]
@@ -74,19 +74,19 @@ def _is_licence(path: Path) -> bool:
 
 
 def _of_system(paths: Sequence[Path]) -> Mapping[str, list[Path]]:
-    """Return what is of Debian or of Python, with its licences."""
+    """Return the Debian packages of the paths, and Python for others, with their licences."""
     owners = _debian_owners(paths)
     found = {name: [Path("/usr/share/doc", name, "copyright")] for name in owners.values()}
     rest = [path for path in paths if path not in owners]
     prefix = _PYTHON.parents[1].resolve()
-    strangers = [path for path in rest if not path.resolve().is_relative_to(prefix)]
-    if strangers:
-        raise KrewError(f"{strangers[0]} has no known licence: build on Debian or macOS")
+    unknown = [path for path in rest if not path.resolve().is_relative_to(prefix)]
+    if unknown:
+        raise KrewError(f"{unknown[0]} has no known licence: build on Debian or macOS")
     return found | ({"python": [_PYTHON / "LICENSE.txt"]} if rest else {})
 
 
 def _debian_owners(paths: Sequence[Path]) -> Mapping[Path, str]:
-    """Return the package of each path that Debian brought."""
+    """Return the Debian package of each path that belongs to one."""
     if shutil.which("dpkg-query") is None:
         return {}
     spellings = {spelling: path for path in paths for spelling in _spellings(path)}
@@ -97,6 +97,6 @@ def _debian_owners(paths: Sequence[Path]) -> Mapping[Path, str]:
 
 
 def _spellings(path: Path) -> tuple[str, str]:
-    """Return a path with and without /usr: a package may say either, and both are one folder."""
+    """Return a path with and without /usr: packages list either, and both are the same folder."""
     text = str(path).removeprefix("/usr")
     return text, f"/usr{text}"

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """`make krew VERSION=v2.1.0 REPOSITORY=https://github.com/OWNER/NAME`: the manifest of the plugin.
 
-OUT/ipam.yaml names the archives of a release by URL and SHA-256.  They are in OUT already.
+OUT/ipam.yaml names the archives of a release by URL and SHA-256.  `make plugin` writes them into
+OUT before.
 """
 
 import hashlib
@@ -37,7 +38,7 @@ class Archive:
         """Read an archive.
 
         Raises:
-            KrewError: it is not in `out`.
+            KrewError: the archive is not in `out`.
         """
         path = out / platforms.file_name(platform)
         if not path.is_file():
@@ -55,12 +56,12 @@ def render(version: str, repository: str, out: Path, without: Collection[str]) -
 
     Raises:
         KrewError: an archive is missing.
-        ReleaseError: the version is none that can be released.
+        ReleaseError: the version cannot be released.
     """
     release.check_version(version)
     archives = [Archive.of(each, out) for each in platforms.PLATFORMS if each not in without]
     if not archives:
-        raise KrewError("no platform is left: leave out fewer")
+        raise KrewError("--without leaves out all platforms: keep at least one")
     settings = jinja2.Environment(
         undefined=jinja2.StrictUndefined,
         keep_trailing_newline=True,
@@ -72,13 +73,15 @@ def render(version: str, repository: str, out: Path, without: Collection[str]) -
 
 @click.command()
 @click.argument("version")
-@click.option("--repository", required=True, help="Its releases have the archives.")
+@click.option(
+    "--repository", required=True, help="URL of the repository whose releases have the archives."
+)
 @click.option("--out", type=click.Path(path_type=Path), default=archive.OUT, show_default=True)
 @click.option(
     "--without",
     multiple=True,
     type=click.Choice(platforms.PLATFORMS),
-    help="Platform without an archive.  May be repeated.",
+    help="Platform that the manifest leaves out.  May be repeated.",
 )
 def main(version: str, repository: str, out: Path, without: tuple[str, ...]) -> None:
     """Write the manifest of the release VERSION."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The platforms that have an archive, in the words of Go and krew."""
+"""The platforms that have an archive, by the names that Go and krew use."""
 
 import platform
 
@@ -15,12 +15,12 @@ def current() -> str:
     """Return the platform of this machine.
 
     Raises:
-        KrewError: it is none that has an archive.
+        KrewError: it has no archive.
     """
     machine = platform.machine()
     found = f"{platform.system().lower()}/{_ARCHITECTURES.get(machine, machine)}"
     if found not in PLATFORMS:
-        raise KrewError(f"{found} has no archive: build on {', '.join(PLATFORMS)}")
+        raise KrewError(f"{found} has no archive: build on one of {', '.join(PLATFORMS)}")
     return found
 
 
