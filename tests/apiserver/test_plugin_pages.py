@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-import terminal
+import terminal_pictures
 
 from envtest.controlplane import binaries, control_plane, provider, tenants
 from generator import programs
@@ -211,9 +211,9 @@ def test_the_picture_of_a_terminal_is_what_the_commands_print(
     config = plane.kubeconfig("picture", [control_plane.ADMIN_GROUP], factory.namespace)
     user = environment | {"KUBECONFIG": str(config)}
 
-    text = "\n".join(f"$ {it}\n{terminal.printed(it, user)}" for it in COMMANDS)
+    text = "\n".join(f"$ {it}\n{terminal_pictures.printed(it, user)}" for it in COMMANDS)
 
-    drawn = terminal.picture(text, "kubectl ipam")
+    drawn = terminal_pictures.picture(text, "kubectl ipam")
     if folder := os.environ.get("SCREENSHOTS"):
         (Path(folder) / PICTURE.name).write_text(drawn)
     assert re.findall(r"https?://[^\"]+", drawn) == ["http://www.w3.org/2000/svg"]

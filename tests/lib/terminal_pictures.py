@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A terminal: what commands print on it, with colours, and a picture of that."""
+"""Pictures of what commands print on a terminal, with colours."""
 
 import fcntl
 import io
@@ -17,7 +17,7 @@ from rich.text import Text
 COLUMNS, ROWS = 110, 40
 
 _ELSEWHERE = re.compile(r"\s*(@font-face \{.*?\}|<!--.*?-->)", re.DOTALL)
-"""Fonts of another server, and its name: who opens the picture asks no server for anything."""
+"""Fonts of another server, and its name: a browser that shows the picture asks no server."""
 
 
 def printed(command: str, environment: Mapping[str, str]) -> str:
