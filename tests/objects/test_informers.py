@@ -172,11 +172,12 @@ async def test_a_new_leader_has_what_was_written_before_it_came_to_lead(kept: Ke
     leading = asyncio.create_task(controller.run(elected()))
     while not controller.state.allocations:  # noqa: ASYNC110 - what is waited for is no event
         await asyncio.sleep(0)
+    known = [key.name for key in controller.state.allocations]
     leading.cancel()
     with suppress(asyncio.CancelledError):
         await leading
 
-    assert [key.name for key in controller.state.allocations] == ["late"]
+    assert known == ["late"]
 
 
 async def test_a_new_leader_lists_what_its_watch_does_not_bring_in_time(
