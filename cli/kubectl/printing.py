@@ -8,6 +8,7 @@ cells, without colours and without spaces at the ends of its lines, so that prog
 from __future__ import annotations
 
 import json
+import math
 import sys
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
@@ -77,8 +78,13 @@ def count(number: int) -> str:
     """Return a count as people read it: an IPv6 pool can have 2^64 addresses."""
     if number < _POWERS:
         return str(number)
-    power = number.bit_length() - 1
-    return f"2^{power}" if number == 1 << power else f"~2^{(number - 1).bit_length()}"
+    power = power_near(number)
+    return f"2^{power}" if number == 1 << power else f"~2^{power}"
+
+
+def power_near(number: int) -> int:
+    """Return the exponent of the power of two that is nearest to a large count."""
+    return round(math.log2(number))
 
 
 def printable_line(text: Text) -> Text:

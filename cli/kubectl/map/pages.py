@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import jinja2
 
-from .. import plan
+from .. import plan, printing
 from . import cells, overlay, views
 from .model import key_of
 from .query import EVERYTHING, Query
@@ -164,4 +164,4 @@ def _environment() -> jinja2.Environment:
 
 def _number(value: int) -> str:
     """Write a count; a power of two is shorter than a large number."""
-    return f"{value:,}" if value < 1 << 40 else f"about 2^{value.bit_length() - 1}"
+    return f"{value:,}" if value < 1 << 40 else f"about 2^{printing.power_near(value)}"

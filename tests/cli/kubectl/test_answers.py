@@ -158,7 +158,13 @@ def test_a_bar_is_empty_or_full_only_if_the_pool_is(share: float, shown: str) ->
 
 @pytest.mark.parametrize(
     ("number", "shown"),
-    [(0, "0"), (1 << 39, "549755813888"), (1 << 64, "2^64"), ((1 << 64) - 1, "~2^64")],
+    [
+        (0, "0"),
+        (1 << 39, "549755813888"),
+        (1 << 64, "2^64"),
+        ((1 << 64) - 1, "~2^64"),
+        ((1 << 64) + 1, "~2^64"),
+    ],
 )
 def test_large_counts_are_powers_of_two(number: int, shown: str) -> None:
     assert printing.count(number) == shown

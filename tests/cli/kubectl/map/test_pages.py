@@ -277,3 +277,10 @@ async def test_owners_are_read_once_for_each_state_of_a_claim(
 async def test_the_script_is_small() -> None:
     assert len(pages.static("map.js").splitlines()) < 300
     assert layout.MOST_CELLS == 4096
+
+
+async def test_a_large_count_is_the_nearest_power_of_two() -> None:
+    objects = Objects()
+    objects.pool("fd00::/64", prefix=64)  # without its first address
+
+    assert "about 2^64" in pages.export(await model_of(objects))
