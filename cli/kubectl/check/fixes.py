@@ -12,6 +12,8 @@ Guarantees:
 
     While an object cannot be read, nothing is offered: it may be a claim that uses the address.
 
+    Objects of other providers are left alone, although some use the same finalizers.
+
 Caveats:
     An IPAddress without a claim that is not deleted is left alone.  If no manager runs, a restore
     may be in progress, and the claim may still come.
@@ -125,7 +127,7 @@ def _addresses(snapshot: Snapshot, before: dt.datetime) -> Iterator[_Stuck]:
     kind, finalizer = snapshot.contract.addresses.kind, PROTECT_ADDRESS_FINALIZER
     for key, address in snapshot.addresses.items():
         meta = address.metadata
-        if _holds(meta, finalizer, before) and _unused(snapshot, address, before):
+        if address.pool and _holds(meta, finalizer, before) and _unused(snapshot, address, before):
             cluster = meta.labels.cluster_name or ""
             yield _Stuck(finding.of(kind, key), meta, finalizer, cluster, address.pool)
 
@@ -135,7 +137,7 @@ def _claims(snapshot: Snapshot, before: dt.datetime) -> Iterator[_Stuck]:
     for key, claim in snapshot.claims.items():
         meta, address = claim.metadata, snapshot.addresses.get(key)
         has_address = address is not None and refers_to(address, claim)
-        if _holds(meta, finalizer, before) and not has_address:
+        if claim.pool and _holds(meta, finalizer, before) and not has_address:
             yield _Stuck(finding.of(kind, key), meta, finalizer, claim.cluster_name, claim.pool)
 
 

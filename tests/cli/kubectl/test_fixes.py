@@ -68,7 +68,7 @@ def both(objects: Objects) -> None:
     claim(objects)
 
 
-def of_another_provider(objects: Objects) -> None:
+def of_a_pool_that_is_gone(objects: Objects) -> None:
     objects.claim("web", BLUE._replace(kind=IP_POOL, name="x"), **deleted(RELEASE_FINALIZER))
 
 
@@ -92,7 +92,7 @@ def beside_an_address_of_another_pool(objects: Objects) -> None:
         (of_a_running_cluster, ["IPAddress default/web"]),
         (both, ["IPAddress default/web"]),
         (claim, ["IPAddressClaim default/web"]),
-        (of_another_provider, ["IPAddressClaim default/web"]),
+        (of_a_pool_that_is_gone, ["IPAddressClaim default/web"]),
         (of_a_claim_on_another_pool, ["IPAddress default/web"]),
         (beside_an_address_of_another_pool, ["IPAddressClaim default/web"]),
         (pool, ["InClusterIPPool default/red"]),
@@ -181,6 +181,20 @@ def a_pool_with_a_record(objects: Objects) -> None:
     objects.claim("web", finalizers=[RELEASE_FINALIZER], annotations=record)
 
 
+OF_ANOTHER: Json = {"apiGroup": "ipam.example.com", "kind": IP_POOL, "name": "blue"}
+
+
+def a_claim_of_another_provider(objects: Objects) -> None:
+    metadata = {"name": "web", "namespace": "default", **deleted(RELEASE_FINALIZER)}
+    objects.api.put(CONTRACT.claims, {"metadata": metadata, "spec": {"poolRef": OF_ANOTHER}})
+
+
+def an_address_of_another_provider(objects: Objects) -> None:
+    metadata = {"name": "web", "namespace": "default", **deleted(PROTECT_ADDRESS_FINALIZER)}
+    spec = {"poolRef": OF_ANOTHER, "address": "10.0.0.2"}
+    objects.api.put(CONTRACT.addresses, {"metadata": metadata, "spec": spec})
+
+
 def the_address_of_a_claim_that_cannot_be_read(objects: Objects) -> None:
     orphan(objects)
     metadata = {"name": "web", "namespace": "default", "finalizers": [RELEASE_FINALIZER]}
@@ -215,6 +229,8 @@ def a_pool_deleted_just_now(objects: Objects) -> None:
         a_claim_with_an_address,
         a_pool_with_an_address,
         a_pool_with_a_record,
+        a_claim_of_another_provider,
+        an_address_of_another_provider,
         the_address_of_a_claim_that_cannot_be_read,
         a_pool_with_an_address_that_cannot_be_read,
         a_pool_deleted_just_now,
