@@ -30,6 +30,7 @@ _CONTAINER = "container"
 MakeFolder = Callable[[], Path]
 CONTROL_PLANE = "control_plane"
 OWN_CLUSTER = "own_cluster"
+BUILDS = "builds"
 _STARTERS = {"make_log_folder", "provider", "shared_provider"}
 """The fixtures of which every start of a control plane needs one."""
 
@@ -41,6 +42,7 @@ _NUMBERS = itertools.count(1)
 def pytest_configure(config: pytest.Config) -> None:
     """Declare the markers."""
     config.addinivalue_line("markers", f"{CONTROL_PLANE}: starts etcd and kube-apiserver")
+    config.addinivalue_line("markers", f"{BUILDS}: builds a program, which takes a minute")
     config.addinivalue_line("markers", f"{OWN_CLUSTER}: sees no objects of other modules' tests")
 
 

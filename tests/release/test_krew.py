@@ -223,6 +223,7 @@ def validate(
     return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
 
 
+@pytest.mark.builds
 def test_the_archive_has_the_licence_of_each_package(built: Path) -> None:
     with tarfile.open(built / platforms.file_name(platforms.current())) as tar:
         names = {member.name for member in tar}
@@ -236,6 +237,7 @@ def test_the_archive_has_the_licence_of_each_package(built: Path) -> None:
     assert {"licences/structlog/NOTICE", "licences/aiohttp/vendor-llhttp-LICENSE"} < names
 
 
+@pytest.mark.builds
 def test_the_archive_does_not_depend_on_who_builds_it(built: Path) -> None:
     path = built / platforms.file_name(platforms.current())
     with tarfile.open(path) as tar:
