@@ -97,7 +97,7 @@ def left(tenant: tenants.Tenant) -> list[str]:
 
 
 @pytest.mark.usefixtures("later")
-def test_a_stuck_claim_is_let_go_in_the_order_of_the_manager(
+def test_a_stuck_claim_is_released_in_the_order_of_the_manager(
     stuck: tenants.Tenant, admin_config: Path
 ) -> None:
     arguments = ("check", "-n", stuck.namespace, "--fix", "--yes", "-o", "json")
@@ -110,13 +110,13 @@ def test_a_stuck_claim_is_let_go_in_the_order_of_the_manager(
     assert (findings(second, "fixed"), findings(second)) == (["IPAddressClaim"], [])
     assert (after_first, after_second) == (["claim"], [])
     assert first.stderr.splitlines() == [
-        "1 write, each only if nobody changes the object first:",
+        "1 fix to apply, unless somebody changes the object first:",
         f"  IPAddress {stuck.namespace}/web: remove the finalizer {PROTECT_ADDRESS_FINALIZER}",
     ]
 
 
 @pytest.mark.usefixtures("later")
-def test_a_stuck_pool_is_let_go_when_nothing_is_in_it(
+def test_a_stuck_pool_is_released_once_it_is_empty(
     stuck: tenants.Tenant, admin_config: Path
 ) -> None:
     for _ in range(2):
@@ -214,7 +214,7 @@ def test_an_object_that_somebody_changes_meanwhile_is_not_written(
 
 
 @pytest.mark.usefixtures("later")
-def test_who_may_only_read_sees_the_missing_right(stuck: tenants.Tenant) -> None:
+def test_a_user_who_may_only_read_sees_the_missing_right(stuck: tenants.Tenant) -> None:
     reader = user(stuck)
 
     checked = run(reader, "check", "-n", stuck.namespace, "-o", "json")
@@ -237,7 +237,7 @@ def test_get_list_watch_and_patch_are_enough(stuck: tenants.Tenant) -> None:
 
 
 @pytest.mark.usefixtures("later")
-def test_without_a_look_at_the_cluster_nobody_knows_that_it_is_not_paused(
+def test_nothing_is_fixed_if_clusters_cannot_be_read(
     stuck: tenants.Tenant, admin_config: Path
 ) -> None:
     label = {"cluster.x-k8s.io/cluster-name": "c1"}

@@ -23,14 +23,14 @@ _JUNIT = "junit"
     "check",
     example="kubectl ipam check",
     text="""Find problems of pools, claims, IPAddresses and the installation, each with a remedy.
-    Nothing is changed, unless you add --fix.  Without --namespace, all namespaces that you may read
-    are checked.  The last line says which ones.
+    Nothing is changed, unless you add --fix.  Without --namespace, the command checks all
+    namespaces that you may read.  The last line names what was checked.
 
     It also reads CustomResourceDefinitions, webhook configurations, Leases, and the Deployment and
     the roles of the manager.  What you may not read is reported as unchecked.
 
     With --fix, it removes this provider's finalizers from objects that were deleted more than ten
-    minutes ago and that no manager releases.  It shows all writes and asks once.  Then it reports
+    minutes ago and that no manager releases.  It shows all fixes and asks once.  Then it reports
     the problems that are left.
 
     The exit code is 1 if a problem is left; with --errors-only, if an error is left.

@@ -2,15 +2,14 @@
 """Find fixes that are safe: finalizers of this provider that no manager removes.
 
 A running manager repairs everything else by itself.  So a fix is offered only for an object that
-was deleted long ago, and only if the manager would remove its finalizer at once.  These managers do
-not do so: one that was uninstalled, and one whose --namespace or --watch-filter excludes the
-object.
+was deleted long ago, and only if a manager would remove its finalizer at once.  The finalizer stays
+if the manager was uninstalled, or if its --namespace or --watch-filter excludes the object.
 
 Guarantees:
     The address of a removed IPAddress had no claim, or a claim that was deleted long ago as well.
     The record on such a claim still holds the address.  The claim is only removed after that.
 
-    While an object cannot be read, nothing is offered: it may be a claim that uses the address.
+    While an object cannot be read, no fix is offered: it may be a claim that uses the address.
 
     Objects of other providers are left alone, although some use the same finalizers.
 
@@ -52,15 +51,15 @@ if TYPE_CHECKING:
     from ..usage import Usage
     from .finding import ObjectReference
 
-_LONG = dt.timedelta(seconds=2 * ORPHAN_SECONDS)
-"""After this time since its deletion, any manager that serves an object has released it."""
+_STUCK_AFTER = dt.timedelta(seconds=2 * ORPHAN_SECONDS)
+"""The time after its deletion in which a manager that serves an object has released it."""
 
 _CHECKS = frozenset({"orphan", "claim-deleting", "address-deleting", "pool-deleting"})
-"""The checks that say no more of such an object."""
+"""The checks whose findings about such an object add nothing."""
 
 
 class _Stuck(NamedTuple):
-    """An object that only our finalizer holds, and what may pause it."""
+    """An object that only our finalizer keeps, and the Cluster and pool that may pause it."""
 
     object: ObjectReference
     meta: Metadata
@@ -75,14 +74,14 @@ async def findings(
     usages: Mapping[PoolKey, Usage],
     now: dt.datetime,
 ) -> list[Finding]:
-    """Return a finding, with its fix, for each object that only a fix lets go.
+    """Return a finding, with its fix, for each object that only a fix releases.
 
     Raises:
         UnreachableError: the API server does not answer.
     """
-    if snapshot.unreadable:  # one of them may use what seems to be unused
+    if snapshot.unreadable:  # one of them may be the claim of an IPAddress
         return []
-    stuck = list(_stuck(snapshot, usages, now - _LONG))
+    stuck = list(_stuck(snapshot, usages, now - _STUCK_AFTER))
     clusters = await _clusters(api, snapshot) if stuck else {}
     return [_finding(each) for each in stuck if not _paused(snapshot, clusters, each)]
 
@@ -114,7 +113,7 @@ def _fix(stuck: _Stuck) -> Fix:
 def _stuck(
     snapshot: Snapshot, usages: Mapping[PoolKey, Usage], before: dt.datetime
 ) -> Iterator[_Stuck]:
-    """Yield the objects that were deleted before a time, and that only our finalizer holds."""
+    """Yield the objects that were deleted before a time, and that only our finalizer keeps."""
     yield from _addresses(snapshot, before)
     yield from _claims(snapshot, before)
     for key, usage in usages.items():
@@ -149,7 +148,7 @@ def _holds(meta: Metadata, finalizer: str, before: dt.datetime) -> bool:
 
 
 def _unused(snapshot: Snapshot, address: clusterapi.IPAddress, before: dt.datetime) -> bool:
-    """Whether the claim of an IPAddress is gone, or only waits for the end of the IPAddress."""
+    """Whether an IPAddress has no claim, or a claim that only waits for its deletion."""
     claim = snapshot.claims.get(address.metadata.key)
     if claim is None or abandoned(address, claim):
         return True

@@ -40,16 +40,16 @@ def check_terminal(*, yes: bool) -> None:
     """Check that the question can be asked.
 
     Raises:
-        click.UsageError: there is no terminal, and the answer is not given by --yes.
+        click.UsageError: there is no terminal, and --yes is not given.
     """
     if not yes and not sys.stdin.isatty():
-        raise click.UsageError("--fix asks before it writes, and there is no terminal: add --yes")
+        raise click.UsageError("--fix asks before it writes, but there is no terminal: add --yes")
 
 
 def apply(target: Target, found: Sequence[Finding], *, yes: bool) -> list[Finding]:
     """Write the fixes of findings after a confirmation; return the findings that are fixed.
 
-    All texts go to standard error.
+    All messages go to standard error.
 
     Raises:
         click.Abort: the user does not confirm.
@@ -59,12 +59,12 @@ def apply(target: Target, found: Sequence[Finding], *, yes: bool) -> list[Findin
     if not fixable:
         click.echo("There is nothing that is safe to fix.", err=True)
         return []
-    writes = counted(len(fixable), "write")
-    click.echo(f"{writes}, each only if nobody changes the object first:", err=True)
+    fixes = counted(len(fixable), "fix", "fixes")
+    click.echo(f"{fixes} to apply, unless somebody changes the object first:", err=True)
     for each in fixable:
         click.echo(f"  {each.object}: {each.fix.action if each.fix else ''}", err=True)
     if not yes:
-        click.confirm("Write?", abort=True, err=True)
+        click.confirm("Apply?", abort=True, err=True)
     results = session.run(target, functools.partial(_write_all, fixable), _RIGHTS)
     for each, problem in results:
         if problem:

@@ -24,7 +24,7 @@ _COLUMNS = ("SEVERITY", "CHECK", "OBJECT", "PROBLEM AND REMEDY")
 
 
 INSTALLATION = "the installation"
-"""What is checked if it has no pools and no claims."""
+"""What is checked if the cluster has no pools and no claims."""
 
 
 class Outcome(NamedTuple):
@@ -44,7 +44,7 @@ def scope(read: Snapshot, namespace: str) -> str:
 
 
 def answer(outcome: Outcome, fixed: Sequence[Finding] = ()) -> printing.Answer:
-    """Return the findings, errors first, and above them those that are fixed."""
+    """Return the findings, errors first, and above them the objects that are fixed."""
     ordered = sorted(outcome.findings, key=lambda each: each.severity)
     data = {"checked": outcome.checked, "findings": ordered}
     return printing.Answer(

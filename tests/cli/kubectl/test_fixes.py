@@ -236,7 +236,7 @@ def a_pool_deleted_just_now(objects: Objects) -> None:
         a_pool_deleted_just_now,
     ],
 )
-async def test_what_a_manager_keeps_is_not_touched(make: Callable[[Objects], None]) -> None:
+async def test_what_a_manager_keeps_is_not_fixed(make: Callable[[Objects], None]) -> None:
     objects = Objects()
     objects.pool("10.0.0.0/28")
     make(objects)
@@ -244,7 +244,7 @@ async def test_what_a_manager_keeps_is_not_touched(make: Callable[[Objects], Non
     assert await fixed(objects) == []
 
 
-async def test_what_may_be_paused_unseen_is_not_touched() -> None:
+async def test_an_object_that_may_be_paused_is_not_fixed() -> None:
     objects = Objects()
     everywhere = objects.pool("10.0.0.0/28", name="all", kind="GlobalInClusterIPPool")
     objects.claim("web", everywhere, **deleted(RELEASE_FINALIZER))
