@@ -20,8 +20,8 @@ COMPLETE = "_KUBECTL_IPAM_COMPLETE"
 """The variable in which a shell asks for completions."""
 
 
-class _Listed(click.Command):
-    """A command in the list of all; its module is loaded when it is used."""
+class _LazyCommand(click.Command):
+    """A command whose module is loaded when it is used."""
 
     @override
     def make_context(self, *args: Any, **more: Any) -> click.Context:
@@ -41,7 +41,7 @@ class Commands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return _offline().get_command(ctx, cmd_name)
-        return _Listed(cmd_name, short_help=COMMANDS[cmd_name].short)
+        return _LazyCommand(cmd_name, short_help=COMMANDS[cmd_name].short)
 
     @override
     def invoke(self, ctx: click.Context) -> Any:

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Replace characters that control a terminal.
 
-Whoever may create a claim may write them into the name of its pool, in versions of Cluster API that
-do not check it.
+A user who may create a claim can write them into the name of its pool, because some versions of
+Cluster API do not check that name.
 """
 
 _PICTURES = {
@@ -10,7 +10,7 @@ _PICTURES = {
     0x7F: ord("␡"),
     **dict.fromkeys(range(0x80, 0xA0), ord("�")),
 }
-"""What is written for each."""
+"""The replacement of each character."""
 
 
 def printable(text: str) -> str:

@@ -23,19 +23,19 @@ if TYPE_CHECKING:
     from .snapshot import Informers, Snapshot
 
 _PAUSE_SECONDS = 0.3
-"""Between a change and the snapshot that has it, so that a burst of changes costs one snapshot."""
+"""The time between a change and its snapshot, so that a burst of changes needs one snapshot."""
 
 _RETRY_SECONDS = 2.0
-"""Until everything is listed again, if that failed."""
+"""The time until the next attempt, if a list failed."""
 
-_LISTING = "the cluster serves other kinds, or was restored from a backup: everything is listed"
+_LISTING = "the cluster serves other kinds, or was restored from a backup: listing all objects"
 
 
 class InformerSupervisor:
     """Runs the informers of a command, and replaces them when they end.
 
-    They end when Cluster API or the provider serves other kinds or versions, and when etcd was
-    restored from a backup.
+    They end when the cluster serves other kinds or versions of Cluster API or the provider, and
+    after a restore of etcd.
     """
 
     def __init__(self, informers: Informers) -> None:
@@ -51,7 +51,9 @@ class InformerSupervisor:
         return self._failure or (_text(errors[0]) if errors else "")
 
     async def run(self, *handlers: Handler[Any]) -> NoReturn:
-        """Watch until cancelled; handlers get each change, but none while informers are replaced.
+        """Watch until cancelled, and call handlers with each change.
+
+        Handlers get no changes while informers are replaced.
 
         Raises:
             KubeError: in a group: the user may not watch.
@@ -94,7 +96,7 @@ class InformerSupervisor:
             await self._replace()
 
     async def _replace(self) -> None:
-        """List everything again, as often as it takes."""
+        """List everything again until it succeeds."""
         while self._failure:
             try:
                 self._informers = await snapshot.informers(
@@ -108,7 +110,7 @@ class InformerSupervisor:
 
 
 def _text(error: BaseException) -> str:
-    """Return state, cause and remedy of a failure."""
+    """Return the cause and the remedy of a failure."""
     if not isinstance(error, KubeError):
         return str(error)
     return connecting.text_of(error, session.READING)
