@@ -20,7 +20,7 @@ from . import guard, pages, service
 from .live import Live
 from .model import Reader
 from .overlay import Manifest
-from .overlays import Overlays
+from .what_if import WhatIf
 
 _LOOPBACK = "127.0.0.1"
 """Only this machine reaches the pages."""
@@ -72,15 +72,15 @@ def command(
     async def work(opened: session.Session) -> str:
         informers = await snapshot.informers(opened.api, opened.namespace)
         reader = Reader(opened.api, opened.cluster, target.chosen)
-        overlays = Overlays(opened.api, opened.namespace)
+        what_if = WhatIf(opened.api, opened.namespace)
         if export is None:
             if manifest:
-                overlays.keep(manifest)
-            site = service.Site(Live(informers, reader), overlays)
+                what_if.keep(manifest)
+            site = service.Site(Live(informers, reader), what_if)
             await _serve(site, manifest, port, opens=opens)
             return ""
         found = await reader.model(informers.snapshot())
-        return pages.export(await overlays.over(found, manifest) if manifest else found)
+        return pages.export(await what_if.changed(found, manifest) if manifest else found)
 
     text = session.run(target, work)
     if export is not None:

@@ -20,13 +20,13 @@ if TYPE_CHECKING:
     from .model import Model, Reader
 
 _RETRY_SECONDS = 2.0
-"""Until owners are read again, if the API server could not be reached."""
+"""The time until owners are read again, if the API server could not be reached."""
 
 _REFRESH_SECONDS = 5.0
-"""Between checks of the served kinds, as the manager has it; most answers are empty."""
+"""The time between checks of the served kinds, as in the manager; most answers are empty."""
 
 _LOOK_SECONDS = 1.0
-"""Between checks whether the API server still answers."""
+"""The time between checks whether the API server still answers."""
 
 
 class State(NamedTuple):
@@ -37,7 +37,7 @@ class State(NamedTuple):
 
 
 class Live:
-    """The present model, which callers can wait on for the next one."""
+    """The present model; callers can wait for the next one."""
 
     def __init__(self, informers: Informers, reader: Reader) -> None:
         """Prepare it; the informers have listed everything."""
@@ -69,9 +69,9 @@ class Live:
         await together(self._supervisor.run(), self._follow(), self._refresh())
 
     async def states(self, silence: float) -> AsyncGenerator[State | None]:
-        """Yield the present state, and then each other one.
+        """Yield the present state, and then each new one, until `end` is called.
 
-        Yields None after so many seconds without one, and ends with `end`.
+        Yields None after `silence` seconds without a new state.
         """
         seen, since = State(0), time.monotonic()  # no model has this generation
         while not self._ended:

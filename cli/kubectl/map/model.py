@@ -13,7 +13,7 @@ from kube.tasks import in_pieces
 from objects.pools import Pool, PoolKey, PoolMeta
 
 from .. import holders, maps, owners, pools, spaces, usage, waiting
-from . import overlay as overlays
+from . import overlay as overlay_layers
 from .states import STRANDED
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ class Model:
         """The pools that are shown, in order."""
         return [key_of(report) for report in self.pools]
 
-    def changed(self, overlay: Overlay) -> Model:
+    def with_overlay(self, overlay: Overlay) -> Model:
         """Return the state as it is with a change."""
         changed = {**self.usages, **overlay.usages}
         usages = {key: changed[key] for key in usage.in_order(changed)}
@@ -91,7 +91,7 @@ class Model:
         """Return the state of each address of a pool."""
         used, change = self.usages[key], self.change(key)
         found = maps.layers(used, spaces.of(used.pool or Pool(metadata=PoolMeta())))
-        return overlays.layers(found, change) if change else found
+        return overlay_layers.layers(found, change) if change else found
 
     def held(self, key: PoolKey) -> list[Held]:
         """Return the holders of a pool, in the order of their addresses."""

@@ -16,6 +16,7 @@ from .. import plan, printing
 from . import cells, overlay, views
 from .model import key_of
 from .query import EVERYTHING, Query
+from .states import GAINED, LOST, STRANDED
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,6 +27,15 @@ if TYPE_CHECKING:
 
 STATIC = {"map.css": "text/css", "map.js": "text/javascript"}
 """Files beside the pages, and their types."""
+
+LEGEND = {
+    "outside": "out of range",
+    STRANDED: "stranded: in use, and out of range after the change",
+    LOST: "lost by the change",
+    GAINED: "gained by the change",
+    views.OVERLAP: "also in another pool",
+}
+"""States that the legend explains; all others are words already."""
 
 ICON = "data:,"
 """Keeps the browser from asking for an icon."""
@@ -144,7 +154,7 @@ def _render(template: str, found: Model, links: Links, query: Query, **more: obj
         "key_of": key_of,
         "icon": ICON,
         "details": plan.details,
-        "names": {"outside": "out of range", views.OVERLAP: "also in another pool"},
+        "names": LEGEND,
     }
     return _environment().get_template(template).render(context, **more)
 

@@ -23,7 +23,7 @@ from . import pages, query, views
 from .live import Live
 from .model import Model
 from .overlay import Manifest
-from .overlays import Overlays
+from .what_if import WhatIf
 
 _MOST_CHARACTERS = 253
 """Of a search: as many as the name of an object may have."""
@@ -35,7 +35,7 @@ _MOST_BYTES = 2 * 1024 * 1024
 """Of a form with a manifest: more than the API server can store."""
 
 _TOO_LARGE = (
-    "The manifest is larger than 2 MiB. Go back to your text, save it as a file, and use: "
+    "The manifest is larger than 2 MiB. Go back, save the text as a file, and run: "
     "kubectl ipam map -f FILE\n"
 )
 
@@ -50,13 +50,13 @@ _Wanted = Annotated[query.Query, Depends(_query)]
 
 
 class Site(NamedTuple):
-    """What is served: the cluster, and the manifests that pages are asked about."""
+    """What is served: the cluster, and what manifests would change in it."""
 
     live: Live
-    overlays: Overlays
+    what_if: WhatIf
 
     async def model(self, plan: str) -> Model:
-        """Return the present state, or what a manifest makes of it.
+        """Return the present state, or the state that a manifest would make.
 
         Raises:
             HTTPException: the manifest is not known.
@@ -64,10 +64,12 @@ class Site(NamedTuple):
         """
         if not plan:
             return self.live.model
-        manifest = self.overlays.find(plan)
+        manifest = self.what_if.find(plan)
         if manifest is None:
-            raise HTTPException(404, f"the manifest {plan} is not kept any more: send it again")
-        return await self.overlays.over(self.live.model, manifest)
+            raise HTTPException(
+                404, f"the command no longer keeps the manifest {plan}: submit the form again"
+            )
+        return await self.what_if.changed(self.live.model, manifest)
 
 
 def create_app(site: Site, base: str) -> FastAPI:
@@ -110,7 +112,7 @@ def _add_pages(app: FastAPI, site: Site, base: str) -> None:
         found = await site.model(plan)
         key = PoolKey(kind, "" if scope == "-" else scope, name)
         if key not in found.keys:
-            raise HTTPException(404, f"there is no {key}")
+            raise HTTPException(404, f"{key} does not exist, or you may not read it")
         window = views.window_of(found, key, block)
         if block and window is None:
             raise HTTPException(404, f"{block} is not a block of {key}")
@@ -128,7 +130,7 @@ def _add_form(app: FastAPI, site: Site, base: str) -> None:
         if text is None:
             return PlainTextResponse(_TOO_LARGE, 413)
         manifest = await asyncio.to_thread(Manifest.read, text)
-        site.overlays.keep(manifest)
+        site.what_if.keep(manifest)
         return RedirectResponse(pages.Links(base, manifest.name).to(request.url.path), 303)
 
     _ = what_if  # FastAPI has it
@@ -137,7 +139,7 @@ def _add_form(app: FastAPI, site: Site, base: str) -> None:
 async def _manifest(request: Request) -> str | None:
     """Return the manifest of a form; None if it is too large."""
     body, size = bytearray(), 0
-    async for piece in request.stream():  # to its end: a browser shows no answer before
+    async for piece in request.stream():  # to its end, because a browser shows no answer before
         size += len(piece)
         if size <= _MOST_BYTES:
             body += piece

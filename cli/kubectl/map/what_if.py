@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The manifests that pages are asked about, and models of a cluster with their changes."""
+"""The manifests of users, and models of a cluster with their changes."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     from .overlay import Manifest
 
 _KEPT = 32
-"""Manifests of forms that URLs can name; a new one takes the place of the oldest."""
+"""The number of manifests of forms that are kept; a new one replaces the oldest."""
 
 
-class Overlays:
-    """Keeps manifests, and shows a cluster as they would change it."""
+class WhatIf:
+    """Keeps manifests, and plans what they would change in a model."""
 
     def __init__(self, api: Api, namespace: str) -> None:
         """Prepare it.
@@ -44,14 +44,14 @@ class Overlays:
         """Return the manifest of a name; None if it is not kept."""
         return self._kept.get(name)
 
-    async def over(self, found: Model, manifest: Manifest) -> Model:
+    async def changed(self, found: Model, manifest: Manifest) -> Model:
         """Return a model as a manifest would change it; the last answer is kept.
 
         Raises:
             KubeError: the API server refused, or could not be reached.
         """
         if self._last is None or self._last[0] is not found or self._last[1] is not manifest:
-            self._last = found, manifest, found.changed(await self._overlay(found, manifest))
+            self._last = found, manifest, found.with_overlay(await self._overlay(found, manifest))
         return self._last[2]
 
     async def _overlay(self, found: Model, manifest: Manifest) -> Overlay:

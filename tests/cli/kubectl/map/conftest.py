@@ -10,7 +10,7 @@ import pytest_asyncio
 from snapshots import CONTRACT, Objects
 
 from cli.kubectl import snapshot, supervisor
-from cli.kubectl.map import guard, model, overlays, service
+from cli.kubectl.map import guard, model, service, what_if
 from cli.kubectl.map import live as lives
 from webhook import server
 
@@ -46,7 +46,7 @@ def token() -> str:
 @pytest_asyncio.fixture(loop_scope="module")
 async def origin(objects: Objects, live: lives.Live, token: str) -> AsyncGenerator[str]:
     """Serve the map at this URL, which lacks the token."""
-    site = service.Site(live, overlays.Overlays(objects.api, ""))
+    site = service.Site(live, what_if.WhatIf(objects.api, ""))
     guarded = guard.Guard(service.create_app(site, f"/{token}"), token)
     serving = server.Server(guarded, "127.0.0.1", 0)
     await serving.start()

@@ -24,7 +24,7 @@ from playwright.async_api import (
 from snapshots import BLUE, CONTRACT, Objects
 
 from cli.kubectl import supervisor
-from cli.kubectl.map import model, overlay, overlays, pages
+from cli.kubectl.map import model, overlay, pages, what_if
 from kube.errors import ApiError
 from objects.pools import KINDS
 
@@ -371,7 +371,8 @@ async def test_a_pool_that_is_deleted_and_made_again(
     await expect(page.locator("#live")).to_have_text("live")
 
     objects.api.remove(KINDS["InClusterIPPool"], "default", "green")
-    await expect(page.locator("main")).to_contain_text("there is no InClusterIPPool default/green")
+    gone = "InClusterIPPool default/green does not exist"
+    await expect(page.locator("main")).to_contain_text(gone)
     objects.pool("10.0.0.240-10.0.0.250", name="green")
     await expect(page.locator("h1")).to_have_text("InClusterIPPool default/green")
 
@@ -381,10 +382,10 @@ async def test_a_file_has_the_changes_of_a_manifest(
 ) -> None:
     reader = model.Reader(objects.api, "https://example.com", "")
     found = await reader.model(await objects.snapshot())
-    asked = overlays.Overlays(objects.api, "")
+    asked = what_if.WhatIf(objects.api, "")
     written = overlay.Manifest.read(MANIFEST, "kubectl apply -f pools.yaml")
     file = tmp_path / "map.html"
-    file.write_text(pages.export(await asked.over(found, written)))
+    file.write_text(pages.export(await asked.changed(found, written)))
     await page.goto(file.as_uri())
     await check(page)
 

@@ -6,7 +6,7 @@ import yaml
 from snapshots import BLUE, Objects
 
 from cli.kubectl import planning
-from cli.kubectl.map import model, overlay, overlays, pages, states, views
+from cli.kubectl.map import model, overlay, pages, states, views, what_if
 from cli.kubectl.map.query import EVERYTHING
 from ipam.notation import Block
 from objects.pools import PoolKey
@@ -28,7 +28,7 @@ async def over(objects: Objects, text: str) -> model.Model:
     found = await reader.model(await objects.snapshot())
     for key in found.keys:
         found.held(key)  # as a page of the present state does
-    return await overlays.Overlays(objects.api, "").over(found, overlay.Manifest.read(text))
+    return await what_if.WhatIf(objects.api, "").changed(found, overlay.Manifest.read(text))
 
 
 def states_of(found: model.Model, key: PoolKey = BLUE) -> dict[str, list[str]]:
@@ -224,15 +224,15 @@ async def test_a_manifest_that_cannot_be_applied_has_a_message(
 
 
 async def test_an_answer_is_kept_for_the_next_page(objects: Objects) -> None:
-    reader, asked = model.Reader(objects.api, "", ""), overlays.Overlays(objects.api, "")
+    reader, asked = model.Reader(objects.api, "", ""), what_if.WhatIf(objects.api, "")
     found = await reader.model(await objects.snapshot())
     texts = [overlay.Manifest.read(manifest(each)) for each in ("10.0.0.10", "10.0.0.11")]
 
-    first = await asked.over(found, texts[0])
+    first = await asked.changed(found, texts[0])
 
-    assert await asked.over(found, texts[0]) is first
-    assert await asked.over(found, texts[1]) is not first
-    assert await asked.over(await reader.model(await objects.snapshot()), texts[0]) is not first
+    assert await asked.changed(found, texts[0]) is first
+    assert await asked.changed(found, texts[1]) is not first
+    assert await asked.changed(await reader.model(await objects.snapshot()), texts[0]) is not first
 
 
 async def test_the_form_begins_with_the_pool_as_it_is(objects: Objects) -> None:
@@ -250,10 +250,10 @@ async def test_the_form_begins_with_the_pool_as_it_is(objects: Objects) -> None:
 
 
 def test_the_oldest_forms_are_forgotten_and_files_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(overlays, "_KEPT", 2)
+    monkeypatch.setattr(what_if, "_KEPT", 2)
     file = overlay.Manifest.read("file", "kubectl apply -f file")
     forms = [overlay.Manifest.read(f"form {number}") for number in range(3)]
-    kept = overlays.Overlays(Objects().api, "")
+    kept = what_if.WhatIf(Objects().api, "")
     for each in (file, *forms):
         kept.keep(each)
 

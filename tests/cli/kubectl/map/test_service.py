@@ -37,8 +37,11 @@ async def browser() -> AsyncGenerator[aiohttp.ClientSession]:
         (f"TOKEN/{BLUE}?block=10.0.0.0/26&q=web&namespace=default", (200, "10.0.0.0/26")),
         (f"TOKEN/{BLUE}?block=nonsense", (404, "not a block")),
         (f"TOKEN/{BLUE}?block=2001:db8::/64", (404, "not a block")),
-        ("TOKEN/pools/InClusterIPPool/default/none", (404, "there is no InClusterIPPool")),
-        ("TOKEN/pools/Secret/default/blue", (404, "there is no Secret")),
+        (
+            "TOKEN/pools/InClusterIPPool/default/none",
+            (404, "InClusterIPPool default/none does not exist"),
+        ),
+        ("TOKEN/pools/Secret/default/blue", (404, "Secret default/blue does not exist")),
         (f"TOKEN/{BLUE}?page=0", (422, "")),
         (f"TOKEN/?q={'x' * 300}", (422, "")),
         ("TOKEN/static/map.js", (200, "EventSource")),
@@ -124,7 +127,7 @@ async def test_a_bad_manifest_is_kept_in_the_form(
 
     assert answer.status == 200
     assert f">\n{html.escape(text)}</textarea>" in page
-    assert "Nothing can be planned: the manifest" in page
+    assert "The manifest cannot be planned: the manifest" in page
 
 
 async def test_a_form_may_be_anything(
@@ -161,7 +164,7 @@ async def test_a_manifest_that_is_not_kept_is_named(
 ) -> None:
     async with browser.get(f"{origin}/{token}/{BLUE}?plan=0123456789ab") as answer:
         assert answer.status == 404
-        text = "the manifest 0123456789ab is not kept any more: send it again\n"
+        text = "the command no longer keeps the manifest 0123456789ab: submit the form again\n"
         assert await answer.text() == text
 
 
