@@ -15,6 +15,7 @@ from cli.kubectl import waiting as waits
 from envtest import errors, manifests, plugin, waiting
 from envtest.client import Json
 from envtest.controlplane import control_plane, install, manager, provider, tenants
+from objects import pools as pool_kinds
 from objects.metadata import PROTECT_ADDRESS_FINALIZER, RELEASE_FINALIZER
 from webhook import issuer
 from webhook.pool_review import SKIP_DELETE_ANNOTATION
@@ -298,6 +299,8 @@ def test_a_webhook_without_a_valid_ca(blue: tenants.Tenant, config: Path) -> Non
         return found(config, "certificate")
 
     none, late, soon = (seen_with(each) for each in ({}, expiring(-1), expiring(1)))
+    webhooks.merge(CONFIGURATION, {"webhooks": [*before[1:], of_cluster_api(before[0])]})
+    one_missing = found(config, "webhook")
     webhooks.delete(CONFIGURATION)
     missing = found(config, "webhook")
     body = {"metadata": {"name": CONFIGURATION}, "webhooks": before, "kind": VALIDATING}
@@ -309,13 +312,30 @@ def test_a_webhook_without_a_valid_ca(blue: tenants.Tenant, config: Path) -> Non
         "trusts a CA that expired",
         "trusts a CA that expires",
     ]
+    (plural,) = before[0]["rules"][0]["resources"]
+    (kind,) = (each.kind for each in pool_kinds.KINDS.values() if each.plural == plural)
+    assert [cause.split(",")[0] for _, _, cause in one_missing] == [f"has no webhook for {kind}"]
+    names = ", ".join(pool_kinds.KINDS)
     assert missing == [
         (
             VALIDATING,
             "",
-            "has no webhook of this provider, so the provider's rules do not apply to pools",
+            f"has no webhook for {names}, so the provider's rules do not apply to them",
         )
     ]
+
+
+def of_cluster_api(webhook: Json) -> Json:
+    """Return the webhook of Cluster API for IPAddresses, which is of the same group."""
+    url, rule = webhook["clientConfig"]["url"].rpartition("/")[0], webhook["rules"][0]
+    path = "validate-ipam-cluster-x-k8s-io-v1beta2-ipaddress"
+    client = webhook["clientConfig"] | {"url": f"{url}/{path}"}
+    rules = [rule | {"apiGroups": ["none.example.com"]}]  # nothing serves it here
+    return webhook | {
+        "name": "validation.ipaddress.example.com",
+        "clientConfig": client,
+        "rules": rules,
+    }
 
 
 def expiring(days: int) -> Json:

@@ -15,6 +15,7 @@ from kube.errors import NotFoundError
 from kube.meta import Object
 from kube.resources import CUSTOM_RESOURCE_DEFINITIONS, ApiResource
 from kube.structs import Struct, prepared
+from objects.pools import KINDS
 from webhook import issuer
 
 from .finding import ERROR, WARNING, Finding, ObjectReference
@@ -85,19 +86,20 @@ async def findings(api: Api, resource: ApiResource, now: dt.datetime) -> AsyncIt
     Raises:
         KubeError: the API server refused, or could not be reached.
     """
-    group_in_path = resources.GROUP.replace(".", "-")
-    seen = set[str]()
+    ends = {_path_end(each): each.kind for each in KINDS.values()}
+    missing = dict(ends)
     async for page in pages(api, resource):
         for raw in page.items or ():
             found = msgspec.json.decode(raw, type=_Configuration)
             where = ObjectReference(resource.kind, found.metadata.name)
             for webhook in found.webhooks:
-                if group_in_path in webhook.path:
-                    seen.add(webhook.path)
+                for end in filter(webhook.path.endswith, ends):
+                    missing.pop(end, None)
                     for finding in _of_webhook(where, webhook, now):
                         yield finding
-    if not seen:
-        cause = "has no webhook of this provider, so the provider's rules do not apply to pools"
+    if missing:
+        names = ", ".join(missing.values())
+        cause = f"has no webhook for {names}, so the provider's rules do not apply to them"
         remedy = "install the provider again"
         yield Finding("webhook", ERROR, ObjectReference(resource.kind), cause, remedy)
 
@@ -121,6 +123,11 @@ async def of_conversion(api: Api, now: dt.datetime) -> AsyncIterator[Finding]:
         elif kind.conversion:
             cause = "has no conversion webhook, so its other versions lose fields"
             yield Finding("webhook", ERROR, where, cause, "apply the CRDs of this release")
+
+
+def _path_end(pool: ApiResource) -> str:
+    """Return the end of the path of a kind's webhook; Cluster API has webhooks of this group."""
+    return f"-{pool.group.replace('.', '-')}-{pool.version}-{pool.kind.lower()}"
 
 
 def _of_webhook(where: ObjectReference, webhook: _Webhook, now: dt.datetime) -> Iterator[Finding]:

@@ -68,6 +68,12 @@ def both(objects: Objects) -> None:
     claim(objects)
 
 
+def both_of_a_pool_that_is_gone(objects: Objects) -> None:
+    gone = BLUE._replace(name="gone")
+    objects.address("web", "10.0.0.2", gone, **deleted(PROTECT_ADDRESS_FINALIZER))
+    objects.claim("web", gone, **deleted(RELEASE_FINALIZER))
+
+
 def of_a_pool_that_is_gone(objects: Objects) -> None:
     objects.claim("web", BLUE._replace(kind=IP_POOL, name="x"), **deleted(RELEASE_FINALIZER))
 
@@ -92,6 +98,7 @@ def beside_an_address_of_another_pool(objects: Objects) -> None:
         (of_a_running_cluster, ["IPAddress default/web"]),
         (both, ["IPAddress default/web"]),
         (claim, ["IPAddressClaim default/web"]),
+        (both_of_a_pool_that_is_gone, ["IPAddress default/web"]),
         (of_a_pool_that_is_gone, ["IPAddressClaim default/web"]),
         (of_a_claim_on_another_pool, ["IPAddress default/web"]),
         (beside_an_address_of_another_pool, ["IPAddressClaim default/web"]),
