@@ -58,6 +58,9 @@ LONGEST_FIRST = (
 
 FUZZ_EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "100000"))  # of each property, in `make fuzz`
 
+for _size in ("COLUMNS", "LINES"):
+    os.environ.pop(_size, None)  # readline exports the terminal of pytest to parallel processes
+
 hypothesis.settings.register_profile(
     "clockless", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
 )
