@@ -28,6 +28,8 @@ from envtest.controlplane.provider import Provider
 from envtest.waiting import until
 from webhook import reviewed_pool
 
+pytestmark = pytest.mark.own_cluster  # elsewhere kubectl would find these kinds for ours
+
 GROUP = "fuzz.example.com"
 RATCHETED = "ratcheted.example.com"
 IP, PREFIX = v1alpha2.InClusterIPPool, v1alpha2.InClusterPrefixPool
