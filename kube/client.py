@@ -177,6 +177,20 @@ async def may_follow(api: Api, resource: ApiResource) -> bool:
     return True
 
 
+async def list_all(
+    api: Api, resource: ApiResource, kind: type[S], namespace: str = "", name: str = ""
+) -> list[S]:
+    """Return all objects of a collection, decoded; with a `name`, only the object of that name.
+
+    Raises:
+        KubeError: the API server refused or could not be reached.
+    """
+    found, request = list[S](), f"LIST {resource.path(namespace)}"
+    async for page in pages(api, resource, namespace, name, start_over=found.clear):
+        found += [decode(raw, kind, request) for raw in page.items or ()]
+    return found
+
+
 async def try_watch(api: Api, resource: ApiResource, options: ListOptions) -> None:
     """Open a watch, and end it after its first event.
 

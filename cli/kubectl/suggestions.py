@@ -13,7 +13,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from kube import kubeconfig
-from kube.client import Client, decode, pages
+from kube.client import Client, list_all
 from kube.errors import ApiError
 from kube.meta import Object
 from kube.resources import ApiResource
@@ -97,10 +97,8 @@ def _ask(context: click.Context, read: Callable[[Connection], Awaitable[Names]])
 
 async def _names(api: Api, resource: ApiResource, namespace: str = "") -> Names:
     """Return the names of objects; none if the user may not list them."""
-    found = list[str]()
     try:
-        async for page in pages(api, resource, namespace):
-            found += [decode(raw, Object, "LIST").metadata.name for raw in page.items or ()]
+        found = await list_all(api, resource, Object, namespace)
     except ApiError:  # not allowed, or not served
         return []
-    return found
+    return [each.metadata.name for each in found]

@@ -6,6 +6,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from api import resources
+from kube.resources import CUSTOM_RESOURCE_DEFINITIONS
 from objects import pools
 
 from ... import cluster, version_report
@@ -18,8 +19,6 @@ if TYPE_CHECKING:
     from kube.client import Api
 
     from ...version_report import Kind
-
-_CRD = "CustomResourceDefinition"
 
 _OTHER_RELEASE = (
     "use kubectl ipam of the release that runs in the cluster, or apply the CRDs of this release"
@@ -36,7 +35,9 @@ async def findings(api: Api) -> AsyncIterator[Finding]:
         try:
             kind = await cluster.kind_of(api, resource)
         except NotServedError as error:
-            crd = ObjectReference(_CRD, f"{resource.plural}.{resource.group}")
+            crd = ObjectReference(
+                CUSTOM_RESOURCE_DEFINITIONS.kind, f"{resource.plural}.{resource.group}"
+            )
             yield Finding("crd", ERROR, crd, error.cause, error.remedy)
             continue
         for finding in (*_of_versions(kind, resource.version), *_of_kind(kind)):
@@ -45,7 +46,7 @@ async def findings(api: Api) -> AsyncIterator[Finding]:
 
 def _of_versions(kind: Kind, hub: str) -> Iterator[Finding]:
     """Yield how the versions of a kind differ from those that this release knows."""
-    crd = ObjectReference(_CRD, kind.crd)
+    crd = _crd(kind.crd)
     (known,) = (each for each in resources.POOLS if each.kind == kind.kind)
     served = [row.version for row in kind.versions if row.served]
     if newer := [name for name in served if name not in known.versions]:
@@ -58,7 +59,7 @@ def _of_versions(kind: Kind, hub: str) -> Iterator[Finding]:
 
 def _of_kind(kind: Kind) -> Iterator[Finding]:
     """Yield the problems of the versions of a kind, in the words of the command `versions`."""
-    crd = ObjectReference(_CRD, kind.crd)
+    crd = _crd(kind.crd)
     if not kind.versions:
         yield Finding("crd", ERROR, crd, "is not installed", "apply the CRDs of this release")
     for row in kind.versions:
@@ -66,3 +67,7 @@ def _of_kind(kind: Kind) -> Iterator[Finding]:
         if blocker and (row.stored or not row.served):
             cause = f"has the old version {row.version}: {blocker.cause}"
             yield Finding("stored-version", WARNING, crd, cause, blocker.remedy)
+
+
+def _crd(name: str) -> ObjectReference:
+    return ObjectReference(CUSTOM_RESOURCE_DEFINITIONS.kind, name)

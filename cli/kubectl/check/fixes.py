@@ -23,11 +23,9 @@ from __future__ import annotations
 import datetime as dt
 from typing import TYPE_CHECKING, NamedTuple
 
-import msgspec
-
 from controller.addresses import abandoned, refers_to
 from controller.orphans import ORPHAN_SECONDS
-from kube.client import pages
+from kube.client import list_all
 from kube.errors import ApiError
 from kube.meta import Key
 from objects import clusterapi
@@ -161,11 +159,9 @@ def _unused(snapshot: Snapshot, address: clusterapi.IPAddress, before: dt.dateti
 
 async def _clusters(api: Api, snapshot: Snapshot) -> dict[Key, clusterapi.Cluster] | None:
     """Return all Clusters; None if they cannot be read."""
-    found = list[clusterapi.Cluster]()
+    resource = snapshot.contract.clusters
     try:
-        async for page in pages(api, snapshot.contract.clusters, snapshot.namespace):
-            raws = page.items or ()
-            found += [msgspec.json.decode(raw, type=clusterapi.Cluster) for raw in raws]
+        found = await list_all(api, resource, clusterapi.Cluster, snapshot.namespace)
     except ApiError:
         return None
     return {cluster.metadata.key: cluster for cluster in found}

@@ -6,9 +6,7 @@ from __future__ import annotations
 import datetime as dt
 from typing import TYPE_CHECKING
 
-import msgspec
-
-from kube.client import pages
+from kube.client import list_all
 from kube.lease import LEASES, LeaseObject
 from manager import pod
 
@@ -30,9 +28,7 @@ async def findings(api: Api, now: dt.datetime) -> AsyncIterator[Finding]:
     Raises:
         KubeError: the API server refused, or could not be reached.
     """
-    leases = list[LeaseObject]()
-    async for page in pages(api, LEASES, "", pod.LEASE):
-        leases += [msgspec.json.decode(raw, type=LeaseObject) for raw in page.items or ()]
+    leases = await list_all(api, LEASES, LeaseObject, name=pod.LEASE)
     remedy = "check that the manager's pods run, and read their logs"
     if not leases:
         cause = "does not exist, so no manager has been elected leader yet"

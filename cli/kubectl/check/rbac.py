@@ -9,11 +9,9 @@ pkg/apis/rbac/v1.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, NamedTuple
 
-import msgspec
-
-from kube.client import pages
+from kube.client import list_all
 from kube.meta import Object
 from kube.resources import ApiResource
 from kube.structs import Struct, prepared
@@ -23,8 +21,6 @@ if TYPE_CHECKING:
 
     from kube.client import Api
     from kube.meta import Key
-
-T = TypeVar("T", bound=Object)
 
 _GROUP, _ALL = "rbac.authorization.k8s.io", "*"
 ROLES = ApiResource(_GROUP, "v1", "Role", "roles")
@@ -116,12 +112,12 @@ async def read(api: Api, account: Key, namespaces: Iterable[str]) -> Policy:
     Raises:
         KubeError: the API server refused, or could not be reached.
     """
-    roles = {("", each.metadata.name): each for each in await _all(api, CLUSTER_ROLES, _Role)}
-    bindings = await _all(api, CLUSTER_ROLE_BINDINGS, _Binding)
+    roles = {("", each.metadata.name): each for each in await list_all(api, CLUSTER_ROLES, _Role)}
+    bindings = await list_all(api, CLUSTER_ROLE_BINDINGS, _Binding)
     for namespace in sorted({*namespaces}):
-        for role in await _all(api, ROLES, _Role, namespace):
+        for role in await list_all(api, ROLES, _Role, namespace):
             roles[namespace, role.metadata.name] = role
-        bindings += await _all(api, ROLE_BINDINGS, _Binding, namespace)
+        bindings += await list_all(api, ROLE_BINDINGS, _Binding, namespace)
     rules = list[tuple[str, PolicyRule]]()
     for binding in bindings:
         namespace, reference = binding.metadata.namespace, binding.role_ref
@@ -130,13 +126,6 @@ async def read(api: Api, account: Key, namespaces: Iterable[str]) -> Policy:
         if bound and any(_includes(each, account, namespace) for each in binding.subjects or ()):
             rules += ((namespace, rule) for rule in bound.rules or ())
     return Policy(tuple(rules))
-
-
-async def _all(api: Api, resource: ApiResource, kind: type[T], namespace: str = "") -> list[T]:
-    found = list[T]()
-    async for page in pages(api, resource, namespace):
-        found += [msgspec.json.decode(raw, type=kind) for raw in page.items or ()]
-    return found
 
 
 def _includes(subject: _Subject, account: Key, namespace: str) -> bool:

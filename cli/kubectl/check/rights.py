@@ -14,7 +14,7 @@ import msgspec
 
 from controller.storage_version_migrations import MIGRATIONS
 from generator.rbac import MODULES, SELF_SIGNED_MODULES, load
-from kube.client import pages
+from kube.client import list_all
 from kube.lease import LEASES, LeaseObject
 from kube.meta import Key, Meta, Object
 from kube.resources import CUSTOM_RESOURCE_DEFINITIONS, ApiResource
@@ -131,12 +131,9 @@ async def findings(api: Api) -> AsyncIterator[Finding]:
 
 async def _deployments(api: Api) -> list[Deployment]:
     """Return the Deployments of this provider in the namespaces of its Leases."""
-    leases, found = list[LeaseObject](), list[Deployment]()
-    async for page in pages(api, LEASES, "", pod.LEASE):
-        leases += [msgspec.json.decode(raw, type=LeaseObject) for raw in page.items or ()]
-    for lease in leases:
-        async for page in pages(api, DEPLOYMENTS, lease.metadata.namespace):
-            found += [msgspec.json.decode(raw, type=Deployment) for raw in page.items or ()]
+    found = list[Deployment]()
+    for lease in await list_all(api, LEASES, LeaseObject, name=pod.LEASE):
+        found += await list_all(api, DEPLOYMENTS, Deployment, lease.metadata.namespace)
     return [each for each in found if each.metadata.labels.provider == _PROVIDER]
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from api import resources
-from kube.client import pages
+from kube.client import list_all
 from kube.errors import NotFoundError
 from kube.meta import Object
 from kube.resources import CUSTOM_RESOURCE_DEFINITIONS, ApiResource
@@ -88,15 +88,13 @@ async def findings(api: Api, resource: ApiResource, now: dt.datetime) -> AsyncIt
     """
     ends = {_path_end(each): each.kind for each in KINDS.values()}
     missing = dict(ends)
-    async for page in pages(api, resource):
-        for raw in page.items or ():
-            found = msgspec.json.decode(raw, type=_Configuration)
-            where = ObjectReference(resource.kind, found.metadata.name)
-            for webhook in found.webhooks:
-                for end in filter(webhook.path.endswith, ends):
-                    missing.pop(end, None)
-                    for finding in _of_webhook(where, webhook, now):
-                        yield finding
+    for found in await list_all(api, resource, _Configuration):
+        where = ObjectReference(resource.kind, found.metadata.name)
+        for webhook in found.webhooks:
+            for end in filter(webhook.path.endswith, ends):
+                missing.pop(end, None)
+                for finding in _of_webhook(where, webhook, now):
+                    yield finding
     if missing:
         names = ", ".join(missing.values())
         cause = f"has no webhook for {names}, so the provider's rules do not apply to them"
