@@ -25,6 +25,7 @@ from pathlib import Path
 
 import click
 
+from generator import rbac
 from hack import build_info
 
 from . import licences, platforms
@@ -119,6 +120,7 @@ def _pyinstaller(scratch: Path) -> list[str]:
         *(f"--workpath={scratch / 'build'}", f"--distpath={scratch / 'dist'}"),
         f"--specpath={scratch}",
         *("--collect-submodules=cli", "--collect-data=cli"),  # commands are imported by name
+        *(f"--hidden-import={name}" for name in (*rbac.MODULES, *rbac.SELF_SIGNED_MODULES)),
         f"--add-data={scratch / 'build.json'}:manager",
         f"--add-data={scratch / 'METADATA'}:{PROJECT.replace('-', '_')}.dist-info",
         *(f"--exclude-module={name}" for name in NOT_NEEDED),

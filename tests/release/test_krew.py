@@ -155,6 +155,7 @@ def test_krew_installs_a_program_that_needs_no_python(
     assert "kubectl ipam pools --all-namespaces" in user.run("kubectl ipam --help").stdout
     assert "blue" in user.run("kubectl ipam pools").stdout
     assert "10.0.0.2" in user.run("kubectl ipam show blue").stdout
+    assert user.run("kubectl ipam check").stdout.startswith("No problems found.\n")
     user.run("kubectl ipam map --export map.html")
     assert "10.0.0.2" in Path(user.environment["HOME"], "map.html").read_text()
     user.run("kubectl get inclusterippools blue -o yaml | kubectl ipam validate -f -")
