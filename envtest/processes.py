@@ -12,6 +12,7 @@ import os
 import signal
 import subprocess
 import sys
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -57,6 +58,29 @@ class Identity:
                 return
             os.kill(self.pid, number)
             wait_until(lambda: not self.alive(), seconds)
+
+
+class Startable(ABC):
+    """Starts and ends with its `with` block; ends what has started if the rest does not start."""
+
+    def __enter__(self) -> Self:
+        try:
+            self.start()
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    @abstractmethod
+    def start(self) -> None:
+        """Start everything."""
+
+    @abstractmethod
+    def stop(self) -> None:
+        """End everything that runs."""
 
 
 class Process:

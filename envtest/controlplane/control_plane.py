@@ -11,12 +11,13 @@ import json
 import ssl
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Self
+
+from typing_extensions import override
 
 from ..client import REQUEST_SECONDS, Client, Json
 from ..pki import LIFETIME, LOOPBACK, Authority, replace_file, signing_key
 from ..ports import free_port
-from ..processes import Process
+from ..processes import Process, Startable
 from . import binaries
 from .etcd import Etcd
 
@@ -33,7 +34,7 @@ _AUDIT_POLICY: Json = {
 }
 
 
-class ControlPlane:
+class ControlPlane(Startable):
     """One etcd and one kube-apiserver; ports and data survive a stop and start of either.
 
     `audit` has every request of service accounts written to `audit_log`, one JSON event per line.
@@ -77,17 +78,7 @@ class ControlPlane:
         )
         self.admin = self.client("envtest-admin", [ADMIN_GROUP])
 
-    def __enter__(self) -> Self:
-        try:
-            self.start()
-        except BaseException:
-            self.stop()
-            raise
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.stop()
-
+    @override
     def start(self) -> None:
         """Start what isn't running and return when the API server is ready.
 
@@ -98,6 +89,7 @@ class ControlPlane:
         self.apiserver.start()
         self.apiserver.await_ready(self.ready, READY_SECONDS)
 
+    @override
     def stop(self) -> None:
         """End both at once; there is nothing in a scratch folder to be gentle with."""
         self.admin.close()

@@ -5,12 +5,14 @@ import json
 import ssl
 from abc import ABC, abstractmethod
 from pathlib import Path
-from typing import Self
+
+from typing_extensions import override
 
 from ..client import Client, Json, Resource
 from ..contract import GROUP
 from ..pki import LOOPBACK
 from ..ports import free_port
+from ..processes import Startable
 from . import capi, install
 from .control_plane import ControlPlane
 from .manager import LEASE_FLAGS, Manager, Options
@@ -76,7 +78,7 @@ class Ipam(ABC):
         return self.admin.resource(f"{GROUP}/{self.ipam_version}", plural, namespace)
 
 
-class Provider(Ipam):
+class Provider(Ipam, Startable):
     """A cluster in which the provider runs.
 
     `capi_series` chooses the contract of Cluster API.  `flags` go to the manager in addition to
@@ -111,17 +113,7 @@ class Provider(Ipam):
         self._variant = variant or (install.SELF_SIGNED if self_signed else install.DEFAULT)
         self._managers: list[Manager] = []
 
-    def __enter__(self) -> Self:
-        try:
-            self.start()
-        except BaseException:
-            self.stop()
-            raise
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.stop()
-
+    @override
     def start(self) -> None:
         """Start and install everything; return when the manager is ready."""
         self.control_plane.start()
@@ -140,6 +132,7 @@ class Provider(Ipam):
         authority = b"" if self._self_signed else self.control_plane.authority.pem
         install.provider(self.admin, install.Webhooks(url, authority, self._variant))
 
+    @override
     def stop(self) -> None:
         """End every manager and the control plane."""
         for manager in self._managers:

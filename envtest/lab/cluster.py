@@ -2,11 +2,13 @@
 """One cluster of a lab: control plane, kube-controller-manager, and a node that runs its pods."""
 
 from pathlib import Path
-from typing import Self
+
+from typing_extensions import override
 
 from ..client import Client
 from ..controlplane import controllers
 from ..controlplane.control_plane import ADMIN_GROUP, ControlPlane
+from ..processes import Startable
 from . import network
 from .images import Images
 from .kubelet import Kubelet
@@ -24,7 +26,7 @@ CONTROLLERS = (  # what clusterctl and the pods' Services need; the rest would o
 )
 
 
-class Cluster:
+class Cluster(Startable):
     """A cluster by its number in the lab; starts and ends with its `with` block."""
 
     def __init__(
@@ -43,19 +45,14 @@ class Cluster:
         self.kubelet = Kubelet(self.control_plane, folder / "pods", pods, images)
         self._controllers = controllers.process(self.control_plane, CONTROLLERS)
 
-    def __enter__(self) -> Self:
-        try:
-            self.control_plane.start()
-            self._controllers.start()
-            self.kubelet.start()
-        except BaseException:
-            self.stop()
-            raise
-        return self
+    @override
+    def start(self) -> None:
+        """Start everything, the control plane first."""
+        self.control_plane.start()
+        self._controllers.start()
+        self.kubelet.start()
 
-    def __exit__(self, *_: object) -> None:
-        self.stop()
-
+    @override
     def stop(self) -> None:
         """End everything, pods first."""
         self.kubelet.stop()

@@ -14,7 +14,7 @@ import pytest
 from aiohttp import web
 from servers import Answer, kubeconfig, serving
 
-from kube.client import Client, pages
+from kube.client import Client, list_all, pages
 from kube.connect import connect
 from kube.errors import (
     ConflictError,
@@ -24,6 +24,7 @@ from kube.errors import (
     UnreachableError,
 )
 from kube.informer import Informer
+from kube.meta import Object
 from kube.resources import ApiResource
 from objects import clusterapi, contracts
 
@@ -248,6 +249,15 @@ async def test_a_list_whose_history_is_compacted_away_comes_whole_as_in_client_g
 
     assert names == ["0", "1", "2", "3", "4"]
     assert count == 3 + 1
+
+
+async def test_all_objects_are_listed_once_though_history_is_compacted_away(
+    tmp_path: Path,
+) -> None:
+    async with a_client(tmp_path, forgetful(after=3)) as api:
+        found = await list_all(api, CLAIMS, Object)
+
+    assert [each.metadata.name for each in found] == ["0", "1", "2", "3", "4"]
 
 
 async def test_a_reader_that_cannot_start_over_gets_the_gone_error(tmp_path: Path) -> None:
