@@ -13,11 +13,11 @@ from http.client import HTTPResponse
 from pathlib import Path
 
 import pytest
-from plugin_runs import PROGRAM, READ, allow, elsewhere, run
+from plugin_runs import PROGRAM, READ, allow, elsewhere, run, user
 
 from envtest import contract, manifests, waiting
 from envtest.client import Json
-from envtest.controlplane import control_plane, relay, tenants
+from envtest.controlplane import relay, tenants
 
 NOBODY = 1  # a port on which nobody listens
 
@@ -25,11 +25,7 @@ NOBODY = 1  # a port on which nobody listens
 @pytest.fixture
 def kubeconfig(tenant: tenants.Tenant) -> Path:
     """Return the kubeconfig of somebody who may read our group, and nothing else."""
-    name = f"map-{tenant.namespace}"
-    rules = {"apiGroups": [contract.GROUP], "resources": ["*"], "verbs": READ}
-    allow(tenant.provider.admin, name, rules)
-    plane: control_plane.ControlPlane = tenant.provider.control_plane
-    return plane.kubeconfig(name, namespace=tenant.namespace)
+    return user(tenant, *READ)
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from plugin_runs import READ, allow, run
+from plugin_runs import READ, admin, allow, run
 
 from cli.kubectl import waiting as waits
 from envtest import errors, manifests, plugin, waiting
@@ -50,8 +50,7 @@ def _alone(cluster: provider.Provider) -> provider.Provider:
 
 @pytest.fixture
 def config(tenant: tenants.Tenant) -> Path:
-    plane, namespace = tenant.provider.control_plane, tenant.namespace
-    return plane.kubeconfig(f"check-{namespace}", [control_plane.ADMIN_GROUP], namespace)
+    return admin(tenant)
 
 
 @pytest.fixture

@@ -10,20 +10,18 @@ from pathlib import Path
 
 import pytest
 from click import testing
-from plugin_runs import READ, allow, run
+from plugin_runs import READ, admin, run, user
 
 from cli.kubectl import main
 from cli.kubectl.check import command
-from envtest import contract, manifests, plugin
+from envtest import manifests, plugin
 from envtest.client import Json, Resource
-from envtest.controlplane import control_plane, manager, provider, tenants
+from envtest.controlplane import manager, provider, tenants
 from objects.metadata import (
     PROTECT_ADDRESS_FINALIZER,
     PROTECT_POOL_FINALIZER,
     RELEASE_FINALIZER,
 )
-
-IPAM = {"apiGroups": [contract.GROUP], "resources": ["*"]}
 
 
 @pytest.fixture(scope="module")
@@ -42,9 +40,7 @@ def _alone(elsewhere: provider.Provider) -> provider.Provider:
 
 @pytest.fixture
 def admin_config(tenant: tenants.Tenant) -> Path:
-    plane = tenant.provider.control_plane
-    name = f"fixer-{tenant.namespace}"
-    return plane.kubeconfig(name, [control_plane.ADMIN_GROUP], tenant.namespace)
+    return admin(tenant)
 
 
 @pytest.fixture
@@ -52,13 +48,6 @@ def later(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let commands run eleven minutes after the deletions."""
     now = dt.datetime.now(dt.UTC) + dt.timedelta(minutes=11)
     monkeypatch.setattr(command, "clock", lambda: now)
-
-
-def user(tenant: tenants.Tenant, *verbs: str) -> Path:
-    """Return the kubeconfig of somebody who may do this to our group, and nothing else."""
-    name = f"fixer-{'-'.join(verbs)}-{tenant.namespace}"
-    allow(tenant.provider.admin, name, IPAM | {"verbs": [*READ, *verbs]})
-    return tenant.provider.control_plane.kubeconfig(name, namespace=tenant.namespace)
 
 
 @pytest.fixture
@@ -215,7 +204,7 @@ def test_an_object_that_somebody_changes_meanwhile_is_not_written(
 
 @pytest.mark.usefixtures("later")
 def test_a_user_who_may_only_read_sees_the_missing_right(stuck: tenants.Tenant) -> None:
-    reader = user(stuck)
+    reader = user(stuck, *READ)
 
     checked = run(reader, "check", "-n", stuck.namespace, "-o", "json")
     refused = run(reader, "check", "-n", stuck.namespace, "--fix", "--yes")
@@ -231,7 +220,7 @@ def test_a_user_who_may_only_read_sees_the_missing_right(stuck: tenants.Tenant) 
 
 @pytest.mark.usefixtures("later")
 def test_get_list_watch_and_patch_are_enough(stuck: tenants.Tenant) -> None:
-    run(user(stuck, "patch"), "check", "-n", stuck.namespace, "--fix", "--yes")
+    run(user(stuck, *READ, "patch"), "check", "-n", stuck.namespace, "--fix", "--yes")
 
     assert left(stuck) == ["claim"]
 
@@ -245,7 +234,7 @@ def test_nothing_is_fixed_if_clusters_cannot_be_read(
 
     of_reader, of_admin = (
         findings(run(config, "check", "-n", stuck.namespace, "-o", "json"))
-        for config in (user(stuck), admin_config)
+        for config in (user(stuck, *READ), admin_config)
     )
 
     assert (of_reader, of_admin) == ([], ["IPAddress"])

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 import yaml
-from plugin_runs import READ, allow, elsewhere, golden, infrastructure, owner, run
+from plugin_runs import READ, admin, allow, elsewhere, golden, infrastructure, owner, run, user
 
 from envtest import contract, errors, manifests
 from envtest.client import Json
-from envtest.controlplane import capi, control_plane, install, provider, tenants
+from envtest.controlplane import capi, install, provider, tenants
 
 pytestmark = pytest.mark.own_cluster  # the commands look through all namespaces
 
@@ -28,18 +28,13 @@ _NETS = itertools.count(1)
 
 @pytest.fixture
 def everything(tenant: tenants.Tenant) -> Path:
-    plane = tenant.provider.control_plane
-    name = f"plugin-{tenant.namespace}"
-    return plane.kubeconfig(name, [control_plane.ADMIN_GROUP], tenant.namespace)
+    return admin(tenant)
 
 
 @pytest.fixture
 def reader(tenant: tenants.Tenant) -> Path:
     """Return the kubeconfig of somebody who may read our group, and nothing else."""
-    plane = tenant.provider.control_plane
-    name = f"reader-{tenant.namespace}"
-    allow(tenant.provider.admin, name, IPAM | {"verbs": READ})
-    return plane.kubeconfig(name, namespace=tenant.namespace)
+    return user(tenant, *READ)
 
 
 @pytest.fixture

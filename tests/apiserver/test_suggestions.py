@@ -9,10 +9,10 @@ from collections.abc import Generator
 from pathlib import Path
 
 import pytest
-from plugin_runs import PROGRAM, READ, allow, elsewhere
+from plugin_runs import PROGRAM, READ, admin, allow, elsewhere
 
 from envtest import contract
-from envtest.controlplane import control_plane, provider, tenants
+from envtest.controlplane import provider, tenants
 
 pytestmark = pytest.mark.own_cluster  # global pools of other tests would be suggested, too
 
@@ -22,9 +22,7 @@ def kubeconfig(tenant: tenants.Tenant) -> Path:
     tenant.add_pool("blue", "10.0.0.0/24")
     tenant.add_pool("both", "10.0.1.0/24")
     tenant.add_prefix_pool("both", "2001:db8::/56")
-    name = f"tab-{tenant.namespace}"
-    plane = tenant.provider.control_plane
-    return plane.kubeconfig(name, [control_plane.ADMIN_GROUP], tenant.namespace)
+    return admin(tenant)
 
 
 def suggested(kubeconfig: Path, *words: str) -> list[str]:

@@ -7,23 +7,15 @@ from collections.abc import Generator
 from pathlib import Path
 
 import pytest
-from plugin_runs import PROGRAM, READ, allow, elsewhere, run
+from plugin_runs import PROGRAM, READ, elsewhere, run, user
 from terminals import ALTERNATE, MAIN, Terminal, terminal
 
-from envtest import contract, waiting
+from envtest import waiting
 from envtest.controlplane import relay, tenants
 
 pytestmark = pytest.mark.own_cluster  # the command shows all pools
 
 NOBODY = 1  # a port on which nobody listens
-
-
-def reader(tenant: tenants.Tenant, *verbs: str) -> Path:
-    """Return the kubeconfig of somebody who may do this with our group, and nothing else."""
-    name = f"top-{len(verbs)}-{tenant.namespace}"
-    rules = {"apiGroups": [contract.GROUP], "resources": ["*"], "verbs": verbs}
-    allow(tenant.provider.admin, name, rules)
-    return tenant.provider.control_plane.kubeconfig(name, namespace=tenant.namespace)
 
 
 @pytest.fixture
@@ -39,7 +31,7 @@ def pools(tenant: tenants.Tenant) -> tenants.Tenant:
 @pytest.fixture
 def top(pools: tenants.Tenant) -> Generator[Terminal]:
     """Run it with the rights to read."""
-    with terminal([PROGRAM, "top"], KUBECONFIG=str(reader(pools, *READ))) as found:
+    with terminal([PROGRAM, "top"], KUBECONFIG=str(user(pools, *READ))) as found:
         found.shows("full", "100%")
         yield found
 
@@ -92,14 +84,14 @@ def test_the_screen_follows_the_size_of_the_terminal(top: Terminal) -> None:
 
 
 def test_the_order_can_be_chosen(pools: tenants.Tenant) -> None:
-    config = reader(pools, *READ)
+    config = user(pools, *READ)
 
     with terminal([PROGRAM, "top", "--sort-by", "name"], KUBECONFIG=str(config)) as found:
         assert order(found.shows("full", "100%")) == ["empty", "full"]
 
 
 def test_without_the_right_to_watch_one_line_says_so(pools: tenants.Tenant) -> None:
-    config = reader(pools, "get", "list")
+    config = user(pools, "get", "list")
 
     with terminal([PROGRAM, "top"], KUBECONFIG=str(config)) as found:
         code, errors = found.ended()
@@ -119,7 +111,7 @@ def test_an_api_server_that_is_away_is_reported_until_it_is_back(
     server = pools.provider.control_plane.server
     port = int(server.rpartition(":")[2])
     with relay.Relay(port) as between:
-        path = elsewhere(reader(pools, *READ), tmp_path, between.port)
+        path = elsewhere(user(pools, *READ), tmp_path, between.port)
         with terminal([PROGRAM, "top"], KUBECONFIG=str(path)) as found:
             found.shows("full", "100%")
 
@@ -135,7 +127,7 @@ def test_an_api_server_that_is_away_is_reported_until_it_is_back(
 
 
 def test_without_a_terminal_another_command_is_named(pools: tenants.Tenant) -> None:
-    result = run(reader(pools, *READ), "top")
+    result = run(user(pools, *READ), "top")
 
     assert result.exit_code == 2
     assert "kubectl ipam pools" in result.stderr

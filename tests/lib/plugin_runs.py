@@ -9,7 +9,9 @@ from pathlib import Path
 from click import testing
 
 from cli.kubectl import main
+from envtest import contract
 from envtest.client import Client, Json
+from envtest.controlplane import control_plane, tenants
 
 PROGRAM = Path(sys.executable).parent / "kubectl-ipam"
 RBAC = "rbac.authorization.k8s.io/v1"
@@ -52,6 +54,20 @@ def allow(admin: Client, user: str, *rules: Json, namespace: str = "") -> None:
     binding: Json = {"metadata": {"name": user}, "subjects": [subject], "roleRef": reference}
     plural = "rolebindings" if namespace else "clusterrolebindings"
     admin.resource(RBAC, plural, namespace or None).create(binding)
+
+
+def admin(tenant: tenants.Tenant) -> Path:
+    """Return the kubeconfig of somebody who may do everything, with the tenant's namespace."""
+    plane, namespace = tenant.provider.control_plane, tenant.namespace
+    return plane.kubeconfig(f"admin-{namespace}", [control_plane.ADMIN_GROUP], namespace)
+
+
+def user(tenant: tenants.Tenant, *verbs: str) -> Path:
+    """Return the kubeconfig of somebody who may do this to our group, and nothing else."""
+    name = f"{'-'.join(verbs)}-{tenant.namespace}"
+    rule = {"apiGroups": [contract.GROUP], "resources": ["*"], "verbs": verbs}
+    allow(tenant.provider.admin, name, rule)
+    return tenant.provider.control_plane.kubeconfig(name, namespace=tenant.namespace)
 
 
 def infrastructure(kind: str, plural: str) -> Json:
