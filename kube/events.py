@@ -3,15 +3,17 @@
 
 Flow:
     `Recorder.record` keeps an Event without waiting -> two seconds later all kept Events are
-    aggregated -> `write`.  Many Events of one reason in a group of objects become one Event.
+    aggregated -> `flush` writes them, again if the API server does not answer.  Many Events of one
+    reason in a group of objects become one Event.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import time
-from collections import OrderedDict, defaultdict
+from collections import OrderedDict, defaultdict, deque
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Generic, NoReturn, TypeVar
@@ -20,7 +22,13 @@ import msgspec
 import structlog
 
 from .config import pod_name
-from .errors import ConflictError, KubeError, NotLeaderError
+from .errors import (
+    ConflictError,
+    CredentialsError,
+    KubeError,
+    NotLeaderError,
+    UnreachableError,
+)
 from .resources import ApiResource
 
 if TYPE_CHECKING:
@@ -40,12 +48,16 @@ _DEFAULT_NAMESPACE = "default"  # the only one for objects without a namespace
 _COLLECT_SECONDS = 2.0  # long enough to see whether many objects have the same Event
 _MOST_SINGLE = 5  # objects of one group and reason that get an Event each
 _MOST_WRITTEN = 20  # Events of one flush: ten a second, beside hundreds of other writes
+_RETRY_SECONDS = 10.0  # after a write without an answer, as in client-go's tools/record
+_MOST_TRIES = 12  # of one Event, as there: two minutes
 _MOST_PENDING = 100_000  # kept Events; more are dropped
 _REPEAT_SECONDS = 600.0  # in which the same Event of an object is not repeated
 _MOST_RECENT = 4096  # Events that are remembered, to drop repetitions
 _NAME_CHARACTERS = 200  # of the object's name in the Event's, which takes 253 in all
 _NOTE_BYTES = 1000  # the API server takes 1,024
 _MOST_NAMED = 3  # objects that an aggregated Event names
+_UNANSWERED = (CredentialsError, UnreachableError)
+"""The errors after which an Event is written again; any other is a refusal."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +95,8 @@ class Recorder(Generic[G]):
     gets the aggregated Event of a group; `noun` is what that Event calls the members.
 
     Guarantees:
-        `record` never waits and never fails; the API server gets at most ten Events a second.
+        `record` never waits and never fails; the API server gets at most ten Events a second.  What
+        it does not answer is written again for two minutes, and is one Event even so.
 
     Caveats:
         Events that are not written when the process ends are lost.
@@ -103,6 +116,8 @@ class Recorder(Generic[G]):
         self._noun = noun
         self._clock = clock
         self._recorded: list[_Recorded[G]] = []
+        self._unwritten = deque[_Recorded[G]]()
+        self._tries = 0  # to write the first of them
         self._some = asyncio.Event()
         self._recent: OrderedDict[tuple[str, Event], float] = OrderedDict()  # until when it is old
 
@@ -120,20 +135,51 @@ class Recorder(Generic[G]):
         Raises:
             NotLeaderError: the lease is lost.
         """
+        pause = _COLLECT_SECONDS
         while True:
             await self._some.wait()
-            await asyncio.sleep(_COLLECT_SECONDS)
-            await self.flush()
+            await asyncio.sleep(pause)
+            pause = _COLLECT_SECONDS if await self.flush() else _RETRY_SECONDS
 
-    async def flush(self) -> None:
-        """Write all Events that are recorded by now."""
-        self._some.clear()
+    async def flush(self) -> bool:
+        """Write all Events that are recorded by now; return whether the API server answered.
+
+        If it did not, the next flush goes on where this one stopped, before it looks at others.
+
+        Raises:
+            NotLeaderError: the lease is lost.
+        """
+        if not self._unwritten:
+            self._some.clear()
+            self._unwritten.extend(self._next())
+        while self._unwritten:
+            if not await self._is_done(self._unwritten[0]):
+                self._some.set()
+                return False
+            self._unwritten.popleft()
+        return True
+
+    def _next(self) -> list[_Recorded[G]]:
+        """Return the Events to write of all that are recorded by now."""
         items, self._recorded = self._recorded, []
         found = list(self._aggregate(items))
-        for item in found[:_MOST_WRITTEN]:
-            await write(self._api, self._controller, item.about, item.event, item.at)
-        if left := len(found) - _MOST_WRITTEN:
-            log.debug("Events left out", events=max(left, 0))
+        if len(found) > _MOST_WRITTEN:
+            log.debug("Events left out", events=len(found) - _MOST_WRITTEN)
+        return found[:_MOST_WRITTEN]
+
+    async def _is_done(self, item: _Recorded[G]) -> bool:
+        """Write an Event; return False if it is to be written again."""
+        self._tries += 1
+        try:
+            await _create(self._api, self._controller, item)
+        except NotLeaderError:
+            raise
+        except KubeError as error:
+            if isinstance(error, _UNANSWERED) and self._tries < _MOST_TRIES:
+                return False
+            _log_lost(item.event, error)
+        self._tries = 0
+        return True
 
     def _is_repeated(self, what: tuple[str, Event]) -> bool:
         """Whether the same Event was recorded a short while ago; remember this one."""
@@ -169,41 +215,47 @@ class Recorder(Generic[G]):
         return _Recorded(subject, event, first.group, last.at)
 
 
-async def write(
-    api: Api, controller: str, about: Subject, event: Event, at: datetime | None = None
-) -> None:
+async def write(api: Api, controller: str, about: Subject, event: Event) -> None:
     """Write an Event of an object in the name of a controller.
 
     Guarantees:
         The same content about the same state of an object is one Event.  If the API server refuses
-        it, only this Event is lost.
+        it or does not answer, only this Event is lost.
 
     Raises:
         NotLeaderError: the lease is lost.
     """
-    meta = about.meta
+    try:
+        await _create(api, controller, _Recorded[None](about, event, None))
+    except NotLeaderError:
+        raise
+    except KubeError as error:
+        _log_lost(event, error)
+
+
+async def _create(api: Api, controller: str, item: _Recorded[G]) -> None:
+    """Create an Event, unless it exists: another leader, or an attempt without answer, wrote it."""
+    event, meta = item.event, item.about.meta
     namespace = meta.namespace or _DEFAULT_NAMESPACE
     body = {
         "apiVersion": EVENTS.api_version,
         "kind": EVENTS.kind,
         "metadata": {"name": _name(meta, event), "namespace": namespace},
-        "regarding": _reference(about),
+        "regarding": _reference(item.about),
         "reason": event.reason,
         "action": event.action,
         "type": "Warning" if event.warning else "Normal",
         "note": event.note.encode()[:_NOTE_BYTES].decode(errors="ignore"),
-        "eventTime": (at or datetime.now(UTC)).strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
+        "eventTime": item.at.strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
         "reportingController": controller,
         "reportingInstance": pod_name(),
     }
-    try:
+    with contextlib.suppress(ConflictError):
         await api.create(EVENTS, namespace, msgspec.json.encode(body))
-    except NotLeaderError:
-        raise
-    except ConflictError:
-        log.debug("another leader has written this Event", reason=event.reason)
-    except KubeError as error:
-        log.warning("Event not written", reason=event.reason, error=str(error))
+
+
+def _log_lost(event: Event, error: KubeError) -> None:
+    log.warning("Event not written", reason=event.reason, error=str(error))
 
 
 def _reference(about: Subject) -> dict[str, str]:

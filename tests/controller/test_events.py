@@ -1,15 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
 """Few Events are written one by one, many as one, and the same ones once."""
 
+import asyncio
 import socket
 from datetime import UTC, datetime
 
 import pytest
+from typing_extensions import override
 
+import kube.events
 from controller import events
-from kube.errors import ApiError, NotLeaderError
+from kube.errors import ApiError, NotLeaderError, UnreachableError
 from kube.events import EVENTS, Event
 from kube.meta import Meta
+from kube.resources import ApiResource
 from kube.testing.fake import FakeApi, Json
 from objects import contracts, pools
 from objects.pools import PoolKey
@@ -23,11 +27,29 @@ WAITING = Event("PoolExhausted", "Allocate", "no address is free", warning=True)
 GIVEN = Event("AddressAllocated", "Allocate", "address 10.0.0.5 was allocated")
 
 
+class Unheard(FakeApi):
+    """An API server whose first answer to a create is lost."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.answers = asyncio.Event()
+        self._lost = False
+
+    @override
+    async def create(self, resource: ApiResource, namespace: str, body: bytes) -> bytes:
+        answer = await super().create(resource, namespace, body)
+        if not self._lost:
+            self._lost = True
+            raise UnreachableError("POST events", "timeout")
+        self.answers.set()
+        return answer
+
+
 class Desk:
     """A recorder and what it wrote."""
 
-    def __init__(self) -> None:
-        self.api = FakeApi()
+    def __init__(self, api: FakeApi | None = None) -> None:
+        self.api = api or FakeApi()
         self.seconds = 0.0
         self.pool: pools.Pool | None = POOL
         self.recorder = events.recorder(self.api, lambda _: self.pool, lambda: self.seconds)
@@ -168,6 +190,60 @@ async def test_an_api_server_that_refuses_costs_only_the_event(desk: Desk) -> No
     desk.record(2)
 
     assert [event["regarding"]["name"] for event in await desk.written()] == ["claim-2"]
+
+
+async def test_events_of_an_outage_are_written_after_it(desk: Desk) -> None:
+    for number in range(3):
+        desk.record(number)
+    desk.api.fail = UnreachableError("POST events", "timeout")
+    assert await desk.written() == []
+    for number in range(3, 200):
+        desk.record(number)
+
+    first, second = await desk.written(), await desk.written()
+
+    assert [event["regarding"]["name"] for event in first] == ["claim-0", "claim-1", "claim-2"]
+    assert [event["note"].split(",")[0] for event in second] == ["197 claims"]
+
+
+async def test_an_event_that_was_written_without_an_answer_is_one_event() -> None:
+    desk = Desk(Unheard())
+    desk.record(1)
+
+    first, again = await desk.written(), await desk.written()
+
+    assert first == again
+    assert await desk.written() == []
+
+
+async def test_an_event_that_is_never_answered_is_given_up_and_no_other(desk: Desk) -> None:
+    desk.record(1)
+    desk.record(2)
+    for _ in range(11):
+        desk.api.fail = UnreachableError("POST events", "500")
+        assert await desk.written() == []
+
+    desk.api.fail = UnreachableError("POST events", "500")
+
+    assert [event["regarding"]["name"] for event in await desk.written()] == ["claim-2"]
+
+
+async def test_the_recorder_goes_on_when_the_api_server_answers_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(kube.events, "_COLLECT_SECONDS", 0.01)
+    monkeypatch.setattr(kube.events, "_RETRY_SECONDS", 0.01)
+    api = Unheard()
+    desk = Desk(api)
+    desk.record(1)
+    desk.record(2)
+    running = asyncio.create_task(desk.recorder.run())
+
+    async with asyncio.timeout(20):
+        await api.answers.wait()
+    running.cancel()
+
+    assert len({name for _, _, name in api.writes}) == 2
 
 
 async def test_a_lost_lease_ends_it(desk: Desk) -> None:
