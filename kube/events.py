@@ -226,7 +226,7 @@ async def write(api: Api, controller: str, about: Subject, event: Event) -> None
         NotLeaderError: the lease is lost.
     """
     try:
-        await _create(api, controller, _Recorded[None](about, event, None))
+        await _create(api, controller, _Recorded(about, event, None))
     except NotLeaderError:
         raise
     except KubeError as error:

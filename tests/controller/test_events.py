@@ -246,6 +246,26 @@ async def test_the_recorder_goes_on_when_the_api_server_answers_again(
     assert len({name for _, _, name in api.writes}) == 2
 
 
+async def test_an_event_can_be_written_at_once(desk: Desk) -> None:
+    about = kube.events.Subject(CLAIMS, Meta(name="web", namespace="default", uid="1"))
+
+    await kube.events.write(desk.api, "example.com/controller", about, GIVEN)
+
+    [(_, _, name)] = desk.api.writes
+    event = desk.api.read(EVENTS, "default", name) or {}
+    assert event["reportingController"] == "example.com/controller"
+    assert (event["reason"], event["regarding"]["name"]) == ("AddressAllocated", "web")
+
+
+async def test_an_event_written_at_once_may_fail(desk: Desk) -> None:
+    about = kube.events.Subject(CLAIMS, Meta(name="web", namespace="default", uid="1"))
+    desk.api.fail = UnreachableError("POST events", "timeout")
+
+    await kube.events.write(desk.api, "example.com/controller", about, GIVEN)
+
+    assert desk.api.writes == []
+
+
 async def test_a_lost_lease_ends_it(desk: Desk) -> None:
     desk.api.fail = NotLeaderError("lost")
     desk.record(1)
