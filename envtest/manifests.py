@@ -20,24 +20,59 @@ def parse(text: str) -> list[Json]:
     return [found for found in yaml.load_all(text, Loader=yaml.CSafeLoader) if found]
 
 
-def pool(name: str, spec: Json, kind: str = "InClusterIPPool", version: str = "v1alpha2") -> Json:
+def pool(
+    name: str,
+    spec: object,
+    kind: str = "InClusterIPPool",
+    version: str = "v1alpha2",
+    **metadata: object,
+) -> Json:
     """Return a pool; the namespace is that of the resource that it is sent to."""
     return {
         "apiVersion": f"{GROUP}/{version}",
         "kind": kind,
-        "metadata": {"name": name},
+        "metadata": {"name": name, **metadata},
         "spec": spec,
     }
 
 
 def claim(
-    name: str, pool_name: str, kind: str = "InClusterIPPool", version: str = "v1beta2"
+    name: str,
+    pool_name: str,
+    kind: str = "InClusterIPPool",
+    version: str = "v1beta2",
+    **metadata: object,
 ) -> Json:
     """Return a claim on a pool."""
-    reference = {"apiGroup": GROUP, "kind": kind, "name": pool_name}
     return {
         "apiVersion": f"{GROUP}/{version}",
         "kind": "IPAddressClaim",
-        "metadata": {"name": name},
-        "spec": {"poolRef": reference},
+        "metadata": {"name": name, **metadata},
+        "spec": {"poolRef": reference(pool_name, kind)},
     }
+
+
+def address(  # noqa: PLR0913 - the fields of an IPAddress
+    name: str,
+    text: str,
+    pool_name: str,
+    kind: str = "InClusterIPPool",
+    version: str = "v1beta2",
+    *,
+    prefix: int = 24,
+    claim_name: str = "",
+    **metadata: object,
+) -> Json:
+    """Return an IPAddress of a pool, for the claim of its name unless another is named."""
+    spec = {"claimRef": {"name": claim_name or name}, "address": text, "prefix": prefix}
+    return {
+        "apiVersion": f"{GROUP}/{version}",
+        "kind": "IPAddress",
+        "metadata": {"name": name, **metadata},
+        "spec": {"poolRef": reference(pool_name, kind), **spec},
+    }
+
+
+def reference(pool_name: str, kind: str = "InClusterIPPool") -> Json:
+    """Return a reference to a pool, as claims and IPAddresses have it."""
+    return {"apiGroup": GROUP, "kind": kind, "name": pool_name}

@@ -9,18 +9,14 @@ import time
 from collections.abc import AsyncGenerator, Callable, Generator
 from typing import Any, cast
 
+import builders
 import pytest
 import running
+from builders import BLUE, CONTRACT, POOLS
 
 from controller.controller import Controller
-from kube.testing.fake import FakeApi, Json
-from objects import contracts, pools
-from objects.pools import PoolKey
-
-CONTRACT = contracts.V1Beta2("v1beta2")
-POOLS = pools.KINDS["InClusterIPPool"]
-BLUE = PoolKey(POOLS.kind, "default", "blue")
-REFERENCE = {"apiGroup": POOLS.group, "kind": POOLS.kind, "name": "blue"}
+from kube.testing.fake import Json
+from objects import pools
 
 ENTRIES = [f"10.{n // 16}.{n % 16 * 16}.0-10.{n // 16}.{n % 16 * 16}.254" for n in range(4096)]
 EXCLUDED = [f"10.{n // 16}.{n % 16 * 16}.7" for n in range(4096)]
@@ -30,37 +26,21 @@ HELD_SECONDS = 0.02
 """The bound, in CPU time of the event loop's thread, which a busy machine does not lengthen."""
 
 
-class Cluster(FakeApi):
+class Cluster(builders.Api):
     """A pool, blue, and its claims."""
 
-    def pool(self, addresses: list[str], excluded: list[str], **meta: object) -> None:
-        known = self.read(POOLS, "default", "blue") or {}
-        meta = {"name": "blue", "namespace": "default", **known.get("metadata", {}), **meta}
-        spec = {"addresses": addresses, "excludedAddresses": excluded, "prefix": 8}
-        self.put(POOLS, {**known, "metadata": meta, "spec": spec})
-
-    def claim(self, name: str, at: int = 0, **metadata: object) -> None:
-        meta = {"name": name, "namespace": "default", **metadata}
-        meta["creationTimestamp"] = f"2026-01-01T00:00:{at:02}Z"
-        self.put(CONTRACT.claims, {"metadata": meta, "spec": {"poolRef": REFERENCE}})
-
-    def hold(self, name: str, address: str) -> None:
-        """Store an IPAddress."""
-        meta = {"name": name, "namespace": "default"}
-        spec = {"poolRef": REFERENCE, "address": address, "claimRef": {"name": name}}
-        self.put(CONTRACT.addresses, {"metadata": meta, "spec": spec})
+    def bounds(self, addresses: list[str], excluded: list[str], **metadata: object) -> None:
+        """Write the pool."""
+        spec = {"excludedAddresses": excluded, "prefix": 8}
+        self.pool(*addresses, metadata=metadata, **spec)
 
     def given(self, name: str) -> str:
         address = self.read(CONTRACT.addresses, "default", name) or {}
         return str(address.get("spec", {}).get("address", ""))
 
-    def reasons(self, resource: Any, name: str) -> list[str]:
-        status: Json = (self.read(resource, "default", name) or {}).get("status", {})
-        return [str(each["reason"]) for each in status.get("conditions", [])]
-
     def counts(self) -> Json:
         """Return the pool's numbers, and for which generation of its spec they are right."""
-        status: Json = (self.read(POOLS, "default", "blue") or {}).get("status", {})
+        status = self.status_of(POOLS, "blue")
         seen = {"generation": status.get("observedGeneration")}
         return {**status.get("ipAddresses", {}), **seen}
 
@@ -126,14 +106,14 @@ async def test_a_pool_with_many_holders_that_changes_never_holds_the_event_loop(
     monkeypatch: pytest.MonkeyPatch, addresses: list[str], excluded: list[str]
 ) -> None:
     api, watchdog = Cluster(), Watchdog()
-    api.pool(ENTRIES, EXCLUDED, generation=1)
+    api.bounds(ENTRIES, EXCLUDED, generation=1)
     for number in range(HOLDERS):
         at = number % len(ENTRIES)
-        api.hold(f"h-{number}", f"10.{at // 16}.{at % 16 * 16}.{1 + number // len(ENTRIES)}")
+        api.address(f"h-{number}", f"10.{at // 16}.{at % 16 * 16}.{1 + number // len(ENTRIES)}")
     async with at_work(api) as controller:
         await until(lambda: api.counts().get("used") == HOLDERS)
         with watchdog.watching(monkeypatch):
-            api.pool(addresses, excluded, generation=2)
+            api.bounds(addresses, excluded, generation=2)
             await until(lambda: api.counts()["generation"] == 2)
         allocations = controller.state.allocations_of(BLUE)
 
@@ -156,7 +136,7 @@ async def test_an_ipaddress_that_may_be_of_any_pool_never_holds_the_event_loop(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     api, watchdog = Cluster(), Watchdog()
-    api.pool(["10.0.0.5"], [])
+    api.bounds(["10.0.0.5"], [])
     for number in range(MANY_POOLS):
         meta = {"name": f"pool-{number:04}", "namespace": "default"}
         spec = {"addresses": ["10.0.0.5"], "prefix": 8}
@@ -164,14 +144,14 @@ async def test_an_ipaddress_that_may_be_of_any_pool_never_holds_the_event_loop(
     broken: Json = {"metadata": {"name": "broken", "namespace": "default"}, "spec": {"poolRef": 7}}
     async with at_work(api) as controller:
         await until(lambda: len(controller.state.allocations) > MANY_POOLS)
-        api.claim("holder", 1)
-        api.claim("waits", 2)
-        await until(lambda: api.reasons(CONTRACT.claims, "waits") == ["PoolExhausted"])
+        api.claim("holder", second=1)
+        api.claim("waits", second=2)
+        await until(lambda: api.reason("waits") == "PoolExhausted")
         with watchdog.watching(monkeypatch):
             api.put(CONTRACT.addresses, broken)
-            await until(lambda: api.reasons(CONTRACT.claims, "waits") == ["PoolNotReady"])
+            await until(lambda: api.reason("waits") == "PoolNotReady")
             api.remove(CONTRACT.addresses, "default", "broken")
-            await until(lambda: api.reasons(CONTRACT.claims, "waits") == ["PoolExhausted"])
+            await until(lambda: api.reason("waits") == "PoolExhausted")
 
     assert watchdog.longest < HELD_SECONDS
 
@@ -204,11 +184,11 @@ def gate(monkeypatch: pytest.MonkeyPatch) -> Gate:
 async def test_claims_wait_for_a_large_pool_in_order_and_report_nothing_wrong(gate: Gate) -> None:
     api = Cluster()
     async with at_work(api) as controller:
-        api.pool(ENTRIES, EXCLUDED)
+        api.bounds(ENTRIES, EXCLUDED)
         await gate.arrived.wait()
-        api.claim("young", 2)
+        api.claim("young", second=2)
         await until(lambda: len(controller.state.allocations_of(BLUE).queue) == 1)
-        api.claim("old", 1)
+        api.claim("old", second=1)
         await until(lambda: len(controller.state.allocations_of(BLUE).queue) == 2)
         assert [each for each in api.writes if each[1] == CONTRACT.claims.plural] == []
 
@@ -220,11 +200,11 @@ async def test_claims_wait_for_a_large_pool_in_order_and_report_nothing_wrong(ga
 
 async def test_nothing_is_given_by_a_spec_that_is_replaced(gate: Gate) -> None:
     api = Cluster()
-    api.pool(["10.0.0.0/24"], [])
+    api.bounds(["10.0.0.0/24"], [])
     async with at_work(api) as controller:
         api.claim("before")
         await until(lambda: api.given("before"))
-        api.pool(ENTRIES, [*EXCLUDED, "10.0.0.2"])
+        api.bounds(ENTRIES, [*EXCLUDED, "10.0.0.2"])
         await gate.arrived.wait()
         api.claim("during")
         await until(lambda: len(controller.state.allocations_of(BLUE).queue) == 1)
@@ -237,12 +217,12 @@ async def test_nothing_is_given_by_a_spec_that_is_replaced(gate: Gate) -> None:
 
 async def test_a_status_never_counts_by_a_former_spec(gate: Gate) -> None:
     api = Cluster()
-    api.pool(["10.0.0.0/24"], [], generation=1)
+    api.bounds(["10.0.0.0/24"], [], generation=1)
     async with at_work(api):
         await until(lambda: api.counts().get("generation") == 1)
-        api.pool(ENTRIES, EXCLUDED, generation=2)
+        api.bounds(ENTRIES, EXCLUDED, generation=2)
         await gate.arrived.wait()
-        api.hold("other", "10.0.0.9")
+        api.address("other", "10.0.0.9")
         await asyncio.sleep(1.1)  # by then a status may be written again
         assert api.counts()["generation"] == 1
 
@@ -255,16 +235,16 @@ async def test_a_status_never_counts_by_a_former_spec(gate: Gate) -> None:
 @pytest.mark.parametrize("last", ["small", "large", "deleted"])
 async def test_a_change_that_comes_meanwhile_counts(gate: Gate, last: str) -> None:
     api = Cluster()
-    api.pool(["10.0.0.0/24"], [], generation=1)
+    api.bounds(["10.0.0.0/24"], [], generation=1)
     async with at_work(api) as controller:
         await until(lambda: api.counts().get("generation") == 1)
-        api.pool(ENTRIES, EXCLUDED, generation=2)
+        api.bounds(ENTRIES, EXCLUDED, generation=2)
         await gate.arrived.wait()
         if last == "deleted":
             api.remove(POOLS, "default", "blue")
             await until(lambda: BLUE not in controller.state.allocations)
         else:
-            api.pool(["10.9.0.0/24"] if last == "small" else ENTRIES[1:], [], generation=3)
+            api.bounds(["10.9.0.0/24"] if last == "small" else ENTRIES[1:], [], generation=3)
             await until(lambda: controller.state.pool(BLUE).metadata.generation == 3)  # type: ignore[union-attr] # it is there
         gate.open.set()
         await controller.state.changes.until_done()
@@ -282,7 +262,7 @@ async def test_that_a_pool_is_being_deleted_counts_before_its_spec_is_read(gate:
     api = Cluster()
     async with at_work(api) as controller:
         at = "2026-01-01T00:00:00Z"
-        api.pool(ENTRIES, EXCLUDED, deletionTimestamp=at, finalizers=["x"])
+        api.bounds(ENTRIES, EXCLUDED, deletionTimestamp=at, finalizers=["x"])
         await gate.arrived.wait()
 
         assert controller.state.allocations_of(BLUE).not_ready == "is being deleted"
@@ -291,7 +271,7 @@ async def test_that_a_pool_is_being_deleted_counts_before_its_spec_is_read(gate:
 
 async def test_the_address_set_of_a_deleted_pool_is_not_kept() -> None:
     api = Cluster()
-    api.pool(["10.0.0.0/24"], [])
+    api.bounds(["10.0.0.0/24"], [])
     async with at_work(api) as controller:
         known = controller.state.informers.address_sets._known
         assert BLUE in known

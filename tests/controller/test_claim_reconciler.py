@@ -5,7 +5,8 @@ import json
 from typing import Any
 
 import pytest
-from claim_world import CONTRACT, POOLS, WEB, Clock, World
+from builders import CONTRACT, POOLS
+from claim_world import WEB, Clock, World
 
 from ipam.notation import Address
 from kube.deltas import Added, Deleted
@@ -27,7 +28,7 @@ def world() -> World:
 
 async def test_an_allocation_is_three_writes_record_first(world: World) -> None:
     world.claim(labels={"cluster.x-k8s.io/cluster-name": "c1"})
-    world.api.put(CONTRACT.clusters, {"metadata": {"name": "c1", "namespace": "default"}})
+    world.cluster()
 
     assert await world.reconcile() == Done()
 
@@ -352,11 +353,8 @@ async def test_a_claim_for_another_pool_gets_its_address_after_the_orphan_of_its
     world.claim()
     await world.reconcile()
     abandon(world)
-    green = {"metadata": {"name": "green", "namespace": "default"}}
-    world.api.put(POOLS, green | {"spec": {"addresses": ["10.9.0.5"], "prefix": 24}})
-    reference = {"apiGroup": POOLS.group, "kind": POOLS.kind, "name": "green"}
-    meta = {"name": "web", "namespace": "default"}
-    world.api.put(CONTRACT.claims, {"metadata": meta, "spec": {"poolRef": reference}})
+    world.api.pool("10.9.0.5", name="green")
+    world.api.claim("web", "green")
 
     outcome = await world.reconcile()
     assert isinstance(outcome, RequeueAfter)
@@ -616,10 +614,7 @@ async def test_the_time_of_an_orphan_starts_anew_when_its_claim_was_back(world: 
 
 
 async def test_an_address_without_our_finalizer_is_no_orphan_of_ours(world: World) -> None:
-    reference = {"apiGroup": POOLS.group, "kind": POOLS.kind, "name": "blue"}
-    spec = {"claimRef": {"name": "web"}, "poolRef": reference, "address": "10.0.0.5"}
-    meta = {"name": "web", "namespace": "default"}
-    world.api.put(CONTRACT.addresses, {"metadata": meta, "spec": spec})
+    world.api.address("web", "10.0.0.5")
 
     assert await release_orphan(world, Clock()) == Done()
 

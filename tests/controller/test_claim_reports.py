@@ -6,9 +6,11 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import pytest
-from claim_world import CONTRACT, POOLS, WEB, Clock, World
+from builders import CONTRACT, POOLS
+from claim_world import WEB, Clock, World
 
 from kube.meta import Key
+from kube.testing.fake import FakeApi
 from kube.workers import Done, RequeueAfter
 from objects import contracts
 from objects.metadata import CLUSTER_NAME_LABEL, PAUSED_ANNOTATION
@@ -71,8 +73,7 @@ async def test_a_missing_cluster_is_reported_in_one_event(world: World) -> None:
 async def test_a_reason_that_is_written_for_a_new_generation_is_no_new_event(world: World) -> None:
     world.claim(cluster="c1", generation=1)
     await world.events_of("web")
-    claim = world.read()
-    world.api.put(CONTRACT.claims, {**claim, "metadata": {**claim["metadata"], "generation": 2}})
+    world.api.change(CONTRACT.claims, "web", generation=2)
     world.api.writes.clear()
 
     assert await world.events_of("web") == []
@@ -97,7 +98,7 @@ async def test_a_second_look_at_a_missing_cluster_writes_nothing_and_asks_nobody
     await world.reconcile()
     claims = await world.claims()
     world.api.writes.clear()
-    monkeypatch.delattr(world.api.__class__, "list")
+    monkeypatch.delattr(FakeApi, "list")
 
     assert await claims.reconcile(WEB) == Done()
 
@@ -145,10 +146,7 @@ async def test_a_claim_that_has_its_address_does_not_wait_for_a_cluster(world: W
 
 
 def pause_claim(world: World) -> None:
-    claim = world.read()
-    world.api.put(
-        CONTRACT.claims, {**claim, "metadata": {**claim["metadata"], "annotations": PAUSED}}
-    )
+    world.api.change(CONTRACT.claims, "web", annotations=PAUSED)
 
 
 def pause_cluster(world: World) -> None:
@@ -160,8 +158,7 @@ def annotate_cluster(world: World) -> None:
 
 
 def pause_pool(world: World) -> None:
-    pool = world.api.read(POOLS, "default", "blue") or {}
-    world.api.put(POOLS, {**pool, "metadata": {**pool["metadata"], "annotations": PAUSED}})
+    world.api.change(POOLS, "blue", annotations=PAUSED)
 
 
 PAUSES = pytest.mark.parametrize(
@@ -356,8 +353,7 @@ async def test_a_claim_of_a_pause_that_ended_does_not_wait_for_its_turn(world: W
     await claims.reconcile(Key("default", "first"))
     assert isinstance(await claims.reconcile(WEB), RequeueAfter)
 
-    claim = world.read()
-    world.api.put(CONTRACT.claims, {**claim, "metadata": {**claim["metadata"], "annotations": {}}})
+    world.api.change(CONTRACT.claims, "web", annotations={})
     await claims._state.claims.get_live(world.api, WEB)
     await claims.reconcile(WEB)
 

@@ -10,9 +10,11 @@ import weakref
 from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import Any
 
+import builders
 import msgspec
 import pytest
 import running
+from builders import BLUE, CONTRACT, POOLS
 from typing_extensions import override
 
 from controller import controller as controllers
@@ -23,20 +25,15 @@ from kube import tasks
 from kube.deltas import Modified
 from kube.errors import ApiError
 from kube.resources import ApiResource
-from kube.testing.fake import FakeApi, Json
-from objects import contracts, pools
+from kube.testing.fake import Json
 from objects.informers import Informers, Scope
 from objects.metadata import CLUSTER_NAME_LABEL, PAUSED_ANNOTATION, Annotations
-from objects.pools import PoolKey
 
-CONTRACT = contracts.V1Beta2("v1beta2")
-POOLS = pools.KINDS["InClusterIPPool"]
-BLUE = PoolKey(POOLS.kind, "default", "blue")
 FIRST = ipaddress.ip_address("10.0.0.1")
 CROWD = 2000  # claims, each with its address
 
 
-class Cluster(FakeApi):
+class Cluster(builders.Api):
     """A fake API server that can hold back, and then refuse, a write of one claim."""
 
     def __init__(self) -> None:
@@ -61,45 +58,19 @@ class Cluster(FakeApi):
             raise ApiError(422, "Invalid", "no", "PATCH")
         return await super().patch(resource, namespace, name, body, subresource)
 
-    def pool(self, *addresses: str, **spec: object) -> None:
-        meta: Json = {"name": "blue", "namespace": "default"}
-        known = self.read(POOLS, "default", "blue") or {"metadata": meta}
-        self.put(POOLS, {**known, "spec": {"addresses": list(addresses), "prefix": 24, **spec}})
-
-    def claim(self, name: str, at: int = 0, **metadata: object) -> None:
-        reference = {"apiGroup": POOLS.group, "kind": POOLS.kind, "name": "blue"}
-        meta = {"name": name, "namespace": "default", **metadata}
-        meta["creationTimestamp"] = f"2026-01-01T00:00:{at:02}Z"
-        self.put(CONTRACT.claims, {"metadata": meta, "spec": {"poolRef": reference}})
-
-    def change(self, name: str, **metadata: object) -> None:
-        claim = self.read(CONTRACT.claims, "default", name) or {}
-        self.put(CONTRACT.claims, {**claim, "metadata": {**claim["metadata"], **metadata}})
-
-    def reason(self, name: str) -> str:
-        claim = self.read(CONTRACT.claims, "default", name) or {}
-        conditions = claim.get("status", {}).get("conditions", [])
-        return conditions[0]["reason"] if conditions else ""
-
     def message(self, name: str) -> str:
-        claim = self.read(CONTRACT.claims, "default", name) or {}
-        conditions = claim.get("status", {}).get("conditions", [])
-        return str(conditions[0]["message"]) if conditions else ""
+        return str(self.condition(CONTRACT.claims, name).get("message", ""))
 
     def ready_of_pool(self) -> str:
         """Return the reason of the pool's Ready condition."""
-        pool = self.read(POOLS, "default", "blue") or {}
-        conditions: list[Json] = pool.get("status", {}).get("conditions", [])
-        return str(conditions[0]["reason"]) if conditions else ""
+        return str(self.condition(POOLS, "blue").get("reason", ""))
 
     def owner(self, *, paused: bool, **annotations: str) -> None:
         """Write the Cluster `c`."""
-        meta: Json = {"name": "c", "namespace": "default", "annotations": annotations}
-        self.put(CONTRACT.clusters, {"metadata": meta, "spec": {"paused": paused}})
+        self.cluster("c", paused=paused, annotations=annotations)
 
     def counts(self) -> Json:
-        pool = self.read(POOLS, "default", "blue") or {}
-        counts: Json = pool.get("status", {}).get("ipAddresses", {})
+        counts: Json = self.status_of(POOLS, "blue").get("ipAddresses", {})
         return counts
 
 
@@ -120,12 +91,12 @@ async def until(what: Callable[[], object]) -> None:
 
 async def test_what_a_refused_write_gave_up_goes_to_who_waits(cluster: Cluster) -> None:
     cluster.held = "old"
-    cluster.claim("old", 1)
+    cluster.claim("old", second=1)
     await cluster.arrived.wait()
-    cluster.claim("young", 2)
+    cluster.claim("young", second=2)
     await until(lambda: cluster.reason("young") == "PoolExhausted")
 
-    cluster.change("old", annotations={"cluster.x-k8s.io/paused": ""})
+    cluster.change(CONTRACT.claims, "old", annotations={"cluster.x-k8s.io/paused": ""})
     cluster.refuse.set()
 
     await until(lambda: cluster.reason("young") == "AddressAllocated")
@@ -153,7 +124,7 @@ async def test_who_was_called_and_went_away_leaves_the_address_to_the_next(
     cluster: Cluster,
 ) -> None:
     for at, name in enumerate(("holder", "old", "young")):
-        cluster.claim(name, at)
+        cluster.claim(name, second=at)
         await until(lambda name=name: cluster.reason(name))
 
     cluster.remove(CONTRACT.addresses, "default", "holder")
@@ -185,7 +156,7 @@ async def test_who_asks_for_a_taken_address_gets_it_when_it_is_given_back(
     cluster.claim("requesting", annotations={"ipam.cluster.x-k8s.io/address": "10.0.0.5"})
     await until(lambda: cluster.reason("requesting") == "AllocationFailed")
 
-    cluster.change("holder", deletionTimestamp="2026-01-01T00:01:00Z")
+    cluster.change(CONTRACT.claims, "holder", deletionTimestamp="2026-01-01T00:01:00Z")
 
     await until(lambda: cluster.reason("requesting") == "AddressAllocated")
 
@@ -195,7 +166,7 @@ async def test_a_pools_counts_are_right_in_the_end(cluster: Cluster) -> None:
     await until(lambda: cluster.counts().get("used") == 1)
 
     cluster.held = "web"
-    cluster.change("web", deletionTimestamp="2026-01-01T00:01:00Z")
+    cluster.change(CONTRACT.claims, "web", deletionTimestamp="2026-01-01T00:01:00Z")
     await until(lambda: cluster.counts().get("used") == 0)
     assert cluster.counts()["free"] == 0  # the claim still has it on record
     cluster.refuse.set()
@@ -207,10 +178,10 @@ async def test_a_shorter_grace_period_counts_at_once(cluster: Cluster) -> None:
     cluster.pool("10.0.0.5", addressReuseGracePeriodSeconds=60)
     cluster.claim("web")
     await until(lambda: cluster.reason("web") == "AddressAllocated")
-    cluster.change("web", deletionTimestamp="2999-01-01T00:00:00Z")
+    cluster.change(CONTRACT.claims, "web", deletionTimestamp="2999-01-01T00:00:00Z")
     cluster.claim("next")
     await until(lambda: cluster.reason("next") == "PoolExhausted")
-    cluster.change("web", deletionTimestamp="2026-01-01T00:00:00Z")
+    cluster.change(CONTRACT.claims, "web", deletionTimestamp="2026-01-01T00:00:00Z")
     cluster.pool("10.0.0.5", addressReuseGracePeriodSeconds=0)
 
     await until(lambda: cluster.reason("next") == "AddressAllocated")
@@ -228,7 +199,7 @@ async def test_a_pool_that_is_being_deleted_says_so_while_it_is_in_use(cluster: 
         return str(pool["status"]["conditions"][0]["reason"])
 
     await until(lambda: reason() == "Deleting")
-    cluster.change("web", deletionTimestamp="2026-01-01T00:00:02Z")
+    cluster.change(CONTRACT.claims, "web", deletionTimestamp="2026-01-01T00:00:02Z")
     await until(lambda: cluster.read(POOLS, "default", "blue") is None)
 
 
@@ -353,7 +324,7 @@ async def test_claims_that_all_can_be_served_at_once_are_called_in_pieces() -> N
     api.pool("10.0.0.5")
     api.claim("holder")
     for number in range(CROWD):
-        api.claim(f"claim-{number}", 1)
+        api.claim(f"claim-{number}", second=1)
     controller = Controller(api, Informers(api, CONTRACT, Scope()))
     await running.fill(controller.state)
     with controller.state.following(), contextlib.ExitStack() as heard:
@@ -399,7 +370,7 @@ async def test_an_ipaddress_that_cannot_be_read_closes_its_pool_until_it_is_corr
             await until(lambda: api.reason("first") == "AddressAllocated")
             api.put(CONTRACT.addresses, broken)
             await until(lambda: api.ready_of_pool() == "UnreadableAddress")
-        api.claim("web", 2)
+        api.claim("web", second=2)
         await until(lambda: api.reason("web") == "PoolNotReady")
         assert "IPAddress default/broken cannot be read" in api.message("web")
         await until(lambda: api.ready_of_pool() == "UnreadableAddress")
@@ -417,8 +388,8 @@ async def test_an_ipaddress_that_cannot_be_read_closes_its_pool_until_it_is_corr
 async def test_claims_that_wait_in_a_full_pool_report_that_use_is_unknown(
     cluster: Cluster,
 ) -> None:
-    cluster.claim("holder", 1)
-    cluster.claim("waits", 2)
+    cluster.claim("holder", second=1)
+    cluster.claim("waits", second=2)
     await until(lambda: cluster.reason("waits") == "PoolExhausted")
 
     spec = UNREADABLE["its address"] | {"address": 5}

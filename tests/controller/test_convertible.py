@@ -4,9 +4,13 @@
 tests/apiserver/test_webhook_away.py shows what for, on a real API server.
 """
 
+from typing import TYPE_CHECKING
+
+import builders
 import msgspec
 import pytest
 import running
+from builders import BLUE, CONTRACT, POOLS
 from claim_world import Clock
 from typing_extensions import override
 
@@ -18,21 +22,20 @@ from kube.errors import ApiError, KubeError, NotFoundError, UnreachableError
 from kube.events import EVENTS
 from kube.meta import Key
 from kube.resources import ApiResource
-from kube.testing.fake import FakeApi, Json
 from kube.workers import Done, RequeueAfter
-from objects import contracts, pools
+from objects import pools
 from objects.informers import Informers, Scope
-from objects.pools import PoolKey
 
-CONTRACT = contracts.V1Beta2("v1beta2")
-POOLS = pools.KINDS["InClusterIPPool"]
-BLUE = PoolKey(POOLS.kind, "default", "blue")
+if TYPE_CHECKING:
+    from kube.testing.fake import Json
+    from objects.pools import PoolKey
+
 PROTECT = "ipam.cluster.x-k8s.io/ProtectPool"
 OLD, HUB = "ipam.cluster.x-k8s.io/v1alpha1", "ipam.cluster.x-k8s.io/v1alpha2"
 AWAY = UnreachableError("GET", "conversion webhook failed: connection refused")
 
 
-class Api(FakeApi):
+class Api(builders.Api):
     """Counts the reads in an old version, which fail as long as there is an `error`."""
 
     def __init__(self) -> None:
@@ -47,11 +50,10 @@ class Api(FakeApi):
             raise self.error
         return b"{}"
 
-    def pool(self, name: str, *versions: str, **more: object) -> None:
+    def written(self, name: str, *versions: str, **metadata: object) -> None:
+        """Create a pool that somebody wrote in some versions."""
         entries = [{"apiVersion": each, "manager": "somebody"} for each in versions]
-        meta: Json = {"name": name, "namespace": "default", "managedFields": entries, **more}
-        spec = {"addresses": ["10.0.0.5"], "prefix": 24}
-        self.put(POOLS, {"metadata": meta, "spec": spec})
+        self.pool("10.0.0.5", name=name, metadata={"managedFields": entries, **metadata})
 
 
 @pytest.fixture
@@ -79,7 +81,7 @@ def pool_in(*versions: str, name: str = "blue") -> pools.Pool:
 async def test_a_pool_is_written_after_its_conversion_was_tried(
     api: Api, finalizers: list[str]
 ) -> None:
-    api.pool("blue", HUB, OLD, finalizers=finalizers)
+    api.written("blue", HUB, OLD, finalizers=finalizers)
 
     assert await (await reconciler(api, Clock())).reconcile(BLUE) == Done()
 
@@ -91,7 +93,7 @@ async def test_a_pool_is_written_after_its_conversion_was_tried(
 async def test_a_pool_is_not_written_while_its_conversion_fails(
     api: Api, finalizers: list[str]
 ) -> None:
-    api.pool("blue", HUB, OLD, finalizers=finalizers)
+    api.written("blue", HUB, OLD, finalizers=finalizers)
     api.error = AWAY
     clock = Clock()
     reconcile = (await reconciler(api, clock)).reconcile
@@ -106,7 +108,7 @@ async def test_a_pool_is_not_written_while_its_conversion_fails(
 
 
 async def test_a_pool_that_nobody_writes_in_an_old_version_costs_no_request(api: Api) -> None:
-    api.pool("blue", HUB)
+    api.written("blue", HUB)
     api.error = AWAY
 
     assert await (await reconciler(api, Clock())).reconcile(BLUE) == Done()
@@ -115,7 +117,7 @@ async def test_a_pool_that_nobody_writes_in_an_old_version_costs_no_request(api:
 
 
 async def test_a_pool_whose_status_is_as_it_should_be_is_not_tried(api: Api) -> None:
-    api.pool("blue", HUB, OLD)
+    api.written("blue", HUB, OLD)
     await (await reconciler(api, Clock())).reconcile(BLUE)
     api.tried.clear()
 
@@ -125,7 +127,7 @@ async def test_a_pool_whose_status_is_as_it_should_be_is_not_tried(api: Api) -> 
 
 
 async def test_a_pool_that_goes_waits_for_no_conversion(api: Api) -> None:
-    api.pool("blue", OLD, finalizers=[PROTECT], deletionTimestamp="2026-01-01T00:00:00Z")
+    api.written("blue", OLD, finalizers=[PROTECT], deletionTimestamp="2026-01-01T00:00:00Z")
     api.error = AWAY
 
     assert await (await reconciler(api, Clock())).reconcile(BLUE) == Done()
@@ -198,7 +200,7 @@ async def test_one_pool_that_cannot_be_converted_delays_another_by_a_second(api:
 
 
 async def test_an_event_reports_a_pool_that_cannot_be_converted(api: Api) -> None:
-    api.pool("blue", HUB, OLD, finalizers=[PROTECT])
+    api.written("blue", HUB, OLD, finalizers=[PROTECT])
     api.error = AWAY
     clock = Clock()
     state = State(Informers(api, CONTRACT, Scope()))
@@ -219,7 +221,7 @@ async def test_an_event_reports_a_pool_that_cannot_be_converted(api: Api) -> Non
 
 
 async def test_a_new_pool_of_the_name_of_a_deleted_one_has_no_failures(api: Api) -> None:
-    api.pool("blue", HUB, OLD, finalizers=[PROTECT])
+    api.written("blue", HUB, OLD, finalizers=[PROTECT])
     api.error = AWAY
     clock = Clock()
     state = State(Informers(api, CONTRACT, Scope()))

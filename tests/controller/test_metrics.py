@@ -4,44 +4,21 @@
 import json
 from typing import Any
 
+import builders
 import pytest
 import running
+from builders import BLUE, CONTRACT, POOLS
 from prometheus_client import REGISTRY
 
 from controller import metrics, report
 from controller.errors import AllocationError
 from controller.state import State
 from kube.meta import Key
-from kube.testing.fake import FakeApi, Json
-from objects import contracts, pools
 from objects.informers import Informers, Scope
 from objects.pools import PoolKey
 
-CONTRACT = contracts.V1Beta2("v1beta2")
-POOLS = pools.KINDS["InClusterIPPool"]
-BLUE = PoolKey("InClusterIPPool", "default", "blue")
 
-
-def add_pool(api: FakeApi, name: str, *addresses: str) -> None:
-    meta: Json = {"name": name, "namespace": "default"}
-    api.put(POOLS, {"metadata": meta, "spec": {"addresses": list(addresses), "prefix": 24}})
-
-
-def add_address(api: FakeApi, name: str, address: str, pool: str = "blue") -> None:
-    meta: Json = {"name": name, "namespace": "default"}
-    reference = {"apiGroup": POOLS.group, "kind": POOLS.kind, "name": pool}
-    api.put(
-        CONTRACT.addresses, {"metadata": meta, "spec": {"address": address, "poolRef": reference}}
-    )
-
-
-def add_claim(api: FakeApi, name: str, pool: str = "blue", **metadata: object) -> None:
-    meta: Json = {"name": name, "namespace": "default", **metadata}
-    reference = {"apiGroup": POOLS.group, "kind": POOLS.kind, "name": pool}
-    api.put(CONTRACT.claims, {"metadata": meta, "spec": {"poolRef": reference}})
-
-
-async def loaded(api: FakeApi) -> State:
+async def loaded(api: builders.Api) -> State:
     state = State(Informers(api, CONTRACT, Scope()))
     await running.fill(state)
     return state
@@ -55,8 +32,8 @@ def choose(state: State, name: str, age: int = 1, pool: PoolKey = BLUE) -> None:
 @pytest.fixture
 async def state() -> State:
     """Know a pool of four with each thing that can be wrong, and one that does not exist."""
-    api = FakeApi()
-    add_pool(api, "blue", "10.0.0.5-10.0.0.8")
+    api = builders.Api()
+    api.pool("10.0.0.5-10.0.0.8")
     for name, address in {
         "a": "10.0.0.5",
         "same-1": "10.0.0.6",
@@ -64,9 +41,8 @@ async def state() -> State:
         "out": "10.9.9.9",
         "bad": "nonsense",
     }.items():
-        add_address(api, name, address)
-    add_claim(
-        api,
+        api.address(name, address)
+    api.claim(
         "given",
         finalizers=["ipam.cluster.x-k8s.io/ReleaseAddress"],
         annotations={"ipam.cluster.x-k8s.io/address": "10.0.0.7", "secret": "hidden"},
@@ -130,8 +106,8 @@ def copies(resource: str, what: str = "objects") -> float | None:
 
 
 async def test_caches_report_what_they_hold_and_what_they_could_not_read() -> None:
-    api = FakeApi()
-    add_pool(api, "blue", "10.0.0.5")
+    api = builders.Api()
+    api.pool("10.0.0.5")
     api.put(POOLS, {"metadata": {"name": "odd", "namespace": "default"}, "spec": 7})
     state = await loaded(api)
 
@@ -173,9 +149,9 @@ async def test_a_report_has_the_allocations_of_pools_and_only_names_and_numbers(
 
 
 async def test_a_report_has_the_longest_lines_and_their_oldest_claims_and_is_bounded() -> None:
-    api = FakeApi()
+    api = builders.Api()
     for number in range(report.LIMIT + 1):
-        add_pool(api, f"p{number}", "10.0.0.5")
+        api.pool("10.0.0.5", name=f"p{number}")
     state = await loaded(api)
     last = PoolKey("InClusterIPPool", "default", f"p{report.LIMIT}")
     choose(state, "holder", 0, last)

@@ -5,20 +5,17 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
+import builders
 import pytest
+from builders import CRD, CRDS, POOLS
 from prometheus_client import REGISTRY
 from structlog.testing import capture_logs
 
 from controller import migration, rewriting
 from controller.storage_version_migrations import MIGRATIONS
-from kube import client, errors, resources
+from kube import client, errors
 from kube.options import EVERYTHING, ListOptions
-from kube.testing import fake
-from objects import pools
 
-CRDS = resources.CUSTOM_RESOURCE_DEFINITIONS
-POOLS = pools.KINDS["InClusterIPPool"]
-NAME = f"{POOLS.plural}.{POOLS.group}"
 PATH = POOLS.path("default", "a")
 INVALID = errors.ApiError(422, "Invalid", "spec.prefix: too long", "PATCH a")
 UNSERVED = errors.from_response(404, b"404 page not found\n", "POST storageversionmigrations")
@@ -28,7 +25,7 @@ BARE = errors.from_response(404, b"404 page not found\n", f"PATCH {PATH}")
 class Clock:
     """Sleeps that take no time; `sleep` ends everything when there are enough of them."""
 
-    def __init__(self, api: fake.FakeApi, enough: int = 1_000) -> None:
+    def __init__(self, api: builders.Api, enough: int = 1_000) -> None:
         self.api, self.enough = api, enough
         self.slept: list[float] = []
         self.written: list[int] = []
@@ -41,16 +38,16 @@ class Clock:
             raise asyncio.CancelledError
 
 
-class Meanwhile(fake.FakeApi):
+class Meanwhile(builders.Api):
     """An API server where somebody does something just before each patch of a resource."""
 
     def __init__(self) -> None:
         super().__init__()
         self.plural = ""
-        self.do: Callable[[fake.FakeApi], object] = id
+        self.do: Callable[[builders.Api], object] = id
         self.asked = 0
 
-    def before(self, plural: str, do: Callable[[fake.FakeApi], object]) -> None:
+    def before(self, plural: str, do: Callable[[builders.Api], object]) -> None:
         self.plural, self.do = plural, do
 
     async def patch(self, resource: Any, *args: Any, **kwargs: Any) -> bytes:
@@ -63,31 +60,17 @@ class Meanwhile(fake.FakeApi):
 def api_with(stored: list[str], names: list[str]) -> Meanwhile:
     api = Meanwhile()
     api.refusals[MIGRATIONS.plural] = UNSERVED
-    define(api, stored)
+    api.define(stored)
     for name in names:
-        add_pool(api, name)
+        api.pool(name=name)
     return api
 
 
-def define(api: fake.FakeApi, stored: list[str], **metadata: Any) -> None:
-    versions = [
-        {"name": "v1alpha1", "served": True},
-        {"name": "v1alpha2", "served": True, "storage": True},
-    ]
-    spec, status = {"versions": versions}, {"storedVersions": stored}
-    metadata = {"name": NAME, "uid": "first", "generation": 1} | metadata
-    api.put(CRDS, {"metadata": metadata, "spec": spec, "status": status})
-
-
-def add_pool(api: fake.FakeApi, name: str) -> None:
-    api.put(POOLS, {"metadata": {"name": name, "namespace": "default"}, "spec": {}})
-
-
-async def migrate(api: fake.FakeApi) -> rewriting.Refused | None:
+async def migrate(api: builders.Api) -> rewriting.Refused | None:
     return await migration.Migration(api, Clock(api).sleep).migrate(POOLS)
 
 
-async def keep(api: fake.FakeApi, sleeps: int) -> list[float]:
+async def keep(api: builders.Api, sleeps: int) -> list[float]:
     """Keep on for so many sleeps, and return how long they were."""
     clock = Clock(api, sleeps)
     with pytest.raises(asyncio.CancelledError):
@@ -95,19 +78,19 @@ async def keep(api: fake.FakeApi, sleeps: int) -> list[float]:
     return clock.slept
 
 
-def touch(api: fake.FakeApi, resource: Any, namespace: str, name: str) -> None:
+def touch(api: builders.Api, resource: Any, namespace: str, name: str) -> None:
     """Write an object as others do who change something else of it."""
     found: Any = api.read(resource, namespace, name)
     api.put(resource, found)
 
 
-def stored_versions(api: fake.FakeApi) -> Any:
-    found = api.read(CRDS, "", NAME)
+def stored_versions(api: builders.Api) -> Any:
+    found = api.read(CRDS, "", CRD)
     assert found is not None
     return found["status"]["storedVersions"]
 
 
-def rewritten(api: fake.FakeApi) -> list[str]:
+def rewritten(api: builders.Api) -> list[str]:
     return [name for verb, plural, name in api.writes if (verb, plural) == ("patch", POOLS.plural)]
 
 
@@ -123,7 +106,7 @@ async def test_every_object_is_written_before_the_old_version_is_forgotten() -> 
     assert [(verb, name) for verb, _, name in api.writes[:3]] == [
         ("patch", "a"),
         ("patch", "b"),
-        ("patch status", NAME),
+        ("patch status", CRD),
     ]
     assert stored_versions(api) == ["v1alpha2"]
     assert [plural for verb, plural, _ in api.writes if verb == "create"] == ["events"]
@@ -266,7 +249,7 @@ async def test_a_metric_counts_none_as_refused_where_somebody_else_has_migrated(
     api.refusals |= {"a": INVALID}
     await migrate(api)
 
-    define(api, ["v1alpha2"])
+    api.define(["v1alpha2"])
     await migrate(api)
 
     assert value("migration_refused_objects") == 0
@@ -338,24 +321,24 @@ async def test_a_kind_that_is_served_no_more_was_not_deleted_object_by_object() 
     assert stored_versions(api) == ["v1alpha1", "v1alpha2"]
 
 
-def add_version(api: fake.FakeApi) -> None:
-    found: Any = api.read(CRDS, "", NAME)
+def add_version(api: builders.Api) -> None:
+    found: Any = api.read(CRDS, "", CRD)
     found["spec"]["versions"].append({"name": "v1beta1"})
 
 
-def edit_spec(api: fake.FakeApi) -> None:
+def edit_spec(api: builders.Api) -> None:
     """Change what nobody here reads, such as the conversion webhook."""
-    define(api, ["v1alpha1", "v1alpha2"], generation=2)
+    api.define(["v1alpha1", "v1alpha2"], generation=2)
 
 
-def replace(api: fake.FakeApi) -> None:
-    api.remove(CRDS, "", NAME)
-    define(api, ["v1alpha1", "v1alpha2"], uid="second")
+def replace(api: builders.Api) -> None:
+    api.remove(CRDS, "", CRD)
+    api.define(["v1alpha1", "v1alpha2"], uid="second")
 
 
 @pytest.mark.parametrize("change", [add_version, edit_spec, replace])
 async def test_a_definition_that_changes_meanwhile_keeps_its_versions(
-    change: Callable[[fake.FakeApi], None],
+    change: Callable[[builders.Api], None],
 ) -> None:
     api = api_with(["v1alpha1", "v1alpha2"], ["a"])
     api.before(POOLS.plural, change)
@@ -367,7 +350,7 @@ async def test_a_definition_that_changes_meanwhile_keeps_its_versions(
 
 async def test_a_definition_whose_status_others_write_is_read_again() -> None:
     api = api_with(["v1alpha1", "v1alpha2"], ["a"])
-    api.before(CRDS.plural, lambda api_: touch(api_, CRDS, "", NAME) if api.asked == 1 else None)
+    api.before(CRDS.plural, lambda api_: touch(api_, CRDS, "", CRD) if api.asked == 1 else None)
 
     assert await migrate(api) is None
 
@@ -377,7 +360,7 @@ async def test_a_definition_whose_status_others_write_is_read_again() -> None:
 
 async def test_a_definition_that_others_write_all_the_time_is_left_for_the_next_run() -> None:
     api = api_with(["v1alpha1", "v1alpha2"], ["a"])
-    api.before(CRDS.plural, lambda api: touch(api, CRDS, "", NAME))
+    api.before(CRDS.plural, lambda api: touch(api, CRDS, "", CRD))
 
     async with asyncio.timeout(10):
         with pytest.raises(errors.ConflictError):
@@ -406,7 +389,7 @@ async def test_an_event_that_cannot_be_written_loses_nothing(error: errors.KubeE
 
 
 async def test_a_kind_that_is_not_installed_is_left_alone() -> None:
-    assert await migrate(fake.FakeApi()) is None
+    assert await migrate(builders.Api()) is None
 
 
 async def test_a_failure_is_tried_again_soon() -> None:
@@ -435,7 +418,7 @@ async def test_after_a_success_the_next_failure_is_tried_again_soon() -> None:
 
     async def sleep(seconds: float) -> None:
         if seconds == 60.0:
-            define(api, ["v1alpha1", "v1alpha2"])  # another upgrade
+            api.define(["v1alpha1", "v1alpha2"])  # another upgrade
         if len(clock.slept) in (0, 2, 6):  # the runs that fail: while they settle
             api.fail = errors.UnreachableError("PATCH", "cut off")
         await clock.sleep(seconds)
@@ -481,11 +464,10 @@ class Away(Meanwhile):
 async def test_no_object_is_rewritten_while_that_would_cost_its_managed_fields() -> None:
     api = Away(times=2)
     api.refusals[MIGRATIONS.plural] = UNSERVED
-    define(api, ["v1alpha1", "v1alpha2"])
-    add_pool(api, "a")
+    api.define(["v1alpha1", "v1alpha2"])
+    api.pool(name="a")
     entry = {"manager": "argo", "apiVersion": f"{POOLS.group}/v1alpha1"}
-    metadata: Any = {"name": "b", "namespace": "default", "managedFields": [entry]}
-    api.put(POOLS, {"metadata": metadata, "spec": {}})
+    api.pool(name="b", metadata={"managedFields": [entry]})
 
     for _ in range(2):
         with pytest.raises(errors.UnreachableError):
@@ -502,11 +484,10 @@ async def test_no_object_is_rewritten_while_that_would_cost_its_managed_fields()
 async def test_an_object_that_can_never_be_converted_holds_up_no_other_one() -> None:
     api = Away(times=1)
     api.refusals[MIGRATIONS.plural] = UNSERVED
-    define(api, ["v1alpha1", "v1alpha2"])
+    api.define(["v1alpha1", "v1alpha2"])
     entry = {"manager": "argo", "apiVersion": f"{POOLS.group}/v1alpha1"}
     for name in ("a", "b"):
-        metadata: Any = {"name": name, "namespace": "default", "managedFields": [entry]}
-        api.put(POOLS, {"metadata": metadata, "spec": {}})
+        api.pool(name=name, metadata={"managedFields": [entry]})
 
     assert "default/a: GET: conversion webhook failed" in str(await migrate(api))
 

@@ -10,27 +10,25 @@ import itertools
 import random
 from collections.abc import Callable
 
+import builders
 import pytest
 import running
+from builders import CONTRACT
 from typing_extensions import override
 
 from controller.controller import CLAIM_WORKERS, Controller
 from kube import tasks
 from kube.meta import Key
 from kube.resources import ApiResource
-from kube.testing.fake import FakeApi, Json
-from objects import contracts, pools
 from objects.informers import Informers, Scope
 from objects.metadata import PAUSED_ANNOTATION
 
-CONTRACT = contracts.V1Beta2("v1beta2")
-BLUE = pools.KINDS["InClusterIPPool"]
-GLOBE = pools.KINDS["GlobalInClusterIPPool"]
+GLOBE = "GlobalInClusterIPPool"
 
 STORM = 1_000
 
 
-class Busy(FakeApi):
+class Busy(builders.Api):
     """An API server whose answers to patches of claims overtake one another."""
 
     def __init__(self) -> None:
@@ -50,27 +48,6 @@ class Busy(FakeApi):
             await asyncio.sleep(0)
         return await super().patch(resource, namespace, name, body, subresource)
 
-    def pool(self, resource: ApiResource, addresses: str, **metadata: object) -> None:
-        name, namespace = ("blue", "default") if resource.namespaced else ("globe", "")
-        known = self.read(resource, namespace, name) or {"metadata": {}}
-        meta: Json = {**known["metadata"], "name": name, "namespace": namespace, **metadata}
-        spec = {"addresses": [addresses], "prefix": 16}
-        self.put(resource, {**known, "metadata": meta, "spec": spec})
-
-    def claim(
-        self, name: str, pool: str = "blue", namespace: str = "default", second: int = 0
-    ) -> None:
-        kind = GLOBE.kind if pool == "globe" else BLUE.kind
-        reference = {"apiGroup": BLUE.group, "kind": kind, "name": pool}
-        meta: Json = {"name": name, "namespace": namespace}
-        meta["creationTimestamp"] = f"2026-01-01T00:{second // 60:02}:{second % 60:02}Z"
-        self.put(CONTRACT.claims, {"metadata": meta, "spec": {"poolRef": reference}})
-
-    def reason(self, name: str, namespace: str = "default") -> str:
-        claim = self.read(CONTRACT.claims, namespace, name) or {}
-        conditions = claim.get("status", {}).get("conditions", [])
-        return str(conditions[0]["reason"]) if conditions else ""
-
     def by_address(self) -> list[str]:
         """Return the claims that have an address, the lowest first."""
         found = [item for place, item in self._objects.items() if place[0] == "ipaddresses"]
@@ -79,9 +56,7 @@ class Busy(FakeApi):
 
     def release(self, name: str) -> None:
         """Delete a claim, as its user does."""
-        claim = self.read(CONTRACT.claims, "default", name) or {}
-        meta = {**claim["metadata"], "deletionTimestamp": "2026-01-01T01:00:00Z"}
-        self.put(CONTRACT.claims, {**claim, "metadata": meta})
+        self.change(CONTRACT.claims, name, deletionTimestamp="2026-01-01T01:00:00Z")
 
 
 async def until(what: Callable[[], object]) -> None:
@@ -115,7 +90,7 @@ def storm(api: Busy, *, per_second: int) -> None:
 @pytest.mark.parametrize("per_second", [1, 100])
 async def test_claims_are_served_in_the_order_of_their_creation(per_second: int) -> None:
     api = Busy()
-    api.pool(BLUE, "10.0.0.0/16")
+    api.pool("10.0.0.0/16", prefix=16)
     async with running.at_work(api):
         storm(api, per_second=per_second)
         await until(lambda: len(api.by_address()) == len(NAMES))
@@ -126,7 +101,7 @@ async def test_claims_are_served_in_the_order_of_their_creation(per_second: int)
 @pytest.mark.parametrize("per_second", [1, 100])
 async def test_claims_that_came_before_the_controller_are_served_in_order(per_second: int) -> None:
     api = Busy()
-    api.pool(BLUE, "10.0.0.0/16")
+    api.pool("10.0.0.0/16", prefix=16)
     storm(api, per_second=per_second)
     async with running.at_work(api):
         await until(lambda: len(api.by_address()) == len(NAMES))
@@ -141,7 +116,7 @@ async def test_claims_that_waited_for_their_pool_are_served_in_order(per_second:
         storm(api, per_second=per_second)
         await until(lambda: all(api.reason(name) == "PoolNotReady" for name in NAMES))
         await at_rest(api, controller)
-        api.pool(BLUE, "10.0.0.0/16")
+        api.pool("10.0.0.0/16", prefix=16)
         await until(lambda: len(api.by_address()) == len(NAMES))
 
     assert api.by_address() == NAMES
@@ -158,7 +133,7 @@ async def test_more_claims_than_are_queued_at_once_are_served_in_order(
             api.claim(name)
         await until(lambda: all(api.reason(name) == "PoolNotReady" for name in names))
         await at_rest(api, controller)
-        api.pool(BLUE, "10.0.0.0/16")
+        api.pool("10.0.0.0/16", prefix=16)
         await until(lambda: len(api.by_address()) == len(names))
 
     assert api.by_address() == names
@@ -172,7 +147,7 @@ async def test_the_oldest_get_the_addresses_of_a_small_pool_that_comes_in_the_mi
     async with running.at_work(api) as controller:
         storm(api, per_second=100)
         await until(lambda: sum(bool(api.reason(name)) for name in NAMES) >= told)
-        api.pool(BLUE, "10.0.0.1-10.0.0.50")
+        api.pool("10.0.0.1-10.0.0.50")
         await until(lambda: len(api.by_address()) == 50)
         await at_rest(api, controller)
 
@@ -188,14 +163,14 @@ def status_writes(api: Busy) -> int:
 @pytest.mark.parametrize("more", [1, 7])
 async def test_a_full_pool_that_grows_writes_only_the_claims_that_it_can_serve(more: int) -> None:
     api = Busy()
-    api.pool(BLUE, "10.0.0.1-10.0.0.10")
+    api.pool("10.0.0.1-10.0.0.10")
     async with running.at_work(api) as controller:
         storm(api, per_second=100)
         await until(lambda: all(api.reason(name) for name in NAMES))
         await at_rest(api, controller)
         api.writes.clear()
 
-        api.pool(BLUE, f"10.0.0.1-10.0.0.{10 + more}")
+        api.pool(f"10.0.0.1-10.0.0.{10 + more}")
         await until(lambda: len(api.by_address()) == 10 + more)
         await at_rest(api, controller)
 
@@ -204,7 +179,7 @@ async def test_a_full_pool_that_grows_writes_only_the_claims_that_it_can_serve(m
 
 async def test_a_release_writes_no_claim_but_the_one_that_gets_the_address() -> None:
     api = Busy()
-    api.pool(BLUE, "10.0.0.1-10.0.0.10")
+    api.pool("10.0.0.1-10.0.0.10")
     async with running.at_work(api) as controller:
         storm(api, per_second=100)
         await until(lambda: all(api.reason(name) for name in NAMES))
@@ -226,7 +201,7 @@ async def test_a_restart_keeps_the_order_of_seconds() -> None:
         await at_rest(api, controller)
     async with running.at_work(api) as controller:
         await at_rest(api, controller)
-        api.pool(BLUE, "10.0.0.0/16")
+        api.pool("10.0.0.0/16", prefix=16)
         await until(lambda: len(api.by_address()) == len(NAMES))
 
     assert api.by_address() == NAMES
@@ -234,9 +209,9 @@ async def test_a_restart_keeps_the_order_of_seconds() -> None:
 
 async def test_claims_of_all_namespaces_stand_in_one_line_for_a_global_pool() -> None:
     api = Busy()
-    api.pool(GLOBE, "10.0.0.0/16")
+    api.pool("10.0.0.0/16", prefix=16, name="globe", kind=GLOBE)
     for number, name in reversed(tuple(enumerate(NAMES))):  # so arrival says the contrary
-        api.claim(name, "globe", namespace=f"tenant-{number % 3}", second=number)
+        api.claim(name, "globe", kind=GLOBE, namespace=f"tenant-{number % 3}", second=number)
     async with running.at_work(api):
         await until(lambda: len(api.by_address()) == len(NAMES))
 
@@ -245,7 +220,7 @@ async def test_claims_of_all_namespaces_stand_in_one_line_for_a_global_pool() ->
 
 async def test_a_released_address_goes_to_who_has_waited_longest() -> None:
     api = Busy()
-    api.pool(BLUE, "10.0.0.1")
+    api.pool("10.0.0.1")
     async with running.at_work(api):
         storm(api, per_second=10)
         await until(lambda: all(api.reason(name) for name in NAMES))
@@ -257,11 +232,11 @@ async def test_a_released_address_goes_to_who_has_waited_longest() -> None:
 
 async def test_addresses_that_are_added_go_to_who_has_waited_longest() -> None:
     api = Busy()
-    api.pool(BLUE, "10.0.0.1-10.0.0.10")
+    api.pool("10.0.0.1-10.0.0.10")
     async with running.at_work(api) as controller:
         storm(api, per_second=10)
         await until(lambda: all(api.reason(name) for name in NAMES))
-        api.pool(BLUE, "10.0.0.1-10.0.0.40")
+        api.pool("10.0.0.1-10.0.0.40")
         await until(lambda: len(api.by_address()) == 40)
         await at_rest(api, controller)
 
@@ -270,13 +245,13 @@ async def test_addresses_that_are_added_go_to_who_has_waited_longest() -> None:
 
 async def test_claims_that_came_while_their_pool_was_paused_are_served_oldest_first() -> None:
     api = Busy()
-    api.pool(BLUE, "10.0.0.1-10.0.0.40", annotations={PAUSED_ANNOTATION: ""})
+    api.pool("10.0.0.1-10.0.0.40", metadata={"annotations": {PAUSED_ANNOTATION: ""}})
     async with running.at_work(api) as controller:
         for number, name in reversed(tuple(enumerate(NAMES))):
             api.claim(name, second=number)
         await at_rest(api, controller)
         assert {api.reason(name) for name in NAMES} <= {"", "Paused"}
-        api.pool(BLUE, "10.0.0.1-10.0.0.40", annotations={})
+        api.pool("10.0.0.1-10.0.0.40", metadata={"annotations": {}})
         await until(
             lambda: {api.reason(name) for name in NAMES} == {"AddressAllocated", "PoolExhausted"}
         )
@@ -286,7 +261,7 @@ async def test_claims_that_came_while_their_pool_was_paused_are_served_oldest_fi
 
 async def test_who_comes_last_does_not_overtake_whom_an_address_was_just_promised() -> None:
     api = Busy()
-    api.pool(BLUE, "10.0.0.1")
+    api.pool("10.0.0.1")
     async with running.at_work(api) as controller:
         for number, name in enumerate(NAMES[:3]):
             api.claim(name, second=number)
@@ -358,13 +333,13 @@ async def test_a_new_leader_serves_what_waits_before_it_looks_at_all_that_is_ser
 
 async def test_a_claim_that_comes_in_the_middle_of_a_storm_is_written_almost_at_once() -> None:
     api = Busy()
-    api.pool(BLUE, "10.0.0.0/16")
-    api.pool(GLOBE, "10.0.0.0/16")
+    api.pool("10.0.0.0/16", prefix=16)
+    api.pool("10.0.0.0/16", prefix=16, name="globe", kind=GLOBE)
     async with running.at_work(api):
         for number in range(500):
             api.claim(f"storm-{number}", second=number // 100)
         await until(lambda: len(api.by_address()) > 50)
-        api.claim("calm", "globe", second=59)
+        api.claim("calm", "globe", kind=GLOBE, second=59)
         before = len(api.by_address())
         await until(lambda: api.reason("calm") == "AddressAllocated")
         served_in_between = len(api.by_address()) - before
@@ -378,6 +353,6 @@ async def test_a_pool_that_comes_while_claims_report_that_it_is_missing(told: in
     async with running.at_work(api):
         storm(api, per_second=1)
         await until(lambda: sum(bool(api.reason(name)) for name in NAMES) >= told)
-        api.pool(BLUE, "10.0.0.0/16")
+        api.pool("10.0.0.0/16", prefix=16)
         await until(lambda: len(api.by_address()) == len(NAMES))
     assert api.by_address() == NAMES

@@ -3,42 +3,28 @@
 
 from typing import Any
 
+import builders
 import pytest
+from builders import HUB, POOLS, SPOKE
 from prometheus_client import REGISTRY
 
 from controller import migration
-from kube import errors, resources
+from kube import errors
 from kube.events import EVENTS
 from kube.options import EVERYTHING, ListOptions
-from kube.testing import fake
-from objects import pools
-
-CRDS = resources.CUSTOM_RESOURCE_DEFINITIONS
-POOLS = pools.KINDS["InClusterIPPool"]
-NAME = f"{POOLS.plural}.{POOLS.group}"
-SPEC = {"addresses": ["10.0.0.1-10.0.0.254"], "prefix": 24}
 
 
-class Cluster(fake.FakeApi):
+class Cluster(builders.Api):
     """Pools `a` and `b`, of which `a` was applied in v1alpha1; `lists` counts lists of pools."""
 
     def __init__(self, *, served: bool) -> None:
         super().__init__()
         self.lists = 0
-        self.define(served=served)
-        self.add("a", "v1alpha1")
-        self.add("b", "v1alpha2")
+        self.define(["v1alpha2"], versions=[SPOKE | {"served": served}, HUB])
+        self.applied("a", "v1alpha1")
+        self.applied("b", "v1alpha2")
 
-    def define(self, *, served: bool, generation: int = 1) -> None:
-        versions = [
-            {"name": "v1alpha1", "served": served},
-            {"name": "v1alpha2", "served": True, "storage": True},
-        ]
-        metadata = {"name": NAME, "uid": "first", "generation": generation}
-        status = {"storedVersions": ["v1alpha2"]}
-        self.put(CRDS, {"metadata": metadata, "spec": {"versions": versions}, "status": status})
-
-    def add(self, name: str, version: str) -> None:
+    def applied(self, name: str, version: str) -> None:
         entry: Any = {
             "manager": "argo",
             "operation": "Apply",
@@ -46,8 +32,7 @@ class Cluster(fake.FakeApi):
             "fieldsType": "FieldsV1",
             "fieldsV1": {"f:spec": {"f:addresses": {}}},
         }
-        metadata: Any = {"name": name, "namespace": "default", "managedFields": [entry]}
-        self.put(POOLS, {"metadata": metadata, "spec": dict(SPEC)})
+        self.pool("10.0.0.1-10.0.0.254", name=name, metadata={"managedFields": [entry]})
 
     def versions(self, name: str) -> list[str]:
         found: Any = self.read(POOLS, "default", name)
@@ -92,10 +77,7 @@ async def test_while_a_version_is_served_its_entries_stay() -> None:
 
 async def test_entries_of_a_version_that_the_definition_has_lost_are_translated_too() -> None:
     api = Cluster(served=True)
-    versions = [{"name": "v1alpha2", "served": True, "storage": True}]
-    metadata = {"name": NAME, "uid": "first", "generation": 2}
-    status = {"storedVersions": ["v1alpha2"]}
-    api.put(CRDS, {"metadata": metadata, "spec": {"versions": versions}, "status": status})
+    api.define(["v1alpha2"], versions=[HUB], generation=2)
 
     assert await migrate(api) is None
 
@@ -109,7 +91,7 @@ async def test_each_state_of_a_definition_is_looked_at_once() -> None:
         await keeper.migrate(POOLS)
     assert api.lists == 1
 
-    api.define(served=False, generation=2)
+    api.define(["v1alpha2"], versions=[SPOKE | {"served": False}, HUB], generation=2)
     for _ in range(3):
         await keeper.migrate(POOLS)
 
@@ -135,7 +117,7 @@ async def test_what_others_write_meanwhile_is_looked_at_again() -> None:
     async def sleep(seconds: float) -> None:
         if seconds == 10.0 or "c" in str(api.rewritten):
             return
-        api.add("c", "v1alpha1")
+        api.applied("c", "v1alpha1")
 
     assert await migration.Migration(api, sleep).migrate(POOLS) is None
 
@@ -146,7 +128,7 @@ async def test_who_writes_all_the_time_is_left_for_the_next_run() -> None:
     api = Cluster(served=False)
 
     async def sleep(_: float) -> None:
-        api.add("a", "v1alpha1")
+        api.applied("a", "v1alpha1")
 
     with pytest.raises(errors.ConflictError, match="all the time"):
         await migration.Migration(api, sleep).migrate(POOLS)

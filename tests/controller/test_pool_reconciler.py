@@ -3,8 +3,10 @@
 
 import itertools
 
+import builders
 import pytest
 import running
+from builders import BLUE, CONTRACT, POOLS
 
 from controller import events
 from controller.pool_reconciler import PoolReconciler
@@ -13,15 +15,11 @@ from ipam.notation import Address
 from kube.errors import ApiError
 from kube.events import EVENTS
 from kube.meta import Key
-from kube.testing.fake import FakeApi, Json
+from kube.testing.fake import Json
 from kube.workers import Done
-from objects import contracts, pools
 from objects.informers import Informers, Scope
 from objects.pools import PoolKey
 
-CONTRACT = contracts.V1Beta2("v1beta2")
-POOLS = pools.KINDS["InClusterIPPool"]
-BLUE = PoolKey(POOLS.kind, "default", "blue")
 PAUSED = {"cluster.x-k8s.io/paused": ""}
 PROTECT = "ipam.cluster.x-k8s.io/ProtectPool"
 
@@ -30,18 +28,10 @@ class World:
     """A pool, blue, and whoever looks after it."""
 
     def __init__(self) -> None:
-        self.api = FakeApi()
+        self.api = builders.Api()
 
-    def pool(self, *addresses: str, **metadata: object) -> None:
-        meta = {"name": "blue", "namespace": "default", "finalizers": [PROTECT], **metadata}
-        spec = {"addresses": list(addresses), "prefix": 24}
-        self.api.put(POOLS, {**self.read(), "metadata": {**self.meta(), **meta}, "spec": spec})
-
-    def address(self, name: str, text: str) -> None:
-        pool = {"apiGroup": POOLS.group, "kind": POOLS.kind, "name": "blue"}
-        spec = {"address": text, "poolRef": pool, "claimRef": {"name": name}}
-        meta = {"name": name, "namespace": "default"}
-        self.api.put(CONTRACT.addresses, {"metadata": meta, "spec": spec})
+    def pool(self, *addresses: str, name: str = "blue", **metadata: object) -> None:
+        self.api.pool(*addresses, name=name, metadata={"finalizers": [PROTECT], **metadata})
 
     async def reconcile(self) -> None:
         """Run once as a process does that has just started, and write the news."""
@@ -53,10 +43,6 @@ class World:
 
     def read(self) -> Json:
         return self.api.read(POOLS, "default", "blue") or {}
-
-    def meta(self) -> Json:
-        meta: Json = self.read().get("metadata", {})
-        return meta
 
     def ready(self) -> Json:
         (condition,) = self.read()["status"]["conditions"]
@@ -111,11 +97,11 @@ async def test_a_paused_pool_is_not_let_go(world: World) -> None:
 
     await world.reconcile()
 
-    assert world.meta()["finalizers"] == [PROTECT]
+    assert world.read()["metadata"]["finalizers"] == [PROTECT]
 
 
 async def test_a_pool_that_is_deleted_says_what_it_waits_for(world: World) -> None:
-    world.address("web", "10.0.0.5")
+    world.api.address("web", "10.0.0.5")
     world.pool("10.0.0.5", deletionTimestamp="2026-01-01T00:00:01Z")
 
     await world.reconcile()
@@ -127,8 +113,8 @@ async def test_a_pool_that_is_deleted_says_what_it_waits_for(world: World) -> No
 
 
 async def test_a_full_pool_is_ready_and_reports_once_that_it_is_full(world: World) -> None:
-    world.address("a", "10.0.0.5")
-    world.address("b", "10.0.0.6")
+    world.api.address("a", "10.0.0.5")
+    world.api.address("b", "10.0.0.6")
 
     await world.reconcile()
     await world.reconcile()
@@ -161,8 +147,8 @@ async def test_a_pool_that_offers_nothing_is_not_ready_and_says_what_helps(world
 
 
 async def test_equal_addresses_are_reported_with_their_names(world: World) -> None:
-    world.address("a", "10.0.0.5")
-    world.address("b", "10.0.0.5")
+    world.api.address("a", "10.0.0.5")
+    world.api.address("b", "10.0.0.5")
 
     await world.reconcile()
 
@@ -175,7 +161,7 @@ async def test_equal_addresses_are_reported_with_their_names(world: World) -> No
 
 async def test_an_address_that_lands_outside_is_reported(world: World) -> None:
     await world.reconcile()
-    world.address("a", "10.0.0.9")
+    world.api.address("a", "10.0.0.9")
 
     await world.reconcile()
 
@@ -186,7 +172,7 @@ async def test_an_address_that_lands_outside_is_reported(world: World) -> None:
 
 
 async def test_a_broken_address_counts_as_in_use_and_out_of_range(world: World) -> None:
-    world.address("a", "ten")
+    world.api.address("a", "ten")
 
     await world.reconcile()
 
@@ -280,7 +266,7 @@ async def test_a_pool_is_not_let_go_while_an_address_of_it_may_be_on_its_way(wor
     claim = Key("default", "web")
     state.mark_in_flight(claim, BLUE, Address(4, 167772165))
     await PoolReconciler(world.api, state).reconcile(BLUE)
-    assert world.meta()["finalizers"] == [PROTECT]
+    assert world.read()["metadata"]["finalizers"] == [PROTECT]
 
     state.resolve(claim)
 

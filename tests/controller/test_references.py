@@ -4,19 +4,19 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncGenerator
+from typing import Any
 
+import builders
 import pytest
 import running
+from builders import CONTRACT, POOLS
 
 from controller.controller import Controller
 from kube import events
-from kube.testing.fake import FakeApi, Json
-from objects import contracts, pools
+from kube.testing.fake import Json
 from objects.informers import Informers, Scope
 from objects.metadata import WATCH_LABEL
 
-CONTRACT = contracts.V1Beta2("v1beta2")
-POOLS = pools.KINDS["InClusterIPPool"]
 GROUP = POOLS.group
 VERSIONED = f"{GROUP}/v1beta1"
 NO_GROUP: Json = {"kind": POOLS.kind, "name": "blue"}
@@ -27,9 +27,8 @@ def _hurried(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(events, "_COLLECT_SECONDS", 0.02)
 
 
-def claim(api: FakeApi, name: str, reference: Json, **more: object) -> None:
-    meta = {"name": name, "namespace": "default", **more}
-    api.put(CONTRACT.claims, {"metadata": meta, "spec": {"poolRef": reference}})
+def claim(api: builders.Api, name: str, reference: Json, **more: Any) -> None:
+    api.add(builders.claim(name, **more) | {"spec": {"poolRef": reference}})
 
 
 def named(group: str, kind: str = POOLS.kind) -> Json:
@@ -37,34 +36,28 @@ def named(group: str, kind: str = POOLS.kind) -> Json:
 
 
 @contextlib.asynccontextmanager
-async def at_work(api: FakeApi, scope: Scope | None = None) -> AsyncGenerator[None]:
+async def at_work(api: builders.Api, scope: Scope | None = None) -> AsyncGenerator[None]:
     async with running.at_work(api, scope):
         yield
         await settled(api, "last")
 
 
-def add_pool(api: FakeApi) -> None:
-    meta = {"name": "blue", "namespace": "default"}
-    spec = {"addresses": ["10.0.0.1-10.0.0.9"], "prefix": 24}
-    api.put(POOLS, {"metadata": meta, "spec": spec})
-
-
-async def settled(api: FakeApi, name: str) -> None:
+async def settled(api: builders.Api, name: str) -> None:
     """Wait until the Event of a claim that is in order has come, and so all before it."""
-    add_pool(api)
+    api.pool("10.0.0.1-10.0.0.9")
     claim(api, name, named(GROUP))
     async with asyncio.timeout(10):
         while name not in [each["regarding"]["name"] for each in told(api)]:  # noqa: ASYNC110 - it is no event
             await asyncio.sleep(0.005)
 
 
-def told(api: FakeApi) -> list[Json]:
+def told(api: builders.Api) -> list[Json]:
     """Return the Events that exist, in the order of their creation."""
     names = dict.fromkeys(name for _, plural, name in api.writes if plural == "events")
     return [api.read(events.EVENTS, "default", name) or {} for name in names]
 
 
-def warned(api: FakeApi) -> list[str]:
+def warned(api: builders.Api) -> list[str]:
     """Return the names of the claims with the Event."""
     return [
         event["regarding"]["name"]
@@ -89,7 +82,7 @@ def warned(api: FakeApi) -> list[str]:
 async def test_a_claim_with_a_wrong_group_gets_the_cause_and_the_remedy(
     reference: Json, problem: str, *, before: bool
 ) -> None:
-    api = FakeApi()
+    api = builders.Api()
     if before:
         claim(api, "web", reference)
 
@@ -118,7 +111,7 @@ async def test_a_claim_with_a_wrong_group_gets_the_cause_and_the_remedy(
     ids=str,
 )
 async def test_claims_of_other_providers_are_left_alone(reference: Json) -> None:
-    api = FakeApi()
+    api = builders.Api()
     claim(api, "web", reference)
 
     async with at_work(api):
@@ -138,7 +131,7 @@ async def test_claims_of_other_providers_are_left_alone(reference: Json) -> None
     ids=["it goes", "filtered", "no label"],
 )
 async def test_a_claim_that_is_out_of_scope_or_deleted_gets_no_event(more: Json) -> None:
-    api = FakeApi()
+    api = builders.Api()
     claim(api, "web", named(VERSIONED), **more)
     claim(api, "mine", named(VERSIONED), labels={WATCH_LABEL: "mine"})
     claim(api, "good", named(GROUP), labels={WATCH_LABEL: "mine"})
@@ -154,7 +147,7 @@ async def test_a_claim_that_is_out_of_scope_or_deleted_gets_no_event(more: Json)
 
 
 async def test_a_claim_of_another_provider_gets_no_event() -> None:
-    api = FakeApi()
+    api = builders.Api()
     claim(api, "web", named(VERSIONED))
     body = api.read(CONTRACT.claims, "default", "web") or {}
     api.put(CONTRACT.claims, {**body, "status": {"addressRef": {"name": "web"}}})
@@ -166,7 +159,7 @@ async def test_a_claim_of_another_provider_gets_no_event() -> None:
 
 
 async def test_another_change_of_the_claim_repeats_nothing() -> None:
-    api = FakeApi()
+    api = builders.Api()
     claim(api, "web", named(VERSIONED), uid="one")
 
     async with at_work(api):
@@ -177,7 +170,7 @@ async def test_another_change_of_the_claim_repeats_nothing() -> None:
 
 
 async def test_a_restart_repeats_nothing() -> None:
-    api = FakeApi()
+    api = builders.Api()
     claim(api, "web", named(VERSIONED))
     async with at_work(api):
         pass
@@ -189,7 +182,7 @@ async def test_a_restart_repeats_nothing() -> None:
 
 
 async def test_a_claim_that_was_created_again_with_the_same_fault_gets_an_event_again() -> None:
-    api = FakeApi()
+    api = builders.Api()
     claim(api, "web", named(VERSIONED), uid="one")
 
     async with at_work(api):
@@ -200,8 +193,8 @@ async def test_a_claim_that_was_created_again_with_the_same_fault_gets_an_event_
 
 
 async def test_many_such_claims_are_one_event_at_the_pool_that_they_mean() -> None:
-    api = FakeApi()
-    add_pool(api)
+    api = builders.Api()
+    api.pool("10.0.0.1-10.0.0.9")
     for number in range(50):
         claim(api, f"web-{number:02}", named(VERSIONED))
 

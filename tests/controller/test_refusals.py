@@ -1,15 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """Writes that fail: a claim keeps what it has, and says what lasts."""
 
+import builders
 import pytest
-from claim_world import CONTRACT, World
+from builders import CONTRACT
+from claim_world import World
 from typing_extensions import override
 
 from kube.errors import ApiError, ConflictError, KubeError, UnreachableError
 from kube.meta import Key
 from kube.options import EVERYTHING, ListOptions
 from kube.resources import ApiResource
-from kube.testing.fake import FakeApi
 from objects.metadata import CLUSTER_NAME_LABEL
 
 OLD, YOUNG = Key("default", "old"), Key("default", "young")
@@ -59,7 +60,7 @@ async def test_an_older_claim_whose_write_fails_is_not_overtaken(
     assert world.address("old")["spec"]["address"] == "10.0.0.5"
 
 
-class Listless(FakeApi):
+class Listless(builders.Api):
     """Refuses the next list of one kind."""
 
     refused = ""
@@ -125,10 +126,10 @@ async def test_a_lasting_refusal_is_the_claims_condition_in_the_api_servers_word
     assert error.message in ready["message"]
 
 
-class OnlyObjects(FakeApi):
+class OnlyObjects(builders.Api):
     """Refuses writes of one name or plural, but for those of a status."""
 
-    def __init__(self, like: FakeApi, name: str, error: KubeError) -> None:
+    def __init__(self, like: builders.Api, name: str, error: KubeError) -> None:
         self.__dict__ |= like.__dict__
         self._refused, self._error = name, error
 

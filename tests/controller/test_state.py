@@ -2,19 +2,21 @@
 """What an IPAddress has, by the kind of its pool, and which claims wait for anything."""
 
 import asyncio
+from typing import Any
 
+import builders
 import pytest
 import running
+from builders import CONTRACT
 
 from api.resources import GROUP
 from controller import state
-from kube.testing.fake import FakeApi, Json
-from objects import clusterapi, contracts
+from kube.testing.fake import Json
+from objects import clusterapi
 from objects.informers import Informers, Scope
 from objects.metadata import RELEASE_FINALIZER, Metadata
 from objects.references import TypedReference
 
-CONTRACT = contracts.V1Beta2("v1beta2")
 BOUND: Json = {"addressRef": {"name": "web"}}
 
 
@@ -59,16 +61,19 @@ def test_an_ipaddress_of_an_ip_pool_has_its_address_in_whatever_subnet(
     assert held("GlobalInClusterIPPool", address, 0) == has
 
 
-def claim(name: str, status: Json, group: str = GROUP, **metadata: object) -> Json:
-    reference = {"apiGroup": group, "kind": "InClusterIPPool", "name": "blue"}
-    meta = {"name": name, "namespace": "default", **metadata}
-    return {"metadata": meta, "spec": {"poolRef": reference}, "status": status}
+def claim(name: str, status: Json, **metadata: Any) -> Json:
+    return builders.claim(name, status=status, **metadata)
+
+
+def foreign(name: str) -> Json:
+    """Return a claim on a pool of another provider."""
+    body = claim(name, {})
+    body["spec"]["poolRef"]["apiGroup"] = "example.com"
+    return body
 
 
 def address(name: str) -> Json:
-    reference = {"apiGroup": GROUP, "kind": "InClusterIPPool", "name": "blue"}
-    spec = {"poolRef": reference, "address": "10.0.0.5", "claimRef": {"name": name}}
-    return {"metadata": {"name": name, "namespace": "default"}, "spec": spec}
+    return builders.address(name, "10.0.0.5")
 
 
 def names(known: state.State) -> set[str]:
@@ -76,16 +81,15 @@ def names(known: state.State) -> set[str]:
 
 
 async def test_who_has_no_address_or_is_being_deleted_waits() -> None:
-    api = FakeApi()
+    api = builders.Api()
     at = "2026-01-01T00:00:00Z"
-    for each in (
+    api.add(
         claim("new", {}), claim("bound", BOUND), claim("unbound", {}), claim("lost", BOUND),
         claim("deleted", BOUND, deletionTimestamp=at, finalizers=["x"]),
-        claim("foreign", {}, group="example.com"),
-    ):  # fmt: skip
-        api.put(CONTRACT.claims, each)
+        foreign("foreign"),
+    )  # fmt: skip
     for name in ("bound", "unbound", "deleted", "alone"):
-        api.put(CONTRACT.addresses, address(name))
+        api.add(address(name))
     known = state.State(Informers(api, CONTRACT, Scope()))
 
     await running.fill(known)
@@ -94,7 +98,7 @@ async def test_who_has_no_address_or_is_being_deleted_waits() -> None:
 
 
 async def test_who_waits_is_known_at_each_change() -> None:
-    api = FakeApi()
+    api = builders.Api()
     known = state.State(Informers(api, CONTRACT, Scope()))
     await running.fill(known)
     seen: list[set[str]] = []
@@ -105,11 +109,11 @@ async def test_who_waits_is_known_at_each_change() -> None:
         seen.append(names(known))
 
     with known.following():
-        api.put(CONTRACT.claims, claim("web", {}))
+        api.add(claim("web", {}))
         await hear()
-        api.put(CONTRACT.addresses, address("web"))
+        api.add(address("web"))
         await hear()
-        api.put(CONTRACT.claims, claim("web", BOUND))
+        api.add(claim("web", BOUND))
         await hear()
         api.remove(CONTRACT.addresses, "default", "web")
         await hear()
@@ -120,17 +124,16 @@ async def test_who_waits_is_known_at_each_change() -> None:
 
 
 async def test_a_record_without_an_ipaddress_is_in_flight_for_a_new_leader_bound_or_not() -> None:
-    api = FakeApi()
+    api = builders.Api()
     record: Json = {
         "annotations": {"ipam.cluster.x-k8s.io/address": "10.0.0.5"},
         "finalizers": [RELEASE_FINALIZER],
     }
-    for each in (
+    api.add(
         claim("lost", BOUND, **record), claim("sent", {}, **record), claim("new", {}),
         claim("held", BOUND, **record),
-    ):  # fmt: skip
-        api.put(CONTRACT.claims, each)
-    api.put(CONTRACT.addresses, address("held"))
+    )  # fmt: skip
+    api.add(address("held"))
     known = state.State(Informers(api, CONTRACT, Scope()))
     await known.informers.sync()
     changing = asyncio.create_task(known.changes.run())

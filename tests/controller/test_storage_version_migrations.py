@@ -4,18 +4,15 @@
 import asyncio
 from typing import Any
 
+import builders
 import pytest
+from builders import CRD, CRDS, HUB, POOLS
 from structlog.testing import capture_logs
 
 from controller import migration
 from controller.storage_version_migrations import MIGRATIONS
-from kube import errors, resources
-from kube.testing import fake
-from objects import pools
+from kube import errors
 
-CRDS = resources.CUSTOM_RESOURCE_DEFINITIONS
-POOLS = pools.KINDS["InClusterIPPool"]
-NAME = f"{POOLS.plural}.{POOLS.group}"
 BOTH = ["v1alpha1", "v1alpha2"]
 RUNNING = {"type": "Running", "status": "True", "reason": "MigrationRunning"}
 OVER = RUNNING | {"status": "False", "reason": "MigrationCompleted"}
@@ -24,25 +21,16 @@ FAILED = {"type": "Failed", "status": "True", "message": "pool a is forbidden"}
 ESTABLISHED = {"type": "Established", "status": "True", "reason": "InitialNamesAccepted"}
 
 
-class Cluster(fake.FakeApi):
+class Cluster(builders.Api):
     """An API server whose clock is its sleeps; `steps` says what Kubernetes does at each look."""
 
     def __init__(self, *steps: list[dict[str, str]]) -> None:
         super().__init__()
         self.steps = list(steps)
         self.looks = 0
-        self.define(BOTH)
+        self.define(BOTH, ESTABLISHED)
         for name in ("a", "b"):
-            self.put(POOLS, {"metadata": {"name": name, "namespace": "default"}, "spec": {}})
-
-    def define(self, stored: list[str], *conditions: dict[str, str]) -> None:
-        versions = [
-            {"name": "v1alpha1", "served": True},
-            {"name": "v1alpha2", "served": True, "storage": True},
-        ]
-        status = {"storedVersions": stored, "conditions": [ESTABLISHED, *conditions]}
-        metadata = {"name": NAME, "uid": "first", "generation": 1}
-        self.put(CRDS, {"metadata": metadata, "spec": {"versions": versions}, "status": status})
+            self.pool(name=name)
 
     async def sleep(self, seconds: float) -> None:
         migration_ = self.migration
@@ -53,17 +41,17 @@ class Cluster(fake.FakeApi):
             conditions = self.steps.pop(0)
             self.put(MIGRATIONS, {**migration_, "status": {"conditions": conditions}})
             if FAILED in conditions:  # as Kubernetes 1.37.2 does
-                self.define(["v1alpha2"], migrating("MigrationFailed"))
+                self.define(["v1alpha2"], ESTABLISHED, migrating("MigrationFailed"))
             elif SUCCEEDED in conditions:
-                self.define(["v1alpha2"], migrating("MigrationSucceeded"))
+                self.define(["v1alpha2"], ESTABLISHED, migrating("MigrationSucceeded"))
 
     @property
     def migration(self) -> Any:
-        return self.read(MIGRATIONS, "", NAME)
+        return self.read(MIGRATIONS, "", CRD)
 
     @property
     def status(self) -> Any:
-        found = self.read(CRDS, "", NAME)
+        found = self.read(CRDS, "", CRD)
         assert found
         return found["status"]
 
@@ -89,7 +77,7 @@ async def test_where_kubernetes_migrates_the_manager_rewrites_nothing() -> None:
 
     assert api.rewritten() == []
     assert api.status["storedVersions"] == ["v1alpha2"]
-    assert ("create", MIGRATIONS.plural, NAME) in api.writes
+    assert ("create", MIGRATIONS.plural, CRD) in api.writes
 
 
 async def test_the_migration_names_the_group_and_the_resource() -> None:
@@ -134,8 +122,7 @@ async def test_what_nobody_takes_up_in_30_seconds_the_manager_does_and_says_so()
     assert api.migration is None
     [line] = [log for log in logs if log["event"].startswith("Kubernetes does not migrate")]
     assert (
-        line["reason"]
-        == f"StorageVersionMigration {NAME} was not started by any controller in 30 s"
+        line["reason"] == f"StorageVersionMigration {CRD} was not started by any controller in 30 s"
     )
 
 
@@ -143,7 +130,7 @@ async def test_where_nobody_takes_one_up_no_other_one_is_made() -> None:
     api = Cluster()
     again = migration.Migration(api, api.sleep)
     await again.migrate(POOLS)
-    api.define(BOTH)
+    api.define(BOTH, ESTABLISHED)
 
     assert await again.migrate(POOLS) is None
 
@@ -183,7 +170,7 @@ async def test_where_it_is_not_served_or_not_allowed_the_manager_migrates(
 
 async def test_a_migration_that_another_leader_began_is_waited_for() -> None:
     api = Cluster([OVER, SUCCEEDED])
-    api.put(MIGRATIONS, {"metadata": {"name": NAME}, "status": {"conditions": [RUNNING]}})
+    api.put(MIGRATIONS, {"metadata": {"name": CRD}, "status": {"conditions": [RUNNING]}})
 
     assert await migrate(api) is None
 
@@ -194,7 +181,7 @@ async def test_a_migration_that_another_leader_began_is_waited_for() -> None:
 async def test_a_migration_that_ended_before_says_nothing_about_today() -> None:
     api = Cluster([RUNNING], [OVER, SUCCEEDED])
     old = {"status": {"conditions": [OVER, SUCCEEDED]}}
-    api.put(MIGRATIONS, {"metadata": {"name": NAME, "uid": "old"}, **old})
+    api.put(MIGRATIONS, {"metadata": {"name": CRD, "uid": "old"}, **old})
 
     assert await migrate(api) is None
 
@@ -222,7 +209,7 @@ async def settle(api: Cluster) -> Any:
 
 async def test_old_versions_that_kubernetes_forgot_too_early_are_remembered_again() -> None:
     api = Cluster()
-    api.define(["v1alpha2"], migrating("MigrationFailed"))
+    api.define(["v1alpha2"], ESTABLISHED, migrating("MigrationFailed"))
     api.refusals = {"a": errors.ApiError(422, "Invalid", "by policy", "PATCH a")}
 
     refused = await settle(api)
@@ -230,12 +217,12 @@ async def test_old_versions_that_kubernetes_forgot_too_early_are_remembered_agai
     assert refused is not None
     assert str(refused.first) == "default/a"
     assert api.status["storedVersions"] == BOTH
-    assert ("create", MIGRATIONS.plural, NAME) not in api.writes  # it would fail again
+    assert ("create", MIGRATIONS.plural, CRD) not in api.writes  # it would fail again
 
 
 async def test_a_failure_that_is_made_good_is_not_seen_again() -> None:
     api = Cluster()
-    api.define(["v1alpha2"], migrating("MigrationFailed"))
+    api.define(["v1alpha2"], ESTABLISHED, migrating("MigrationFailed"))
     await settle(api)
     before = len(api.writes)
 
@@ -249,10 +236,7 @@ async def test_a_failure_that_is_made_good_is_not_seen_again() -> None:
 
 async def test_where_one_version_is_left_in_the_definition_nothing_is_put_back() -> None:
     api = Cluster()
-    versions = [{"name": "v1alpha2", "served": True, "storage": True}]
-    status = {"storedVersions": ["v1alpha2"], "conditions": [migrating("MigrationFailed")]}
-    metadata = {"name": NAME, "uid": "first", "generation": 2}
-    api.put(CRDS, {"metadata": metadata, "spec": {"versions": versions}, "status": status})
+    api.define(["v1alpha2"], migrating("MigrationFailed"), versions=[HUB], generation=2)
 
     async with asyncio.timeout(10):
         assert await settle(api) is None

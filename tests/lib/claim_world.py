@@ -4,9 +4,12 @@
 import time
 from collections.abc import Callable
 from contextlib import ExitStack, nullcontext
+from typing import TYPE_CHECKING, Any
 
+import builders
 import pytest
 import running
+from builders import CONTRACT
 
 from controller import events
 from controller.claim_reconciler import ClaimReconciler
@@ -14,13 +17,13 @@ from controller.state import State
 from kube.errors import KubeError
 from kube.events import EVENTS
 from kube.meta import Key
-from kube.testing.fake import FakeApi, Json
+from kube.testing.fake import Json
 from kube.workers import Done, RequeueAfter
-from objects import contracts, pools
 from objects.informers import Informers, Scope
 
-CONTRACT = contracts.V1Beta2("v1beta2")
-POOLS = pools.KINDS["InClusterIPPool"]
+if TYPE_CHECKING:
+    from objects import contracts
+
 WEB = Key("default", "web")
 
 
@@ -28,21 +31,19 @@ class World:
     """One namespace of a fake API server, and the reconciler that looks after it."""
 
     def __init__(self, scope: Scope | None = None) -> None:
-        self.api = FakeApi()
+        self.api = builders.Api()
         self.scope = scope or Scope()
         self.contract: contracts.Contract = CONTRACT
         self.heard = ExitStack()
 
-    def pool(self, *addresses: str, **spec: object) -> None:
-        body = {"addresses": list(addresses), "prefix": 24, **spec}
-        self.api.put(POOLS, {"metadata": {"name": "blue", "namespace": "default"}, "spec": body})
+    def pool(self, *addresses: str, **spec: Any) -> None:
+        self.api.add(builders.pool(*addresses, **spec))
 
-    def claim(self, name: str = "web", cluster: str = "", **metadata: object) -> None:
+    def claim(self, name: str = "web", *, cluster: str = "", **metadata: Any) -> None:
         """Create a claim; a `cluster` is that of its spec."""
-        reference = {"apiGroup": POOLS.group, "kind": POOLS.kind, "name": "blue"}
-        meta = {"name": name, "namespace": "default", **metadata}
-        spec: Json = {"poolRef": reference} | ({"clusterName": cluster} if cluster else {})
-        self.api.put(CONTRACT.claims, {"metadata": meta, "spec": spec})
+        body = builders.claim(name, **metadata)
+        body["spec"] |= {"clusterName": cluster} if cluster else {}
+        self.api.add(body)
 
     async def reconcile(self, key: Key = WEB) -> Done | RequeueAfter:
         """Run once as a process does that has just started."""
@@ -84,13 +85,10 @@ class World:
 
     def delete(self, name: str = "web", at: str = "2026-01-01T00:00:01Z") -> None:
         """Delete a claim that somebody's finalizer holds."""
-        claim = self.read(name)
-        meta = {**claim["metadata"], "deletionTimestamp": at}
-        self.api.put(CONTRACT.claims, {**claim, "metadata": meta})
+        self.api.change(CONTRACT.claims, name, deletionTimestamp=at)
 
-    def cluster(self, name: str = "c1", *, paused: bool = False, **metadata: object) -> None:
-        meta = {"name": name, "namespace": "default", **metadata}
-        self.api.put(CONTRACT.clusters, {"metadata": meta, "spec": {"paused": paused}})
+    def cluster(self, **more: Any) -> None:
+        self.api.cluster(**more)
 
 
 class Clock:

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager, suppress
 from typing import NoReturn
 
 import pytest
+from builders import CONTRACT
 
 from controller.controller import Controller
 from controller.election import Election
@@ -15,8 +16,6 @@ from kube.client import Api
 from kube.tasks import together
 from objects import contracts
 from objects.informers import Informers, Scope
-
-CONTRACT = contracts.V1Beta2("v1beta2")
 
 
 @asynccontextmanager
