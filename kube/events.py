@@ -225,8 +225,9 @@ async def write(api: Api, controller: str, about: Subject, event: Event) -> None
     Raises:
         NotLeaderError: the lease is lost.
     """
+    item: _Recorded[Hashable] = _Recorded(about, event, None)
     try:
-        await _create(api, controller, _Recorded(about, event, None))
+        await _create(api, controller, item)
     except NotLeaderError:
         raise
     except KubeError as error:
