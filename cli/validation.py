@@ -4,13 +4,13 @@
 import contextlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from itertools import chain, islice
+from itertools import chain
 
 from crdkit.conversion import errors as conversion_errors
 from crdkit.conversion import values
 from ipam.address_sets import AddressSet
 from objects.pools import PoolKey
-from webhook import admission, overlaps, statuses
+from webhook import overlaps, statuses
 from webhook.pool_review import PoolReview
 from webhook.reviewed_pool import ReviewedPool
 
@@ -90,7 +90,8 @@ def _few_problems(obj: values.JsonObject, review: PoolReview) -> Iterator[str]:
     blamed = {statuses.path_of(problem) for problem in problems}
     texts += [f"{path}: is required" for path in fields.missing_fields(obj) if path not in blamed]
     yield from texts[: statuses.MOST_CAUSES]
-    yield from _rest(len(texts) - statuses.MOST_CAUSES)
+    if (more := len(texts) - statuses.MOST_CAUSES) > 0:
+        yield f"... and {more} more"
 
 
 def _few_warnings(
@@ -98,14 +99,7 @@ def _few_warnings(
 ) -> Iterator[str]:
     """Yield the first warnings about a pool, and the number of the others."""
     own = list(_own_warnings(review, new))
-    overlaps = context.overlaps.overlaps(_key(document, new))
-    yield from islice(chain(own, overlaps.warnings), admission.MOST_WARNINGS)
-    yield from _rest(len(own) + overlaps.total - admission.MOST_WARNINGS)
-
-
-def _rest(more: int) -> Iterator[str]:
-    if more > 0:
-        yield f"... and {more} more"
+    yield from overlaps.few(own, context.overlaps.overlaps(_key(document, new)))
 
 
 def _own_warnings(review: PoolReview, new: ReviewedPool) -> Iterator[str]:

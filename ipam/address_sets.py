@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The addresses that a pool may hand out, and what is wrong with the spec that they come from."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from .notation import BITS, Address, Network
@@ -43,6 +44,14 @@ class AddressSet:
     def total(self) -> int:
         """The exact number of blocks; an IPv6 pool can have 2**64."""
         return self.indexes.size
+
+    @property
+    def ranges(self) -> Sequence[Range]:
+        """The ranges of its addresses, sorted and apart."""
+        size = self.block_size
+        if size == 1:
+            return self.indexes.ranges
+        return [(low * size, high * size + size - 1) for low, high in self.indexes.ranges]
 
     def index_of(self, address: Address) -> int | None:
         """Return the index of the block that starts at an address; None if the set has none."""

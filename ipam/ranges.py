@@ -73,6 +73,16 @@ class RangeSet:
         return self.ranges[0][0]
 
 
+def twice(ranges: Iterable[Range]) -> RangeSet:
+    """Return the integers that more than one of the ranges has."""
+    found, end = list[Range](), -1
+    for first, last in sorted(ranges):
+        if first <= end:
+            found.append((first, min(last, end)))
+        end = max(last, end)
+    return RangeSet.of(found)
+
+
 def _first(item: Range) -> int:
     return item[0]
 

@@ -20,9 +20,6 @@ from .cluster_reader import ClusterReader, Found
 from .pool_review import PoolReview
 from .reviewed_pool import ReviewedPool, with_fields
 
-MOST_WARNINGS = 10
-"""The most warnings of one response; the API server cuts them at 4096 characters together."""
-
 _OVERLAPS_SECONDS = 2.0  # how long a write may wait for warnings about other pools
 
 
@@ -86,7 +83,9 @@ async def validate(assessed: Assessment, cluster: ClusterReader) -> Response:
         gone = f"{_number(found)} in use would no longer be in the pool: {_named(found)}"
         keep = "keep it in" if found.single else "keep them in"
         return Response(statuses.bad_request(f"{pool}: {gone}; {keep}, or {_advice(found)}"))
-    return Response(warnings=_few(assessed.warnings + await _overlap_warnings(assessed, cluster)))
+    return Response(
+        warnings=overlaps.few(assessed.warnings + await _overlap_warnings(assessed, cluster))
+    )
 
 
 def default(review: PoolReview) -> Response:
@@ -179,9 +178,3 @@ def _advice(found: Found) -> str:
         "delete the IPAddressClaims of the same names first, "
         "or the IPAddresses themselves if they have no claims"
     )
-
-
-def _few(warnings: list[str]) -> list[str]:
-    if len(warnings) <= MOST_WARNINGS:
-        return warnings
-    return [*warnings[:MOST_WARNINGS], f"... and {len(warnings) - MOST_WARNINGS} more"]

@@ -5,8 +5,9 @@
 """
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
-from itertools import islice
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import reduce
+from itertools import chain, islice
 from typing import NamedTuple
 
 from ipam import intersections, notation, ranges
@@ -24,12 +25,12 @@ def compare(
         other namespaces, so a last warning says only that they have such a pool.
         Pools can have 4096 entries, so a caller can yield to its event loop after each pool.
     """
-    addresses, hidden = _addresses(mine), ""
+    addresses, hidden = mine.ranges, ""
     for other, address_set in sorted(others.items()):
         if other == key or mine.family != address_set.family:
             yield ""
             continue
-        text = _warning(key, mine.family, addresses, other, _addresses(address_set))
+        text = _warning(key, mine.family, addresses, other, address_set.ranges)
         if other.namespace in ("", key.namespace):
             yield text
         else:
@@ -44,34 +45,73 @@ class Overlaps(NamedTuple):
     total: int
     """The number of warnings."""
 
-    warnings: Iterator[str]
+    warnings: Iterable[str]
     """The warnings, those that name a pool first; each is computed on demand."""
 
 
+NONE = Overlaps(0, ())
+
+MOST_WARNINGS = 10
+"""The most warnings of one response; the API server cuts them at 4096 characters together."""
+
+
+def few(own: Sequence[str], found: Overlaps = NONE) -> list[str]:
+    """Return the first warnings about a pool, and the number of the others."""
+    shown = list(islice(chain(own, found.warnings), MOST_WARNINGS))
+    more = len(own) + found.total - MOST_WARNINGS
+    return [*shown, f"... and {more} more"] if more > 0 else shown
+
+
 class Index:
-    """Finds which of many pools share addresses.
+    """Finds which of many pools share addresses, and which would after writes of some of them.
 
     Guarantees:
         Built in O(n log n), where n counts the ranges of all pools.  A warning costs no more than
         the ranges of both its pools.
     """
 
-    def __init__(self, offers: Mapping[pools.PoolKey, AddressSet]) -> None:
-        self._keys = sorted(offers)
-        self._numbers = {key: number for number, key in enumerate(self._keys)}
-        self._families = [offers[key].family for key in self._keys]
-        self._addresses = [_addresses(offers[key]) for key in self._keys]
-        self._met = [0] * len(self._keys)
+    def __init__(
+        self,
+        offers: Mapping[pools.PoolKey, AddressSet],
+        writes: Sequence[tuple[pools.PoolKey, AddressSet]] = (),
+    ) -> None:
+        """Compare pools.
+
+        Args:
+            offers: The addresses of each pool.
+            writes: What pools are changed to afterwards, one after another.
+        """
+        states = sorted((*offers.items(), *writes), key=lambda state: state[0])
+        self._keys = [key for key, _ in states]
+        self._families = [address_set.family for _, address_set in states]
+        self._addresses = [address_set.ranges for _, address_set in states]
+        self._met = [0] * len(states)
         self._within = defaultdict[str, int](int)
+        self._numbers = defaultdict[pools.PoolKey, list[int]](list)
         for number, key in enumerate(self._keys):
             self._within[key.namespace] |= 1 << number
+            self._numbers[key].append(number)
+        later = {key: iter(found[key in offers :]) for key, found in self._numbers.items()}
+        self._writes = [next(later[key]) for key, _ in writes]
+        self._present = _bits(self._numbers[key][0] for key in offers)
         for family in set(self._families):
             self._compare(family)
 
     def overlaps(self, key: pools.PoolKey) -> Overlaps:
         """Return the warnings about a pool of the index, which are those of `compare`."""
-        number = self._numbers[key]
-        met, visible = self._met[number], self._within[""] | self._within[key.namespace]
+        return self._overlaps(self._numbers[key][0], self._present)
+
+    def of_writes(self) -> Iterator[Overlaps]:
+        """Yield the warnings about each write; it is compared with what the others have then."""
+        present = self._present
+        for number in self._writes:
+            others = present & ~_bits(self._numbers[self._keys[number]])
+            yield self._overlaps(number, others)
+            present = others | 1 << number
+
+    def _overlaps(self, number: int, present: int) -> Overlaps:
+        key = self._keys[number]
+        met, visible = self._met[number] & present, self._within[""] | self._within[key.namespace]
         named = intersections.members(met & visible)
         hidden = islice(intersections.members(met & ~visible), 1)
         total = (met & visible).bit_count() + bool(met & ~visible)
@@ -93,14 +133,8 @@ class Index:
             self._met[number] |= met
 
 
-def _addresses(what: AddressSet) -> Sequence[ranges.Range]:
-    """Return the ranges of addresses of a pool, sorted and apart."""
-    block_size = what.block_size
-    if block_size == 1:
-        return what.indexes.ranges
-    return [
-        (low * block_size, high * block_size + block_size - 1) for low, high in what.indexes.ranges
-    ]
+def _bits(numbers: Iterable[int]) -> int:
+    return reduce(lambda bits, number: bits | 1 << number, numbers, 0)
 
 
 def _warning(

@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING, NamedTuple, cast
 import msgspec
 
 from crdkit.conversion import values
-from ipam.address_sets import AddressSet
 from ipam.notation import Block
 from ipam.ranges import RangeSet
 from objects import pools
 from objects.pools import PoolKey
-from webhook import admission, cluster_reader
+from webhook import admission, cluster_reader, overlaps
 from webhook.pool_review import PoolReview
 from webhook.reviewed_pool import ReviewedPool
 
@@ -23,8 +22,9 @@ from ..manifests import Document
 from . import holders, usage
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
+    from ipam.address_sets import AddressSet
     from kube.meta import Key
 
     from .usage import Usage
@@ -115,15 +115,23 @@ async def changes(
     present = [Document("", 0, 0, obj) for obj in stored]
     context = validation.Context.of(documents, present)
     cluster = PlannedCluster(usages)
-    return [await _change(document, context, cluster) for document in documents]
+    drafts = [await _draft(document, context, cluster) for document in documents]
+    return list(_with_overlaps(drafts, usages))
+
+
+class _Draft(NamedTuple):
+    """A change whose addresses are not yet compared with those of other pools."""
+
+    change: Change
+    assessed: admission.Assessment | None = None
+    """None if admission would refuse the manifest."""
 
 
 class PlannedCluster:
-    """Answers admission's questions from a snapshot and from the plans made so far."""
+    """Answers admission's questions from a snapshot."""
 
     def __init__(self, usages: Mapping[PoolKey, Usage]) -> None:
         self.usages = usages
-        self.planned = dict[PoolKey, AddressSet]()
 
     async def find(self, pool: PoolKey, address_set: AddressSet | None) -> cluster_reader.Found:
         """Return the IPAddresses of a pool whose address is among these."""
@@ -134,13 +142,36 @@ class PlannedCluster:
         return found
 
     async def address_sets(self) -> Mapping[PoolKey, AddressSet]:
-        """Return the addresses of every pool after the plans are applied."""
-        return {key: each.address_set for key, each in self.usages.items()} | self.planned
+        """Return none: `_with_overlaps` compares all pools at once."""
+        return {}
 
 
-async def _change(
+def _with_overlaps(drafts: Sequence[_Draft], usages: Mapping[PoolKey, Usage]) -> Iterator[Change]:
+    """Yield the changes with warnings about addresses that other pools have, too.
+
+    Flow:
+        Each pool is compared with the others as they are once the manifests before it are applied.
+    """
+    writes = [
+        (change.key, change.after.address_set)
+        for change, assessed in drafts
+        if change.after and assessed
+    ]
+    found = overlaps.Index(
+        {key: each.address_set for key, each in usages.items()}, writes
+    ).of_writes()
+    for change, assessed in drafts:
+        if assessed is None:
+            yield change
+            continue
+        others = next(found)
+        warnings = overlaps.few(assessed.warnings, others if assessed.added else overlaps.NONE)
+        yield change._replace(plan=msgspec.structs.replace(change.plan, warnings=warnings))
+
+
+async def _draft(
     document: Document, context: validation.Context, cluster: PlannedCluster
-) -> Change:
+) -> _Draft:
     key, obj = key_of(document), cast("values.JsonObject", document.obj)
     version = values.text(obj, "apiVersion").rpartition("/")[2]
     before = cluster.usages.get(key) or usage.empty(key)
@@ -149,26 +180,24 @@ async def _change(
     )
     errors = [each.text for each in validation.all_of(document, context) if not each.warning]
     if errors:
-        return Change(msgspec.structs.replace(plan, refused=errors), before, None)
+        return _Draft(Change(msgspec.structs.replace(plan, refused=errors), before, None))
     written = ReviewedPool.read(obj)
     old = context.before(written)
     review = PoolReview("UPDATE" if old else "CREATE", version, written, old)
     new = ReviewedPool(admission.default(review).patched or written.obj)
     review = PoolReview(review.operation, version, new, old)
-    response = await admission.validate(admission.assess(review), cluster)
+    assessed = admission.assess(review)
+    response = await admission.validate(assessed, cluster)
     change = Change(plan, before, usage.with_pool(before, _wire(new)))
-    compared = _compared(change, review, new, response.warnings)
+    compared = _compared(change, review, new)
     if response.status is not None:
         refused = [values.text(response.status, "message")]
         plan = msgspec.structs.replace(compared, change=REFUSED, served=0, refused=refused)
-        return change._replace(plan=plan)
-    cluster.planned[key] = new.address_set
-    return change._replace(plan=compared)
+        return _Draft(change._replace(plan=plan))
+    return _Draft(change._replace(plan=compared), assessed)
 
 
-def _compared(
-    change: Change, review: PoolReview, new: ReviewedPool, warnings: list[str]
-) -> PoolPlan:
+def _compared(change: Change, review: PoolReview, new: ReviewedPool) -> PoolPlan:
     before, after = change.before, change.after or change.before
     gained, lost, stranded = change.gained, change.lost, change.stranded
     unchanged = review.old is not None and review.harmless
@@ -183,7 +212,6 @@ def _compared(
         served=0 if after.closed else min(len(after.waiting), after.free.size),
         stranded=[holders.report(after, each) for each in after.holdings if each.key in stranded],
         converted="" if change.plan.version == pools.HUB else json.dumps(new.spec),
-        warnings=warnings,
     )
 
 

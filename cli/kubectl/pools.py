@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -54,7 +55,10 @@ class PoolReport(msgspec.Struct, frozen=True, rename="camel"):
     duplicates: int
     waiting: int
     overlaps: tuple[str, ...] = ()
+    """The first pools that have the same addresses, in words."""
     problem: str = ""
+    overlapping: int = 0
+    """How many they are."""
 
     @property
     def key(self) -> PoolKey:
@@ -113,7 +117,7 @@ def reports(usages: Mapping[PoolKey, usage.Usage], namespace: str) -> list[PoolR
 def reports_on(keys: Iterable[PoolKey], usages: Mapping[PoolKey, usage.Usage]) -> list[PoolReport]:
     """Return the numbers of these pools; `usages` has all pools, with which they may overlap."""
     index = overlaps.Index({key: each.address_set for key, each in usages.items()})
-    return [_report(usages[key], tuple(index.overlaps(key).warnings)) for key in keys]
+    return [_report(usages[key], index.overlaps(key)) for key in keys]
 
 
 def problems(found: Iterable[PoolReport]) -> list[Text]:
@@ -125,7 +129,7 @@ def problems(found: Iterable[PoolReport]) -> list[Text]:
     ]
 
 
-def _report(found: usage.Usage, overlapping: tuple[str, ...]) -> PoolReport:
+def _report(found: usage.Usage, others: overlaps.Overlaps) -> PoolReport:
     return PoolReport(
         *found.key,
         total=found.address_set.total,
@@ -135,7 +139,8 @@ def _report(found: usage.Usage, overlapping: tuple[str, ...]) -> PoolReport:
         outside=len(found.outside),
         duplicates=len(found.duplicates),
         waiting=len(found.waiting),
-        overlaps=overlapping,
+        overlapping=others.total,
+        overlaps=tuple(islice(others.warnings, overlaps.MOST_WARNINGS)),
         problem=found.closed,
     )
 
@@ -168,7 +173,7 @@ def row(report: PoolReport) -> tuple[printing.Cell, ...]:
         report.free,
         report.total,
         Text(str(report.waiting), "yellow" if report.waiting else ""),
-        Text(str(len(report.overlaps)), "yellow" if report.overlaps else ""),
+        Text(str(report.overlapping), "yellow" if report.overlapping else ""),
         report.held,
         report.outside,
         report.duplicates,

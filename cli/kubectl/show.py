@@ -10,7 +10,7 @@ import msgspec
 from rich.text import Text
 
 from api.resources import GROUP
-from ipam.texts import first_of
+from ipam.texts import counted, first_of
 
 from . import (
     holders,
@@ -161,3 +161,5 @@ def _notes(report: pools.PoolReport, waits: list[_Waiting]) -> Iterator[Text]:
         yield Text()
     for overlap in report.overlaps:
         yield Text(f"overlap: {overlap}", "yellow")
+    if more := report.overlapping - len(report.overlaps):
+        yield Text(f"overlap: with {counted(more, 'more pool')}", "yellow")

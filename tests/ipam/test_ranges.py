@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """A set of ranges behaves like the set of its members."""
 
+from collections import Counter
 from typing import NoReturn
 
 from hypothesis import given
 from hypothesis import strategies as st
 from typing_extensions import override
 
-from ipam.ranges import Range, RangeSet
+from ipam.ranges import Range, RangeSet, twice
 
 small = st.integers(0, 60)
 ranges = st.lists(st.tuples(small, small).map(lambda pair: (min(pair), max(pair))), max_size=8)
@@ -32,6 +33,13 @@ def test_equal_sets_are_written_equally(parts: list[Range]) -> None:
     singles = [(value, value) for value in members(parts)]
 
     assert RangeSet.of(parts) == RangeSet.of(singles)
+
+
+@given(ranges)
+def test_twice_are_the_members_of_more_than_one_part(parts: list[Range]) -> None:
+    counts = Counter(value for part in parts for value in members([part]))
+
+    assert members(twice(parts).ranges) == {each for each, count in counts.items() if count > 1}
 
 
 @given(ranges, ranges)

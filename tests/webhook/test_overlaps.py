@@ -64,6 +64,20 @@ def test_pools_of_other_namespaces_have_no_names() -> None:
     assert warnings(WIDE, mine, hidden=(HIDDEN, mine))[0].count("another namespace") == 1
 
 
+def test_a_write_is_compared_with_what_the_others_have_at_that_time() -> None:
+    low, high = offered("10.0.0.1-10.0.0.9"), offered("10.0.1.1-10.0.1.9")
+    now = {MINE: low, RED: high, HIDDEN: high}
+    writes = [(MINE, high), (RED, low), (WIDE, high), (MINE, low), (RED, low)]
+
+    totals = list[int]()
+    for (key, after), found in zip(writes, overlaps.Index(now, writes).of_writes(), strict=True):
+        texts = [text for text in overlaps.compare(key, after, now) if text]
+        assert (list(found.warnings), found.total) == (texts, len(texts))
+        totals.append(found.total)
+        now[key] = after
+    assert totals == [2, 0, 1, 1, 1]
+
+
 def test_after_each_pool_there_is_a_pause() -> None:
     mine = offered("10.0.0.1-10.0.0.9")
     others = {MINE: mine, RED: offered("10.0.0.10"), WIDE: mine, HIDDEN: mine}

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from itertools import combinations
+from itertools import combinations, islice
 from typing import TYPE_CHECKING
 
 from controller.addresses import abandoned
@@ -134,7 +134,11 @@ def _orphan(name: ObjectReference, finalizers: Sequence[str]) -> Finding:
 def _overlaps(usages: Mapping[PoolKey, Usage], visible: Iterable[PoolKey]) -> Iterator[Finding]:
     index = overlaps.Index({key: usage.address_set for key, usage in usages.items()})
     for key in visible:
-        for text in index.overlaps(key).warnings:
+        found = index.overlaps(key)
+        texts = list(islice(found.warnings, overlaps.MOST_WARNINGS))
+        if more := found.total - len(texts):
+            texts.append(f"shares addresses with {counted(more, 'more pool')}")
+        for text in texts:
             remedy = "remove the addresses from one of the pools, or exclude them there"
             yield Finding("overlap", WARNING, finding.of_pool(key), text, remedy)
 

@@ -8,8 +8,6 @@ from collections import defaultdict
 from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
-from ipam.ranges import RangeSet
-
 from .. import spaces
 from . import layout
 from .states import CHANGES, GAINED, LOST, STRANDED, SYMBOLS
@@ -59,7 +57,7 @@ class Cells:
     def __init__(self, found: Model, key: PoolKey, query: Query, drawn: layout.Layout) -> None:
         self._query, self._drawn = query, drawn
         self._addresses = found.usages[key].address_set
-        self._shared = shared(found, key)
+        self._shared = found.shared(key)
         self._held = defaultdict[int, list["Held"]](list)
         cells = list(drawn.cells)
         ends = [cell.last for cell in cells]
@@ -133,19 +131,6 @@ def _text(cell: layout.Cell) -> str:
 
 def _count(number: int) -> str:
     return f"{number:,}" if number < _POWERS else f"2^{number.bit_length() - 1}"
-
-
-def shared(found: Model, key: PoolKey) -> RangeSet:
-    """Return the numbers of a pool whose addresses other pools have, too."""
-    mine = found.usages[key].address_set
-    if not mine.indexes:
-        return RangeSet()
-    others = (
-        (each.address_set.family, each.address_set.block_size, each.address_set.indexes)
-        for other, each in found.usages.items()
-        if other != key
-    )
-    return layout.shared(mine.family, mine.block_size, mine.indexes, others)
 
 
 def _words(addresses: str, cell: layout.Cell, held: list[Held], *, overlaps: bool) -> Iterator[str]:

@@ -21,6 +21,7 @@ from .states import GAINED, OF_HOLDERS
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from ipam.address_sets import AddressSet
     from ipam.ranges import Range
 
     from ..maps import Layers
@@ -226,21 +227,16 @@ def _padded(row: Row, size: int, columns: int) -> Row:
     return row
 
 
-def shared(
-    family: int, block_size: int, mine: RangeSet, others: Iterable[tuple[int, int, RangeSet]]
-) -> RangeSet:
+def shared(mine: AddressSet, twice: RangeSet) -> RangeSet:
     """Return the numbers of a pool whose addresses other pools have, too.
 
     Args:
-        family: IP family of the pool.
-        block_size: How many addresses a number has.
-        mine: The numbers that the pool offers.
-        others: Family, block_size and numbers of each other pool.
+        mine: The addresses of the pool.
+        twice: The addresses of its IP family that several pools have.
     """
-    found = [
-        (first * other // block_size, (last * other + other - 1) // block_size)
-        for kind, other, numbers in others
-        if kind == family
-        for first, last in numbers.ranges
-    ]
-    return mine & RangeSet.of(found)
+    size = mine.block_size
+    return RangeSet.of(
+        (first // size, last // size)
+        for low, high in mine.indexes.ranges
+        for first, last in twice.within(low * size, high * size + size - 1)
+    )

@@ -4,28 +4,33 @@
 from __future__ import annotations
 
 import asyncio
+from collections import defaultdict
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
+from ipam.ranges import twice
 from kube.tasks import in_pieces
 from objects.pools import Pool, PoolKey, PoolMeta
 
 from .. import holders, maps, owners, pools, spaces, usage, waiting
+from . import layout
 from . import overlay as overlay_layers
 from .states import STRANDED
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from ipam.ranges import Range
+    from ipam.ranges import Range, RangeSet
     from kube.client import Api
     from kube.meta import Key
     from objects import clusterapi
 
     from ..maps import Layers
     from ..planning import Change
+    from ..pools import PoolReport
     from ..snapshot import Snapshot
     from ..usage import Usage
     from .overlay import Overlay
@@ -51,7 +56,7 @@ class Waiting(NamedTuple):
     """Whether the change that is shown would serve it."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Model:
     """Pools, holders and waiting claims of a cluster, as far as the user may read them.
 
@@ -74,7 +79,7 @@ class Model:
     @property
     def keys(self) -> list[PoolKey]:
         """The pools that are shown, in order."""
-        return [key_of(report) for report in self.pools]
+        return [report.key for report in self.pools]
 
     def with_overlay(self, overlay: Overlay) -> Model:
         """Return the state as it is with a change."""
@@ -82,6 +87,10 @@ class Model:
         usages = {key: changed[key] for key in usage.in_order(changed)}
         reports = pools.reports(usages, self.namespace)
         return replace(self, usages=usages, pools=reports, overlay=overlay, _held={})
+
+    def report(self, key: PoolKey) -> PoolReport:
+        """Return the numbers of a pool that is shown."""
+        return self._reports[key]
 
     def change(self, key: PoolKey) -> Change | None:
         """Return the change of a pool; None if it has none."""
@@ -103,6 +112,23 @@ class Model:
                 for each in self.usages[key].holdings
             ]
         return self._held[key]
+
+    def shared(self, key: PoolKey) -> RangeSet:
+        """Return the numbers of a pool whose addresses other pools have, too."""
+        mine = self.usages[key].address_set
+        return layout.shared(mine, self._twice[mine.family])
+
+    @cached_property
+    def _reports(self) -> dict[PoolKey, PoolReport]:
+        return {report.key: report for report in self.pools}
+
+    @cached_property
+    def _twice(self) -> dict[int, RangeSet]:
+        """The addresses that several pools have, by IP family."""
+        every = defaultdict[int, list["Range"]](list)
+        for used in self.usages.values():
+            every[used.address_set.family] += used.address_set.ranges
+        return {family: twice(ranges) for family, ranges in every.items()}
 
     def waiting(self, key: PoolKey) -> list[Waiting]:
         """Return the claims that wait for an address of a pool, oldest first."""
@@ -127,11 +153,6 @@ class Model:
         message = waiting.why(self.snapshot, claim)
         cluster, since = chain.cluster or claim.cluster_name, meta.creation_timestamp
         return Waiting(*meta.key, cluster, chain.machine, since, message, served)
-
-
-def key_of(report: pools.PoolReport) -> PoolKey:
-    """Return the pool of a report."""
-    return PoolKey(report.kind, report.namespace, report.name)
 
 
 class Reader:

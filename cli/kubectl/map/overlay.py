@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -58,7 +59,7 @@ class Manifest:
         return hashlib.sha256(self.text.encode()).hexdigest()[:_NAME_CHARACTERS]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Overlay:
     """A manifest, and what it would change in a cluster; `problem` says why that is not known."""
 
@@ -66,7 +67,7 @@ class Overlay:
     changes: Sequence[Change] = ()
     problem: str = ""
 
-    @property
+    @cached_property
     def by_pool(self) -> Mapping[PoolKey, Change]:
         """The last change of each pool."""
         return {change.key: change for change in self.changes}

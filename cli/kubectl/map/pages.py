@@ -14,7 +14,6 @@ import jinja2
 
 from .. import plan, printing
 from . import cells, overlay, views
-from .model import key_of
 from .query import EVERYTHING, Query
 from .states import GAINED, LOST, STRANDED
 
@@ -151,7 +150,6 @@ def _render(template: str, found: Model, links: Links, query: Query, **more: obj
         "clusters": views.clusters(found),
         "namespaces": views.namespaces(found),
         "anchor": anchor,
-        "key_of": key_of,
         "icon": ICON,
         "details": plan.details,
         "names": LEGEND,

@@ -140,7 +140,6 @@ def pool(
 ) -> PoolView:
     """Return the page of a pool; `page` 0 has all rows of the table."""
     used = found.usages[key]
-    (report,) = (each for each in found.pools if model.key_of(each) == key)
     layers = found.layers(key)
     drawn = layout.of(layers, window)
     seen = [
@@ -155,7 +154,7 @@ def pool(
     shown = [cells.row(row) for row in drawn.rows]
     return PoolView(
         key=key,
-        report=report,
+        report=found.report(key),
         spec=list(specs.fields(used.pool)),
         window=layout.name(layers.family, layers.block_size, *window) if window else "",
         cell=_amount(drawn),

@@ -139,7 +139,7 @@ async def test_a_pool_without_such_a_run_says_so(objects: Objects) -> None:
 async def test_pools_that_share_addresses_are_counted(objects: Objects) -> None:
     reports = pools.reports(await objects.usages(), "default")
 
-    assert {each.name: len(each.overlaps) for each in reports} == {"green": 1, "blue": 1, "nets": 0}
+    assert {each.name: each.overlapping for each in reports} == {"green": 1, "blue": 1, "nets": 0}
 
 
 @pytest.mark.parametrize(

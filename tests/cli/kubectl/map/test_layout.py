@@ -11,6 +11,8 @@ from snapshots import Objects
 
 from cli.kubectl import maps, spaces
 from cli.kubectl.map import layout
+from ipam import ranges
+from ipam.address_sets import AddressSet
 from ipam.notation import V4, V6, parse_address
 from ipam.ranges import RangeSet
 
@@ -175,7 +177,9 @@ def test_each_number_is_on_the_map_once(ranges: list[list[tuple[int, int]]], fam
 
 
 def test_shared_numbers_are_those_that_another_pool_offers() -> None:
-    mine, other = numbers((10, 20)), numbers((4, 5))
+    mine = AddressSet(V6, 1, numbers((10, 20)))
+    other = AddressSet(V6, 4, numbers((4, 5)))
+    both = ranges.twice((*mine.ranges, *other.ranges))
 
-    assert layout.shared(V6, 1, mine, [(V6, 4, other), (V4, 1, mine)]) == numbers((16, 20))
-    assert layout.shared(V6, 4, other, [(V6, 1, mine)]) == numbers((4, 5))
+    assert layout.shared(mine, both) == numbers((16, 20))
+    assert layout.shared(other, both) == numbers((4, 5))
