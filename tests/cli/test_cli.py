@@ -18,6 +18,7 @@ from api import resources
 from cli import main
 from conversion import registry, v1alpha1
 from crdkit.conversion.registry import Kind, Registry
+from envtest import manifests
 
 GROUP = "ipam.cluster.x-k8s.io"
 
@@ -329,12 +330,7 @@ SECONDS = 10.0  # of CPU; it takes 2, and a comparison of each with each over 20
 
 def numbered(number: int, *, alike: bool) -> dict[str, object]:
     block = "10.0.0.0/24" if alike else f"10.{number // 250}.{number % 250}.0/24"
-    return {
-        "apiVersion": f"{GROUP}/v1alpha2",
-        "kind": "InClusterIPPool",
-        "metadata": {"name": f"p{number}"},
-        "spec": {"addresses": [block], "prefix": 24},
-    }
+    return manifests.pool(f"p{number}", {"addresses": [block], "prefix": 24})
 
 
 def test_the_present_manifests_must_be_readable(tmp_path: Path) -> None:

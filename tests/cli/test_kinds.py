@@ -9,6 +9,7 @@ import yaml
 from click import testing
 
 from cli import main
+from envtest import manifests
 
 GROUP = "ipam.cluster.x-k8s.io"
 SPEC = {"subnet": "10.0.0.0/30"}
@@ -26,8 +27,7 @@ def convert(text: str) -> testing.Result:
 
 
 def pool(spec: object = SPEC, kind: str = "InClusterIPPool") -> dict[str, Any]:
-    metadata = {"name": "blue"}
-    return {"apiVersion": f"{GROUP}/v1alpha1", "kind": kind, "metadata": metadata, "spec": spec}
+    return manifests.pool("blue", spec, kind, "v1alpha1")
 
 
 def listed(*items: object, kind: str = "List", api_version: str = "v1") -> dict[str, Any]:

@@ -7,17 +7,14 @@ import pytest
 from click import testing
 
 from cli import main
+from envtest import manifests
 
 OWNER = {"apiVersion": "v1", "kind": "ConfigMap", "name": "x", "uid": "y"}
 
 
 def validate(metadata: object) -> list[str]:
-    pool = {
-        "apiVersion": "ipam.cluster.x-k8s.io/v1alpha2",
-        "kind": "InClusterIPPool",
-        "metadata": metadata,
-        "spec": {"addresses": ["10.0.0.1"], "prefix": 24},
-    }
+    spec = {"addresses": ["10.0.0.1"], "prefix": 24}
+    pool = manifests.pool("blue", spec) | {"metadata": metadata}
     result = testing.CliRunner().invoke(main.main, ["validate"], input=json.dumps(pool))
     assert isinstance(result.exception, SystemExit)
     return [line.partition(": InClusterIPPool ")[2] for line in result.stderr.splitlines()]

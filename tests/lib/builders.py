@@ -5,10 +5,15 @@
 JSON.  `Api` is a fake API server that stores such objects.
 """
 
+import json
 from collections.abc import Sequence
 from typing import Any
 
+import msgspec
+from typing_extensions import override
+
 from envtest import manifests
+from kube.options import EVERYTHING, ListOptions
 from kube.resources import CUSTOM_RESOURCE_DEFINITIONS as CRDS
 from kube.resources import ApiResource
 from kube.testing.fake import FakeApi, Json
@@ -95,6 +100,11 @@ def definition(
     }
 
 
+def decoded(body: Json) -> pools.Pool:
+    """Return a pool as the controller has it."""
+    return msgspec.convert(body, pools.Pool)
+
+
 class Api(FakeApi):
     """A fake API server whose objects tests write in a word."""
 
@@ -147,3 +157,14 @@ class Api(FakeApi):
     def reason(self, name: str, namespace: str = "default") -> str:
         """Return why a claim is ready or not."""
         return str(self.condition(CONTRACT.claims, name, namespace).get("reason", ""))
+
+
+class ServingApi(Api):
+    """A fake API server that names the kinds it serves, without aggregated discovery."""
+
+    @override
+    async def list(self, resource: ApiResource, options: ListOptions = EVERYTHING) -> bytes:
+        if resource.plural:
+            return await super().list(resource, options)
+        served = [each for each in RESOURCES.values() if each.api_version == resource.api_version]
+        return json.dumps({"resources": [{"kind": each.kind} for each in served]}).encode()

@@ -3,35 +3,16 @@
 
 import asyncio
 import contextlib
-import json
 from typing import Any
 
+import builders
 from prometheus_client import REGISTRY
-from typing_extensions import override
 
 from controller.election import Election
-from kube import errors, metrics
-from kube.options import EVERYTHING, ListOptions
-from kube.resources import ApiResource
+from kube import metrics
 from kube.tasks import together
-from kube.testing import fake
 from manager import leader
-from objects import informers, pools
-
-SERVED = ("IPAddressClaim", "IPAddress", "Cluster")
-POOLS = pools.KINDS["InClusterIPPool"]
-
-
-class Cluster(fake.FakeApi):
-    """A fake API server on which Cluster API is installed."""
-
-    @override
-    async def list(self, resource: ApiResource, options: ListOptions = EVERYTHING) -> bytes:
-        if resource.kind != "APIResourceList":
-            return await super().list(resource, options)
-        if resource.version != "v1beta2":
-            raise errors.NotFoundError(404, "NotFound", "not served", "GET")
-        return json.dumps({"resources": [{"kind": kind} for kind in SERVED]}).encode()
+from objects import informers
 
 
 def free() -> float | None:
@@ -40,9 +21,8 @@ def free() -> float | None:
 
 
 async def test_pools_are_shown_while_the_controller_runs_and_no_longer() -> None:
-    api: Any = Cluster()
-    meta: fake.Json = {"name": "blue", "namespace": "default"}
-    api.put(POOLS, {"metadata": meta, "spec": {"addresses": ["10.0.0.5"], "prefix": 24}})
+    api: Any = builders.ServingApi()
+    api.pool("10.0.0.5")
     supervisor = informers.InformerSupervisor(
         api, informers.Scope(), lambda _: contextlib.nullcontext()
     )

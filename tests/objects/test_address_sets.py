@@ -4,6 +4,7 @@
 import asyncio
 import threading
 
+import builders
 import pytest
 
 from ipam.address_sets import AddressSet
@@ -14,8 +15,7 @@ LARGE = tuple(f"10.0.{number // 256}.{number % 256}" for number in range(501))
 
 
 def pool(*addresses: str, name: str = "blue") -> pools.Pool:
-    spec = pools.PoolSpec(addresses=addresses, prefix=8)
-    return pools.Pool(kind="InClusterIPPool", metadata=pools.PoolMeta(name=name), spec=spec)
+    return builders.decoded(builders.pool(*addresses, name=name, prefix=8))
 
 
 class Work:

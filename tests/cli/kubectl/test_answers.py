@@ -6,9 +6,10 @@ import json
 
 import pytest
 import yaml
+from builders import BLUE
 from rich.console import Console
 from rich.text import Text
-from snapshots import BLUE, Objects
+from snapshots import Objects
 
 from cli.kubectl import free, lookup, pools, printing, selection
 from cli.kubectl.errors import CliError

@@ -2,7 +2,8 @@
 """Pools are found in templates of any provider, and Machines are counted."""
 
 import pytest
-from snapshots import BLUE, Objects
+from builders import BLUE
+from snapshots import Objects
 
 from cli.kubectl import demand, forecast
 from cli.kubectl.demand import Need

@@ -7,8 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
+import builders
 import pytest
-from snapshots import BLUE, CONTRACT, IP_POOL, Objects
+from builders import BLUE, CONTRACT, IP_POOL
+from snapshots import Objects
 
 from cli.kubectl import snapshot, usage
 from cli.kubectl.check import finding, installation, report
@@ -40,8 +42,7 @@ def duplicate(objects: Objects) -> None:
 
 
 def unreadable(objects: Objects) -> None:
-    metadata = {"name": "web", "namespace": "default"}
-    objects.api.put(CONTRACT.addresses, {"metadata": metadata, "spec": {"poolRef": 1}})
+    objects.api.add(builders.address("web", "10.0.0.2") | {"spec": {"poolRef": 1}})
 
 
 def orphan(objects: Objects) -> None:
@@ -87,8 +88,8 @@ def unbacked(objects: Objects) -> None:
 
 
 def reference(objects: Objects, group: str, kind: str) -> None:
-    body: Json = {"spec": {"poolRef": {"apiGroup": group, "kind": kind, "name": "blue"}}}
-    objects.api.put(CONTRACT.claims, {"metadata": {"name": "web", "namespace": "default"}, **body})
+    spec = {"poolRef": {"apiGroup": group, "kind": kind, "name": "blue"}}
+    objects.api.add(builders.claim() | {"spec": spec})
 
 
 def wrong_group(objects: Objects) -> None:

@@ -5,14 +5,15 @@ import datetime as dt
 from collections.abc import Callable
 from typing import Any
 
+import builders
 import msgspec
 import pytest
-from snapshots import BLUE, CONTRACT, IP_POOL, Objects
+from builders import BLUE, CONTRACT, IP_POOL
+from snapshots import Objects
 
 from cli.kubectl import snapshot, usage
 from cli.kubectl.check import finding, fixes
 from kube.testing.fake import Json
-from objects import pools
 from objects.metadata import (
     PAUSED_ANNOTATION,
     PROTECT_ADDRESS_FINALIZER,
@@ -48,18 +49,12 @@ def claim(objects: Objects, when: str = LONG_AGO, **meta: Any) -> None:
 
 
 def pool(objects: Objects, name: str = "red", when: str = LONG_AGO, **meta: Any) -> None:
-    metadata = {"name": name, "namespace": "default"}
-    body: Json = {"metadata": metadata | deleted(PROTECT_POOL_FINALIZER, when, **meta)}
-    objects.api.put(pools.KINDS[IP_POOL], body | {"spec": {"addresses": ["10.1.0.1"]}})
-
-
-def cluster(objects: Objects, *, paused: bool) -> None:
-    metadata = {"name": "c1", "namespace": "default"}
-    objects.api.put(CONTRACT.clusters, {"metadata": metadata, "spec": {"paused": paused}})
+    metadata = deleted(PROTECT_POOL_FINALIZER, when, **meta)
+    objects.pool("10.1.0.1", name=name, metadata=metadata)
 
 
 def of_a_running_cluster(objects: Objects) -> None:
-    cluster(objects, paused=False)
+    objects.api.cluster(paused=False)
     orphan(objects, **CLUSTER)
 
 
@@ -148,14 +143,12 @@ def an_address_in_its_grace_period(objects: Objects) -> None:
 
 
 def an_orphan_of_a_paused_cluster(objects: Objects) -> None:
-    cluster(objects, paused=True)
+    objects.api.cluster(paused=True)
     orphan(objects, **CLUSTER)
 
 
 def an_orphan_of_a_paused_pool(objects: Objects) -> None:
-    spec = {"addresses": ["10.0.0.0/28"], "prefix": 24}
-    metadata = {"name": "blue", "namespace": "default", **PAUSED}
-    objects.api.put(pools.KINDS[IP_POOL], {"metadata": metadata, "spec": spec})
+    objects.pool("10.0.0.0/28", metadata=PAUSED)
     orphan(objects)
 
 
@@ -164,7 +157,7 @@ def a_paused_claim(objects: Objects) -> None:
 
 
 def a_claim_of_a_paused_cluster(objects: Objects) -> None:
-    cluster(objects, paused=True)
+    objects.api.cluster(paused=True)
     claim(objects, **CLUSTER)
 
 
@@ -188,30 +181,30 @@ def a_pool_with_a_record(objects: Objects) -> None:
     objects.claim("web", finalizers=[RELEASE_FINALIZER], annotations=record)
 
 
-OF_ANOTHER: Json = {"apiGroup": "ipam.example.com", "kind": IP_POOL, "name": "blue"}
+def of_another(body: Json) -> Json:
+    """Return a claim or an IPAddress with a pool of another provider."""
+    body["spec"]["poolRef"]["apiGroup"] = "ipam.example.com"
+    return body
 
 
 def a_claim_of_another_provider(objects: Objects) -> None:
-    metadata = {"name": "web", "namespace": "default", **deleted(RELEASE_FINALIZER)}
-    objects.api.put(CONTRACT.claims, {"metadata": metadata, "spec": {"poolRef": OF_ANOTHER}})
+    objects.api.add(of_another(builders.claim(**deleted(RELEASE_FINALIZER))))
 
 
 def an_address_of_another_provider(objects: Objects) -> None:
-    metadata = {"name": "web", "namespace": "default", **deleted(PROTECT_ADDRESS_FINALIZER)}
-    spec = {"poolRef": OF_ANOTHER, "address": "10.0.0.2"}
-    objects.api.put(CONTRACT.addresses, {"metadata": metadata, "spec": spec})
+    made = builders.address("web", "10.0.0.2", **deleted(PROTECT_ADDRESS_FINALIZER))
+    objects.api.add(of_another(made))
 
 
 def the_address_of_a_claim_that_cannot_be_read(objects: Objects) -> None:
     orphan(objects)
-    metadata = {"name": "web", "namespace": "default", "finalizers": [RELEASE_FINALIZER]}
-    objects.api.put(CONTRACT.claims, {"metadata": metadata, "spec": {"poolRef": 1}})
+    unreadable = builders.claim(finalizers=[RELEASE_FINALIZER]) | {"spec": {"poolRef": 1}}
+    objects.api.add(unreadable)
 
 
 def a_pool_with_an_address_that_cannot_be_read(objects: Objects) -> None:
     pool(objects, "blue")
-    metadata = {"name": "web", "namespace": "default"}
-    objects.api.put(CONTRACT.addresses, {"metadata": metadata, "spec": {"poolRef": 1}})
+    objects.api.add(builders.address("web", "10.1.0.1") | {"spec": {"poolRef": 1}})
 
 
 def a_pool_deleted_just_now(objects: Objects) -> None:

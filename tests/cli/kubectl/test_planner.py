@@ -3,21 +3,17 @@
 
 import json
 
+import builders
 import pytest
-from snapshots import BLUE, Objects
+from builders import BLUE
+from snapshots import Objects
 
 from cli import manifests
 from cli.kubectl import planner, planning, usage
 from cli.kubectl.snapshot import Snapshot
-from kube.testing.fake import Json
 from objects.pools import KINDS
 
-MANIFEST: Json = {
-    "apiVersion": "ipam.cluster.x-k8s.io/v1alpha2",
-    "kind": BLUE.kind,
-    "metadata": {"name": BLUE.name},
-    "spec": {"addresses": ["10.0.0.10-10.0.0.19"], "prefix": 24},
-}
+MANIFEST = builders.pool("10.0.0.10-10.0.0.19")
 DOCUMENTS = planner.pools_in([manifests.parsed("pools.json", json.dumps(MANIFEST).encode())])
 
 

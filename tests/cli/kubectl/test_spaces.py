@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """What each address of a pool is, and the map of it."""
 
+import builders
 import pytest
-from snapshots import BLUE, Objects
+from builders import BLUE
+from snapshots import Objects
 
 from cli.kubectl import maps, spaces
 from cli.kubectl.usage import Usage
@@ -11,17 +13,11 @@ from kube.testing.fake import Json
 from objects import pools
 from objects.pools import PoolKey
 
-SPEC = pools.PoolSpec(
-    addresses=("10.0.0.0/28",),
-    prefix=28,
-    gateway="10.0.0.1",
-    excluded_addresses=("10.0.0.4-10.0.0.6", "10.0.0.15"),
-)
 
-
-def ip_pool(spec: pools.PoolSpec = SPEC) -> pools.Pool:
-    meta = pools.PoolMeta(name="blue", namespace="default")
-    return pools.Pool(kind="InClusterIPPool", metadata=meta, spec=spec)
+def ip_pool() -> pools.Pool:
+    excluded = ["10.0.0.4-10.0.0.6", "10.0.0.15"]
+    body = builders.pool("10.0.0.0/28", prefix=28, gateway="10.0.0.1", excludedAddresses=excluded)
+    return builders.decoded(body)
 
 
 @pytest.mark.parametrize(

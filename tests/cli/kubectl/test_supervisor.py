@@ -6,7 +6,8 @@ from collections.abc import AsyncGenerator
 from contextlib import suppress
 
 import pytest
-from snapshots import BLUE, Objects, ServingApi
+from builders import BLUE, ServingApi
+from snapshots import Objects
 from typing_extensions import override
 
 from cli.kubectl import snapshot, supervisor

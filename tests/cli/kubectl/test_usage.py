@@ -4,9 +4,10 @@
 import asyncio
 
 import running
+from builders import BLUE, CONTRACT
 from hypothesis import given
 from hypothesis import strategies as st
-from snapshots import BLUE, CONTRACT, Objects
+from snapshots import Objects
 
 from cli.kubectl import usage
 from controller.state import State

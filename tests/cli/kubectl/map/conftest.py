@@ -7,7 +7,8 @@ from contextlib import suppress
 
 import pytest
 import pytest_asyncio
-from snapshots import CONTRACT, Objects
+from builders import CONTRACT
+from snapshots import Objects
 
 from cli.kubectl import snapshot, supervisor
 from cli.kubectl.map import guard, model, service, what_if

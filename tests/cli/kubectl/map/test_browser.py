@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
+from builders import BLUE, CONTRACT
 from playwright.async_api import (
     Browser,
     ConsoleMessage,
@@ -21,7 +22,7 @@ from playwright.async_api import (
     async_playwright,
     expect,
 )
-from snapshots import BLUE, CONTRACT, Objects
+from snapshots import Objects
 
 from cli.kubectl import supervisor
 from cli.kubectl.map import model, overlay, pages, what_if

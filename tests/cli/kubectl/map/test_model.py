@@ -6,7 +6,8 @@ import json
 import threading
 
 import pytest
-from snapshots import Objects, ServingApi
+from builders import ServingApi
+from snapshots import Objects
 from typing_extensions import override
 
 from cli.kubectl import snapshot, usage

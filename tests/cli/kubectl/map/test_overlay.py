@@ -1,9 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """What pages show of a manifest: the pools as it would change them."""
 
+from typing import Any
+
+import builders
 import pytest
 import yaml
-from snapshots import BLUE, Objects
+from builders import BLUE
+from snapshots import Objects
 
 from cli.kubectl import planning
 from cli.kubectl.map import model, overlay, pages, states, views, what_if
@@ -15,12 +19,10 @@ PREFIX_POOL = "InClusterPrefixPool"
 VERSION = "ipam.cluster.x-k8s.io/v1alpha2"
 
 
-def manifest(*addresses: str, key: PoolKey = BLUE, **spec: object) -> str:
-    field = {"prefixes": [*addresses]} if key.kind == PREFIX_POOL else {"addresses": [*addresses]}
-    prefix = {} if key.kind == PREFIX_POOL else {"prefix": 24}
-    meta = {"name": key.name, "namespace": key.namespace}
-    obj = {"apiVersion": VERSION, "kind": key.kind, "metadata": meta}
-    return yaml.safe_dump({**obj, "spec": field | prefix | spec})
+def manifest(*offer: str, key: PoolKey = BLUE, **spec: Any) -> str:
+    body = builders.pool(*offer, name=key.name, kind=key.kind, **spec)
+    body["metadata"]["namespace"] = key.namespace
+    return yaml.safe_dump(body)
 
 
 async def over(objects: Objects, text: str) -> model.Model:

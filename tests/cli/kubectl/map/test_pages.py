@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping
 from html.parser import HTMLParser
 
 import pytest
-from snapshots import BLUE, CONTRACT, Objects
+from builders import BLUE, CONTRACT
+from snapshots import Objects
 from typing_extensions import override
 
 from cli.kubectl import owners, snapshot
