@@ -26,3 +26,14 @@ def test_there_is_one_process_more_than_cores(pytestconfig: pytest.Config) -> No
     processes = pytestconfig.hook.pytest_xdist_auto_num_workers(config=pytestconfig)
 
     assert processes == len(os.sched_getaffinity(0)) + 1
+
+
+def test_programs_of_go_take_less_cpu_time_for_memory_unless_the_user_says_how(
+    pytestconfig: pytest.Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert os.environ["GOGC"]
+    monkeypatch.setenv("GOGC", "50")
+
+    plugin.pytest_configure(pytestconfig)
+
+    assert os.environ["GOGC"] == "50"
