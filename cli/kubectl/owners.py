@@ -76,6 +76,10 @@ class Owners:
     _objects: dict[str, Metadata] = field(default_factory=dict[str, "Metadata"])
     """By uid."""
 
+    def renewed(self) -> Owners:
+        """Return a reader that has read no object yet."""
+        return Owners(self.api, self._served)
+
     async def refresh(self) -> bool:
         """Return whether other kinds are served than before, so that a chain may be longer now.
 

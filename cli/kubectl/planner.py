@@ -50,12 +50,17 @@ class StoredPools:
         Raises:
             KubeError: the API server refused, or could not be reached.
         """
+        self._known = {
+            key: known
+            for key, known in self._known.items()
+            if key in usages and usages[key].pool is known[0]
+        }
         present = [pool for key in keys if key in usages and (pool := usages[key].pool)]
         return [obj for pool in present if (obj := await self._read(pool)) is not None]
 
     async def _read(self, pool: pools.Pool) -> values.JsonObject | None:
         key = pool.key
-        if key in self._known and self._known[key][0] is pool:
+        if key in self._known:
             return self._known[key][1]
         try:
             body = await self._api.get(pools.KINDS[key.kind], key.namespace, key.name)

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import defaultdict
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -21,7 +22,7 @@ from . import overlay as overlay_layers
 from .states import STRANDED
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from ipam.ranges import Range, RangeSet
     from kube.client import Api
@@ -155,21 +156,36 @@ class Model:
         return Waiting(*meta.key, cluster, chain.machine, since, message, served)
 
 
-class Reader:
-    """Makes models of snapshots; the owners of a claim are read once for each state of it."""
+_OWNERS_SECONDS = 60.0
+"""The age at which owners are read again: nothing watches them, and they change seldom."""
 
-    def __init__(self, api: Api, server: str, namespace: str) -> None:
+_OWNERS_SHARE = 30
+"""Reading them takes at most this part of the time, however many there are."""
+
+
+class Reader:
+    """Makes models of snapshots; the owners of a claim are read once for each state of it.
+
+    `refresh` reads all owners again from time to time, and forgets those that are gone.
+    """
+
+    def __init__(
+        self, api: Api, server: str, namespace: str, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         """Prepare it.
 
         Args:
             api: Where owners are read.
             server: What pages call the cluster.
             namespace: The namespace whose pools are shown; empty: all pools.
+            clock: Returns seconds; for the age of owners.
         """
         self._owners = owners.Owners(api)
         self._server, self._namespace = server, namespace
-        self._generation, self._stale = 0, False
+        self._generation = 0
         self._chains: dict[Key, tuple[clusterapi.IPAddressClaim, owners.Chain]] = {}
+        self._clock, self._due = clock, clock() + _OWNERS_SECONDS
+        self._reading = asyncio.Lock()
 
     async def model(self, snapshot: Snapshot) -> Model:
         """Return the model of a snapshot; most of the work is done in a thread.
@@ -191,28 +207,39 @@ class Reader:
         )
 
     async def refresh(self) -> bool:
-        """Return whether the next model may have longer chains, because other kinds are served.
+        """Return whether the next model has other chains.
+
+        Flow:
+            Owners are read again when other kinds are served, and when they were read long ago.
 
         Raises:
             KubeError: the API server could not be reached.
         """
-        changed = await self._owners.refresh()
-        self._stale = self._stale or changed
-        return changed
+        async with self._reading:
+            if not await self._owners.refresh() and self._clock() < self._due:
+                return False
+            began, known = self._clock(), self._chains
+            fresh = self._owners.renewed()
+            read = await fresh.chains(claim for claim, _ in known.values())
+            self._owners = fresh
+            self._chains = {key: (claim, read[key]) for key, (claim, _) in known.items()}
+            took = self._clock() - began
+            self._due = self._clock() + max(_OWNERS_SECONDS, _OWNERS_SHARE * took)
+            return any(chain != read[key] for key, (_, chain) in known.items())
 
     async def _read_owners(self, claims: Iterable[clusterapi.IPAddressClaim]) -> None:
-        known, self._chains = {} if self._stale else self._chains, {}
-        self._stale = False
-        unread = list["clusterapi.IPAddressClaim"]()
-        async for claim in in_pieces(claims):
-            key = claim.metadata.key
-            if key in known and known[key][0] is claim:
-                self._chains[key] = known[key]
-            elif claim.pool:
-                unread.append(claim)
-        chains = await self._owners.chains(unread)
-        for claim in unread:
-            self._chains[claim.metadata.key] = claim, chains[claim.metadata.key]
+        async with self._reading:
+            known, self._chains = self._chains, {}
+            unread = list["clusterapi.IPAddressClaim"]()
+            async for claim in in_pieces(claims):
+                key = claim.metadata.key
+                if key in known and known[key][0] is claim:
+                    self._chains[key] = known[key]
+                elif claim.pool:
+                    unread.append(claim)
+            chains = await self._owners.chains(unread)
+            for claim in unread:
+                self._chains[claim.metadata.key] = claim, chains[claim.metadata.key]
 
 
 def _numbers(

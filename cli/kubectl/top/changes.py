@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from kube.deltas import Added, Deleted
 from objects import clusterapi
+from objects.pools import Pool
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,6 +37,8 @@ class Changes:
     def record(self, delta: Delta[Any]) -> None:
         """Take note of a new or deleted IPAddress; handles the events of all informers."""
         address = delta.object
+        if isinstance(address, Pool) and isinstance(delta, Deleted):
+            self._last.pop(address.key, None)
         if isinstance(address, clusterapi.IPAddress) and address.pool:
             if isinstance(delta, Added):
                 self._last[address.pool] = Change("+", address.spec.address, self._clock())

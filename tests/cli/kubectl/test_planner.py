@@ -44,3 +44,14 @@ async def test_a_pool_that_was_just_deleted_would_be_created(objects: Objects) -
     objects.api.remove(KINDS[BLUE.kind], BLUE.namespace, BLUE.name)
 
     assert await change(planner.Planner(objects.api, ""), snapshot) == planning.CREATED
+
+
+async def test_a_pool_that_is_gone_is_forgotten(objects: Objects) -> None:
+    stored, usages = planner.StoredPools(objects.api), await objects.usages()
+    assert await stored.read([BLUE], usages)
+
+    objects.api.remove(KINDS[BLUE.kind], BLUE.namespace, BLUE.name)
+
+    assert await stored.read([BLUE], usages)  # as long as the snapshot has it
+    assert await stored.read([BLUE], {}) == []
+    assert await stored.read([BLUE], usages) == []

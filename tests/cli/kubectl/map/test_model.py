@@ -3,15 +3,17 @@
 
 import asyncio
 import json
+import pickle
 import threading
 
 import pytest
-from builders import ServingApi
+from builders import CONTRACT, ServingApi
 from snapshots import Objects
 from typing_extensions import override
 
-from cli.kubectl import snapshot, usage
+from cli.kubectl import usage
 from cli.kubectl.map import model
+from cli.kubectl.snapshot import Snapshot
 from kube.resources import ApiResource
 from objects.pools import PoolKey
 
@@ -60,12 +62,66 @@ async def test_a_chain_becomes_longer_once_the_kind_of_its_owner_is_served() -> 
     assert seen == [(False, ""), (False, ""), (True, "c1"), (False, "c1")]
 
 
+async def test_owners_are_read_again_after_a_minute() -> None:
+    objects, now = Objects(), 0.0
+    objects.api = api = Aggregated()
+    api.installed = True
+    key = objects.pool("10.0.0.0/28")
+    owned = {"apiVersion": VMS.api_version, "kind": VMS.kind, "name": "vm", "uid": "uid-of-vm"}
+    objects.claim("web", ownerReferences=[owned])
+    meta = {"name": "vm", "namespace": "default", "uid": "uid-of-vm"}
+    reader, snapshot = model.Reader(api, "", "", lambda: now), await objects.snapshot()
+
+    async def look() -> tuple[bool, str]:
+        changed = await reader.refresh()
+        (claim,) = (await reader.model(snapshot)).waiting(key)
+        return changed, claim.cluster
+
+    assert await look() == (False, "")
+    api.put(VMS, {"metadata": meta | {"labels": LABELS}})
+    assert await look() == (False, "")
+    now += 60
+    assert await look() == (True, "c1")
+    api.remove(VMS, "default", "vm")
+    assert await look() == (False, "c1")
+    now += 60
+    assert await look() == (True, "")
+    now += 60
+    assert await look() == (False, "")
+
+
+async def test_a_model_that_is_kept_current_for_days_keeps_nothing_that_is_gone() -> None:
+    objects, now = Objects(), 0.0
+    objects.api = api = Aggregated()
+    api.installed = True
+    objects.pool("10.0.0.0/16")
+    reader = model.Reader(api, "", "", lambda: now)
+    sizes = list[int]()
+
+    for day in range(40):
+        names = [f"vm-{day}-{number}" for number in range(20)]
+        for name in names:
+            meta = {"name": name, "namespace": "default", "uid": f"uid-of-{name}"}
+            api.put(VMS, {"metadata": meta})
+            owned = {"apiVersion": VMS.api_version, "kind": VMS.kind, "name": name}
+            objects.claim(name, ownerReferences=[owned | {"uid": f"uid-of-{name}"}])
+        await reader.model(await objects.snapshot())
+        now += 60
+        await reader.refresh()
+        sizes.append(len(pickle.dumps((reader._chains, reader._owners._objects))))
+        for name in names:
+            api.remove(VMS, "default", name)
+            api.remove(CONTRACT.claims, "default", name)
+
+    assert sizes[-1] < 2 * sizes[1]
+
+
 async def test_a_large_cluster_does_not_keep_pages_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     objects, turn = Objects(), threading.Event()
     key = objects.pool("10.0.0.0/28")
     work = usage.of
 
-    def wait_for_a_turn(found: snapshot.Snapshot) -> dict[PoolKey, usage.Usage]:
+    def wait_for_a_turn(found: Snapshot) -> dict[PoolKey, usage.Usage]:
         assert turn.wait(PATIENCE_SECONDS), "nothing else ran meanwhile"
         return work(found)
 

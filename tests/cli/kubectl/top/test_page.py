@@ -11,6 +11,7 @@ from kube.deltas import Added, Deleted, Delta, Modified
 from kube.meta import Object
 from objects import clusterapi
 from objects.metadata import Metadata
+from objects.pools import Pool, PoolMeta
 from objects.references import TypedReference
 
 IP_POOL = "InClusterIPPool"
@@ -152,3 +153,11 @@ def test_the_last_change(delta: Delta[Object], seconds: float, expected: str) ->
     now += seconds
 
     assert changes.text(pool("blue").key) == expected
+
+
+def test_the_last_change_of_a_deleted_pool_is_forgotten() -> None:
+    changes = Changes()
+    changes.record(Added(address("10.0.0.7")))
+    changes.record(Deleted(Pool(kind=IP_POOL, metadata=PoolMeta(namespace="team", name="blue"))))
+
+    assert changes.text(pool("blue").key) == ""
