@@ -23,7 +23,7 @@ class Relay:
     """Listens on `port` and passes on to one of `targets`, other ports, for the length of a block.
 
     The first target that accepts a connection gets it; with `spread`, each target in turn.  What is
-    put into `targets` counts for new connections.
+    put into `targets` counts for new connections; without any, they are ended at once.
     """
 
     def __init__(self, *targets: int, spread: bool = False) -> None:
@@ -47,7 +47,7 @@ class Relay:
         self._server.server_close()
 
     def route(self, *targets: int) -> None:
-        """Pass on to these from now on, and end the connections to all others."""
+        """Pass on to these, which may be none, and end the connections to all others."""
         self.targets = targets
         with self._changed:
             gone = [side for side, target in self._upstream.items() if target not in targets]
@@ -71,7 +71,8 @@ class Relay:
     @contextmanager
     def connected(self) -> Generator[socket.socket]:
         """Connect to a target that accepts."""
-        targets, turn = self.targets, next(self._turns) % len(self.targets)
+        targets = self.targets
+        turn = next(self._turns) % max(len(targets), 1)
         side, target = _first(targets[turn:] + targets[:turn])
         with side:
             with self._changed:

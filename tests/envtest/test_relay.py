@@ -51,3 +51,18 @@ def test_a_forgotten_connection_is_silent_and_a_new_one_is_well(relay: Relay) ->
         with closing(connected(relay)) as new:
             new.sendall(b"new")
             assert new.recv(100) == b"new"
+
+
+def test_without_a_target_each_connection_ends(
+    relay: Relay, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (target,) = relay.targets
+    relay.route()
+    with closing(connected(relay)) as refused:
+        assert refused.recv(100) == b""
+
+    relay.route(target)
+    with closing(connected(relay)) as served:
+        served.sendall(b"again")
+        assert served.recv(100) == b"again"
+    assert capsys.readouterr().err == ""
