@@ -10,6 +10,7 @@ import msgspec
 from ipam.notation import BITS
 
 from .owners import Chain
+from .printing import Column
 
 if TYPE_CHECKING:
     from .usage import Holding, Usage
@@ -18,6 +19,9 @@ NOBODY = Chain()
 
 USED, HELD, OUTSIDE, DUPLICATE, UNREADABLE = "used", "held", "outside", "duplicate", "unreadable"
 WAITING = "waiting"
+
+COLUMNS = (Column("NAMESPACE"), Column("CLAIM"), Column("CLUSTER"), Column("MACHINE"))
+OWNERS = Column("OWNERS", wide=True)
 
 
 class HolderReport(msgspec.Struct, frozen=True, rename="camel"):
@@ -39,6 +43,13 @@ class HolderReport(msgspec.Struct, frozen=True, rename="camel"):
     owners: tuple[str, ...]
     """Kind and name of each owner, from the claim on."""
     since: str
+
+
+def cells(report: HolderReport) -> tuple[str, ...]:
+    """Return what a table says of a holder: `COLUMNS`, since when, and `OWNERS`."""
+    owners = ", ".join(report.owners)
+    claim = report.namespace, report.claim, report.cluster, report.machine
+    return *claim, report.since, owners
 
 
 def report(usage: Usage, holding: Holding, chain: Chain = NOBODY) -> HolderReport:

@@ -109,26 +109,11 @@ def answer(
         columns=(
             Column("ADDRESS"),
             Column("STATE"),
-            Column("NAMESPACE"),
-            Column("CLAIM"),
-            Column("CLUSTER"),
-            Column("MACHINE"),
+            *holders.COLUMNS,
             Column("SINCE", wide=True),
-            Column("OWNERS", wide=True),
+            holders.OWNERS,
         ),
-        rows=[
-            (
-                each.address,
-                each.state,
-                each.namespace,
-                each.claim,
-                each.cluster,
-                each.machine,
-                each.since,
-                ", ".join(each.owners),
-            )
-            for each in listed
-        ],
+        rows=[(each.address, each.state, *holders.cells(each)) for each in listed],
         empty="No address is in use.",
         names=[f"ipaddress.{GROUP}/{each.ip_address}" for each in listed if each.ip_address],
         notes=list(_notes(report, waits)),

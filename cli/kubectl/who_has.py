@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 from rich.text import Text
 
-from . import lookup, options, printing, selection, session, snapshot, usage
+from . import holders, lookup, options, printing, selection, session, snapshot, usage
 from .errors import NO
 from .printing import Column
 
@@ -60,12 +60,9 @@ def answer(results: Sequence[lookup.Found]) -> printing.Answer:
             Column("ADDRESS"),
             Column("STATE"),
             Column("POOL"),
-            Column("NAMESPACE"),
-            Column("CLAIM"),
-            Column("CLUSTER"),
-            Column("MACHINE"),
+            *holders.COLUMNS,
             Column("SINCE"),
-            Column("OWNERS", wide=True),
+            holders.OWNERS,
         ),
         rows=[_row(each) for each in results],
         names=[each.name for each in results if each.name],
@@ -76,15 +73,4 @@ def _row(found: lookup.Found) -> tuple[printing.Cell, ...]:
     state = Text(found.state, "" if found.holder else "yellow")
     if (holder := found.holder) is None:
         return (found.query, "", state, found.shown_pool, *[""] * 6)
-    return (
-        found.query,
-        holder.address,
-        state,
-        found.shown_pool,
-        holder.namespace,
-        holder.claim,
-        holder.cluster,
-        holder.machine,
-        holder.since,
-        ", ".join(holder.owners),
-    )
+    return found.query, holder.address, state, found.shown_pool, *holders.cells(holder)
