@@ -44,9 +44,27 @@ class Tenant(Generic[P]):
 
     def add_claim(self, name: str, pool: str, kind: str = POOL, **metadata: object) -> Json:
         """Create a claim on a pool; `metadata` adds labels or annotations."""
-        body = manifests.claim(name, pool, kind, self.provider.ipam_version)
-        body["metadata"] |= metadata
-        return self.claims.create(body)
+        return self.claims.create(
+            manifests.claim(name, pool, kind, self.provider.ipam_version, **metadata)
+        )
+
+    def add_address(  # noqa: PLR0913 - the fields of an IPAddress
+        self,
+        name: str,
+        address: str,
+        pool: str = "blue",
+        kind: str = POOL,
+        *,
+        prefix: int = 24,
+        claim: str = "",
+        **metadata: object,
+    ) -> Json:
+        """Create an IPAddress as another program might."""
+        version = self.provider.ipam_version
+        body = manifests.address(
+            name, address, pool, kind, version, prefix=prefix, claim_name=claim, **metadata
+        )
+        return self.addresses.create(body)
 
     def bound(self, *names: str) -> list[str]:
         """Return the addresses of claims when all of them have one, in the order of `names`."""

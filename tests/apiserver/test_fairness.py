@@ -68,9 +68,8 @@ def in_parallel(call: Callable[[str], object], names: list[str]) -> None:
 
 
 def add_paused_pool(tenant: tenants.Tenant, name: str) -> None:
-    pool = manifests.pool(name, {"addresses": ["10.0.0.0/16"], "prefix": 16})
-    pool["metadata"]["annotations"] = {PAUSED: ""}
-    tenant.pools().create(pool)
+    spec = {"addresses": ["10.0.0.0/16"], "prefix": 16}
+    tenant.pools().create(manifests.pool(name, spec, annotations={PAUSED: ""}))
 
 
 def pause(tenant: tenants.Tenant, pool: str, value: str | None) -> None:

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from envtest import client, contract, errors, waiting
+from envtest import client, errors, manifests, waiting
 from envtest.controlplane import tenants
 
 pytestmark = pytest.mark.own_cluster  # where there are many addresses, reviews take longer
@@ -19,18 +19,10 @@ ROUNDS = 30
 
 def address(tenant: tenants.Tenant, number: int) -> client.Json:
     """Return the IPAddress 10.0.0.1 of pool number such, by nobody whom the controller knows."""
-    reference = {"apiGroup": contract.GROUP, "kind": "InClusterIPPool", "name": f"pool-{number}"}
-    return {
-        "apiVersion": f"{contract.GROUP}/{tenant.provider.ipam_version}",
-        "kind": "IPAddress",
-        "metadata": {"name": f"address-{number}"},
-        "spec": {
-            "address": "10.0.0.1",
-            "prefix": 24,
-            "poolRef": reference,
-            "claimRef": {"name": f"claim-{number}"},
-        },
-    }
+    version, claim = tenant.provider.ipam_version, f"claim-{number}"
+    return manifests.address(
+        f"address-{number}", "10.0.0.1", f"pool-{number}", version=version, claim_name=claim
+    )
 
 
 def strand(tenant: tenants.Tenant, number: int) -> bool:

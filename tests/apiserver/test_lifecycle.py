@@ -373,6 +373,4 @@ def test_a_watch_filter_chooses_claims_and_pools_but_every_address_is_in_use(
 
 
 def address_by_hand(tenant: tenants.Tenant, name: str, pool: str, address: str) -> Json:
-    claim = manifests.claim(name, pool, version=tenant.provider.ipam_version)
-    spec = {**claim["spec"], "claimRef": {"name": name}, "address": address, "prefix": 24}
-    return claim | {"kind": "IPAddress", "spec": spec}
+    return manifests.address(name, address, pool, version=tenant.provider.ipam_version)

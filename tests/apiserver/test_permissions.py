@@ -225,14 +225,7 @@ def without_pauses(cluster: provider.Provider, user: tenants.Tenant) -> None:
 
 def address(cluster: provider.Provider, name: str) -> Json:
     """Return an IPAddress of that name, for a claim of that name."""
-    reference = {"apiGroup": contract.GROUP, "kind": tenants.POOL, "name": "pool"}
-    spec = {"address": "10.0.0.11", "prefix": 24, "poolRef": reference, "claimRef": {"name": name}}
-    return {
-        "apiVersion": f"{contract.GROUP}/{cluster.ipam_version}",
-        "kind": "IPAddress",
-        "metadata": {"name": name},
-        "spec": spec,
-    }
+    return manifests.address(name, "10.0.0.11", "pool", version=cluster.ipam_version)
 
 
 async def act(cluster: provider.Provider, user: tenants.Tenant) -> None:

@@ -77,23 +77,12 @@ def found(config: Path, *checks: str) -> list[tuple[str, str, str]]:
     ]
 
 
-def add_address(
-    tenant: tenants.Tenant, name: str, address: str, pool: str = "blue", **metadata: object
-) -> None:
-    """Create an IPAddress."""
-    claim = manifests.claim(name, pool, version=tenant.provider.ipam_version)
-    spec = claim["spec"] | {"claimRef": {"name": name}, "address": address, "prefix": 24}
-    tenant.addresses.create(
-        claim | {"kind": "IPAddress", "spec": spec, "metadata": {"name": name, **metadata}}
-    )
-
-
 def bind(tenant: tenants.Tenant, name: str, address: str = "") -> None:
     """Create a claim that says it is bound, and its IPAddress, if there is to be one."""
     tenant.add_claim(name, "blue")
     tenant.claims.merge(name, {"status": {"addressRef": {"name": name}}}, "status")
     if address:
-        add_address(tenant, name, address)
+        tenant.add_address(name, address)
 
 
 def test_a_healthy_cluster_has_no_findings(blue: tenants.Tenant, config: Path) -> None:
@@ -150,15 +139,15 @@ def test_duplicates(blue: tenants.Tenant, config: Path) -> None:
 def test_duplicates_in_two_pools(blue: tenants.Tenant, config: Path) -> None:
     blue.add_pool("red", "10.0.0.2")
     bind(blue, "a", "10.0.0.2")
-    add_address(blue, "b", "10.0.0.2", pool="red")
+    blue.add_address("b", "10.0.0.2", pool="red")
 
     cause = f"has addresses in use that are also in use in {POOL} {blue.namespace}/red: 10.0.0.2"
     assert found(config, "duplicate") == [(POOL, "blue", cause)]
 
 
 def test_orphans(blue: tenants.Tenant, config: Path) -> None:
-    add_address(blue, "by-hand", "10.0.0.2")
-    add_address(blue, "left", "10.0.0.3", finalizers=[PROTECT_ADDRESS_FINALIZER])
+    blue.add_address("by-hand", "10.0.0.2")
+    blue.add_address("left", "10.0.0.3", finalizers=[PROTECT_ADDRESS_FINALIZER])
 
     reported = json.loads(run(config, "check", "-o", "json").stdout)["findings"]
 

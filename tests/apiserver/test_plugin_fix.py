@@ -54,9 +54,10 @@ def later(monkeypatch: pytest.MonkeyPatch) -> None:
 def stuck(tenant: tenants.Tenant) -> tenants.Tenant:
     """Return a tenant with a claim, its IPAddress and its pool, all deleted and all held."""
     pool = manifests.pool("blue", {"addresses": ["10.0.0.2"], "prefix": 24})
-    claim = manifests.claim("web", "blue", version=tenant.provider.ipam_version)
-    spec = claim["spec"] | {"claimRef": {"name": "web"}, "address": "10.0.0.2", "prefix": 24}
-    hold(tenant.addresses, claim | {"kind": "IPAddress", "spec": spec}, PROTECT_ADDRESS_FINALIZER)
+    version = tenant.provider.ipam_version
+    claim = manifests.claim("web", "blue", version=version)
+    address = manifests.address("web", "10.0.0.2", "blue", version=version)
+    hold(tenant.addresses, address, PROTECT_ADDRESS_FINALIZER)
     hold(tenant.claims, claim, RELEASE_FINALIZER)
     hold(tenant.pools(), pool, PROTECT_POOL_FINALIZER)
     tenant.addresses.delete("web")

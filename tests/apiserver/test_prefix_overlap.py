@@ -3,16 +3,8 @@
 
 import pytest
 
-from envtest import manifests
 from envtest.controlplane import tenants
 from envtest.controlplane.tenants import PREFIX_POOL
-
-
-def prefix_by_hand(tenant: tenants.Tenant, name: str, address: str, prefix: int) -> None:
-    """Create an IPAddress as a restore might, or a person."""
-    body = manifests.claim(name, "green", PREFIX_POOL, version=tenant.provider.ipam_version)
-    spec = {**body["spec"], "claimRef": {"name": name}, "address": address, "prefix": prefix}
-    tenant.addresses.create(body | {"kind": "IPAddress", "spec": spec})
 
 
 @pytest.mark.parametrize(
@@ -28,7 +20,7 @@ def test_a_claim_gets_no_prefix_that_an_ipaddress_overlaps(
     tenant: tenants.Tenant, address: str, prefix: int, lowest: str, taken: int
 ) -> None:
     tenant.add_prefix_pool("green", "fd00::/60")
-    prefix_by_hand(tenant, "by-hand", address, prefix)
+    tenant.add_address("by-hand", address, "green", kind=PREFIX_POOL, prefix=prefix)
     tenant.counts("green", PREFIX_POOL, used=1, free=16 - taken, outOfRange=1, total=16)
 
     tenant.add_claim("web", "green", PREFIX_POOL)

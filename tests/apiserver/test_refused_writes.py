@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from envtest import manifests, waiting
+from envtest import waiting
 from envtest.contract import GROUP
 from envtest.controlplane import tenants
 from envtest.errors import RefusedError
@@ -21,10 +21,8 @@ WORDS = "this team has no addresses left"
 
 def refused(tenant: tenants.Tenant) -> bool:
     """Say whether the policy is in force: the API server takes a moment to hear of it."""
-    body = manifests.claim("probe", "blue", version=tenant.provider.ipam_version)
-    spec = {**body["spec"], "claimRef": {"name": "probe"}, "address": "10.9.9.9", "prefix": 24}
     try:
-        tenant.addresses.create(body | {"kind": "IPAddress", "spec": spec})
+        tenant.add_address("probe", "10.9.9.9")
     except RefusedError as error:
         return WORDS in str(error)
     tenant.addresses.delete("probe")

@@ -8,7 +8,7 @@ from pathlib import Path
 import ancient
 import pytest
 
-from envtest import contract, errors, plugin
+from envtest import contract, errors, manifests, plugin
 from envtest.client import Json, Resource
 from envtest.controlplane import control_plane, install, provider
 from envtest.lab import documents
@@ -41,9 +41,7 @@ def restart(cluster: provider.Provider) -> None:
 
 
 def apply(pools: Resource, name: str, spec: Json, manager: str) -> Json:
-    body = {"apiVersion": f"{contract.GROUP}/v1alpha2", "kind": "InClusterIPPool"}
-    metadata = {"name": name, "namespace": NAMESPACE}
-    applied: Json = pools.apply({**body, "metadata": metadata, "spec": spec}, manager)
+    applied: Json = pools.apply(manifests.pool(name, spec, namespace=NAMESPACE), manager)
     return applied
 
 

@@ -33,22 +33,6 @@ def add_cluster(tenant: tenants.Tenant, name: str) -> None:
     tenant.provider.clusters(tenant.namespace).create(body | {"spec": {"paused": False}})
 
 
-def address_by_hand(
-    tenant: tenants.Tenant,
-    name: str,
-    address: str,
-    *,
-    pool: str = "blue",
-    claim: str = "",
-    **metadata: object,
-) -> Json:
-    """Create an IPAddress as another program might."""
-    body = manifests.claim(name, pool, version=tenant.provider.ipam_version)
-    spec = {**body["spec"], "claimRef": {"name": claim or name}, "address": address, "prefix": 24}
-    meta = {**body["metadata"], **metadata}
-    return tenant.addresses.create(body | {"kind": "IPAddress", "metadata": meta, "spec": spec})
-
-
 def recorded(address: str, uid: str = "of-a-former-life") -> Json:
     """Return the metadata of a claim that was given an address."""
     return {"finalizers": [RELEASE], "annotations": {RECORD: address, RECORD_FOR: uid}}
@@ -196,7 +180,7 @@ def test_claims_are_served_to_the_end_by_the_manager_after_a_crash(tenant: tenan
         tenant.add_claim("finalizer", "blue", finalizers=[RELEASE])
         tenant.add_claim("record", "blue", **recorded("10.0.0.10"))
         tenant.add_claim("address", "blue", **recorded("10.0.0.11"))
-        address_by_hand(tenant, "address", "10.0.0.11")
+        tenant.add_address("address", "10.0.0.11")
 
     restart(tenant, crash)
 
@@ -212,7 +196,7 @@ def test_an_address_that_was_restored_before_its_claim_is_adopted(tenant: tenant
     lost = manifests.claim("web", "blue", version=tenant.provider.ipam_version)
     lost["metadata"]["uid"] = "of-a-former-life"
     owners = owners_by_hand(lost, former, tenant.provider.ipam_version)
-    address_by_hand(tenant, "web", "10.0.0.15", finalizers=[PROTECT], ownerReferences=owners)
+    tenant.add_address("web", "10.0.0.15", finalizers=[PROTECT], ownerReferences=owners)
     tenant.counts("blue", used=1)
 
     claim = tenant.add_claim("web", "blue")
@@ -260,7 +244,7 @@ def test_what_another_provider_has_bound_is_taken_over_without_a_write_to_its_ad
         claim = tenant.add_claim(name, "blue", finalizers=[RELEASE])
         owners = owners_by_hand(claim, pool, version)
         before.append(
-            address_by_hand(tenant, name, address, finalizers=[PROTECT], ownerReferences=owners)
+            tenant.add_address(name, address, finalizers=[PROTECT], ownerReferences=owners)
         )
         tenant.claims.merge(name, {"status": {"addressRef": {"name": name}}}, "status")
 
@@ -316,8 +300,8 @@ def test_a_restart_writes_nothing_that_is_as_it_should_be(tenant: tenants.Tenant
     tenant.add_claim("prefix", "prefixes", tenants.PREFIX_POOL)
     tenant.bound("web", "global", "prefix", "rests")
     tenant.pools().merge("resting", {"metadata": {"annotations": {PAUSED: ""}}})
-    address_by_hand(tenant, "a-duplicate", "10.0.0.10")
-    address_by_hand(tenant, "foreign", "10.0.0.11", claim="another")
+    tenant.add_address("a-duplicate", "10.0.0.10")
+    tenant.add_address("foreign", "10.0.0.11", claim="another")
     tenant.add_claim("foreign", "blue")
     tenant.not_ready("foreign", "AllocationFailed")
     tenant.add_claim("requesting", "blue", annotations={RECORD: "10.0.0.10"})
@@ -363,7 +347,7 @@ def test_somebody_elses_address_of_the_claims_name_is_never_touched(
     tenant: tenants.Tenant,
 ) -> None:
     tenant.add_pool("blue", "10.0.0.10-10.0.0.20")
-    foreign = address_by_hand(tenant, "web", "10.0.0.10", claim="another")
+    foreign = tenant.add_address("web", "10.0.0.10", claim="another")
     tenant.add_claim("web", "blue")
     assert "belongs to claim another" in tenant.not_ready("web", "AllocationFailed")
     events = tenant.provider.admin.resource("events.k8s.io/v1", "events", tenant.namespace)
@@ -385,7 +369,7 @@ def test_an_address_that_somebody_else_controls_is_never_touched(tenant: tenants
     tenant.add_pool("blue", "10.0.0.10-10.0.0.20")
     rack = {"apiVersion": "example.com/v1", "kind": "Rack", "name": "r1", "uid": "rack-1"}
     owners = [rack | {"controller": True}]
-    foreign = address_by_hand(tenant, "web", "10.0.0.10", ownerReferences=owners)
+    foreign = tenant.add_address("web", "10.0.0.10", ownerReferences=owners)
 
     tenant.add_claim("web", "blue")
 
@@ -395,7 +379,7 @@ def test_an_address_that_somebody_else_controls_is_never_touched(tenant: tenants
 
 def test_a_deleted_claim_leaves_somebody_elses_address_of_its_name(tenant: tenants.Tenant) -> None:
     tenant.add_pool("blue", "10.0.0.10-10.0.0.20")
-    foreign = address_by_hand(tenant, "web", "10.0.0.10", claim="another")
+    foreign = tenant.add_address("web", "10.0.0.10", claim="another")
     tenant.add_claim("web", "blue", finalizers=[RELEASE])
     tenant.not_ready("web", "AllocationFailed")
 
@@ -408,9 +392,9 @@ def test_addresses_that_make_no_sense_stop_nothing_else(tenant: tenants.Tenant) 
     tenant.add_pool("blue", "10.0.0.10-10.0.0.12")
     tenant.add_claim("web", "blue")
     tenant.bound("web")
-    address_by_hand(tenant, "duplicate", "10.0.0.10")
-    address_by_hand(tenant, "words", "not-an-address")
-    address_by_hand(tenant, "other-family", "fd00::1")
+    tenant.add_address("duplicate", "10.0.0.10")
+    tenant.add_address("words", "not-an-address")
+    tenant.add_address("other-family", "fd00::1")
     tenant.counts("blue", total=3, free=2, used=4, outOfRange=2)
 
     tenant.add_claim("next", "blue")
@@ -473,7 +457,7 @@ def test_addresses_keep_what_a_pool_made_anew_does_not_offer(tenant: tenants.Ten
 
 def test_an_address_outside_of_the_pool_stays_its_claims(tenant: tenants.Tenant) -> None:
     tenant.add_pool("blue", "10.0.0.10-10.0.0.20")
-    address_by_hand(tenant, "web", "10.0.0.99")
+    tenant.add_address("web", "10.0.0.99")
 
     tenant.add_claim("web", "blue")
 

@@ -13,7 +13,7 @@ import pytest
 from click import testing
 
 from cli import main
-from envtest import contract
+from envtest import manifests
 from envtest.client import Json
 from envtest.controlplane import binaries, control_plane, tenants
 
@@ -153,8 +153,7 @@ def objects() -> Iterator[Json]:
 
 
 def pool(kind: str, version: str, metadata: object, spec: object) -> Json:
-    api_version = f"{contract.GROUP}/{version}"
-    return {"apiVersion": api_version, "kind": kind, "metadata": metadata, "spec": spec}
+    return manifests.pool("", spec, kind, version) | {"metadata": metadata}
 
 
 def taken_by_validate(obj: Json) -> tuple[bool, str]:

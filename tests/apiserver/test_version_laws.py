@@ -29,10 +29,8 @@ OLD_SPECS: list[Json] = [
 ]
 
 
-def pool(version: str, spec: Json, **metadata: object) -> Json:
-    body = manifests.pool("blue", spec, version=version)
-    body["metadata"] |= metadata
-    return body
+def pool(version: str, spec: Json, **metadata: Any) -> Json:
+    return manifests.pool("blue", spec, version=version, **metadata)
 
 
 def spec_of(user: tenants.Tenant, version: str) -> Json:

@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
+from envtest import manifests
 from envtest.chaos import checker
 from envtest.chaos.history import RESTORED, Event
-from envtest.contract import GROUP, PAUSED, PROTECT, RECORD, RECORD_FOR, RELEASE
+from envtest.contract import PAUSED, PROTECT, RECORD, RECORD_FOR, RELEASE
 
 DELETED_AT = dt.datetime(2026, 1, 1, 12, tzinfo=dt.UTC)
 LONG_AFTER = DELETED_AT.timestamp() + 60
@@ -17,9 +18,8 @@ Json = dict[str, Any]
 
 
 def claim(name: str = "web", uid: str = "", pool: str = "blue", **more: Any) -> Json:
-    reference = {"apiGroup": GROUP, "kind": "InClusterIPPool", "name": pool}
-    metadata = {"namespace": "east", "name": name, "uid": uid or f"uid-of-{name}"}
-    return {"metadata": metadata, "spec": {"poolRef": reference}, **more}
+    uid = uid or f"uid-of-{name}"
+    return manifests.claim(name, pool, namespace="east", uid=uid) | more
 
 
 def bound(name: str = "web", uid: str = "") -> Json:
@@ -44,16 +44,13 @@ def address(
     name: str = "web", text: str = "10.0.0.1", uid: str = "", pool: str = "blue", made: int = 1
 ) -> Json:
     owner = {"kind": "IPAddressClaim", "name": name, "uid": uid or f"uid-of-{name}"}
-    metadata = {
+    metadata: Json = {
         "namespace": "east",
-        "name": name,
         "uid": f"address-{made}-of-{name}",
         "finalizers": [PROTECT],
         "ownerReferences": [owner],
     }
-    reference = {"apiGroup": GROUP, "kind": "InClusterIPPool", "name": pool}
-    spec = {"address": text, "poolRef": reference, "claimRef": {"name": name}}
-    return {"metadata": metadata, "spec": spec}
+    return manifests.address(name, text, pool, **metadata)
 
 
 def paused(body: Json) -> Json:

@@ -18,8 +18,8 @@ GIVEN = "AddressAllocated"
 
 def pool(**counts: int) -> Json:
     """A pool of two addresses, of which one is in use."""
-    body = manifests.pool("blue", {"addresses": ["10.0.0.1-10.0.0.2"], "prefix": 24})
-    body["metadata"] |= {"namespace": "east", "generation": 1}
+    spec = {"addresses": ["10.0.0.1-10.0.0.2"], "prefix": 24}
+    body = manifests.pool("blue", spec, namespace="east", generation=1)
     said = {"total": 2, "free": 1, "used": 1, "outOfRange": 0} | counts
     return {**body, "status": {"ipAddresses": said, "observedGeneration": 1}}
 
@@ -36,10 +36,8 @@ def claim(name: str, reason: str = GIVEN, pool: str = "blue", **annotations: str
 
 
 def address(name: str, text: str, pool: str = "blue") -> Json:
-    spec = {**manifests.claim(name, pool)["spec"], "address": text}
     owners = [{"kind": "IPAddressClaim", "uid": f"uid-of-{name}"}]
-    metadata = {"namespace": "east", "name": name, "ownerReferences": owners}
-    return {"kind": "IPAddress", "metadata": metadata, "spec": spec}
+    return manifests.address(name, text, pool, namespace="east", ownerReferences=owners)
 
 
 def now(

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from conversion import managed_fields, registry
+from envtest import manifests
 
 GROUP = "ipam.cluster.x-k8s.io"
 HUB = frozenset({"v1alpha2"})
@@ -14,12 +15,7 @@ SUBNET = {"subnet": "10.0.0.0/24", "gateway": "10.0.0.1"}
 
 def pool(spec: dict[str, Any], *entries: dict[str, Any]) -> dict[str, Any]:
     """Return a pool that was written in v1alpha1, in the hub version."""
-    obj: dict[str, Any] = {
-        "apiVersion": f"{GROUP}/v1alpha1",
-        "kind": "InClusterIPPool",
-        "metadata": {"name": "blue", "managedFields": list(entries)},
-        "spec": spec,
-    }
+    obj = manifests.pool("blue", spec, version="v1alpha1", managedFields=list(entries))
     return registry.REGISTRY.convert(obj, f"{GROUP}/v1alpha2")
 
 

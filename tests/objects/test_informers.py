@@ -6,6 +6,7 @@ import json
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing, asynccontextmanager, suppress
 
+import builders
 import pytest
 from typing_extensions import override
 
@@ -15,7 +16,6 @@ from kube import errors
 from kube.meta import Key
 from kube.options import EVERYTHING, ListOptions
 from kube.resources import ApiResource
-from kube.testing import fake
 from objects import contracts, informers, pools
 from objects.errors import StaleError
 from objects.informers import Informers, InformerSupervisor, Scope
@@ -25,7 +25,7 @@ SERVED = ("IPAddressClaim", "IPAddress", "Cluster")
 CONTRACT = contracts.V1Beta2("v1beta2")
 
 
-class Server(fake.FakeApi):
+class Server(builders.Api):
     """An API server on which Cluster API serves one version, or (empty) is not installed."""
 
     def __init__(self) -> None:
@@ -96,7 +96,7 @@ Kept = tuple[Server, InformerSupervisor, Uses]
 
 async def test_caches_are_used_from_when_they_are_loaded(kept: Kept) -> None:
     api, supervisor, uses = kept
-    api.put(POOLS, {"metadata": {"name": "blue", "namespace": "default"}, "spec": {}})
+    api.pool()
 
     loaded = await supervisor.current()
 
@@ -167,7 +167,7 @@ async def test_a_new_leader_has_what_was_written_before_it_came_to_lead(kept: Ke
     api.silent = True  # so that no watch tells
     loaded = await supervisor.current()
     controller = Controller(api, loaded)
-    api.put(POOLS, {"metadata": {"name": "late", "namespace": "default"}, "spec": {}})
+    api.pool(name="late")
 
     leading = asyncio.create_task(controller.run(elected()))
     while not controller.state.allocations:  # noqa: ASYNC110 - what is waited for is no event
@@ -187,13 +187,12 @@ async def test_a_new_leader_lists_what_its_watch_does_not_bring_in_time(
     monkeypatch.setattr(informers, "_CATCH_UP_SECONDS", 0.01)
     api = Server()
     for number in range(501):
-        meta = {"name": f"c-{number}", "namespace": "default"}
-        api.put(CONTRACT.claims, {"metadata": meta, "spec": {}})
+        api.claim(f"c-{number}")
     loaded = Informers(api, CONTRACT, Scope())
     await loaded.sync()
     api.silent = True
     following = [asyncio.create_task(informer.run()) for informer in loaded.all]
-    api.put(CONTRACT.claims, {"metadata": {"name": "late", "namespace": "default"}, "spec": {}})
+    api.claim("late")
 
     async with asyncio.timeout(10):
         await loaded.catch_up()
@@ -209,7 +208,7 @@ async def silent_informers(count: int) -> AsyncGenerator[tuple[Server, Informers
     """Give caches with so many claims whose watches tell nothing."""
     api = Server()
     for number in range(count):
-        api.put(CONTRACT.claims, claim(f"c-{number}"))
+        api.claim(f"c-{number}")
     loaded = Informers(api, CONTRACT, Scope())
     await loaded.sync()
     api.silent = True
@@ -223,17 +222,13 @@ async def silent_informers(count: int) -> AsyncGenerator[tuple[Server, Informers
         await asyncio.gather(*following, return_exceptions=True)
 
 
-def claim(name: str) -> fake.Json:
-    return {"metadata": {"name": name, "namespace": "default"}, "spec": {}}
-
-
 async def test_what_the_predecessor_had_is_enough_though_revisions_went_on(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(informers, "_CATCH_UP_SECONDS", 60.0)
     async with silent_informers(501) as (api, loaded):
         newest = dict(loaded.newest)
-        api.put(CONTRACT.claims, claim("late"))
+        api.claim("late")
 
         await loaded.catch_up(newest)
 
@@ -245,7 +240,7 @@ async def test_what_the_predecessor_had_and_no_watch_brings_is_listed(
 ) -> None:
     monkeypatch.setattr(informers, "_CATCH_UP_SECONDS", 0.01)
     async with silent_informers(501) as (api, loaded):
-        api.put(CONTRACT.claims, claim("late"))
+        api.claim("late")
 
         late = loaded.newest["ipaddressclaims"] + 1
         await loaded.catch_up({**loaded.newest, "ipaddressclaims": late})
@@ -273,8 +268,8 @@ async def test_revisions_that_went_back_are_noticed_whatever_the_predecessor_had
 
 async def test_how_far_copies_are_counts_objects_and_our_own_writes() -> None:
     api = Server()
-    api.put(CONTRACT.claims, claim("first"))
-    api.put(CONTRACT.addresses, claim("other"))
+    api.claim("first")
+    api.address("other", "10.0.0.5")
     loaded = Informers(api, CONTRACT, Scope())
     await loaded.sync()
     found = loaded.claims.get(Key("default", "first"))
@@ -291,7 +286,7 @@ async def test_how_far_copies_are_counts_objects_and_our_own_writes() -> None:
 
 async def test_how_far_copies_are_is_known_though_they_are_followed_no_more(kept: Kept) -> None:
     api, supervisor, _ = kept
-    api.put(CONTRACT.claims, claim("first"))
+    api.claim("first")
     assert supervisor.newest == {}
     loaded = await supervisor.current()
     api.version = ""

@@ -17,6 +17,7 @@ import yaml
 from conversion import registry
 from crdkit.webhook import errors as webhook_errors
 from crdkit.webhook import worker
+from envtest import manifests
 from ipam import pool_specs
 from ipam.address_sets import AddressSet
 from objects import pools
@@ -65,10 +66,9 @@ def key_of(kind: str) -> pools.PoolKey:
     return pools.PoolKey(kind, "default" if pools.KINDS[kind].namespaced else "", "blue")
 
 
-def pool(spec: object, kind: str = KIND, **metadata: object) -> dict[str, Any]:
-    name = {"name": "blue", "namespace": key_of(kind).namespace}
-    version = f"{GROUP}/v1alpha2"
-    return {"apiVersion": version, "kind": kind, "metadata": {**name, **metadata}, "spec": spec}
+def pool(spec: object, kind: str = KIND, **metadata: Any) -> dict[str, Any]:
+    where = {"namespace": key_of(kind).namespace}
+    return manifests.pool("blue", spec, kind, **(where | metadata))
 
 
 def from_v1alpha1(spec: object, **metadata: object) -> dict[str, Any]:

@@ -13,18 +13,15 @@ import pytest
 from conversion import registry
 from crdkit.conversion import annotation
 from crdkit.webhook import conversion_review, errors, worker
+from envtest import manifests
 
 GROUP = "ipam.cluster.x-k8s.io"
 
 
 def pool(name: str, spec: object, version: str = "v1alpha1") -> dict[str, object]:
-    return {
-        "apiVersion": f"{GROUP}/{version}",
-        "kind": "InClusterIPPool",
-        "metadata": {"name": name, "namespace": "default", "managedFields": [{"f:x": {}}]},
-        "spec": spec,
-        "status": {"ipAddresses": {"total": 254}},
-    }
+    fields: list[Any] = [{"f:x": {}}]
+    body = manifests.pool(name, spec, version=version, namespace="default", managedFields=fields)
+    return {**body, "status": {"ipAddresses": {"total": 254}}}
 
 
 def review(*objects: object, desired: str = f"{GROUP}/v1alpha2") -> bytes:

@@ -5,37 +5,36 @@ import json
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from typing import Any, cast
 
+import builders
 import pytest
+from builders import BLUE, CONTRACT
 from typing_extensions import override
 
 from ipam import pool_specs
 from ipam.address_sets import AddressSet
 from kube import client, errors, resources
 from kube.options import EVERYTHING, ListOptions
-from kube.testing import fake
-from objects import contracts, pools
+from kube.testing.fake import Json
+from objects import pools
 from objects.informers import Informers, Scope
 from webhook import cluster_reader, live_reader
 
 GROUP = "ipam.cluster.x-k8s.io"
-BLUE = pools.PoolKey("InClusterIPPool", "default", "blue")
 WIDE = pools.PoolKey("GlobalInClusterIPPool", "", "wide")
 
 
-def address(text: str, kind: str, pool: str, group: str = GROUP) -> dict[str, object]:
-    reference = {"apiGroup": group, "kind": kind, "name": pool}
-    return {
-        "metadata": {"name": text, "namespace": "default"},
-        "spec": {"address": text, "poolRef": reference},
-    }
+def address(text: str, pool: str = "blue", **more: Any) -> Json:
+    return builders.address(text, text, pool, **more)
 
 
+FOREIGN = address("10.0.0.4")
+FOREIGN["spec"]["poolRef"]["apiGroup"] = "example.com"
 STORED = [
-    address("10.0.0.1", BLUE.kind, BLUE.name),
-    address("10.0.0.2", BLUE.kind, "red"),
-    address("10.0.0.3", WIDE.kind, WIDE.name),
-    address("10.0.0.4", BLUE.kind, BLUE.name, group="example.com"),
-    address("10.0.0.5", BLUE.kind, BLUE.name),
+    address("10.0.0.1"),
+    address("10.0.0.2", "red"),
+    address("10.0.0.3", WIDE.name, kind=WIDE.kind),
+    FOREIGN,
+    address("10.0.0.5"),
 ]
 
 
@@ -138,8 +137,8 @@ async def test_an_answer_that_cannot_be_read_is_no_empty_list(page: bytes) -> No
 
 async def test_what_is_wrong_elsewhere_in_an_address_does_not_free_it() -> None:
     pages = Pages()
-    item = address("10.0.0.1", BLUE.kind, BLUE.name)
-    item["spec"] = {**cast("dict[str, object]", item["spec"]), "prefix": "a text"}
+    item = address("10.0.0.1")
+    item["spec"]["prefix"] = "a text"
     pages.page = json.dumps({"items": [item], "metadata": {}}).encode()
 
     assert await found(live_on(pages), BLUE) == ["10.0.0.1"]
@@ -193,10 +192,9 @@ async def test_a_missing_right_is_reported_as_a_problem_of_the_installation(
 
 IP_SPEC = {"addresses": ["10.0.0.1-10.0.0.9"], "prefix": 24}
 PREFIX_SPEC = {"prefixes": ["2001:db8::/48"]}
-CONTRACT = contracts.V1Beta2("v1beta2")
 
 
-class Counting(fake.FakeApi):
+class Counting(builders.Api):
     """A fake API server that says what was listed."""
 
     def __init__(self) -> None:
@@ -216,17 +214,13 @@ class Counting(fake.FakeApi):
         self.under_way -= 1
         return await super().list(resource, options)
 
-    def take(self, text: str, number: int, pool: pools.PoolKey = BLUE, **spec: object) -> None:
+    def take(self, text: str, number: int, pool: pools.PoolKey = BLUE, **spec: Any) -> None:
         """Store an IPAddress of a pool."""
-        reference = {"apiGroup": GROUP, "kind": pool.kind, "name": pool.name}
-        meta = {"name": f"a-{number}", "namespace": "default"}
-        spec = {"address": text, "poolRef": reference, **spec}
-        self.put(CONTRACT.addresses, {"metadata": meta, "spec": spec})
+        self.address(f"a-{number}", text, pool.name, kind=pool.kind, **spec)
 
-    def offer(self, kind: str, name: str, **spec: object) -> None:
+    def offer(self, kind: str, name: str, **spec: Any) -> None:
         """Store a pool."""
-        where = {"namespace": "default"} if pools.KINDS[kind].namespaced else {}
-        self.put(pools.KINDS[kind], {"metadata": {"name": name, **where}, "spec": spec})
+        self.pool(name=name, kind=kind, **spec)
 
 
 async def noop() -> None:
