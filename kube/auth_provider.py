@@ -1,46 +1,94 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Identity providers that a kubeconfig names under `auth-provider`: OpenID Connect, for one.
+"""Identity providers that a kubeconfig names under `auth-provider`: those of OpenID Connect.
 
-The only use of the `kubernetes` package.  No other module imports it: it costs 20 MiB and most of a
-second.
+Like kubectl's plugin `oidc`, it uses the token of the kubeconfig, and renews it at its end.
 """
-
-# The package has no annotations, so what comes out of it is unknown to pyright:
-# pyright: reportUnknownVariableType=false
 
 from __future__ import annotations
 
-from typing import Any
+import base64
+import math
+import time
+from typing import TYPE_CHECKING
 
-from kubernetes.aio.client import Configuration
-from kubernetes.aio.config import load_kube_config_from_dict
+import msgspec
 
-from .credentials import Identity
+from . import openid
+from .credentials import Identity, bearer
 from .errors import CredentialsError
+from .structs import prepared
+from .tls import Tls
 
-_SECONDS = 60.0  # between looks whether a token ends: the package renews it 5 minutes before
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_SECONDS = 60.0  # between looks at the end of a token: a wall clock may jump
+_MARGIN = 10.0  # seconds before its end from which a token is not used, as by client-go
+
+
+@prepared
+class _Claims(msgspec.Struct, frozen=True):
+    exp: float = math.inf
 
 
 class Provider:
-    """Gets tokens through the package, and keeps the configuration for the next ones."""
+    """Returns the kubeconfig's token, and gets another one at its end.
 
-    def __init__(self, settings: dict[str, Any]) -> None:
-        self._kubeconfig: dict[str, Any] = {
-            "current-context": "only",
-            "contexts": [{"name": "only", "context": {"cluster": "only", "user": "only"}}],
-            "clusters": [{"name": "only", "cluster": {}}],
-            "users": [{"name": "only", "user": {"auth-provider": settings}}],
-        }
+    `config` is the kubeconfig's.  `authority` returns the CA certificates of the provider; None
+    trusts the system's.
+
+    Caveats:
+        New tokens are not written into the kubeconfig.
+    """
+
+    def __init__(
+        self,
+        config: dict[str, str],
+        authority: Callable[[], bytes] | None,
+        wall_clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._settings = settings = msgspec.convert(config, openid.Settings)
+        self._tls = Tls(authority)
+        self._wall_clock = wall_clock
+        self._tokens = openid.Tokens(settings.id_token, settings.refresh_token)
 
     async def ask(self) -> tuple[Identity, float]:
         """Return a token, and the seconds until it must be checked again.
 
         Raises:
-            CredentialsError: the package returned no token.
+            CredentialsError: there is no valid token, and the provider gives no other.
         """
-        configuration = Configuration()
         try:
-            await load_kube_config_from_dict(self._kubeconfig, client_configuration=configuration)
-        except Exception as error:  # whatever its HTTP client and its parsers raise
-            raise CredentialsError(f"identity provider: {error!r}") from error
-        return Identity(str(configuration.api_key.get("BearerToken", ""))), _SECONDS
+            if not self._tokens.id_token or self._seconds_left() <= 0:
+                await self._refresh()
+            identity = Identity(bearer(self._tokens.id_token.encode()))
+            return identity, min(self._seconds_left(), _SECONDS)
+        except CredentialsError as error:
+            issuer = self._settings.idp_issuer_url or "oidc"
+            raise CredentialsError(f"identity provider {issuer}: {error}") from error
+
+    def _seconds_left(self) -> float:
+        return _end(self._tokens.id_token) - _MARGIN - self._wall_clock()
+
+    async def _refresh(self) -> None:
+        old = self._tokens.refresh_token
+        if not old:
+            raise CredentialsError("the id-token has expired, and no refresh-token is set: log in")
+        if not self._settings.idp_issuer_url or not self._settings.client_id:
+            raise CredentialsError("set idp-issuer-url and client-id to use the refresh-token")
+        new = await openid.refresh(self._settings, old, self._tls)
+        self._tokens = openid.Tokens(new.id_token, new.refresh_token or old)
+
+
+def _end(token: str) -> float:
+    """Return the time at which a token ends, in seconds after 1970.
+
+    Raises:
+        CredentialsError: it is not a JSON Web Token.
+    """
+    try:
+        _header, claims, _signature = token.split(".")
+        decoded = base64.urlsafe_b64decode(claims + "=" * (-len(claims) % 4))
+        return msgspec.json.decode(decoded, type=_Claims).exp
+    except (ValueError, msgspec.DecodeError) as error:
+        raise CredentialsError(f"the id-token is not a JSON Web Token: {error}") from error

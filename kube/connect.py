@@ -128,7 +128,7 @@ async def connect(kubeconfig: str | None, user_agent: str, context: str = "") ->
     """
     path = kubeconfig or os.environ.get("KUBECONFIG")
     try:
-        # in a thread: it reads files, and what knows identity providers takes a second to import
+        # in a thread: it reads files, and imports modules
         config = await asyncio.to_thread(_load, path, context) if path else in_cluster()
     except ConfigError as error:
         raise ConfigError(

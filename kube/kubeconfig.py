@@ -10,7 +10,7 @@ import base64
 import os
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 import yaml
@@ -26,6 +26,7 @@ from .structs import prepared
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
+    from .auth_provider import Provider
     from .credentials import Source
 
 N = TypeVar("N", bound="_Named")
@@ -40,6 +41,11 @@ class _Cluster(msgspec.Struct, rename="kebab"):
     proxy_url: str = ""
 
 
+class _AuthProvider(msgspec.Struct):
+    name: str
+    config: dict[str, str] = msgspec.field(default_factory=dict[str, str])
+
+
 class _User(msgspec.Struct, rename="kebab"):
     client_certificate: str = ""
     client_certificate_data: str = ""
@@ -50,7 +56,7 @@ class _User(msgspec.Struct, rename="kebab"):
     username: str = ""
     password: str = ""
     exec: plugin.Exec | None = None
-    auth_provider: dict[str, Any] | None = None
+    auth_provider: _AuthProvider | None = None
 
 
 class _Context(msgspec.Struct):
@@ -166,9 +172,7 @@ def _source(files: list[_File], name: str, cluster: dict[str, object]) -> Source
     file, found = _find("user", name, ((file, file.users) for file in files))
     user = found.user or _User()
     if user.auth_provider:
-        from .auth_provider import Provider  # noqa: PLC0415 - see its docstring
-
-        return Asked(Provider(user.auth_provider).ask, now)
+        return Asked(_provider(user.auth_provider, name, file.folder).ask, now)
     if user.exec:
         return Asked(plugin.Plugin(user.exec, cluster, file.folder).ask, now)
     token = File(file.folder / user.token_file, user.token.encode()) if user.token_file else None
@@ -178,6 +182,24 @@ def _source(files: list[_File], name: str, cluster: dict[str, object]) -> Source
         _content(user.client_certificate_data, user.client_certificate, file.folder) or nothing,
         _content(user.client_key_data, user.client_key, file.folder) or nothing,
     )
+
+
+def _provider(named: _AuthProvider, user: str, folder: Path) -> Provider:
+    """Return the identity provider of a user.
+
+    Raises:
+        ValueError: it is of a kind that kubectl does not know either.
+    """
+    from .auth_provider import Provider  # noqa: PLC0415 - completion needs no HTTP client
+
+    if named.name != "oidc":
+        raise ValueError(
+            f"user {user!r} has the unknown auth-provider {named.name!r}: use oidc, or a credential"
+            " plugin (exec)"
+        )
+    config = named.config
+    data, path = (config.get(f"idp-certificate-authority{end}", "") for end in ("-data", ""))
+    return Provider(config, _content(data, path, folder))
 
 
 def _authorization(user: _User) -> str:
