@@ -85,8 +85,18 @@ async def kind_of(api: Api, resource: ApiResource) -> version_report.Kind:
         found = await definitions.read(api, crd)
     except NotFoundError:
         return version_report.Kind(resource.kind, crd)
+    return await report(api, resource, found)
+
+
+async def report(api: Api, resource: ApiResource, found: Definition) -> version_report.Kind:
+    """Return the report on one kind, whose CRD is given.
+
+    Raises:
+        NotServedError: this release's version of it is not served.
+        KubeError: the API server refused, or could not be reached.
+    """
     objects = await _objects(api, resource, found)
-    return version_report.report(resource.kind, crd, found, objects)
+    return version_report.report(resource.kind, found.metadata.name, found, objects)
 
 
 async def _objects(api: Api, resource: ApiResource, found: Definition) -> list[JsonObject]:

@@ -75,5 +75,5 @@ What a controller in production also needs: `lease.py` elects a leader and fence
 `metrics.py` has controller-runtime's metrics, and `liveness.py` finds jobs that hang.  `auth.py`
 asks whether a user may do something, and `rbac.py` declares what the controller itself may do.
 `discovery.py` says which kinds are served, `definitions.py` in which versions they are stored.
-`testing/` has an API server in memory.
+`webhooks.py` says where the API server sends reviews.  `testing/` has an API server in memory.
 """

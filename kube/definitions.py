@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""CustomResourceDefinitions: in which versions a kind is served and stored.
+"""CustomResourceDefinitions: in which versions a kind is served and stored, and who converts it.
 
 `status.storedVersions` lists the versions in which etcd may still hold objects.  The API server
 refuses to take a version of that list out of `spec.versions`.
@@ -16,6 +16,7 @@ from .conditions import Condition
 from .meta import Object
 from .resources import CUSTOM_RESOURCE_DEFINITIONS
 from .structs import Struct, prepared
+from .webhooks import Webhook
 
 if TYPE_CHECKING:
     from .client import Api
@@ -35,8 +36,13 @@ class Version(Struct, frozen=True):
     deprecated: bool = False
 
 
+class _Conversion(Struct, frozen=True):
+    webhook: Webhook | None = None
+
+
 class _Spec(Struct, frozen=True):
     versions: tuple[Version, ...] = ()
+    conversion: _Conversion = _Conversion()
 
 
 class _Status(Struct, frozen=True):
@@ -58,6 +64,11 @@ class Definition(Object, frozen=True):
     def storage(self) -> str:
         """The version that is stored now."""
         return next((version.name for version in self.spec.versions if version.storage), "")
+
+    @property
+    def webhook(self) -> Webhook | None:
+        """The conversion webhook."""
+        return self.spec.conversion.webhook
 
     @property
     def served(self) -> frozenset[str]:

@@ -327,7 +327,7 @@ def add_version(api: builders.Api) -> None:
 
 
 def edit_spec(api: builders.Api) -> None:
-    """Change what nobody here reads, such as the conversion webhook."""
+    """Change what does not matter here, such as the conversion webhook."""
     api.define(["v1alpha1", "v1alpha2"], generation=2)
 
 

@@ -3,9 +3,12 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from api import resources
+from kube import definitions
+from kube.errors import NotFoundError
 from kube.resources import CUSTOM_RESOURCE_DEFINITIONS
 from objects import pools
 
@@ -14,9 +17,11 @@ from ...errors import NotServedError
 from .finding import ERROR, WARNING, Finding, ObjectReference
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator, Iterator, Mapping
 
+    from crdkit.models.resources import Resource
     from kube.client import Api
+    from kube.definitions import Definition
 
     from ...version_report import Kind
 
@@ -25,49 +30,54 @@ _OTHER_RELEASE = (
 )
 
 
-async def findings(api: Api) -> AsyncIterator[Finding]:
+async def read(api: Api) -> dict[str, Definition]:
+    """Return the CRDs of those pool kinds that are installed, by kind.
+
+    Raises:
+        KubeError: the API server refused, or could not be reached.
+    """
+    found = dict[str, "Definition"]()
+    for kind in resources.POOLS:
+        with suppress(NotFoundError):
+            found[kind.kind] = await definitions.read(api, kind.name)
+    return found
+
+
+async def findings(api: Api, found: Mapping[str, Definition]) -> AsyncIterator[Finding]:
     """Yield the problems of the CRDs of all pool kinds.
 
     Raises:
         KubeError: the API server refused, or could not be reached.
     """
-    for resource in pools.KINDS.values():
+    for known in resources.POOLS:
+        crd = ObjectReference(CUSTOM_RESOURCE_DEFINITIONS.kind, known.name)
+        if known.kind not in found:
+            yield Finding("crd", ERROR, crd, "is not installed", "apply the CRDs of this release")
+            continue
         try:
-            kind = await cluster.kind_of(api, resource)
+            kind = await cluster.report(api, pools.KINDS[known.kind], found[known.kind])
         except NotServedError as error:
-            crd = ObjectReference(
-                CUSTOM_RESOURCE_DEFINITIONS.kind, f"{resource.plural}.{resource.group}"
-            )
             yield Finding("crd", ERROR, crd, error.cause, error.remedy)
             continue
-        for finding in (*_of_versions(kind, resource.version), *_of_kind(kind)):
+        for finding in (*_of_versions(crd, kind, known), *_of_kind(crd, kind)):
             yield finding
 
 
-def _of_versions(kind: Kind, hub: str) -> Iterator[Finding]:
+def _of_versions(crd: ObjectReference, kind: Kind, known: Resource) -> Iterator[Finding]:
     """Yield how the versions of a kind differ from those that this release knows."""
-    crd = _crd(kind.crd)
-    (known,) = (each for each in resources.POOLS if each.kind == kind.kind)
     served = [row.version for row in kind.versions if row.served]
     if newer := [name for name in served if name not in known.versions]:
         cause = f"serves {', '.join(newer)}, which this release does not know"
         yield Finding("crd", WARNING, crd, cause, _OTHER_RELEASE)
-    if kind.versions and kind.storage != hub:
-        cause = f"stores {kind.storage}, but this release stores {hub}"
+    if kind.storage != known.hub:
+        cause = f"stores {kind.storage}, but this release stores {known.hub}"
         yield Finding("crd", ERROR, crd, cause, _OTHER_RELEASE)
 
 
-def _of_kind(kind: Kind) -> Iterator[Finding]:
+def _of_kind(crd: ObjectReference, kind: Kind) -> Iterator[Finding]:
     """Yield the problems of the versions of a kind, in the words of the command `versions`."""
-    crd = _crd(kind.crd)
-    if not kind.versions:
-        yield Finding("crd", ERROR, crd, "is not installed", "apply the CRDs of this release")
     for row in kind.versions:
         blocker = None if row.storage else version_report.blocker(row, kind.storage)
         if blocker and (row.stored or not row.served):
             cause = f"has the old version {row.version}: {blocker.cause}"
             yield Finding("stored-version", WARNING, crd, cause, blocker.remedy)
-
-
-def _crd(name: str) -> ObjectReference:
-    return ObjectReference(CUSTOM_RESOURCE_DEFINITIONS.kind, name)

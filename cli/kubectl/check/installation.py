@@ -43,6 +43,8 @@ async def findings(api: Api, now: dt.datetime) -> list[Finding]:
 
 async def _definitions(api: Api, now: dt.datetime) -> AsyncIterator[Finding]:
     """Yield the problems of the CRDs and of their conversion webhooks."""
-    for checking in (crds.findings(api), webhooks.of_conversion(api, now)):
-        async for finding in checking:
-            yield finding
+    found = await crds.read(api)
+    async for finding in crds.findings(api, found):
+        yield finding
+    for finding in webhooks.of_conversion(found, now):
+        yield finding

@@ -7,23 +7,22 @@ import base64
 import datetime as dt
 from typing import TYPE_CHECKING
 
-import msgspec
-
 from api import resources
 from kube.client import list_all
-from kube.errors import NotFoundError
 from kube.meta import Object
 from kube.resources import CUSTOM_RESOURCE_DEFINITIONS, ApiResource
-from kube.structs import Struct, prepared
+from kube.structs import prepared
+from kube.webhooks import Webhook
 from objects.pools import KINDS
 from webhook import issuer
 
 from .finding import ERROR, WARNING, Finding, ObjectReference
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator, Iterator, Mapping
 
     from kube.client import Api
+    from kube.definitions import Definition
 
 _SOON = dt.timedelta(days=7)
 """A certificate that expires within this time is reported: its renewal is late."""
@@ -36,48 +35,9 @@ CONFIGURATIONS = tuple(
 )
 
 
-class _Service(Struct, frozen=True):
-    path: str = ""
-
-
-class _ClientConfig(Struct, frozen=True):
-    ca_bundle: str = ""
-    url: str = ""
-    service: _Service | None = None
-
-
-class _Webhook(Struct, frozen=True):
-    name: str = ""
-    client_config: _ClientConfig = _ClientConfig()
-
-    @property
-    def path(self) -> str:
-        """The path of the Service, or the URL."""
-        service = self.client_config.service
-        return service.path if service else self.client_config.url
-
-
 @prepared
 class _Configuration(Object, frozen=True):
-    webhooks: tuple[_Webhook, ...] = ()
-
-
-class _Conversion(Struct, frozen=True):
-    webhook: _Webhook | None = None
-
-
-class _Spec(Struct, frozen=True):
-    conversion: _Conversion = _Conversion()
-
-
-@prepared
-class _Definition(Object, frozen=True):
-    spec: _Spec = _Spec()
-
-    @property
-    def webhook(self) -> _Webhook | None:
-        """The conversion webhook."""
-        return self.spec.conversion.webhook
+    webhooks: tuple[Webhook, ...] = ()
 
 
 async def findings(api: Api, resource: ApiResource, now: dt.datetime) -> AsyncIterator[Finding]:
@@ -102,22 +62,14 @@ async def findings(api: Api, resource: ApiResource, now: dt.datetime) -> AsyncIt
         yield Finding("webhook", ERROR, ObjectReference(resource.kind), cause, remedy)
 
 
-async def of_conversion(api: Api, now: dt.datetime) -> AsyncIterator[Finding]:
-    """Yield the problems of the conversion webhooks of the CRDs.
-
-    Raises:
-        KubeError: the API server refused, or could not be reached.
-    """
+def of_conversion(found: Mapping[str, Definition], now: dt.datetime) -> Iterator[Finding]:
+    """Yield the problems of the conversion webhooks of the CRDs."""
     for kind in resources.POOLS:
-        try:
-            raw = await api.get(CUSTOM_RESOURCE_DEFINITIONS, "", kind.name)
-        except NotFoundError:
+        if kind.kind not in found:
             continue  # another check reports it
-        found = msgspec.json.decode(raw, type=_Definition)
-        where, webhook = ObjectReference(CUSTOM_RESOURCE_DEFINITIONS.kind, kind.name), found.webhook
-        if webhook:
-            for finding in _of_webhook(where, webhook, now):
-                yield finding
+        where = ObjectReference(CUSTOM_RESOURCE_DEFINITIONS.kind, kind.name)
+        if webhook := found[kind.kind].webhook:
+            yield from _of_webhook(where, webhook, now)
         elif kind.conversion:
             cause = "has no conversion webhook, so its other versions lose fields"
             yield Finding("webhook", ERROR, where, cause, "apply the CRDs of this release")
@@ -128,7 +80,7 @@ def _path_end(pool: ApiResource) -> str:
     return f"-{pool.group.replace('.', '-')}-{pool.version}-{pool.kind.lower()}"
 
 
-def _of_webhook(where: ObjectReference, webhook: _Webhook, now: dt.datetime) -> Iterator[Finding]:
+def _of_webhook(where: ObjectReference, webhook: Webhook, now: dt.datetime) -> Iterator[Finding]:
     if problem := _problem(webhook.client_config.ca_bundle, now):
         severity, cause = problem
         text = f"{cause}, in {f'webhook {webhook.name}' if webhook.name else 'spec.conversion'}"

@@ -3,6 +3,7 @@
 
 import datetime as dt
 import re
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from xml.etree import ElementTree as ET
@@ -11,11 +12,14 @@ import builders
 import pytest
 from builders import BLUE, CONTRACT, IP_POOL
 from snapshots import Objects
+from typing_extensions import override
 
+from api import resources
 from cli.kubectl import snapshot, usage
 from cli.kubectl.check import finding, installation, report
 from cli.kubectl.check import objects as checks
 from kube.lease import LEASES
+from kube.resources import ApiResource
 from kube.testing.fake import Json
 from manager import pod
 from objects import pools
@@ -268,3 +272,29 @@ def test_junit_has_a_case_for_each_check() -> None:
         "0",
         None,
     )
+
+
+class Counting(builders.Api):
+    """A fake API server that counts how often each CRD is read."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.definitions = Counter[str]()
+
+    @override
+    async def get(self, resource: ApiResource, namespace: str, name: str) -> bytes:
+        if resource == builders.CRDS:
+            self.definitions[name] += 1
+        return await super().get(resource, namespace, name)
+
+
+async def test_all_checks_of_the_installation_read_each_definition_once() -> None:
+    api = Counting()
+    api.define(["v1alpha2"])
+
+    found = await installation.findings(api, NOW)
+
+    assert dict(api.definitions) == dict.fromkeys((each.name for each in resources.POOLS), 1)
+    of_it = [each.cause for each in found if each.object.name == builders.CRD]
+    assert of_it == ["has no conversion webhook, so its other versions lose fields"]
+    assert [each.cause for each in found].count("is not installed") == len(resources.POOLS) - 1
