@@ -9,6 +9,7 @@ import uvloop
 
 from crdkit.conversion import errors as conversion_errors
 from crdkit.webhook import worker
+from kube.tasks import stop_signal
 from webhook import deferred, errors, server, tls
 
 from .errors import CliError
@@ -35,7 +36,7 @@ def run(host: str, port: int, folder: Path, minimum: str, ciphers: str) -> None:
 
 
 async def _serve(app: deferred.DeferredApp, webhook: server.Server) -> None:
-    stop = server.stop_signal()
+    stop = stop_signal()
     await webhook.start()
     click.echo(f"conversion answers on port {webhook.port}", err=True)
     await app.load()

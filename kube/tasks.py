@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import time
 from typing import TYPE_CHECKING, TypeVar, cast
 
@@ -74,6 +75,14 @@ async def run_until(stop: asyncio.Event, job: Coroutine[object, object, None]) -
             await asyncio.wait((running,))
     if not running.cancelled():
         await running
+
+
+def stop_signal(*more: signal.Signals) -> asyncio.Event:
+    """Return an event that SIGTERM, SIGINT and other signals set from now on."""
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT, *more):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    return stop
 
 
 def first_error(error: BaseException) -> BaseException:

@@ -16,12 +16,12 @@ from crdkit.conversion.errors import MissingPairError
 from crdkit.webhook import worker
 from kube import imports
 from kube.errors import ConfigError
-from kube.tasks import first_error
+from kube.tasks import first_error, stop_signal
 from webhook import tls
 from webhook.cluster_reader import DeferredReader
 from webhook.deferred import DeferredApp
 from webhook.errors import CertificateError
-from webhook.server import Server, stop_signal
+from webhook.server import Server
 
 from .health import Health, Target
 

@@ -57,19 +57,86 @@ def test_changes_show_at_once_and_what_needs_attention_is_first(
     top.shows("full", "100%", " 2 ")
 
 
-@pytest.mark.parametrize("end", ["q", "\x03", "SIGTERM"])
-def test_it_leaves_the_terminal_as_it_was(top: Terminal, end: str) -> None:
+@pytest.mark.parametrize(
+    "end", ["q", "\x03", "\x1c", signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT], ids=repr
+)
+def test_it_leaves_the_terminal_as_it_was(top: Terminal, end: str | signal.Signals) -> None:
     assert ALTERNATE in top.text
     assert top.modes != top.before
 
-    if end == "SIGTERM":
-        top.process.send_signal(signal.SIGTERM)
+    if isinstance(end, signal.Signals):
+        top.process.send_signal(end)
     else:
         top.press(end)
 
     assert top.ended() == (0, "")
     assert MAIN in top.text
     assert top.modes == top.before
+
+
+@pytest.fixture
+def shell(pools: tenants.Tenant) -> Generator[Terminal]:
+    """Run it as a job of a shell."""
+    with terminal(
+        ["sh", "-c", "exec 3>&2 2>/dev/tty; exec sh -i"], KUBECONFIG=str(user(pools, *READ))
+    ) as found:
+        found.press(f"{PROGRAM} top 2>&3\n")
+        found.shows("full", "100%")
+        yield found
+
+
+def left(shell: Terminal) -> bool:
+    """Return whether the terminal is as the shell needs it."""
+    drawn = shell.text.rpartition(ALTERNATE)[2]
+    return MAIN in drawn and shell.modes == shell.before
+
+
+@pytest.mark.parametrize("stop", [signal.SIGTSTP, signal.SIGSTOP])
+def test_a_suspended_screen_comes_back_in_the_foreground(
+    shell: Terminal, stop: signal.Signals
+) -> None:
+    shell.signal(stop)
+    assert waiting.wait_until(lambda: "Stopped" in shell.text)
+    assert left(shell) == (stop == signal.SIGTSTP)
+    times = shell.text.count(ALTERNATE)
+
+    shell.press("fg\n")
+
+    assert waiting.wait_until(lambda: shell.text.count(ALTERNATE) > times)
+    shell.shows("full", "100%")
+    assert not left(shell)
+    shell.press("q")
+    assert waiting.wait_until(lambda: left(shell))
+
+
+def test_in_the_background_nothing_is_drawn(shell: Terminal) -> None:
+    shell.press("\x1a")
+    assert waiting.wait_until(lambda: "Stopped" in shell.text)
+    times = shell.text.count(ALTERNATE)
+
+    shell.press("bg\n")
+    shell.press("sleep 2; kill %1; wait\n")
+
+    assert waiting.wait_until(lambda: "Done" in shell.text)
+    assert left(shell)
+    assert shell.text.count(ALTERNATE) == times
+
+
+def test_without_a_shell_that_could_continue_it_a_suspension_only_draws_again(
+    top: Terminal,
+) -> None:
+    top.press("\x1a")
+
+    assert waiting.wait_until(lambda: top.text.count(ALTERNATE) > 1)
+    top.press("q")
+    assert top.ended() == (0, "")
+    assert top.modes == top.before
+
+
+def test_it_ends_with_its_terminal(shell: Terminal) -> None:
+    shell.process.kill()
+
+    assert shell.ended() == (-signal.SIGKILL, "")
 
 
 def test_the_screen_follows_the_size_of_the_terminal(top: Terminal) -> None:

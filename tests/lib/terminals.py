@@ -72,6 +72,10 @@ class Terminal:
         """Press keys."""
         os.write(self._file, keys.encode())
 
+    def signal(self, number: int) -> None:
+        """Send a signal to the programs in the foreground, as keys do."""
+        os.killpg(os.tcgetpgrp(self._file), number)
+
     def ended(self) -> tuple[int, str]:
         """Wait for the end; return the exit code and standard error."""
         _, errors = self.process.communicate(timeout=30)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import click
 
-from kube.tasks import run_until
+from kube.tasks import run_until, stop_signal
 from webhook import server
 
 from ... import inputs, manifests
@@ -118,7 +118,7 @@ async def _serve(site: service.Site, manifest: Manifest | None, port: int, *, op
     token = guard.new_token()
     guarded = guard.Guard(service.create_app(site, f"/{token}"), token)
     serving = server.Server(guarded, _LOOPBACK, port)
-    stop = server.stop_signal()
+    stop = stop_signal()
     try:
         await serving.start()
     except OSError as error:

@@ -4,12 +4,12 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 from typing import TYPE_CHECKING, NoReturn
 
 import click
 
-from kube.tasks import run_until, together
-from webhook import server
+from kube.tasks import run_until, stop_signal, together
 
 from .. import options, pools, session, snapshot, usage
 from ..supervisor import InformerSupervisor
@@ -18,9 +18,9 @@ from .changes import Changes
 
 if TYPE_CHECKING:
     from rich.console import Group
-    from rich.live import Live
 
     from ..snapshot import Snapshot
+    from .screen import Screen
 
 _TICK_SECONDS = 1.0
 """The time between two drawings, so that ages and failures are up to date."""
@@ -51,9 +51,9 @@ def command(target: options.Target, sort_by: str) -> None:
     terminal = screen.console()
 
     async def work(opened: session.Session) -> None:
-        view, stop = await _view(opened, sort_by), server.stop_signal()
-        with screen.opened(terminal, view.lines, stop) as live:
-            await run_until(stop, view.run(live))
+        view, stop = await _view(opened, sort_by), stop_signal(signal.SIGHUP, signal.SIGQUIT)
+        with screen.opened(terminal, view.lines, stop) as drawn:
+            await run_until(stop, view.run(drawn))
 
     session.run(target, work)
 
@@ -89,23 +89,25 @@ class View:
         reports = await asyncio.to_thread(_reports, found, self._session.namespace)
         self._pools = sorted(reports, key=self._order)
 
-    async def run(self, live: Live) -> None:
+    async def run(self, drawn: Screen) -> None:
         """Follow changes until cancelled.
 
         Raises:
             KubeError: in a group: the user may not watch.
         """
-        await together(self._supervisor.run(self._changes.record), self._follow(live), _tick(live))
+        await together(
+            self._supervisor.run(self._changes.record), self._follow(drawn), _tick(drawn)
+        )
 
-    async def _follow(self, live: Live) -> None:
+    async def _follow(self, drawn: Screen) -> None:
         async for found in self._supervisor.snapshots():
             await self.update(found)
-            live.refresh()
+            drawn.refresh()
 
 
-async def _tick(live: Live) -> NoReturn:
+async def _tick(drawn: Screen) -> NoReturn:
     while True:
-        live.refresh()
+        drawn.refresh()
         await asyncio.sleep(_TICK_SECONDS)
 
 
