@@ -8,6 +8,7 @@ import random
 import time
 from contextlib import aclosing
 from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
@@ -30,6 +31,7 @@ from .structs import Struct
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
+    from datetime import datetime
 
     from .connect import Access, Connection
     from .flows import Flows
@@ -299,6 +301,10 @@ class Client:
         request = _Request("GET", "/apis", headers=headers)
         return await self._attempts(request, self._discovered, REQUEST_SECONDS)
 
+    async def time(self) -> datetime:
+        """Return the API server's time, to the second: what it stamps objects with."""
+        return await self._attempts(_Request("GET", "/version"), self._dated, REQUEST_SECONDS)
+
     async def send(  # noqa: PLR0913 - the parts of a request
         self,
         method: str,
@@ -366,6 +372,14 @@ class Client:
         response, answer = await self._exchange(request, access, left)
         _check(response, answer, request)
         return answer
+
+    async def _dated(self, request: _Request, access: Access, left: float) -> datetime:
+        """Ask once for the time; a refusal has it, too."""
+        response, _ = await self._exchange(request, access, left)
+        try:
+            return parsedate_to_datetime(response.headers["Date"])
+        except (KeyError, ValueError) as error:
+            raise UnreachableError(str(request), "an answer without a date") from error
 
     async def _discovered(
         self, request: _Request, access: Access, left: float

@@ -13,7 +13,6 @@ from .. import connecting
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from kube.client import Api
     from kube.connect import Connection
 
     from .options import Target
@@ -31,7 +30,7 @@ READING = (
 class Session:
     """A client, the namespace that the user chose (empty: all of them), and the cluster's name."""
 
-    api: Api
+    api: Client
     namespace: str
     cluster: str = ""
     """The API server's URL, and the context if the user chose one."""

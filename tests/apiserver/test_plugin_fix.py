@@ -11,12 +11,13 @@ from pathlib import Path
 import pytest
 from click import testing
 from plugin_runs import READ, admin, run, user
+from typing_extensions import override
 
-from cli.kubectl import main
-from cli.kubectl.check import command
+from cli.kubectl import main, session
 from envtest import manifests, plugin
 from envtest.client import Json, Resource
 from envtest.controlplane import manager, provider, tenants
+from kube import client
 from objects.metadata import (
     PROTECT_ADDRESS_FINALIZER,
     PROTECT_POOL_FINALIZER,
@@ -46,8 +47,12 @@ def admin_config(tenant: tenants.Tenant) -> Path:
 @pytest.fixture
 def later(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let commands run eleven minutes after the deletions."""
-    now = dt.datetime.now(dt.UTC) + dt.timedelta(minutes=11)
-    monkeypatch.setattr(command, "clock", lambda: now)
+    time = client.Client.time
+
+    async def ahead(asked: client.Client) -> dt.datetime:
+        return await time(asked) + dt.timedelta(minutes=11)
+
+    monkeypatch.setattr(client.Client, "time", ahead)
 
 
 @pytest.fixture
@@ -84,6 +89,23 @@ def findings(result: testing.Result, key: str = "findings") -> list[str]:
 def left(tenant: tenants.Tenant) -> list[str]:
     pairs = {"address": tenant.addresses, "claim": tenant.claims}
     return [name for name, resource in pairs.items() if resource.find("web")]
+
+
+def test_the_clock_of_the_users_machine_does_not_matter(
+    stuck: tenants.Tenant, admin_config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Ahead(dt.datetime):
+        @classmethod
+        @override
+        def now(cls, tz: dt.tzinfo | None = None) -> "Ahead":
+            return super().now(tz) + dt.timedelta(minutes=11)
+
+    monkeypatch.setattr(dt, "datetime", Ahead)
+
+    result = run(admin_config, "check", "-n", stuck.namespace, "--fix", "--yes", "-o", "json")
+
+    assert findings(result) == []
+    assert left(stuck) == ["address", "claim"]
 
 
 @pytest.mark.usefixtures("later")
@@ -187,14 +209,14 @@ def test_at_a_terminal_it_asks_first(stuck: tenants.Tenant, ask: Callable[[bytes
 def test_an_object_that_somebody_changes_meanwhile_is_not_written(
     stuck: tenants.Tenant, admin_config: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    read = command.session.run
+    read = session.run
 
     def run_after_a_change(*arguments: object, **options: object) -> object:
         if len(arguments) > 2:  # the rights of the write
             stuck.addresses.merge("web", {"metadata": {"labels": {"changed": "now"}}})
         return read(*arguments, **options)  # type: ignore[arg-type] # passed on as they are
 
-    monkeypatch.setattr(command.session, "run", run_after_a_change)
+    monkeypatch.setattr(session, "run", run_after_a_change)
 
     result = run(admin_config, "check", "-n", stuck.namespace, "--fix", "--yes")
 

@@ -7,6 +7,7 @@ import random
 import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
@@ -95,6 +96,32 @@ async def test_a_read_that_failed_is_sent_again(tmp_path: Path, failure: Failure
 
     assert server.failures == []
     assert server.slept
+
+
+@asynccontextmanager
+async def dated(folder: Path, date: str) -> AsyncGenerator[Client]:
+    """Return the client of a server that refuses everything at a time."""
+
+    async def refuse(_request: web.Request) -> web.StreamResponse:
+        return web.json_response({}, status=403, headers={"Date": date})
+
+    async with serving(refuse) as url:
+        connection = await connect(kubeconfig(folder, url), "test")
+        try:
+            yield Client(connection)
+        finally:
+            await connection.close()
+
+
+async def test_the_time_is_that_of_the_server_even_if_it_refuses(tmp_path: Path) -> None:
+    async with dated(tmp_path, "Thu, 01 Jan 2026 00:00:07 GMT") as api:
+        assert await api.time() == datetime(2026, 1, 1, 0, 0, 7, tzinfo=UTC)
+
+
+async def test_an_answer_without_a_date_is_no_time(tmp_path: Path) -> None:
+    async with dated(tmp_path, "soon") as api:
+        with pytest.raises(UnreachableError, match=r"GET /version.*without a date"):
+            await api.time()
 
 
 async def test_a_write_that_was_turned_away_is_sent_again_when_the_server_says(

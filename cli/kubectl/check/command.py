@@ -3,8 +3,8 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import sys
+from typing import TYPE_CHECKING
 
 import click
 
@@ -15,6 +15,9 @@ from .. import options, printing, session, snapshot, usage
 from ..errors import NO
 from . import fixes, fixing, installation, objects, report
 from .finding import ERROR, Finding, ObjectReference
+
+if TYPE_CHECKING:
+    import datetime as dt
 
 _JUNIT = "junit"
 
@@ -63,7 +66,7 @@ def command(
 
 def _find(target: options.Target) -> report.Outcome:
     async def work(opened: session.Session) -> report.Outcome:
-        now = clock()
+        now = await opened.api.time()  # a user's machine may be minutes ahead
         outcome = await _objects(opened, target.chosen, now)
         found = [*outcome.findings, *await installation.findings(opened.api, now)]
         return outcome._replace(findings=found)
@@ -85,8 +88,3 @@ async def _objects(opened: session.Session, namespace: str, now: dt.datetime) ->
     found = list(objects.findings(read, usages, namespace))
     stuck = await fixes.findings(opened.api, read, usages, now)
     return report.Outcome(fixes.merged(found, stuck, namespace), report.scope(read, namespace))
-
-
-def clock() -> dt.datetime:
-    """Return the present time; tests replace it."""
-    return dt.datetime.now(dt.UTC)
