@@ -15,6 +15,7 @@ the same object).
 from __future__ import annotations
 
 import asyncio
+import bisect
 import copy
 import json
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 
 Json = dict[str, Any]
 _Place = tuple[str, str, str]  # plural, namespace, name
+_Change = tuple[_Place, str, Json]  # with the type of its event
 
 
 class Backup(NamedTuple):
@@ -43,7 +45,7 @@ class Backup(NamedTuple):
 
     objects: dict[_Place, Json]
     revision: int
-    history: list[tuple[_Place, str, Json]]
+    history: list[_Change]
 
 
 class FakeApi:
@@ -63,7 +65,7 @@ class FakeApi:
         self._objects: dict[_Place, Json] = {}
         self._revision = 100
         self._pages: dict[str, tuple[str, list[Json]]] = {}  # revision and rest by `continue`
-        self._history: list[tuple[_Place, str, Json]] = []
+        self._history: list[_Change] = []  # with growing revisions
         self._changed = asyncio.Event()
         self._starts = self._compacted = 0
 
@@ -149,9 +151,9 @@ class FakeApi:
 
     def changes(self, resource: ApiResource, namespace: str, seen: int) -> Iterator[bytes]:
         """Yield each change after a revision until now, as a watch does."""
-        for (plural, where, _), kind, item in self._history:
-            revision = int(item["metadata"]["resourceVersion"])
-            if revision > seen and plural == resource.plural and namespace in ("", where):
+        unseen = bisect.bisect_right(self._history, seen, key=_revision)
+        for (plural, where, _), kind, item in self._history[unseen:]:
+            if plural == resource.plural and namespace in ("", where):
                 yield json.dumps({"type": kind, "object": item}).encode()
 
     async def create(self, resource: ApiResource, namespace: str, body: bytes) -> bytes:
@@ -239,6 +241,10 @@ class FakeApi:
     def _wake(self) -> None:
         changed, self._changed = self._changed, asyncio.Event()
         changed.set()
+
+
+def _revision(change: _Change) -> int:
+    return int(change[2]["metadata"]["resourceVersion"])
 
 
 def _finalizers(item: Json) -> set[str]:
