@@ -25,7 +25,11 @@ class Finding:
 
     def __str__(self) -> str:
         line = f"{self.where}: {'warning: ' if self.warning else ''}{self.text}"
-        return "".join(each if each.isprintable() else repr(each)[1:-1] for each in line)
+        return line if line.isprintable() else "".join(map(_printable, line))
+
+
+def _printable(character: str) -> str:
+    return character if character.isprintable() else repr(character)[1:-1]
 
 
 def not_an_object(document: Document, *, lenient: bool = False) -> Iterator[Finding]:

@@ -3,6 +3,7 @@
 
 import difflib
 from collections.abc import Callable, Iterator
+from functools import lru_cache
 from typing import cast
 
 from api import resources
@@ -16,6 +17,8 @@ nearest with 0.73.
 """
 
 _LIST = "List"
+
+_REMEMBERED = 1024  # kinds; the objects of a file have few different ones
 
 
 def group_of(obj: values.JsonObject) -> str:
@@ -103,6 +106,7 @@ def _element(obj: values.JsonObject) -> str | None:
     return element
 
 
+@lru_cache(_REMEMBERED)
 def _like(kind: str) -> str | None:
     known = {each.lower(): each for each in registry.REGISTRY.kinds}
     close = difflib.get_close_matches(kind.lower(), known, n=1, cutoff=_CLOSE)
