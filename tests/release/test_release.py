@@ -10,6 +10,7 @@ import pytest
 
 from envtest import client, errors, manifests, plugin
 from envtest.controlplane import capi, control_plane, install, provider
+from hack import release
 
 ROOT = Path(__file__).parent.parent.parent
 VERSION = "v2.1.0"
@@ -52,15 +53,16 @@ def monitoring_crd(kind: str) -> client.Json:
     }
 
 
-def release(out: Path, version: str = VERSION, *more: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "hack/release.py", version, f"--out={out}", *more]
+def run(out: Path, *more: str) -> subprocess.CompletedProcess[str]:
+    """Run what `make release` runs."""
+    command = [sys.executable, "hack/release.py", VERSION, f"--out={out}", *more]
     return subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("release")
-    done = release(out)
+    done = run(out)
     assert done.stderr == ""
     return out / "ipam-in-cluster" / VERSION
 
@@ -86,7 +88,7 @@ def test_the_checksums_are_those_of_the_files(folder: Path) -> None:
 
 
 def test_a_second_run_writes_the_same_bytes(folder: Path, tmp_path: Path) -> None:
-    release(tmp_path)
+    release.release(VERSION, release.IMAGE, tmp_path)
 
     for path in folder.iterdir():
         assert (
@@ -108,10 +110,11 @@ def test_every_object_says_whose_it_is_and_the_image_is_that_of_the_release(
     assert container["image"] == f"localhost/cluster-api-ipam-provider-in-cluster:{VERSION}"
 
 
-def test_the_image_may_be_in_a_registry_with_a_port(tmp_path: Path) -> None:
-    release(tmp_path, VERSION, "--image=registry.example:5000/team/ipam")
+def test_the_image_may_be_in_a_registry_with_a_port() -> None:
+    image = "registry.example:5000/team/ipam"
+    release.check_image(image)
 
-    text = (tmp_path / "ipam-in-cluster" / VERSION / VARIANTS[0]).read_text()
+    text = release.components(install.DEFAULT, VERSION, image)
     assert f"image: registry.example:5000/team/ipam:{VERSION}\n" in text
 
 
@@ -132,14 +135,15 @@ def test_the_image_may_be_in_a_registry_with_a_port(tmp_path: Path) -> None:
 def test_a_version_that_clusterctl_could_not_install_is_refused(
     tmp_path: Path, version: str, message: str
 ) -> None:
-    done = release(tmp_path, version)
+    with pytest.raises(release.ReleaseError) as refusal:
+        release.release(version, release.IMAGE, tmp_path)
 
-    assert (done.returncode, done.stderr) == (1, f"release: {message}\n")
+    assert str(refusal.value) == message
     assert list(tmp_path.iterdir()) == []
 
 
 def test_an_image_without_a_registry_is_refused(tmp_path: Path) -> None:
-    done = release(tmp_path, VERSION, "--image=team/ipam")
+    done = run(tmp_path, "--image=team/ipam")
 
     assert done.returncode == 1
     assert done.stderr == (
