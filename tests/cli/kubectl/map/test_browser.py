@@ -2,10 +2,11 @@
 """The map in a real browser: Debian's chromium, or Chrome."""
 
 import asyncio
+import contextlib
 import os
 import re
 import shutil
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Generator
 from importlib import resources
 from pathlib import Path
 
@@ -50,10 +51,17 @@ pytestmark = [
 class Problems(list[str]):
     """What a page must not do: report an error, or ask another server for anything."""
 
-    def watch(self, page: Page) -> None:
+    @contextlib.contextmanager
+    def watching(self, page: Page) -> Generator[None]:
+        """Fail at the end if the page did so."""
         page.on("pageerror", self._failed)
         page.on("console", self._said)
         page.on("request", self._asked)
+        yield
+        page.remove_listener("pageerror", self._failed)
+        page.remove_listener("console", self._said)
+        page.remove_listener("request", self._asked)
+        assert self == []
 
     def _failed(self, error: Error) -> None:
         self.append(str(error))
@@ -77,16 +85,20 @@ async def browser() -> AsyncGenerator[Browser]:
         await found.close()
 
 
-@pytest_asyncio.fixture(params=["light"], loop_scope="module")
-async def page(request: pytest.FixtureRequest, browser: Browser) -> AsyncGenerator[Page]:
-    """Open an empty page in a profile of its own."""
-    problems = Problems()
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def tab(browser: Browser) -> AsyncGenerator[Page]:
     size = ViewportSize(width=1280, height=720)
-    async with await browser.new_context(color_scheme=request.param, viewport=size) as context:
-        found = await context.new_page()
-        problems.watch(found)
-        yield found
-    assert problems == []
+    async with await browser.new_context(viewport=size) as context:
+        yield await context.new_page()
+
+
+@pytest_asyncio.fixture(params=["light"], loop_scope="module")
+async def page(request: pytest.FixtureRequest, tab: Page) -> AsyncGenerator[Page]:
+    """Empty the tab; no test has the origin of another, so it finds nothing that is stored."""
+    await tab.emulate_media(color_scheme=request.param)
+    with Problems().watching(tab):
+        yield tab
+        await tab.goto("about:blank")
 
 
 @pytest.fixture
