@@ -76,3 +76,35 @@ def address(  # noqa: PLR0913 - the fields of an IPAddress
 def reference(pool_name: str, kind: str = "InClusterIPPool") -> Json:
     """Return a reference to a pool, as claims and IPAddresses have it."""
     return {"apiGroup": GROUP, "kind": kind, "name": pool_name}
+
+
+def cluster(name: str, version: str, *, paused: bool = False, **metadata: object) -> Json:
+    """Return a Cluster in a version of its group, such as `cluster.x-k8s.io/v1beta2`."""
+    return {
+        "apiVersion": version,
+        "kind": "Cluster",
+        "metadata": {"name": name, **metadata},
+        "spec": {"paused": paused},
+    }
+
+
+def definition(group: str, kind: str, *versions: Json, scope: str = "Cluster") -> Json:
+    """Return the CRD of a kind whose plural has an `s`; the first version is stored."""
+    plural = f"{kind.lower()}s"
+    served = [each | {"served": True, "storage": each is versions[0]} for each in versions]
+    return {
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {"name": f"{plural}.{group}"},
+        "spec": {
+            "group": group,
+            "names": {"kind": kind, "plural": plural, "singular": kind.lower()},
+            "scope": scope,
+            "versions": served,
+        },
+    }
+
+
+def version(name: str, schema: Json, **more: object) -> Json:
+    """Return a version of a CRD."""
+    return {"name": name, "schema": {"openAPIV3Schema": schema}, **more}

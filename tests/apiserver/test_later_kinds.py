@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from plugin_runs import PROGRAM, infrastructure, owner
+from plugin_runs import INFRASTRUCTURE, PROGRAM, infrastructure, owner
 from terminals import terminal
 
 from envtest import manifests
@@ -19,7 +19,6 @@ from envtest.plugin import MakeFolder
 from envtest.waiting import until
 
 BLUE = "InClusterIPPool/default/blue"
-INFRASTRUCTURE = "infrastructure.example.com"
 PREFIX_POOL = "InClusterPrefixPool"
 CRDS = Path(__file__).parents[2] / "config" / "crd" / "bases"
 
@@ -96,7 +95,7 @@ def test_the_map_follows_owners_of_a_later_kind(plane: control_plane.ControlPlan
     with running_map(plane) as page:
         assert "LateVM vm" in page(BLUE)
 
-        install.crds(plane.admin, [infrastructure("LateVM", "latevms")])
+        install.crds(plane.admin, [infrastructure("LateVM")])
         vms = plane.admin.resource(f"{INFRASTRUCTURE}/v1", "latevms", "default")
         labels = {"cluster.x-k8s.io/cluster-name": "late-cluster"}
         body = {"apiVersion": f"{INFRASTRUCTURE}/v1", "kind": "LateVM"}

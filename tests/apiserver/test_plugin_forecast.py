@@ -5,14 +5,13 @@ from pathlib import Path
 
 import pytest
 import yaml
-from plugin_runs import READ, allow, golden, infrastructure, run
+from plugin_runs import INFRASTRUCTURE, READ, allow, golden, infrastructure, run
 
 from envtest import contract
 from envtest.client import Json
 from envtest.controlplane import capi, install, tenants
 
 CLUSTER_API = "cluster.x-k8s.io"
-INFRASTRUCTURE = "infrastructure.example.com"
 TEMPLATE = {"apiGroup": INFRASTRUCTURE, "kind": "BarTemplate", "name": "nodes"}
 BOOTSTRAP = {"dataSecretName": "x"}
 RULES: list[Json] = [
@@ -29,7 +28,7 @@ def workers(tenant: tenants.Tenant) -> tenants.Tenant:
     deployments: Json = yaml.safe_load(
         (bases / "cluster.x-k8s.io_machinedeployments.yaml").read_text()
     )
-    install.crds(admin, [deployments, infrastructure("BarTemplate", "bartemplates")])
+    install.crds(admin, [deployments, infrastructure("BarTemplate")])
     tenant.add_pool("nodes", "10.77.0.1-10.77.0.5")
     pool = {"apiGroup": contract.GROUP, "kind": tenants.POOL, "name": "nodes"}
     admin.resource(f"{INFRASTRUCTURE}/v1", "bartemplates", namespace).create(

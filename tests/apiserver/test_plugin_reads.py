@@ -7,7 +7,18 @@ from pathlib import Path
 
 import pytest
 import yaml
-from plugin_runs import READ, admin, allow, elsewhere, golden, infrastructure, owner, run, user
+from plugin_runs import (
+    INFRASTRUCTURE,
+    READ,
+    admin,
+    allow,
+    elsewhere,
+    golden,
+    infrastructure,
+    owner,
+    run,
+    user,
+)
 
 from envtest import contract, errors, manifests
 from envtest.client import Json
@@ -21,7 +32,6 @@ EXHAUSTED = (
     "older claim; add addresses to the pool, or delete claims"
 )
 GLOBAL = "GlobalInClusterIPPool"
-INFRASTRUCTURE = "infrastructure.example.com"
 
 _NETS = itertools.count(1)
 
@@ -166,7 +176,7 @@ def machine(blue: tenants.Tenant) -> str:
     bases = capi.config(capi.NEWEST) / "crd" / "bases"
     machines: Json = yaml.safe_load((bases / "cluster.x-k8s.io_machines.yaml").read_text())
     kinds = {"FooVM": "foovms", "FooMachine": "foomachines"}
-    install.crds(admin, [machines, *(infrastructure(*each) for each in kinds.items())])
+    install.crds(admin, [machines, *(infrastructure(each) for each in kinds)])
     spec = {
         "clusterName": "c1",
         "bootstrap": {"dataSecretName": "x"},

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from crdkit.validate import formats, value_validation
-from envtest import errors
+from envtest import errors, manifests
 from envtest.controlplane.provider import Provider
 
 INTEGERS: dict[str, tuple[list[int], list[int]]] = {
@@ -158,21 +158,6 @@ def test_the_api_server_refuses_the_same_values(shared_provider: Provider) -> No
 
 def definition(fields: dict[str, Any]) -> dict[str, Any]:
     """Return a CRD of which each object has some fields."""
-    names = {"kind": "Formatted", "plural": "formatteds"}
-    version = {
-        "name": "v1",
-        "served": True,
-        "storage": True,
-        "schema": {"openAPIV3Schema": {"type": "object", "properties": fields}},
-    }
-    return {
-        "apiVersion": "apiextensions.k8s.io/v1",
-        "kind": "CustomResourceDefinition",
-        "metadata": {"name": "formatteds.formats.example.com"},
-        "spec": {
-            "group": "formats.example.com",
-            "names": names,
-            "scope": "Cluster",
-            "versions": [version],
-        },
-    }
+    schema = {"type": "object", "properties": fields}
+    version = manifests.version("v1", schema)
+    return manifests.definition("formats.example.com", "Formatted", version)

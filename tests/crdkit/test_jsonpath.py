@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from crdkit.validate import jsonpath
+from envtest import manifests
 from envtest.controlplane import install
 from envtest.controlplane.provider import Provider
 
@@ -146,23 +147,9 @@ def cell(provider: Provider, version: int) -> str | None:
 
 def definition(columns: list[str]) -> dict[str, Any]:
     """Return a CRD with one version for each column: one that can't be read spoils a version."""
-    return {
-        "apiVersion": "apiextensions.k8s.io/v1",
-        "kind": "CustomResourceDefinition",
-        "metadata": {"name": "showns.paths.example.com"},
-        "spec": {
-            "group": "paths.example.com",
-            "names": {"kind": "Shown", "plural": "showns"},
-            "scope": "Cluster",
-            "versions": [
-                {
-                    "name": f"v{number}",
-                    "served": True,
-                    "storage": number == 0,
-                    "additionalPrinterColumns": [{"name": "X", "type": "string", "jsonPath": path}],
-                    "schema": {"openAPIV3Schema": SCHEMA},
-                }
-                for number, path in enumerate(columns)
-            ],
-        },
-    }
+    shown = [[{"name": "X", "type": "string", "jsonPath": path}] for path in columns]
+    versions = [
+        manifests.version(f"v{number}", SCHEMA, additionalPrinterColumns=each)
+        for number, each in enumerate(shown)
+    ]
+    return manifests.definition("paths.example.com", "Shown", *versions)

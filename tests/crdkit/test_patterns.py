@@ -15,7 +15,7 @@ from crdkit import errors as crdkit_errors
 from crdkit.models import model
 from crdkit.schema import structural
 from crdkit.validate import patterns, value_validation
-from envtest import errors
+from envtest import errors, manifests
 from envtest.controlplane.provider import Provider
 
 ATOMS = [
@@ -194,24 +194,8 @@ def refused_fields(fields: dict[str, Any], key: str, provider: Provider) -> list
 def definition(fields: dict[str, Any]) -> dict[str, Any]:
     """Return a CRD of which each object has some fields."""
     schema = {"type": "object", "properties": fields}
-    return {
-        "apiVersion": "apiextensions.k8s.io/v1",
-        "kind": "CustomResourceDefinition",
-        "metadata": {"name": "patterneds.patterns.example.com"},
-        "spec": {
-            "group": "patterns.example.com",
-            "names": {"kind": "Patterned", "plural": "patterneds"},
-            "scope": "Cluster",
-            "versions": [
-                {
-                    "name": "v1",
-                    "served": True,
-                    "storage": True,
-                    "schema": {"openAPIV3Schema": schema},
-                }
-            ],
-        },
-    }
+    version = manifests.version("v1", schema)
+    return manifests.definition("patterns.example.com", "Patterned", version)
 
 
 @pytest.mark.parametrize("kind", kinds.KINDS, ids=lambda k: f"{k.version.name}.{k.__name__}")

@@ -9,12 +9,13 @@ from pathlib import Path
 from click import testing
 
 from cli.kubectl import main
-from envtest import contract
+from envtest import contract, manifests
 from envtest.client import Client, Json
 from envtest.controlplane import control_plane, tenants
 
 PROGRAM = Path(sys.executable).parent / "kubectl-ipam"
 RBAC = "rbac.authorization.k8s.io/v1"
+INFRASTRUCTURE = "infrastructure.example.com"
 READ = ["get", "list", "watch"]
 
 _NET = re.compile(r"10\.77\.\d+\.")  # each test has one of its own
@@ -70,22 +71,11 @@ def user(tenant: tenants.Tenant, *verbs: str) -> Path:
     return tenant.provider.control_plane.kubeconfig(name, namespace=tenant.namespace)
 
 
-def infrastructure(kind: str, plural: str) -> Json:
+def infrastructure(kind: str) -> Json:
     """Return the CRD of a kind of an infrastructure provider that nobody has heard of."""
-    group = "infrastructure.example.com"
     schema: Json = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
-    version = {"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": schema}}
-    return {
-        "apiVersion": "apiextensions.k8s.io/v1",
-        "kind": "CustomResourceDefinition",
-        "metadata": {"name": f"{plural}.{group}"},
-        "spec": {
-            "group": group,
-            "names": {"kind": kind, "plural": plural, "singular": kind.lower()},
-            "scope": "Namespaced",
-            "versions": [version],
-        },
-    }
+    version = manifests.version("v1", schema)
+    return manifests.definition(INFRASTRUCTURE, kind, version, scope="Namespaced")
 
 
 def owner(obj: Json) -> Json:
