@@ -17,13 +17,14 @@ P = TypeVar("P", bound=Ipam, default=Provider)
 
 
 class Tenant(Generic[P]):
-    """The pools, claims and addresses of one namespace."""
+    """The pools, claims, addresses and Clusters of one namespace."""
 
     def __init__(self, provider: P, namespace: str) -> None:
         self.provider = provider
         self.namespace = namespace
         self.claims = provider.claims(namespace)
         self.addresses = provider.addresses(namespace)
+        self.clusters = provider.clusters(namespace)
 
     def pools(self, kind: str = POOL, version: str = "v1alpha2") -> Resource:
         """Pools of one kind in one version; global ones are everybody's."""
@@ -65,6 +66,11 @@ class Tenant(Generic[P]):
             name, address, pool, kind, version, prefix=prefix, claim_name=claim, **metadata
         )
         return self.addresses.create(body)
+
+    def add_cluster(self, name: str, *, paused: bool = False, **metadata: object) -> Json:
+        """Create a Cluster."""
+        body = manifests.cluster(name, self.provider.cluster_version, paused=paused, **metadata)
+        return self.clusters.create(body)
 
     def bound(self, *names: str) -> list[str]:
         """Return the addresses of claims when all of them have one, in the order of `names`."""

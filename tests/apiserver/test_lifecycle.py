@@ -18,18 +18,6 @@ from envtest.controlplane import manager, provider, tenants
 NUMBERS = itertools.count(1)
 
 
-def clusters(tenant: tenants.Tenant) -> Resource:
-    return tenant.provider.clusters(tenant.namespace)
-
-
-def add_cluster(
-    tenant: tenants.Tenant, name: str, *, paused: bool = False, **metadata: object
-) -> None:
-    version = tenant.provider.cluster_version
-    body = {"apiVersion": version, "kind": "Cluster", "metadata": {"name": name, **metadata}}
-    clusters(tenant).create(body | {"spec": {"paused": paused}})
-
-
 def annotation(name: str, value: str | None) -> Json:
     return {"metadata": {"annotations": {name: value}}}
 
@@ -47,7 +35,7 @@ def see_clusters(tenant: tenants.Tenant) -> None:
     name = f"later-{next(NUMBERS)}"
     tenant.add_pool(name, "10.9.0.10")
     tenant.add_claim(name, name, labels={CLUSTER_NAME: name})
-    add_cluster(tenant, name)
+    tenant.add_cluster(name)
     tenant.bound(name)
 
 
@@ -68,12 +56,12 @@ def pause_claim(tenant: tenants.Tenant, *, on: bool) -> None:
 
 
 def pause_cluster(tenant: tenants.Tenant, *, on: bool) -> None:
-    clusters(tenant).merge("c", {"spec": {"paused": on}})
+    tenant.clusters.merge("c", {"spec": {"paused": on}})
     see_clusters(tenant)
 
 
 def annotate_cluster(tenant: tenants.Tenant, *, on: bool) -> None:
-    clusters(tenant).merge("c", annotation(PAUSED, "" if on else None))
+    tenant.clusters.merge("c", annotation(PAUSED, "" if on else None))
     see_clusters(tenant)
 
 
@@ -105,7 +93,7 @@ def test_a_claim_that_is_made_in_a_pause_is_served_after_it(
     tenant: tenants.Tenant, pause: Pause
 ) -> None:
     tenant.add_pool("blue", "10.0.0.10")
-    add_cluster(tenant, "c")
+    tenant.add_cluster("c")
     annotations = {PAUSED: "true"} if pause is pause_claim else {}
     if pause is not pause_claim:
         pause(tenant, on=True)
@@ -126,7 +114,7 @@ def test_a_claim_that_is_deleted_in_a_pause_keeps_its_address_until_its_end(
     tenant: tenants.Tenant, pause: Pause
 ) -> None:
     tenant.add_pool("blue", "10.0.0.10")
-    add_cluster(tenant, "c")
+    tenant.add_cluster("c")
     tenant.add_claim("web", "blue", labels={CLUSTER_NAME: "c"})
     address = tenant.address("web")
     pause(tenant, on=True)
@@ -189,7 +177,7 @@ def test_a_claim_waits_for_its_cluster_to_appear(tenant: tenants.Tenant, by: str
     assert message.startswith(f"Cluster {tenant.namespace}/c does not exist, and ")
     assert left_alone(tenant, claim)
 
-    add_cluster(tenant, "c")
+    tenant.add_cluster("c")
 
     assert tenant.bound("web") == ["10.0.0.10"]
 
@@ -197,10 +185,10 @@ def test_a_claim_waits_for_its_cluster_to_appear(tenant: tenants.Tenant, by: str
 @pytest.mark.parametrize("by", ["label", "spec"])
 def test_a_claim_whose_cluster_is_gone_is_released(tenant: tenants.Tenant, by: str) -> None:
     tenant.add_pool("blue", "10.0.0.10")
-    add_cluster(tenant, "c")
+    tenant.add_cluster("c")
     belong(tenant, to="c", by=by)
     tenant.bound("web")
-    clusters(tenant).delete("c")
+    tenant.clusters.delete("c")
     see_clusters(tenant)
 
     tenant.release("web")
@@ -220,8 +208,8 @@ def test_the_cluster_in_the_spec_counts_and_not_the_one_in_the_label(
     tenant: tenants.Tenant,
 ) -> None:
     tenant.add_pool("blue", "10.0.0.10")
-    add_cluster(tenant, "runs")
-    add_cluster(tenant, "rests", paused=True)
+    tenant.add_cluster("runs")
+    tenant.add_cluster("rests", paused=True)
     see_clusters(tenant)
     body = manifests.claim("web", "blue", version=tenant.provider.ipam_version)
     body["metadata"]["labels"] = {CLUSTER_NAME: "runs"}
@@ -245,10 +233,10 @@ ORDERS = list(itertools.permutations(("pool", "Cluster", "claim")))
 def test_pool_cluster_and_claim_go_in_any_order(
     tenant: tenants.Tenant, order: tuple[str, ...]
 ) -> None:
-    doors = {"pool": tenant.pools(), "Cluster": clusters(tenant), "claim": tenant.claims}
+    doors = {"pool": tenant.pools(), "Cluster": tenant.clusters, "claim": tenant.claims}
     names = {"pool": "blue", "Cluster": "c", "claim": "web"}
     tenant.add_pool("blue", "10.0.0.10")
-    add_cluster(tenant, "c")
+    tenant.add_cluster("c")
     belong(tenant, to="c", by="spec")
     tenant.bound("web")
     tenant.pools().merge("blue", annotation(SKIP_DELETION_CHECK, ""))

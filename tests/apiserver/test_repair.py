@@ -27,12 +27,6 @@ READS = {"get", "list", "watch"}
 NO_FINALIZERS: Json = {"metadata": {"finalizers": None}}
 
 
-def add_cluster(tenant: tenants.Tenant, name: str) -> None:
-    version = tenant.provider.cluster_version
-    body = {"apiVersion": version, "kind": "Cluster", "metadata": {"name": name}}
-    tenant.provider.clusters(tenant.namespace).create(body | {"spec": {"paused": False}})
-
-
 def recorded(address: str, uid: str = "of-a-former-life") -> Json:
     """Return the metadata of a claim that was given an address."""
     return {"finalizers": [RELEASE], "annotations": {RECORD: address, RECORD_FOR: uid}}
@@ -84,7 +78,7 @@ def test_what_an_address_lacks_is_put_back(tenant: tenants.Tenant, missing: Json
 def bound_address(tenant: tenants.Tenant) -> Json:
     """Bind a claim `web` of a Cluster, and return its IPAddress."""
     tenant.add_pool("blue", "10.0.0.10-10.0.0.20")
-    add_cluster(tenant, "c")
+    tenant.add_cluster("c")
     tenant.add_claim("web", "blue", labels={CLUSTER_NAME: "c"})
     return tenant.address("web")
 
@@ -294,7 +288,7 @@ def test_a_restart_writes_nothing_that_is_as_it_should_be(tenant: tenants.Tenant
     tenant.add_prefix_pool("prefixes", "2001:db8::/48")
     tenant.add_pool("resting", "10.3.0.10")
     tenant.add_claim("rests", "resting")
-    add_cluster(tenant, "c")
+    tenant.add_cluster("c")
     tenant.add_claim("web", "blue", labels={CLUSTER_NAME: "c"})
     tenant.add_claim("global", global_pool, "GlobalInClusterIPPool")
     tenant.add_claim("prefix", "prefixes", tenants.PREFIX_POOL)
