@@ -20,6 +20,7 @@ from typing_extensions import override
 from controller import controller as controllers
 from controller.controller import Controller
 from controller.errors import AllocationError
+from envtest import manifests
 from ipam import pool_specs
 from kube import tasks
 from kube.deltas import Modified
@@ -263,10 +264,7 @@ async def test_a_start_with_many_claims_leaves_others_their_turns(
     cluster.pool("10.0.0.0/16")
     for number in range(CROWD):
         cluster.claim(f"claim-{number}")
-        meta = {"name": f"claim-{number}", "namespace": "default"}
-        reference = {"apiGroup": POOLS.group, "kind": POOLS.kind, "name": "blue"}
-        spec = {"poolRef": reference, "address": str(FIRST + number)}
-        cluster.put(CONTRACT.addresses, {"metadata": meta, "spec": spec})
+        cluster.address(f"claim-{number}", str(FIRST + number))
     controller = Controller(cluster, Informers(cluster, CONTRACT, Scope()))
     await controller.state.informers.sync()
 
@@ -348,7 +346,7 @@ async def test_claims_that_all_can_be_served_at_once_are_called_in_pieces() -> N
 
 
 UNREADABLE = {
-    "its address": {"poolRef": {"apiGroup": POOLS.group, "kind": POOLS.kind, "name": "blue"}},
+    "its address": {"poolRef": manifests.reference("blue")},
     "its pool": {"poolRef": 7},
 }
 

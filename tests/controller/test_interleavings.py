@@ -3,6 +3,7 @@
 
 from collections.abc import Callable, Iterator
 
+import builders
 import hypothesis
 import pytest
 from interleaving.machine import CLAIM_KEYS, Interleavings
@@ -264,18 +265,10 @@ def test_a_claim_that_waits_for_what_another_holds_is_called_when_that_goes(
     story.everything_comes_to_rest()
     story.a_claim_is_deleted(A)
     story.everything_comes_to_rest()
-    story.server.put(
-        CLAIMS,
-        {
-            "metadata": {
-                "name": "a",
-                "namespace": "one",
-                "annotations": {ADDRESS_ANNOTATION: given(story, B)},
-                "finalizers": [RELEASE_FINALIZER],
-            },
-            "spec": {"poolRef": BLUE.reference},
-        },
-    )
+    asks = {ADDRESS_ANNOTATION: given(story, B)}
+    held = [RELEASE_FINALIZER]
+    body = builders.claim("a", BLUE.name, namespace="one", annotations=asks, finalizers=held)
+    story.server.put(CLAIMS, body)
     story.everything_comes_to_rest()
     assert given(story, A) == ""
 

@@ -6,6 +6,7 @@ Counted in writes and turns, never in time; writes overlap and end in another or
 
 import asyncio
 import contextlib
+import ipaddress
 import itertools
 import random
 from collections.abc import Callable
@@ -26,6 +27,7 @@ from objects.metadata import PAUSED_ANNOTATION
 GLOBE = "GlobalInClusterIPPool"
 
 STORM = 1_000
+FIRST = ipaddress.ip_address("10.0.0.1")
 
 
 class Busy(builders.Api):
@@ -307,11 +309,9 @@ def storm_and_one(api: Busy) -> None:
 async def test_a_new_leader_serves_what_waits_before_it_looks_at_all_that_is_served() -> None:
     api = Busy()
     for number in range(STORM):
-        api.claim(f"served-{number}")
-        claim = api.read(CONTRACT.claims, "default", f"served-{number}") or {}
-        api.put(CONTRACT.claims, claim | {"status": {"addressRef": {"name": f"served-{number}"}}})
-        address = {"metadata": {"name": f"served-{number}", "namespace": "default"}}
-        api.put(CONTRACT.addresses, address | {"spec": {"poolRef": claim["spec"]["poolRef"]}})
+        name = f"served-{number}"
+        api.claim(name, status={"addressRef": {"name": name}})
+        api.address(name, str(FIRST + number))
     controller = Controller(api, Informers(api, CONTRACT, Scope()))
     api.claim("waits", second=59)
     await running.fill(controller.state)

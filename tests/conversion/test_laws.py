@@ -6,7 +6,7 @@ import copy
 import json
 import zlib
 from collections.abc import Mapping
-from typing import cast
+from typing import Any, cast
 
 import pytest
 from hypothesis import assume, given
@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from conversion import registry
 from crdkit.conversion import annotation, errors, values
+from envtest import manifests
 
 V1ALPHA1 = "ipam.cluster.x-k8s.io/v1alpha1"
 V1ALPHA2 = "ipam.cluster.x-k8s.io/v1alpha2"
@@ -266,11 +267,8 @@ def test_the_annotations_are_never_nested(old: values.JsonObject) -> None:
 
 
 def pool(api_version: str, spec: Mapping[str, object], kept: str = "") -> values.JsonObject:
-    obj: values.JsonObject = {"apiVersion": api_version, "kind": "InClusterIPPool", "spec": spec}
-    metadata: dict[str, object] = {"name": "blue"}
-    if kept:
-        metadata["annotations"] = {annotation.NAME: kept}
-    return obj | {"metadata": metadata}
+    metadata: dict[str, Any] = {"annotations": {annotation.NAME: kept}} if kept else {}
+    return {**manifests.pool("blue", spec, **metadata), "apiVersion": api_version}
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from crdkit.models import markers, model
 from crdkit.models.resources import Resource
 from crdkit.schema import crds
 from crdkit.webhook import conversion_review, worker
+from envtest import manifests
 from webhook import deferred
 
 GROUP = resources.GROUP
@@ -84,9 +85,7 @@ TABLE = Registry(
 
 
 def pool(api_version: str, spec: values.JsonObject) -> values.JsonObject:
-    metadata = {"name": "blue"}
-    kind = "InClusterIPPool"
-    return {"apiVersion": api_version, "kind": kind, "metadata": metadata, "spec": spec}
+    return {**manifests.pool("blue", spec), "apiVersion": api_version}
 
 
 def converted(obj: values.JsonObject, *versions: str) -> values.JsonObject:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Awaitable, Callable
 from functools import partial
 
+import builders
 import pytest
 from snapshots import Objects
 
@@ -22,13 +23,8 @@ MOST = 24  # times as much CPU time: 8 in proportion, 64 if each pool is compare
 
 
 def manifest(number: int, *, alike: bool) -> Json:
-    addresses = ["10.0.0.1"] if alike else [f"10.0.{number // 250}.{number % 250 + 1}"]
-    return {
-        "apiVersion": "ipam.cluster.x-k8s.io/v1alpha2",
-        "kind": "InClusterIPPool",
-        "metadata": {"name": f"p{number}", "namespace": "default"},
-        "spec": {"addresses": addresses, "prefix": 16},
-    }
+    address = "10.0.0.1" if alike else f"10.0.{number // 250}.{number % 250 + 1}"
+    return builders.pool(address, name=f"p{number}", prefix=16)
 
 
 async def planned(number: int, *, alike: bool) -> Model:

@@ -14,6 +14,7 @@ from contextlib import suppress
 from types import SimpleNamespace
 from typing import Any, cast
 
+import builders
 import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -139,15 +140,13 @@ class Interleavings(RuleBasedStateMachine):
     def a_claim_is_created(self, key: Key, pool: Pool, asks: str, *, cluster: bool) -> None:
         if self.server.find(CLAIMS, key):
             return
-        meta: Json = {
-            "name": key.name,
-            "namespace": key.namespace,
-            "creationTimestamp": self.clock.stamp,
-        }
+        meta: Json = {"namespace": key.namespace, "creationTimestamp": self.clock.stamp}
         if asks:
             meta["annotations"] = {ADDRESS_ANNOTATION: asks}
-        spec: Json = {"poolRef": pool.reference} | ({"clusterName": "c"} if cluster else {})
-        self.server.put(CLAIMS, {"metadata": meta, "spec": spec})
+        claim = builders.claim(key.name, pool.name, kind=pool.kind, **meta)
+        if cluster:
+            claim["spec"]["clusterName"] = "c"
+        self.server.put(CLAIMS, claim)
 
     @rule(key=claim_keys)
     def a_claim_is_deleted(self, key: Key) -> None:
@@ -212,8 +211,7 @@ class Interleavings(RuleBasedStateMachine):
 
     @rule(namespace=st.sampled_from(["one", "one", "two"]), paused=st.booleans())
     def a_cluster_is_there_and_perhaps_paused(self, namespace: str, *, paused: bool) -> None:
-        meta = {"name": "c", "namespace": namespace}
-        self.server.put(CLUSTERS, {"metadata": meta, "spec": {"paused": paused}})
+        self.server.put(CLUSTERS, builders.cluster("c", paused=paused, namespace=namespace))
 
     @rule(namespace=st.sampled_from(["one", "two"]))
     def a_cluster_goes(self, namespace: str) -> None:
@@ -239,16 +237,13 @@ class Interleavings(RuleBasedStateMachine):
         pool=some_pools, address=addresses, adoptable=st.booleans(),
     )  # fmt: skip
     def somebody_makes_an_address(
-        self, key: Key, pool: Pool, address: object, *, adoptable: bool, prefix: int = 24
+        self, key: Key, pool: Pool, address: Any, *, adoptable: bool, prefix: int = 24
     ) -> None:
         if not self.server.find(ADDRESSES, key):
-            meta = {"name": key.name, "namespace": key.namespace}
-            adopted = adoptable and str(address)[0] in "1f"
-            spec = {
-                "claimRef": {"name": key.name if adopted else "somebody"},
-                "poolRef": pool.reference, "address": address, "prefix": prefix,
-            }  # fmt: skip
-            self.server.put(ADDRESSES, {"metadata": meta, "spec": spec})
+            claim = key.name if adoptable and str(address)[0] in "1f" else "somebody"
+            spec: Json = {"kind": pool.kind, "prefix": prefix, "claim_name": claim}
+            made = builders.address(key.name, address, pool.name, **spec, namespace=key.namespace)
+            self.server.put(ADDRESSES, made)
 
     @rule(key=st.sampled_from([*CLAIM_KEYS, *HAND_KEYS]), network=networks, adoptable=st.booleans())
     def somebody_makes_an_address_of_any_size(

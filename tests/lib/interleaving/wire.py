@@ -4,23 +4,26 @@
 import ipaddress
 import json
 from collections.abc import Awaitable, Callable, Iterable
+from typing import TYPE_CHECKING
 
+from builders import CONTRACT
 from msgspec import convert
 
 from kube.errors import KubeError, NotLeaderError, UnreachableError
 from kube.meta import Key
 from kube.resources import ApiResource
 from kube.testing.fake import FakeApi, Json
-from objects import clusterapi, contracts
 from objects.metadata import PROTECT_ADDRESS_FINALIZER
 from objects.pools import PREFIX_KINDS
 from objects.references import TypedReference, pool_of
 
 from .steps import Clock, Stop
 
+if TYPE_CHECKING:
+    from objects import clusterapi
+
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
-CONTRACT = contracts.V1Beta2("v1beta2")
 CLAIMS, ADDRESSES, CLUSTERS = CONTRACT.claims, CONTRACT.addresses, CONTRACT.clusters
 LATEST_SECONDS = 20.0  # a client waits for 10, and then the server may work for 10
 
