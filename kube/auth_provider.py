@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from . import openid
 from .credentials import Identity, bearer
 from .errors import CredentialsError
 from .structs import prepared
@@ -24,6 +23,24 @@ if TYPE_CHECKING:
 
 _SECONDS = 60.0  # between looks at the end of a token: a wall clock may jump
 _MARGIN = 10.0  # seconds before its end from which a token is not used, as by client-go
+
+
+class _Settings(msgspec.Struct, rename="kebab", frozen=True):
+    """The `config` of a kubeconfig's `auth-provider`."""
+
+    idp_issuer_url: str = ""
+    client_id: str = ""
+    client_secret: str = ""
+    id_token: str = ""
+    refresh_token: str = ""
+
+
+@prepared
+class _Tokens(msgspec.Struct, frozen=True):
+    """A provider's answer; without a new refresh token, the old one is still valid."""
+
+    id_token: str
+    refresh_token: str = ""
 
 
 @prepared
@@ -47,10 +64,10 @@ class Provider:
         authority: Callable[[], bytes] | None,
         wall_clock: Callable[[], float] = time.time,
     ) -> None:
-        self._settings = settings = msgspec.convert(config, openid.Settings)
+        self._settings = settings = msgspec.convert(config, _Settings)
         self._tls = Tls(authority)
         self._wall_clock = wall_clock
-        self._tokens = openid.Tokens(settings.id_token, settings.refresh_token)
+        self._tokens = _Tokens(settings.id_token, settings.refresh_token)
 
     async def ask(self) -> tuple[Identity, float]:
         """Return a token, and the seconds until it must be checked again.
@@ -76,8 +93,19 @@ class Provider:
             raise CredentialsError("the id-token has expired, and no refresh-token is set: log in")
         if not self._settings.idp_issuer_url or not self._settings.client_id:
             raise CredentialsError("set idp-issuer-url and client-id to use the refresh-token")
-        new = await openid.refresh(self._settings, old, self._tls)
-        self._tokens = openid.Tokens(new.id_token, new.refresh_token or old)
+        new = await self._new_tokens(old)
+        self._tokens = _Tokens(new.id_token, new.refresh_token or old)
+
+    async def _new_tokens(self, old: str) -> _Tokens:
+        from . import openid  # noqa: PLC0415 - see its docstring
+
+        settings, context = self._settings, self._tls.context(Identity())
+        client, secret = settings.client_id, settings.client_secret
+        answer = await openid.refresh(settings.idp_issuer_url, client, secret, old, context)
+        try:
+            return msgspec.convert(answer, _Tokens)
+        except msgspec.ValidationError as error:
+            raise CredentialsError(f"its answer has no token: {error}") from error
 
 
 def _end(token: str) -> float:

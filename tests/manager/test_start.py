@@ -42,7 +42,7 @@ main.main(sys.argv[2:])
 """
 """A program whose later imports wait for a file; it lists what was imported before each."""
 
-HEAVY = {"aiohttp", "cryptography", "fastapi", "starlette"}
+HEAVY = {"aiohttp", "cryptography", "fastapi", "kubernetes", "starlette"}
 HEAVY_FOR = {"manager": HEAVY | {"pydantic", "yaml"}, "cli": HEAVY}
 """By program; the command line's other commands need the models."""
 
