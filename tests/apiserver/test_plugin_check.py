@@ -131,7 +131,7 @@ def test_duplicates(blue: tenants.Tenant, config: Path) -> None:
     bind(blue, "b", "10.0.0.2")
 
     names = f"{blue.namespace}/a, {blue.namespace}/b"
-    assert found(config, "duplicate") == [
+    assert found(config, "address-conflict") == [
         (POOL, "blue", f"address 10.0.0.2 is in use by 2 IPAddresses: {names}")
     ]
 
@@ -142,7 +142,7 @@ def test_duplicates_in_two_pools(blue: tenants.Tenant, config: Path) -> None:
     blue.add_address("b", "10.0.0.2", pool="red")
 
     cause = f"has addresses in use that are also in use in {POOL} {blue.namespace}/red: 10.0.0.2"
-    assert found(config, "duplicate") == [(POOL, "blue", cause)]
+    assert found(config, "address-conflict") == [(POOL, "blue", cause)]
 
 
 def test_orphans(blue: tenants.Tenant, config: Path) -> None:
@@ -152,7 +152,7 @@ def test_orphans(blue: tenants.Tenant, config: Path) -> None:
     reported = json.loads(run(config, "check", "-o", "json").stdout)["findings"]
 
     remedies = {each["object"]["name"]: each["remedy"] for each in reported}
-    assert {each["check"] for each in reported} == {"orphan"}
+    assert {each["check"] for each in reported} == {"address-orphaned"}
     assert remedies["by-hand"].startswith("delete it if nobody uses the address")
     assert remedies["left"].startswith("the manager releases it within five minutes")
 
@@ -161,7 +161,7 @@ def test_an_address_out_of_range(blue: tenants.Tenant, config: Path) -> None:
     bind(blue, "web", "10.9.0.2")
 
     cause = f"has '10.9.0.2', which {POOL} {blue.namespace}/blue does not hand out"
-    assert found(config, "outside") == [("IPAddress", "web", cause)]
+    assert found(config, "address-out-of-range") == [("IPAddress", "web", cause)]
 
 
 def test_claims_that_wait_and_claims_of_missing_pools(blue: tenants.Tenant, config: Path) -> None:
@@ -169,7 +169,7 @@ def test_claims_that_wait_and_claims_of_missing_pools(blue: tenants.Tenant, conf
     blue.add_claim("lost", "red")
 
     namespace = blue.namespace
-    assert found(config, "waiting", "pool-missing") == [
+    assert found(config, "claim-waiting", "pool-not-found") == [
         (POOL, "red", f"does not exist, but claims or IPAddresses name it: {namespace}/lost"),
         (
             POOL,
@@ -183,7 +183,7 @@ def test_claims_of_unknown_kinds(blue: tenants.Tenant, config: Path) -> None:
     blue.add_claim("web", "blue", "InClusterPool")
 
     cause = "names a pool of kind 'InClusterPool', which this provider does not have"
-    assert found(config, "reference") == [("IPAddressClaim", "web", cause)]
+    assert found(config, "claim-reference-invalid") == [("IPAddressClaim", "web", cause)]
 
 
 def test_pools_that_offer_nothing_or_are_deleted(blue: tenants.Tenant, config: Path) -> None:
@@ -193,7 +193,7 @@ def test_pools_that_offer_nothing_or_are_deleted(blue: tenants.Tenant, config: P
     pools.merge("blue", {"metadata": FREE | {"finalizers": ["example.com/kept"]}})
     pools.delete("blue")
 
-    closed, deleting = found(config, "pool-closed"), found(config, "pool-deleting")
+    closed, deleting = found(config, "pool-not-ready"), found(config, "pool-deleting")
 
     assert [each[:2] for each in closed] == [(POOL, "void")]
     assert deleting == [
@@ -224,13 +224,13 @@ def test_bound_claims_without_an_ip_address(blue: tenants.Tenant, config: Path) 
     bind(blue, "web")
 
     cause = "is bound, but its IPAddress does not exist"
-    assert found(config, "unbacked") == [("IPAddressClaim", "web", cause)]
+    assert found(config, "address-not-found") == [("IPAddressClaim", "web", cause)]
 
 
 def test_overlaps(blue: tenants.Tenant, config: Path) -> None:
     blue.add_pool("red", "10.0.0.8-10.0.0.20")
 
-    assert [each[:2] for each in found(config, "overlap")] == [(POOL, "blue"), (POOL, "red")]
+    assert [each[:2] for each in found(config, "pool-overlap")] == [(POOL, "blue"), (POOL, "red")]
 
 
 def test_objects_that_cannot_be_read(blue: tenants.Tenant, config: Path) -> None:
@@ -242,7 +242,7 @@ def test_objects_that_cannot_be_read(blue: tenants.Tenant, config: Path) -> None
     claim = manifests.claim("odd", "blue", version=blue.provider.ipam_version)
     waiting.until("it is stored", lambda: stored(blue, claim | {"spec": {"poolRef": 1}}), bool)
 
-    unreadable = found(config, "unreadable")
+    unreadable = found(config, "object-unreadable")
     blue.claims.delete("odd")
     crds.merge(name, {"spec": {"versions": before}})
 
@@ -261,13 +261,13 @@ def stored(tenant: tenants.Tenant, body: Json) -> bool:
 def test_a_lease_that_is_not_renewed(blue: tenants.Tenant, config: Path) -> None:
     leases = blue.provider.admin.resource(*LEASES)
     blue.provider.manager.stop()
-    released = found(config, "leader")
+    released = found(config, "leader-not-found")
     long_ago = "2026-01-01T00:00:00.000000Z"
     spec = {"holderIdentity": "one", "renewTime": long_ago, "leaseDurationSeconds": 15}
     leases.merge(provider.LEASE, {"spec": spec})
-    silent = found(config, "leader")
+    silent = found(config, "leader-not-found")
     leases.delete(provider.LEASE)
-    missing = found(config, "leader")
+    missing = found(config, "leader-not-found")
 
     assert [cause for _, _, cause in (*released, *silent, *missing)] == [
         "has no holder: no manager leads",
@@ -284,13 +284,13 @@ def test_a_webhook_without_a_valid_ca(blue: tenants.Tenant, config: Path) -> Non
     def seen_with(bundle: Json) -> list[tuple[str, str, str]]:
         changed = {**before[0], "clientConfig": {"url": first["url"], **bundle}}
         webhooks.merge(CONFIGURATION, {"webhooks": [changed, *before[1:]]})
-        return found(config, "certificate")
+        return found(config, "webhook-ca-invalid")
 
     none, late, soon = (seen_with(each) for each in ({}, expiring(-1), expiring(1)))
     webhooks.merge(CONFIGURATION, {"webhooks": [*before[1:], of_cluster_api(before[0])]})
-    one_missing = found(config, "webhook")
+    one_missing = found(config, "webhook-not-found")
     webhooks.delete(CONFIGURATION)
-    missing = found(config, "webhook")
+    missing = found(config, "webhook-not-found")
     body = {"metadata": {"name": CONFIGURATION}, "webhooks": before, "kind": VALIDATING}
     webhooks.create(body | {"apiVersion": ADMISSION})
 
@@ -340,11 +340,11 @@ def test_a_conversion_webhook_without_a_valid_ca(blue: tenants.Tenant, config: P
     def seen_with(bundle: str | None) -> list[tuple[str, str, str]]:
         client = {"clientConfig": {"caBundle": bundle}}
         crds.merge(CRD, {"spec": {"conversion": {"webhook": client}}})
-        return found(config, "certificate")
+        return found(config, "webhook-ca-invalid")
 
     none, soon = seen_with(None), seen_with(expiring(1)["caBundle"])
     crds.merge(CRD, {"spec": {"conversion": {"strategy": "None", "webhook": None}}})
-    missing = found(config, "webhook")
+    missing = found(config, "webhook-not-found")
     crds.merge(CRD, {"spec": {"conversion": before}})
 
     assert none == [(install.CRD, CRD, "has no caBundle, in spec.conversion")]
@@ -365,9 +365,9 @@ def test_old_versions_that_are_in_use(blue: tenants.Tenant, config: Path) -> Non
 
     before: list[Json] = crds.get(CRD)["spec"]["versions"]
     crds.merge(CRD, {"spec": {"versions": [of_old(each) for each in before]}})
-    fields = found(config, "stored-version")
+    fields = found(config, "crd-stored-version")
     crds.merge(CRD, {"status": {"storedVersions": ["v1alpha1", "v1alpha2"]}}, "status")
-    stored = found(config, "stored-version")
+    stored = found(config, "crd-stored-version")
     crds.merge(CRD, {"status": {"storedVersions": ["v1alpha2"]}}, "status")
     crds.merge(CRD, {"spec": {"versions": before}})
 
@@ -391,7 +391,7 @@ def test_versions_of_another_release(blue: tenants.Tenant, config: Path) -> None
 
     def seen_with(*versions: Json) -> list[tuple[str, str, str]]:
         crds.merge(CRD, {"spec": {"versions": list(versions)}})
-        return found(config, "crd")
+        return found(config, "crd-version-mismatch")
 
     newer_served = seen_with(*before, newer)
     other_stored = seen_with({**old, "storage": True}, {**hub, "storage": False})
@@ -411,7 +411,10 @@ def test_a_crd_that_is_missing(blue: tenants.Tenant, config: Path) -> None:
     crds.delete(name)
     waiting.until("it is gone", lambda: crds.find(name) is None, bool)
 
-    missing, others = found(config, "crd"), found(config, "webhook", "unchecked")
+    missing, others = (
+        found(config, "crd-not-found"),
+        found(config, "webhook-not-found", "check-skipped"),
+    )
     install.crds(blue.provider.admin, [before | {"metadata": {"name": name}}])
 
     assert missing == [(install.CRD, name, "is not installed")]
@@ -422,7 +425,7 @@ def test_a_cluster_without_cluster_api(make_log_folder: plugin.MakeFolder) -> No
     plane = control_plane.ControlPlane(make_log_folder())
     plane.start()
     try:
-        missing = found(plane.kubeconfig("nobody", [control_plane.ADMIN_GROUP]), "crd")
+        missing = found(plane.kubeconfig("nobody", [control_plane.ADMIN_GROUP]), "crd-not-found")
     finally:
         plane.stop()
 

@@ -157,7 +157,7 @@ def test_without_fix_nothing_is_written_and_the_patch_is_shown(
     (fix,) = with_fix(run(admin_config, "check", "-n", stuck.namespace, "-o", "json"))
 
     version = stuck.addresses.get("web")["metadata"]["resourceVersion"]
-    assert fix["check"] == "stuck-finalizer"
+    assert fix["check"] == "finalizer-stuck"
     assert fix["fix"] == {
         "action": f"remove the finalizer {PROTECT_ADDRESS_FINALIZER}",
         "patch": {"metadata": {"resourceVersion": version, "finalizers": []}},

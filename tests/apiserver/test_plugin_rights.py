@@ -76,7 +76,7 @@ def admin_config(cluster: provider.Provider) -> Path:
     return cluster.control_plane.kubeconfig("rights", [control_plane.ADMIN_GROUP])
 
 
-def found(config: Path, check: str = "rights") -> list[Json]:
+def found(config: Path, check: str = "rbac-insufficient") -> list[Json]:
     reported = json.loads(run(config, "check", "-o", "json").stdout)["findings"]
     return [each for each in reported if each["check"] == check]
 
@@ -214,7 +214,9 @@ def test_without_the_right_to_read_roles_the_rights_are_unchecked(
     config = cluster.control_plane.kubeconfig("no-roles")
 
     (unchecked,) = (
-        each for each in found(config, "unchecked") if each["object"]["kind"] == "ServiceAccount"
+        each
+        for each in found(config, "check-skipped")
+        if each["object"]["kind"] == "ServiceAccount"
     )
 
     assert unchecked["severity"] == "warning"

@@ -13,7 +13,7 @@ from objects.metadata import RELEASE_FINALIZER
 from objects.references import intended_pool_of
 
 from . import finding
-from .finding import ERROR, WARNING, Finding, ObjectReference
+from .finding import ERROR, WARNING, Check, Finding, ObjectReference
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,13 +30,13 @@ def findings(snapshot: Snapshot, claim: clusterapi.IPAddressClaim) -> Iterator[F
     if claim.metadata.deleting and (claim.pool or RELEASE_FINALIZER in claim.metadata.finalizers):
         cause = f"was deleted at {claim.metadata.deletion_timestamp} and still exists: "
         remedy = "check that the manager runs; while it runs, do not remove the finalizer by hand"
-        yield Finding("claim-deleting", WARNING, name, cause + _held(snapshot, claim), remedy)
+        yield Finding(Check.CLAIM_DELETING, WARNING, name, cause + _held(snapshot, claim), remedy)
     elif claim.pool is None:
         yield from _wrong_reference(claim, name)
     elif claim.bound and key not in snapshot.addresses:
         cause = "is bound, but its IPAddress does not exist"
         remedy = "check that the manager runs: it creates the IPAddress again"
-        yield Finding("unbacked", ERROR, name, cause, remedy)
+        yield Finding(Check.ADDRESS_NOT_FOUND, ERROR, name, cause, remedy)
 
 
 def _held(snapshot: Snapshot, claim: clusterapi.IPAddressClaim) -> str:
@@ -50,8 +50,8 @@ def _wrong_reference(claim: clusterapi.IPAddressClaim, name: ObjectReference) ->
     reference = claim.spec.pool_ref
     if intended_pool_of(reference, claim.metadata.namespace):
         cause = references.problem(claim)
-        yield Finding("reference", ERROR, name, cause, references.REMEDY)
+        yield Finding(Check.CLAIM_REFERENCE_INVALID, ERROR, name, cause, references.REMEDY)
     elif reference.api_group == GROUP and reference.kind not in pools.KINDS:
         cause = f"names a pool of kind {reference.kind!r}, which this provider does not have"
         remedy = f"name one of {', '.join(pools.KINDS)}"
-        yield Finding("reference", WARNING, name, cause, remedy)
+        yield Finding(Check.CLAIM_REFERENCE_INVALID, WARNING, name, cause, remedy)

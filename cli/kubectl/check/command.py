@@ -14,7 +14,7 @@ from ...errors import NotInstalledError
 from .. import options, printing, session, snapshot, usage
 from ..errors import NO
 from . import fixes, fixing, installation, objects, report
-from .finding import ERROR, Finding, ObjectReference
+from .finding import ERROR, Check, Finding, ObjectReference
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -30,7 +30,7 @@ _JUNIT = "junit"
     namespaces that you may read.  The last line names what was checked.
 
     It also reads CustomResourceDefinitions, webhook configurations, Leases, and the Deployment and
-    the roles of the manager.  What you may not read is reported as unchecked.
+    the roles of the manager.  What you may not read is reported as check-skipped.
 
     With --fix, it removes this provider's finalizers from objects that were deleted more than ten
     minutes ago and that no manager releases.  It shows all fixes and asks once.  Then it reports
@@ -82,7 +82,7 @@ async def _objects(opened: session.Session, namespace: str, now: dt.datetime) ->
         cause = f"does not exist for {error.what}, so pools and claims are not checked"
         where = ObjectReference(CUSTOM_RESOURCE_DEFINITIONS.kind)
         return report.Outcome(
-            [Finding("crd", ERROR, where, cause, error.remedy)], report.INSTALLATION
+            [Finding(Check.CRD_NOT_FOUND, ERROR, where, cause, error.remedy)], report.INSTALLATION
         )
     usages = usage.of(read)
     found = list(objects.findings(read, usages, namespace))

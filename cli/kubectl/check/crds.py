@@ -14,7 +14,7 @@ from objects import pools
 
 from ... import cluster, version_report
 from ...errors import NotServedError
-from .finding import ERROR, WARNING, Finding, ObjectReference
+from .finding import ERROR, WARNING, Check, Finding, ObjectReference
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator, Mapping
@@ -52,12 +52,18 @@ async def findings(api: Api, found: Mapping[str, Definition]) -> AsyncIterator[F
     for known in resources.POOLS:
         crd = ObjectReference(CUSTOM_RESOURCE_DEFINITIONS.kind, known.name)
         if known.kind not in found:
-            yield Finding("crd", ERROR, crd, "is not installed", "apply the CRDs of this release")
+            yield Finding(
+                Check.CRD_NOT_FOUND,
+                ERROR,
+                crd,
+                "is not installed",
+                "apply the CRDs of this release",
+            )
             continue
         try:
             kind = await cluster.report(api, pools.KINDS[known.kind], found[known.kind])
         except NotServedError as error:
-            yield Finding("crd", ERROR, crd, error.cause, error.remedy)
+            yield Finding(Check.CRD_NOT_FOUND, ERROR, crd, error.cause, error.remedy)
             continue
         for finding in (*_of_versions(crd, kind, known), *_of_kind(crd, kind)):
             yield finding
@@ -68,10 +74,10 @@ def _of_versions(crd: ObjectReference, kind: Kind, known: Resource) -> Iterator[
     served = [row.version for row in kind.versions if row.served]
     if newer := [name for name in served if name not in known.versions]:
         cause = f"serves {', '.join(newer)}, which this release does not know"
-        yield Finding("crd", WARNING, crd, cause, _OTHER_RELEASE)
+        yield Finding(Check.CRD_VERSION_MISMATCH, WARNING, crd, cause, _OTHER_RELEASE)
     if kind.storage != known.hub:
         cause = f"stores {kind.storage}, but this release stores {known.hub}"
-        yield Finding("crd", ERROR, crd, cause, _OTHER_RELEASE)
+        yield Finding(Check.CRD_VERSION_MISMATCH, ERROR, crd, cause, _OTHER_RELEASE)
 
 
 def _of_kind(crd: ObjectReference, kind: Kind) -> Iterator[Finding]:
@@ -80,4 +86,4 @@ def _of_kind(crd: ObjectReference, kind: Kind) -> Iterator[Finding]:
         blocker = None if row.storage else version_report.blocker(row, kind.storage)
         if blocker and (row.stored or not row.served):
             cause = f"has the old version {row.version}: {blocker.cause}"
-            yield Finding("stored-version", WARNING, crd, cause, blocker.remedy)
+            yield Finding(Check.CRD_STORED_VERSION, WARNING, crd, cause, blocker.remedy)

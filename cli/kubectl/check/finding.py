@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -19,6 +20,33 @@ ERROR, WARNING = "error", "warning"
 
 _NAMED = 5
 """Most objects that a cause names."""
+
+
+class Check(StrEnum):
+    """The names of all checks: a kind of object, and its problem in the words of Kubernetes."""
+
+    ADDRESS_CONFLICT = "address-conflict"
+    ADDRESS_DELETING = "address-deleting"
+    ADDRESS_NOT_FOUND = "address-not-found"
+    ADDRESS_ORPHANED = "address-orphaned"
+    ADDRESS_OUT_OF_RANGE = "address-out-of-range"
+    CHECK_SKIPPED = "check-skipped"
+    CLAIM_DELETING = "claim-deleting"
+    CLAIM_REFERENCE_INVALID = "claim-reference-invalid"
+    CLAIM_WAITING = "claim-waiting"
+    CRD_NOT_FOUND = "crd-not-found"
+    CRD_STORED_VERSION = "crd-stored-version"
+    CRD_VERSION_MISMATCH = "crd-version-mismatch"
+    FINALIZER_STUCK = "finalizer-stuck"
+    LEADER_NOT_FOUND = "leader-not-found"
+    OBJECT_UNREADABLE = "object-unreadable"
+    POOL_DELETING = "pool-deleting"
+    POOL_NOT_FOUND = "pool-not-found"
+    POOL_NOT_READY = "pool-not-ready"
+    POOL_OVERLAP = "pool-overlap"
+    RBAC_INSUFFICIENT = "rbac-insufficient"
+    WEBHOOK_CA_INVALID = "webhook-ca-invalid"
+    WEBHOOK_NOT_FOUND = "webhook-not-found"
 
 
 class ObjectReference(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -46,7 +74,7 @@ class Finding(msgspec.Struct, frozen=True, omit_defaults=True):
     `cause` completes a sentence that begins with the object.
     """
 
-    check: str
+    check: Check
     severity: str
     object: ObjectReference
     cause: str

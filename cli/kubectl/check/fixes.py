@@ -36,7 +36,7 @@ from objects.metadata import (
 )
 
 from . import finding
-from .finding import WARNING, Finding, Fix
+from .finding import WARNING, Check, Finding, Fix
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -52,7 +52,9 @@ if TYPE_CHECKING:
 _STUCK_AFTER = dt.timedelta(seconds=2 * ORPHAN_SECONDS)
 """The time after its deletion in which a manager that serves an object has released it."""
 
-_CHECKS = frozenset({"orphan", "claim-deleting", "address-deleting", "pool-deleting"})
+_CHECKS = frozenset(
+    {Check.ADDRESS_ORPHANED, Check.CLAIM_DELETING, Check.ADDRESS_DELETING, Check.POOL_DELETING}
+)
 """The checks whose findings about such an object add nothing."""
 
 
@@ -98,7 +100,7 @@ def _finding(stuck: _Stuck) -> Finding:
         f"{stuck.finalizer}"
     )
     remedy = f"run kubectl ipam check --fix to {fix.action}"
-    return Finding("stuck-finalizer", WARNING, stuck.object, cause, remedy, fix)
+    return Finding(Check.FINALIZER_STUCK, WARNING, stuck.object, cause, remedy, fix)
 
 
 def _fix(stuck: _Stuck) -> Fix:

@@ -10,7 +10,7 @@ from kube.lease import LEASES
 from kube.resources import CUSTOM_RESOURCE_DEFINITIONS
 
 from . import crds, leader, rights, webhooks
-from .finding import WARNING, Finding, ObjectReference
+from .finding import WARNING, Check, Finding, ObjectReference
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -37,7 +37,9 @@ async def findings(api: Api, now: dt.datetime) -> list[Finding]:
         except ApiError as error:
             remedy = "run the command as a user who may read it"
             cause = f"cannot be checked: {error.message}"
-            found.append(Finding("unchecked", WARNING, ObjectReference(kind), cause, remedy))
+            found.append(
+                Finding(Check.CHECK_SKIPPED, WARNING, ObjectReference(kind), cause, remedy)
+            )
     return found
 
 

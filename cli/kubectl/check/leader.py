@@ -11,7 +11,7 @@ from kube.lease import LEASES, LeaseObject
 from manager import pod
 
 from . import finding
-from .finding import ERROR, WARNING, Finding, ObjectReference
+from .finding import ERROR, WARNING, Check, Finding, ObjectReference
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -33,11 +33,11 @@ async def findings(api: Api, now: dt.datetime) -> AsyncIterator[Finding]:
     if not leases:
         cause = "does not exist, so no manager has been elected leader yet"
         where = ObjectReference(LEASES.kind, pod.LEASE)
-        yield Finding("leader", WARNING, where, cause, remedy)
+        yield Finding(Check.LEADER_NOT_FOUND, WARNING, where, cause, remedy)
     for lease in leases:
         if cause := _silence(lease, now):
             where = finding.of(LEASES.kind, lease.metadata.key)
-            yield Finding("leader", ERROR, where, cause, remedy)
+            yield Finding(Check.LEADER_NOT_FOUND, ERROR, where, cause, remedy)
 
 
 def _silence(lease: LeaseObject, now: dt.datetime) -> str:

@@ -15,7 +15,7 @@ from webhook import overlaps
 from .. import selection, waiting
 from ..usage import NO_POOL, NOT_READ
 from . import claims, finding
-from .finding import ERROR, WARNING, Finding, names
+from .finding import ERROR, WARNING, Check, Finding, names
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -41,7 +41,9 @@ def findings(
         if namespace and key.namespace not in ("", namespace):
             continue
         where = finding.of(kind, key)
-        yield Finding("unreadable", ERROR, where, "cannot be read", "correct it, or delete it")
+        yield Finding(
+            Check.OBJECT_UNREADABLE, ERROR, where, "cannot be read", "correct it, or delete it"
+        )
     visible = selection.visible(usages, namespace)
     for pool in visible:
         yield from _of_pool(snapshot, usages[pool])
@@ -64,21 +66,23 @@ def _of_pool(snapshot: Snapshot, usage: Usage) -> Iterator[Finding]:
 def _closed(usage: Usage) -> Iterator[Finding]:
     if usage.closed == NOT_READ:
         remedy = "run the command as a user who may read it"
-        yield Finding("unchecked", WARNING, finding.of_pool(usage.key), usage.closed, remedy)
+        yield Finding(
+            Check.CHECK_SKIPPED, WARNING, finding.of_pool(usage.key), usage.closed, remedy
+        )
     elif usage.pool is None:
         users = [claim.metadata.key for claim in usage.waiting]
         users = users or [holding.key for holding in usage.holdings]
         text = f"does not exist, but claims or IPAddresses name it: {names(users)}"
         remedy = "create the pool, or delete the claims"
-        yield Finding("pool-missing", ERROR, finding.of_pool(usage.key), text, remedy)
+        yield Finding(Check.POOL_NOT_FOUND, ERROR, finding.of_pool(usage.key), text, remedy)
     elif usage.pool.metadata.deleting:
         left = counted(usage.used, "IPAddress")
         text = f"is being deleted, and waits for the release of {left}"
         remedy = f"delete the claims of the pool; kubectl ipam show {usage.key.name} lists them"
-        yield Finding("pool-deleting", WARNING, finding.of_pool(usage.key), text, remedy)
+        yield Finding(Check.POOL_DELETING, WARNING, finding.of_pool(usage.key), text, remedy)
     elif usage.closed:
         remedy = "correct the spec of the pool"
-        yield Finding("pool-closed", ERROR, finding.of_pool(usage.key), usage.closed, remedy)
+        yield Finding(Check.POOL_NOT_READY, ERROR, finding.of_pool(usage.key), usage.closed, remedy)
 
 
 def _duplicates(usage: Usage) -> Iterator[Finding]:
@@ -89,7 +93,7 @@ def _duplicates(usage: Usage) -> Iterator[Finding]:
     for address, keys in by_address.items():
         text = f"address {address} is in use by {counted(len(keys), 'IPAddress')}: {names(keys)}"
         remedy = "delete the claims of all but one; delete an IPAddress itself if it has no claim"
-        yield Finding("duplicate", ERROR, finding.of_pool(usage.key), text, remedy)
+        yield Finding(Check.ADDRESS_CONFLICT, ERROR, finding.of_pool(usage.key), text, remedy)
 
 
 def _waiting(snapshot: Snapshot, usage: Usage) -> Iterator[Finding]:
@@ -98,7 +102,7 @@ def _waiting(snapshot: Snapshot, usage: Usage) -> Iterator[Finding]:
         by_reason[waiting.reason(snapshot, claim)].append(claim.metadata.key)
     for reason, keys in by_reason.items():
         text = f"{counted(len(keys), 'claim')} without an address ({names(keys)}): {reason.cause}"
-        yield Finding("waiting", WARNING, finding.of_pool(usage.key), text, reason.remedy)
+        yield Finding(Check.CLAIM_WAITING, WARNING, finding.of_pool(usage.key), text, reason.remedy)
 
 
 def _of_address(
@@ -109,12 +113,12 @@ def _of_address(
     if key in usage.outside and usage.pool and not usage.address_set.errors:
         text = f"has {address.spec.address!r}, which {usage.key} does not hand out"
         remedy = "add the address to the pool, or delete the claim so that it gets another one"
-        yield Finding("outside", WARNING, name, text, remedy)
+        yield Finding(Check.ADDRESS_OUT_OF_RANGE, WARNING, name, text, remedy)
     if abandoned(address, claim):
         yield _orphan(name, address.metadata.finalizers)
     elif address.metadata.deleting and claim and not claim.metadata.deleting:
         text = f"is being deleted, but its claim is not; finalizers: {_listed(address)}"
-        yield Finding("address-deleting", WARNING, name, text, "delete the claim as well")
+        yield Finding(Check.ADDRESS_DELETING, WARNING, name, text, "delete the claim as well")
 
 
 def _orphan(name: ObjectReference, finalizers: Sequence[str]) -> Finding:
@@ -128,7 +132,7 @@ def _orphan(name: ObjectReference, finalizers: Sequence[str]) -> Finding:
             "the manager releases it within five minutes, unless its Cluster or pool is paused; "
             "after that, check that a manager runs and serves the namespace"
         )
-    return Finding("orphan", WARNING, name, text, remedy)
+    return Finding(Check.ADDRESS_ORPHANED, WARNING, name, text, remedy)
 
 
 def _overlaps(usages: Mapping[PoolKey, Usage], visible: Iterable[PoolKey]) -> Iterator[Finding]:
@@ -140,7 +144,7 @@ def _overlaps(usages: Mapping[PoolKey, Usage], visible: Iterable[PoolKey]) -> It
             texts.append(f"shares addresses with {counted(more, 'more pool')}")
         for text in texts:
             remedy = "remove the addresses from one of the pools, or exclude them there"
-            yield Finding("overlap", WARNING, finding.of_pool(key), text, remedy)
+            yield Finding(Check.POOL_OVERLAP, WARNING, finding.of_pool(key), text, remedy)
 
 
 def _shared(usages: Mapping[PoolKey, Usage], visible: Sequence[PoolKey]) -> Iterator[Finding]:
@@ -159,7 +163,7 @@ def _shared(usages: Mapping[PoolKey, Usage], visible: Sequence[PoolKey]) -> Iter
             named = first_of(addresses, _NAMED)
             text = f"has addresses in use that are also in use in {second}: {named}"
             remedy = "if both pools are for one network, delete the claims of one of them"
-            yield Finding("duplicate", WARNING, finding.of_pool(first), text, remedy)
+            yield Finding(Check.ADDRESS_CONFLICT, WARNING, finding.of_pool(first), text, remedy)
 
 
 def _listed(address: clusterapi.IPAddress) -> str:

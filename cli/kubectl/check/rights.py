@@ -24,7 +24,7 @@ from objects import pools
 from objects.metadata import PROVIDER_LABEL
 
 from . import rbac
-from .finding import ERROR, Finding, ObjectReference
+from .finding import ERROR, Check, Finding, ObjectReference
 from .rbac import ResourceAttributes
 
 if TYPE_CHECKING:
@@ -126,7 +126,7 @@ async def findings(api: Api) -> AsyncIterator[Finding]:
                 "the ServiceAccount"
             )
             where = ObjectReference("ServiceAccount", account.name, account.namespace)
-            yield Finding("rights", ERROR, where, cause, remedy)
+            yield Finding(Check.RBAC_INSUFFICIENT, ERROR, where, cause, remedy)
 
 
 async def _deployments(api: Api) -> list[Deployment]:

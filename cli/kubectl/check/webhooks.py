@@ -16,7 +16,7 @@ from kube.webhooks import Webhook
 from objects.pools import KINDS
 from webhook import issuer
 
-from .finding import ERROR, WARNING, Finding, ObjectReference
+from .finding import ERROR, WARNING, Check, Finding, ObjectReference
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator, Mapping
@@ -59,7 +59,7 @@ async def findings(api: Api, resource: ApiResource, now: dt.datetime) -> AsyncIt
         names = ", ".join(missing.values())
         cause = f"has no webhook for {names}, so the provider's rules do not apply to them"
         remedy = "install the provider again"
-        yield Finding("webhook", ERROR, ObjectReference(resource.kind), cause, remedy)
+        yield Finding(Check.WEBHOOK_NOT_FOUND, ERROR, ObjectReference(resource.kind), cause, remedy)
 
 
 def of_conversion(found: Mapping[str, Definition], now: dt.datetime) -> Iterator[Finding]:
@@ -72,7 +72,9 @@ def of_conversion(found: Mapping[str, Definition], now: dt.datetime) -> Iterator
             yield from _of_webhook(where, webhook, now)
         elif kind.conversion:
             cause = "has no conversion webhook, so its other versions lose fields"
-            yield Finding("webhook", ERROR, where, cause, "apply the CRDs of this release")
+            yield Finding(
+                Check.WEBHOOK_NOT_FOUND, ERROR, where, cause, "apply the CRDs of this release"
+            )
 
 
 def _path_end(pool: ApiResource) -> str:
@@ -84,7 +86,7 @@ def _of_webhook(where: ObjectReference, webhook: Webhook, now: dt.datetime) -> I
     if problem := _problem(webhook.client_config.ca_bundle, now):
         severity, cause = problem
         text = f"{cause}, in {f'webhook {webhook.name}' if webhook.name else 'spec.conversion'}"
-        yield Finding("certificate", severity, where, text, _REMEDY)
+        yield Finding(Check.WEBHOOK_CA_INVALID, severity, where, text, _REMEDY)
 
 
 def _problem(ca_bundle: str, now: dt.datetime) -> tuple[str, str] | None:

@@ -108,33 +108,33 @@ def wrong_kind(objects: Objects) -> None:
     ("make", "expected"),
     [
         (nothing, []),
-        (duplicate, [("duplicate", "InClusterIPPool default/blue")]),
-        (unreadable, [("unreadable", "IPAddress default/web")]),
-        (orphan, [("orphan", "IPAddress default/web")]),
-        (outside, [("outside", "IPAddress default/web")]),
-        (waits, [("waiting", "InClusterIPPool default/blue")]),
-        (no_pool, [("pool-missing", "InClusterIPPool default/red")]),
-        (bad_pool, [("pool-closed", "InClusterIPPool default/bad")]),
-        (bad_exclusion, [("pool-closed", "InClusterIPPool default/b")]),
+        (duplicate, [("address-conflict", "InClusterIPPool default/blue")]),
+        (unreadable, [("object-unreadable", "IPAddress default/web")]),
+        (orphan, [("address-orphaned", "IPAddress default/web")]),
+        (outside, [("address-out-of-range", "IPAddress default/web")]),
+        (waits, [("claim-waiting", "InClusterIPPool default/blue")]),
+        (no_pool, [("pool-not-found", "InClusterIPPool default/red")]),
+        (bad_pool, [("pool-not-ready", "InClusterIPPool default/bad")]),
+        (bad_exclusion, [("pool-not-ready", "InClusterIPPool default/b")]),
         (
             overlap,
             [
-                ("overlap", "InClusterIPPool default/blue"),
-                ("overlap", "InClusterIPPool default/red"),
+                ("pool-overlap", "InClusterIPPool default/blue"),
+                ("pool-overlap", "InClusterIPPool default/red"),
             ],
         ),
         (
             shared,
             [
-                ("overlap", "InClusterIPPool default/blue"),
-                ("overlap", "InClusterIPPool default/red"),
-                ("duplicate", "InClusterIPPool default/blue"),
+                ("pool-overlap", "InClusterIPPool default/blue"),
+                ("pool-overlap", "InClusterIPPool default/red"),
+                ("address-conflict", "InClusterIPPool default/blue"),
             ],
         ),
         (stuck, [("claim-deleting", "IPAddressClaim default/web")]),
-        (unbacked, [("unbacked", "IPAddressClaim default/web")]),
-        (wrong_group, [("reference", "IPAddressClaim default/web")]),
-        (wrong_kind, [("reference", "IPAddressClaim default/web")]),
+        (unbacked, [("address-not-found", "IPAddressClaim default/web")]),
+        (wrong_group, [("claim-reference-invalid", "IPAddressClaim default/web")]),
+        (wrong_kind, [("claim-reference-invalid", "IPAddressClaim default/web")]),
     ],
 )
 async def test_what_is_wrong_is_found(
@@ -157,7 +157,9 @@ async def test_a_global_pool_that_was_not_read_is_not_missing() -> None:
 
     names = [(each.check, str(each.object)) for each in checks.findings(read, usage.of(read), "")]
 
-    assert names == [(check, "GlobalInClusterIPPool all") for check in ("unchecked", "waiting")]
+    assert names == [
+        (check, "GlobalInClusterIPPool all") for check in ("check-skipped", "claim-waiting")
+    ]
 
 
 async def test_other_namespaces_are_left_out() -> None:
@@ -166,7 +168,7 @@ async def test_other_namespaces_are_left_out() -> None:
     waits(objects)
 
     assert await found(objects, "team") == []
-    assert await found(objects, "") == [("waiting", str(BLUE))]
+    assert await found(objects, "") == [("claim-waiting", str(BLUE))]
 
 
 @pytest.mark.parametrize(
@@ -233,17 +235,17 @@ async def test_a_lease_that_is_not_renewed_is_found(renewed: str | None, silent:
 
     read = await installation.findings(objects.api, NOW)
 
-    assert ("leader" in {each.check for each in read}) == silent
+    assert ("leader-not-found" in {each.check for each in read}) == silent
 
 
 async def test_crds_and_webhooks_that_are_missing_are_found() -> None:
     read = await installation.findings(Objects().api, NOW)
 
-    kinds = [str(each.object) for each in read if each.check == "crd"]
+    kinds = [str(each.object) for each in read if each.check == "crd-not-found"]
     assert kinds == [
         f"CustomResourceDefinition {each.plural}.{each.group}" for each in pools.KINDS.values()
     ]
-    assert len([each for each in read if each.check == "webhook"]) == 2
+    assert len([each for each in read if each.check == "webhook-not-found"]) == 2
 
 
 def where(name: str) -> finding.ObjectReference:
@@ -252,7 +254,9 @@ def where(name: str) -> finding.ObjectReference:
 
 def test_junit_has_a_case_for_each_check() -> None:
     made = [
-        finding.Finding("orphan", finding.WARNING, where(name), "has no <claim>", "wait")
+        finding.Finding(
+            finding.Check.ADDRESS_ORPHANED, finding.WARNING, where(name), "has no <claim>", "wait"
+        )
         for name in ("a", "b\x1b[31m")
     ]
 

@@ -261,7 +261,7 @@ async def test_a_fix_replaces_other_findings_about_the_deletion() -> None:
     (stuck,) = await fixes.findings(objects.api, read, usage.of(read), NOW)
     other, outside = (
         fixes.Finding(check, "warning", stuck.object, "cause", "remedy")
-        for check in ("orphan", "outside")
+        for check in (finding.Check.ADDRESS_ORPHANED, finding.Check.ADDRESS_OUT_OF_RANGE)
     )
 
     elsewhere = msgspec.structs.replace(other, object=finding.ObjectReference("IPAddress", "x"))
