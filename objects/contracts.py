@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, ClassVar, NoReturn
 import msgspec
 from typing_extensions import override
 
-from api.resources import GROUP
+from api.resources import GROUP, POOLS
 from kube.conditions import find_condition, set_conditions
 from kube.discovery import Discovery, Group, Kind, served
 from kube.errors import KubeError
@@ -135,7 +135,8 @@ def _in_v1beta1(condition: Condition) -> Condition:
 
 _NEWEST_FIRST: tuple[type[Contract], ...] = (V1Beta2, V1Beta1)
 _CLUSTER_VERSIONS = ("v1beta2", "v1beta1")
-_IPAM = Group(GROUP, ("v1beta2", "v1beta1", "v1alpha2", "v1alpha1"))  # CAPI's, and our own
+_OWN_VERSIONS = dict.fromkeys(each for kind in POOLS for each in kind.versions)
+_IPAM = Group(GROUP, (*(each.version for each in _NEWEST_FIRST), *_OWN_VERSIONS))
 
 
 async def discover(api: Api) -> Contract | None:
