@@ -11,17 +11,15 @@ from collections.abc import Generator
 from contextlib import contextmanager
 
 import ancient
+import migrating
 import pytest
 import strict
 
-from controller import migration, rewriting
+from controller import rewriting
 from envtest import manifests, plugin, waiting
 from envtest.chaos import leases
 from envtest.client import Json
 from envtest.controlplane import controllers, provider
-from kube import client as kube
-from kube import connect
-from objects import pools as kinds
 
 CONTROLLERS = ("storage-version-migrator-controller", "garbage-collector-controller")
 SPEC: Json = {"addresses": ["10.0.0.1"], "prefix": 24}
@@ -52,8 +50,6 @@ def reason(found: Json) -> str:
 
 def migrate(cluster: provider.Provider, namespace: str) -> rewriting.Refused | None:
     """Migrate with the manager's rights, while somebody writes a pool at each look."""
-    account = (provider.NAMESPACE, provider.SERVICE_ACCOUNT)
-    config = cluster.control_plane.service_account_kubeconfig(*account)
     pools = cluster.pools(ancient.PLURAL, namespace)
     pools.apply(manifests.pool("new", SPEC))
     numbers = itertools.count()
@@ -62,15 +58,7 @@ def migrate(cluster: provider.Provider, namespace: str) -> rewriting.Refused | N
         pools.merge("new", {"metadata": {"labels": {"number": str(next(numbers))}}})
         await asyncio.sleep(min(seconds, 2.0))
 
-    async def run() -> rewriting.Refused | None:
-        connection = await connect.connect(str(config), "test")
-        try:
-            api = kube.Client(connection)
-            return await migration.Migration(api, sleep).migrate(kinds.KINDS["InClusterIPPool"])
-        finally:
-            await connection.close()
-
-    return asyncio.run(run())
+    return migrating.migrate(cluster, sleep)
 
 
 def test_kubernetes_rewrites_pools_that_are_stored_in_the_old_version(

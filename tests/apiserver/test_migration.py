@@ -1,22 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
 """A cluster whose pools are stored in v1alpha1 gets the provider that stores v1alpha2."""
 
-import asyncio
 import time
 from collections.abc import Callable, Generator
 from functools import partial
 from typing import TypeVar
 
+import migrating
 import pytest
 import strict
 
-from controller import migration, rewriting
+from controller import rewriting
 from envtest import client, errors, manifests, plugin, waiting
 from envtest.client import Json
 from envtest.controlplane import install, provider
-from kube import client as kube
-from kube import connect
-from objects import pools as kinds
 
 CRD = "inclusterippools.ipam.cluster.x-k8s.io"
 SPEC: Json = {"addresses": ["10.0.0.1"], "prefix": 24}
@@ -181,22 +178,12 @@ def migrate(
     cluster: provider.Provider, meanwhile: Callable[[], None] = lambda: None
 ) -> rewriting.Refused | None:
     """Migrate with the manager's rights, here and without pauses: `meanwhile` is what they see."""
-    account = (provider.NAMESPACE, provider.SERVICE_ACCOUNT)
-    config = cluster.control_plane.service_account_kubeconfig(*account)
 
     async def sleep(seconds: float) -> None:
         if seconds < 1:  # a pause between two objects, all of which are listed by then
             meanwhile()
 
-    async def run() -> rewriting.Refused | None:
-        connection = await connect.connect(str(config), "test")
-        try:
-            api = kube.Client(connection)
-            return await migration.Migration(api, sleep).migrate(kinds.KINDS["InClusterIPPool"])
-        finally:
-            await connection.close()
-
-    return asyncio.run(run())
+    return migrating.migrate(cluster, sleep)
 
 
 def test_the_shipped_definitions_store_one_version() -> None:

@@ -4,6 +4,7 @@
 import time
 
 import pytest
+from builders import BLUE
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
@@ -16,11 +17,9 @@ from ipam.notation import Address, Network, parse_address, parse_network
 from kube.meta import Key
 from objects.pools import PoolKey
 
-POOL = PoolKey("InClusterIPPool", "default", "blue")
-
 
 def pool(*addresses: str) -> PoolAllocations:
-    made = PoolAllocations(POOL, Unassigned())
+    made = PoolAllocations(BLUE, Unassigned())
     made.update(pool_specs.ip_pool(addresses, 24, "", (), allocate_reserved=False), "")
     return made
 
@@ -178,7 +177,7 @@ def test_a_reservation_counts_as_taken_before_its_object_exists() -> None:
 
 def test_a_pool_that_is_not_ready_gives_nothing() -> None:
     with pytest.raises(PoolNotReadyError, match="InClusterIPPool default/blue does not exist"):
-        choose(PoolAllocations(POOL, Unassigned()), "a")
+        choose(PoolAllocations(BLUE, Unassigned()), "a")
 
 
 def test_counts_follow_objects_and_the_address_set() -> None:
@@ -255,7 +254,7 @@ def test_an_ipaddress_of_which_not_even_the_pool_can_be_read_closes_all_that_it_
 ) -> None:
     unassigned = Unassigned()
     unassigned.set(Key(namespace, "broken"), "spec.poolRef: Expected `object`")
-    blue = PoolAllocations(POOL, unassigned)
+    blue = PoolAllocations(BLUE, unassigned)
     blue.update(pool("10.0.0.5").address_set, "")
 
     assert bool(blue.not_ready) == closed

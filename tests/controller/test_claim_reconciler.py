@@ -5,7 +5,7 @@ import json
 from typing import Any
 
 import pytest
-from builders import CONTRACT, POOLS
+from builders import BLUE, CONTRACT, POOLS
 from claim_world import WEB, Clock, World
 
 from ipam.notation import Address
@@ -431,9 +431,7 @@ async def test_a_claim_that_left_the_scope_does_not_hold_up_the_line() -> None:
     claims._state.set_address(Deleted(address))
     claims._state.set_claim(Deleted(claim))
 
-    assert claims._state.allocations_of(PoolKey(POOLS.kind, "default", "blue")).notify(10) == [
-        Key("default", "young")
-    ]
+    assert claims._state.allocations_of(BLUE).notify(10) == [Key("default", "young")]
 
 
 async def test_conditions_of_others_are_written_back_whole(world: World) -> None:

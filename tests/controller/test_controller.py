@@ -44,20 +44,12 @@ class Cluster(builders.Api):
         self.refuse = asyncio.Event()
 
     @override
-    async def patch(
-        self,
-        resource: ApiResource,
-        namespace: str,
-        name: str,
-        body: bytes,
-        subresource: str = "",
-    ) -> bytes:
+    async def before_patch(self, resource: ApiResource, name: str) -> None:
         if resource == CONTRACT.claims and name == self.held:
             self.arrived.set()
             await self.refuse.wait()
             self.held = ""
             raise ApiError(422, "Invalid", "no", "PATCH")
-        return await super().patch(resource, namespace, name, body, subresource)
 
     def message(self, name: str) -> str:
         return str(self.condition(CONTRACT.claims, name).get("message", ""))

@@ -6,6 +6,7 @@ import socket
 from datetime import UTC, datetime
 
 import pytest
+from builders import BLUE, CONTRACT
 from typing_extensions import override
 
 import kube.events
@@ -15,11 +16,9 @@ from kube.events import EVENTS, Event
 from kube.meta import Meta
 from kube.resources import ApiResource
 from kube.testing.fake import FakeApi, Json
-from objects import contracts, pools
-from objects.pools import PoolKey
+from objects import pools
 
-CLAIMS = contracts.V1Beta2("v1beta2").claims
-BLUE = PoolKey("InClusterIPPool", "default", "blue")
+CLAIMS = CONTRACT.claims
 POOL = pools.Pool(
     kind=BLUE.kind, metadata=pools.PoolMeta(name="blue", namespace="default", uid="pool-1")
 )

@@ -10,11 +10,13 @@ import pytest
 from builders import CRD, CRDS, POOLS
 from prometheus_client import REGISTRY
 from structlog.testing import capture_logs
+from typing_extensions import override
 
 from controller import migration, rewriting
 from controller.storage_version_migrations import MIGRATIONS
 from kube import client, errors
 from kube.options import EVERYTHING, ListOptions
+from kube.resources import ApiResource
 
 PATH = POOLS.path("default", "a")
 INVALID = errors.ApiError(422, "Invalid", "spec.prefix: too long", "PATCH a")
@@ -50,11 +52,11 @@ class Meanwhile(builders.Api):
     def before(self, plural: str, do: Callable[[builders.Api], object]) -> None:
         self.plural, self.do = plural, do
 
-    async def patch(self, resource: Any, *args: Any, **kwargs: Any) -> bytes:
+    @override
+    async def before_patch(self, resource: ApiResource, name: str) -> None:
         if resource.plural == self.plural:
             self.asked += 1
             self.do(self)
-        return await super().patch(resource, *args, **kwargs)
 
 
 def api_with(stored: list[str], names: list[str]) -> Meanwhile:

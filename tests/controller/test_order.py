@@ -38,17 +38,9 @@ class Busy(builders.Api):
         self._luck = random.Random(1)  # noqa: S311 - the same order in each run
 
     @override
-    async def patch(
-        self,
-        resource: ApiResource,
-        namespace: str,
-        name: str,
-        body: bytes,
-        subresource: str = "",
-    ) -> bytes:
+    async def before_patch(self, resource: ApiResource, name: str) -> None:
         for _ in range(self._luck.randrange(20) if resource == CONTRACT.claims else 0):
             await asyncio.sleep(0)
-        return await super().patch(resource, namespace, name, body, subresource)
 
     def by_address(self) -> list[str]:
         """Return the claims that have an address, the lowest first."""

@@ -8,6 +8,7 @@ import json
 import uuid
 from collections.abc import Iterable
 
+from envtest import manifests
 from envtest.client import Json
 from envtest.contract import GROUP
 from envtest.controlplane.etcd import Etcd
@@ -59,16 +60,10 @@ def _pool(key: str, spec: Json, manager: str) -> Json:
         "fieldsV1": {"f:spec": {f"f:{field}": {} for field in spec}},
     }
     metadata: Json = {
-        "name": name,
         "namespace": namespace,
         "uid": str(uuid.uuid4()),
         "generation": 1,
         "creationTimestamp": _CREATED,
         "managedFields": [entry],
     }
-    return {
-        "apiVersion": api_version,
-        "kind": "InClusterIPPool",
-        "metadata": metadata,
-        "spec": spec,
-    }
+    return manifests.pool(name, spec, version="v1alpha1", **metadata)

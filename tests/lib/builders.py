@@ -124,6 +124,21 @@ class Api(FakeApi):
         known = self.read(resource, "default", name) or {}
         self.put(resource, {**known, "metadata": {**known["metadata"], **metadata}})
 
+    async def before_patch(self, resource: ApiResource, name: str) -> None:
+        """Do what is to happen before each patch; a test overrides it."""
+
+    @override
+    async def patch(
+        self,
+        resource: ApiResource,
+        namespace: str,
+        name: str,
+        body: bytes,
+        subresource: str = "",
+    ) -> bytes:
+        await self.before_patch(resource, name)
+        return await super().patch(resource, namespace, name, body, subresource)
+
     def pool(self, *offer: str, **more: Any) -> None:
         """Create a pool, or change its spec."""
         self.apply(pool(*offer, **more))

@@ -8,6 +8,7 @@ from contextlib import aclosing, asynccontextmanager, suppress
 
 import builders
 import pytest
+from builders import CONTRACT, POOLS
 from typing_extensions import override
 
 from controller.controller import Controller
@@ -16,13 +17,11 @@ from kube import errors
 from kube.meta import Key
 from kube.options import EVERYTHING, ListOptions
 from kube.resources import ApiResource
-from objects import contracts, informers, pools
+from objects import contracts, informers
 from objects.errors import StaleError
 from objects.informers import Informers, InformerSupervisor, Scope
 
-POOLS = pools.KINDS["InClusterIPPool"]
 SERVED = ("IPAddressClaim", "IPAddress", "Cluster")
-CONTRACT = contracts.V1Beta2("v1beta2")
 
 
 class Server(builders.Api):

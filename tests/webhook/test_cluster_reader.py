@@ -2,12 +2,10 @@
 import asyncio
 
 import pytest
+from builders import BLUE
 
 from ipam.address_sets import AddressSet
-from objects import pools
 from webhook import cluster_reader
-
-BLUE = pools.PoolKey("InClusterIPPool", "default", "blue")
 
 
 async def test_who_asks_early_waits_for_the_cluster() -> None:

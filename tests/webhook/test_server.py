@@ -378,26 +378,20 @@ async def test_a_request_that_never_ends_ends_the_connection(
     writer.close()
 
 
-async def test_a_second_request_that_stays_half_is_closed(
-    running: server.Server, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    "sent",
+    [
+        pytest.param(b"POST /convert HTTP/1.1\r\nHost:", id="half a request"),
+        pytest.param(b"\r\n", id="bytes that begin none"),
+    ],
+)
+async def test_a_connection_whose_second_request_does_not_come_is_closed(
+    running: server.Server, monkeypatch: pytest.MonkeyPatch, sent: bytes
 ) -> None:
     reader, writer = await connect(running)
     await exchange(reader, writer)
     monkeypatch.setattr(protocol, "HEAD_SECONDS", 0.1)
-    writer.write(b"POST /convert HTTP/1.1\r\nHost:")
-
-    async with asyncio.timeout(30):
-        assert await reader.read() == b""
-    writer.close()
-
-
-async def test_bytes_that_begin_no_request_keep_no_connection_open(
-    running: server.Server, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    reader, writer = await connect(running)
-    await exchange(reader, writer)
-    monkeypatch.setattr(protocol, "HEAD_SECONDS", 0.1)
-    writer.write(b"\r\n")
+    writer.write(sent)
 
     async with asyncio.timeout(30):
         assert await reader.read() == b""
