@@ -66,7 +66,6 @@ def blue(tenant: tenants.Tenant, net: str) -> tenants.Tenant:
         tenant.bound(name)
     tenant.add_claim("late", "blue")
     tenant.not_ready("late", "PoolExhausted")
-    tenant.counts("blue", used=3)
     return tenant
 
 
