@@ -17,7 +17,7 @@ import aiohttp
 from .config import Config, in_cluster, own_namespace
 from .credentials import Identity
 from .errors import ConfigError, CredentialsError
-from .flows import Flows, kept_alive
+from .flows import Flows, Sockets
 from .proxies import proxy_for
 from .tls import Tls
 
@@ -59,10 +59,11 @@ class Connection:
         self._config = config
         self._agent = user_agent
         self._tls = tls
+        self._sockets = Sockets()
         self.session = aiohttp.ClientSession(
             # No limit: each user of a connection has its own, and where their sum is over one here,
             # a request waits for the end of others that have nothing to do with it.
-            connector=aiohttp.TCPConnector(limit=0, socket_factory=kept_alive),
+            connector=aiohttp.TCPConnector(limit=0, socket_factory=self._sockets),
             headers={"User-Agent": user_agent},
             proxy=config.proxy,
             cookie_jar=aiohttp.DummyCookieJar(),
@@ -114,6 +115,7 @@ class Connection:
     async def close(self) -> None:
         """Close all connections of this pool; the first pool also closes the credentials."""
         await self.session.close()
+        await self._sockets.close()
         if self._beside is None:
             await self._config.source.close()
 

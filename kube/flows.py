@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from contextlib import suppress
 from typing import TYPE_CHECKING
+from weakref import WeakSet
 
 if TYPE_CHECKING:
     import aiohttp
@@ -25,6 +27,9 @@ _UNACKNOWLEDGED_MS = 25_000
 """How long sent bytes may stay unacknowledged: keepalive does not run while they wait, and their
 retransmission goes on for 15 minutes.  Where it is set, the kernel takes it instead of the number
 of probes, too: less than 30 s leaves time to connect again within these."""
+
+_CLOSE_SECONDS = 1.0  # for the other end of a connection that is closed: nobody waits longer
+_LOOK_SECONDS = 0.001  # between two looks
 
 OPTIONS: tuple[tuple[int, int, int], ...] = (
     (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
@@ -43,6 +48,33 @@ def kept_alive(info: _AddressInfo) -> socket.socket:
     for level, option, value in OPTIONS:
         made.setsockopt(level, option, value)
     return made
+
+
+class Sockets:
+    """Makes sockets, and closes those that are left.
+
+    aiohttp forgets a connection if its request is cancelled while it is opened.  asyncio then waits
+    for the other end's answer before it closes the socket, and a program may end sooner.
+    """
+
+    def __init__(self) -> None:
+        self._made = WeakSet[socket.socket]()
+
+    def __call__(self, info: _AddressInfo) -> socket.socket:
+        """Return a new socket."""
+        made = kept_alive(info)
+        self._made.add(made)
+        return made
+
+    async def close(self) -> None:
+        """End all connections, and wait until asyncio has closed their sockets."""
+        for each in self._made:
+            with suppress(OSError):  # it is closed, or not connected yet
+                each.shutdown(socket.SHUT_RDWR)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_CLOSE_SECONDS):
+                while any(each.fileno() >= 0 for each in self._made):  # noqa: ASYNC110 - no event
+                    await asyncio.sleep(_LOOK_SECONDS)
 
 
 class Flows:

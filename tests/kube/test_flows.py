@@ -2,8 +2,13 @@
 """Connections whose other end is gone without a word: they are noticed and not used again."""
 
 import asyncio
+import base64
+import gc
 import subprocess
 import sys
+import time
+import warnings
+from asyncio.sslproto import SSLProtocol
 from collections.abc import AsyncGenerator
 from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
@@ -205,3 +210,43 @@ async def test_a_watch_that_is_silent_for_too_long_ends(
 
         with pytest.raises(UnreachableError, match="nothing heard for 0 s"):
             await anext(events)
+
+
+async def test_a_request_that_is_cancelled_while_it_connects_leaves_no_socket(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    complete = SSLProtocol._on_handshake_complete
+
+    def complete_and_cancel(protocol: SSLProtocol, error: BaseException | None) -> None:
+        complete(protocol, error)
+        if not protocol._server_side:
+            serving_loop.call_soon_threadsafe(time.sleep, 0.5)  # it answers the end late
+            requests[0].cancel()
+
+    async def connect_and_cancel() -> None:
+        connection = await connect(path, "test")
+        requests.append(asyncio.create_task(Client(connection).list(CLAIMS)))
+        await asyncio.wait(requests)
+        await connection.close()
+
+    def unclosed() -> list[str]:
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            asyncio.run(connect_and_cancel())
+            gc.collect()
+        return [str(each.message) for each in caught]
+
+    async def answer(_request: web.Request) -> web.StreamResponse:
+        return web.json_response({})
+
+    monkeypatch.setattr(SSLProtocol, "_on_handshake_complete", complete_and_cancel)
+    requests, authority = list[asyncio.Task[bytes]](), Authority.new()
+    serving_loop = asyncio.get_running_loop()
+    tls = server_tls(tmp_path, authority.server("127.0.0.1"))
+    async with serving(answer, tls) as url:
+        ca = base64.b64encode(authority.pem).decode()
+        path = kubeconfig(tmp_path, url, cluster={"certificate-authority-data": ca})
+        left = await asyncio.to_thread(unclosed)
+
+    assert requests[0].cancelled()
+    assert left == []
