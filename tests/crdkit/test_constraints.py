@@ -120,11 +120,11 @@ def lost(kind: Any, way: str, constraint: Any, taken: list[JsonValue]) -> list[J
     """Return the values that a constraint refuses in Python, but not in the schema."""
     try:
         spec = of_type(ASIDE[way](kind, constraint))
+        refused = [value for value in taken if not takes(spec, value)]
+        if len(refused) in (0, len(taken)):  # it fails at any value, as Python says at the first
+            return []
         schema = structural.schema_of(spec)["properties"]["x"]
     except (PydanticUserError, pydantic_core.SchemaError, TypeError, errors.SchemaError):
-        return []
-    refused = [value for value in taken if not takes(spec, value)]
-    if len(refused) == len(taken):  # it fails at any value, as Python says at the first one
         return []
     return [value for value in refused if not list(value_validation.problems(value, schema))]
 
