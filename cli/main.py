@@ -12,7 +12,7 @@ from conversion import registry
 from crdkit.conversion import annotation
 from manager import options, pod
 
-from . import conversions, findings, inputs, manifests, preflight, validation
+from . import conversions, findings, inputs, manifests
 from .errors import CliError, FileError, SyntaxProblemError
 
 
@@ -65,6 +65,8 @@ def versions() -> list[str]:
 @inputs.file_arguments
 def convert(names: inputs.Names, to: str, in_place: bool, annotation: bool | None) -> None:  # noqa: FBT001 - click passes them by name
     """Convert manifests."""
+    from . import preflight  # noqa: PLC0415 - --help and shells that complete words need no pydantic
+
     if in_place and names.has_stdin:
         raise click.UsageError("--in-place changes files: name them")
     target = conversions.Target(to, annotation)
@@ -104,6 +106,8 @@ def convert(names: inputs.Names, to: str, in_place: bool, annotation: bool | Non
 )
 def validate(names: inputs.Names, old_paths: Sequence[str]) -> None:
     """Check manifests."""
+    from . import validation  # noqa: PLC0415 - as in `convert`
+
     files, found = _read(names, lenient=True)
     old_files, old_found = _read(names.of(old_paths))
     found += old_found

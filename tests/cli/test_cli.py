@@ -57,6 +57,21 @@ def manifest(spec: str, version: str = "v1alpha2", kind: str = "InClusterIPPool"
     return f"apiVersion: {GROUP}/{version}\nkind: {kind}\nmetadata: {{name: blue}}\nspec: {spec}\n"
 
 
+def test_help_does_not_wait_for_what_only_other_commands_need() -> None:
+    program = (
+        "import sys; from cli.main import main\n"
+        "main(['--help'], standalone_mode=False)\n"
+        "print(*{'fastapi', 'kube', 'pydantic'} & set(sys.modules))"
+    )
+
+    done = subprocess.run(
+        [sys.executable, "-c", program], check=True, capture_output=True, text=True
+    )
+
+    assert "Check manifests" in done.stdout
+    assert done.stdout.splitlines()[-1] == ""
+
+
 def test_convert_turns_pools_and_passes_everything_else() -> None:
     result = run("convert", "--to", "v1alpha2", stdin=POOLS)
 
