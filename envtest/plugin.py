@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from .controlplane.provider import Provider
     from .controlplane.tenants import Tenant
 
+_PROCESSES_A_CORE = 2.5  # of a run without control planes, by measured time
 _LOG_LINES = 40  # of each log, below a failed test: about one screen
 _CONTAINER = "container"
 """In a pod's folder: the files that the container sees, of which none is a log of ours."""
@@ -58,9 +59,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.hookimpl(optionalhook=True, tryfirst=True)  # before that of xdist itself
-def pytest_xdist_auto_num_workers() -> int:
-    """Return the number of processes: one more than cores, as some wait for a start or a lease."""
-    return len(os.sched_getaffinity(0)) + 1
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """Return the number of processes: more than cores, as some wait for a start or a lease.
+
+    Without control planes each of them needs little memory, and the tests wait longer than they
+    work.
+    """
+    cores = len(os.sched_getaffinity(0))
+    alone = f"not {CONTROL_PLANE}" in config.option.markexpr
+    return int(_PROCESSES_A_CORE * cores) if alone else cores + 1
 
 
 @pytest.fixture(scope="session")

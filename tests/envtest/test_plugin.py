@@ -22,10 +22,22 @@ def test_the_sizes_of_all_logs_are_known_but_of_those_that_are_gone(
     assert plugin._sizes() == {pod / "web.log": len("ours")}
 
 
-def test_there_is_one_process_more_than_cores(pytestconfig: pytest.Config) -> None:
-    processes = pytestconfig.hook.pytest_xdist_auto_num_workers(config=pytestconfig)
+@pytest.mark.parametrize(
+    ("chosen", "processes"),
+    [("", 9), ("control_plane", 9), ("not control_plane and not builds", 20)],
+)
+def test_there_are_more_processes_than_cores(
+    pytestconfig: pytest.Config, monkeypatch: pytest.MonkeyPatch, chosen: str, processes: int
+) -> None:
+    def cores(_: int) -> set[int]:
+        return {*range(8)}
 
-    assert processes == len(os.sched_getaffinity(0)) + 1
+    monkeypatch.setattr(os, "sched_getaffinity", cores)
+    monkeypatch.setattr(pytestconfig.option, "markexpr", chosen)
+
+    found = pytestconfig.hook.pytest_xdist_auto_num_workers(config=pytestconfig)
+
+    assert found == processes
 
 
 def test_programs_of_go_take_less_cpu_time_for_memory_unless_the_user_says_how(
