@@ -27,7 +27,7 @@ def build(name: str, command: Callable[[Path], Sequence[str]], target: Path) -> 
     began = time.monotonic()
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{name}-") as scratch:
         fresh, log = Path(scratch) / name, Path(scratch) / "log"
-        environment = {"CGO_ENABLED": "0"}
+        environment = {"CGO_ENABLED": "0", "GOMAXPROCS": ""}  # all cores, in parallel tests, too
         with (
             Process(f"go build {name}", command(fresh), log, environment=environment) as process,
             _progress(name, log, began),

@@ -40,12 +40,27 @@ def test_there_are_more_processes_than_cores(
     assert found == processes
 
 
-def test_programs_of_go_take_less_cpu_time_for_memory_unless_the_user_says_how(
-    pytestconfig: pytest.Config, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("worker", "cores"), [("gw0", "1"), ("", None)])
+def test_programs_of_go_save_cpu_time_where_tests_share_the_cores(
+    pytestconfig: pytest.Config, monkeypatch: pytest.MonkeyPatch, worker: str, cores: str | None
 ) -> None:
-    assert os.environ["GOGC"]
-    monkeypatch.setenv("GOGC", "50")
+    for name in ("GOGC", "GOMAXPROCS", "PYTEST_XDIST_WORKER"):
+        monkeypatch.delenv(name, raising=False)
+    if worker:
+        monkeypatch.setenv("PYTEST_XDIST_WORKER", worker)
 
     plugin.pytest_configure(pytestconfig)
 
-    assert os.environ["GOGC"] == "50"
+    assert os.environ.pop("GOGC") == "400"
+    assert os.environ.pop("GOMAXPROCS", None) == cores
+
+
+def test_users_say_how_programs_of_go_save_cpu_time(
+    pytestconfig: pytest.Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GOGC", "50")
+    monkeypatch.setenv("GOMAXPROCS", "8")
+
+    plugin.pytest_configure(pytestconfig)
+
+    assert (os.environ["GOGC"], os.environ["GOMAXPROCS"]) == ("50", "8")
