@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """`kubectl ipam` and its commands; each module is loaded when its command is asked for."""
 
+import gc
 import importlib
 import io
 import os
@@ -15,6 +16,10 @@ from manager import options
 from .commands import COMMANDS
 from .errors import FAILED, CliError
 from .printable import printable
+
+_COLLECTIONS = 50_000, 20, 100
+"""Objects until the next collection of garbage, and collections until one of older objects.  By
+default, reading 20,000 addresses and writing their page spends half of its time on collections."""
 
 COMPLETE = "_KUBECTL_IPAM_COMPLETE"
 """The variable in which a shell asks for completions."""
@@ -80,5 +85,6 @@ def run() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # not all terminals have the blocks of bars
+    gc.set_threshold(*_COLLECTIONS)
     name = "kubectl-ipam" if COMPLETE in os.environ else "kubectl ipam"
     main(prog_name=name, complete_var=COMPLETE)

@@ -59,3 +59,20 @@ def test_help_does_not_wait_for_what_only_other_commands_need(
 
     assert shown in done.stdout
     assert done.stdout.splitlines()[-1] == ""
+
+
+def test_a_command_seldom_collects_garbage() -> None:
+    lines = (
+        "import atexit, gc, sys",
+        "from cli.kubectl import main",
+        "seen = []",
+        "gc.callbacks.append(lambda phase, info: seen.append(phase))",
+        "atexit.register(lambda: print(len(seen), file=sys.stderr))",
+        "sys.argv = ['kubectl-ipam', 'pools', '--help']",
+        "main.run()",
+    )
+    command = [sys.executable, "-c", "\n".join(lines)]
+
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+
+    assert int(done.stderr) < 20  # by default, more than 100
