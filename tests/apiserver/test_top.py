@@ -1,20 +1,22 @@
 # SPDX-License-Identifier: Apache-2.0
 """`kubectl ipam top` on a terminal, on a real API server."""
 
+import json
 import re
 import signal
 from collections.abc import Generator
 from pathlib import Path
 
 import pytest
-from plugin_runs import PROGRAM, READ, elsewhere, run, user
+from plugin_runs import PROGRAM, READ, allow, elsewhere, run, user
 from terminals import ALTERNATE, MAIN, Terminal, terminal
 
-from envtest import waiting
+from envtest import contract, waiting
 from envtest.controlplane import relay, tenants
 
 pytestmark = pytest.mark.own_cluster  # the command shows all pools
 
+CREDENTIAL = "client.authentication.k8s.io/v1"
 NOBODY = 1  # a port on which nobody listens
 
 
@@ -191,6 +193,45 @@ def test_an_api_server_that_is_away_is_reported_until_it_is_back(
             found.shows("empty", "<1%")
             up_to_date = waiting.wait_until(lambda: "Not up" not in "".join(found.screen))
             assert up_to_date
+
+
+def test_a_token_that_is_not_accepted_is_reported_until_there_is_a_new_one(
+    pools: tenants.Tenant, tmp_path: Path
+) -> None:
+    plane, account = pools.provider.control_plane, (pools.namespace, "reader")
+    accounts = pools.provider.admin.resource("v1", "serviceaccounts", pools.namespace)
+    rule = {"apiGroups": [contract.GROUP], "resources": ["*"], "verbs": READ}
+    allow(pools.provider.admin, f"system:serviceaccount:{':'.join(account)}", rule)
+
+    def log_in() -> None:
+        accounts.create({"metadata": {"name": "reader"}})
+        status = {"token": plane.service_account_token(*account)}
+        credential = {"apiVersion": CREDENTIAL, "kind": "ExecCredential", "status": status}
+        (tmp_path / "credential").write_text(json.dumps(credential))
+
+    log_in()
+    port = int(plane.server.rpartition(":")[2])
+    with relay.Relay(port) as between:
+        direct = plane.service_account_kubeconfig(*account)
+        config = json.loads(direct.read_text())
+        plugin = {"command": "cat", "args": [str(tmp_path / "credential")]}
+        more = {"apiVersion": CREDENTIAL, "interactiveMode": "Never"}
+        config["users"][0]["user"] = {"exec": plugin | more}
+        direct.write_text(json.dumps(config))
+        path = elsewhere(direct, tmp_path, between.port)
+        with terminal([PROGRAM, "top", "-A"], KUBECONFIG=str(path)) as found:
+            found.shows("full", "100%")
+
+            accounts.delete("reader")
+            between.route(NOBODY)
+            found.shows("Not up to date: the API server cannot be reached: ")
+            refused = waiting.wait_until(lambda: run(direct, "pools", "-A").exit_code != 0)
+            between.route(port)  # the API server has forgotten that it knew the token
+            found.shows("Not up to date: the API server does not accept the credentials")
+            assert refused
+            log_in()
+
+            assert waiting.wait_until(lambda: "Not up" not in "".join(found.screen))
 
 
 def test_without_a_terminal_another_command_is_named(pools: tenants.Tenant) -> None:
