@@ -17,12 +17,12 @@ pytest.register_assert_rewrite("interleaving")  # in tests/lib: its asserts show
 
 LONGEST_FIRST = (
     "apiserver/test_high_availability.py",
+    "release/test_krew.py",
     "chaos/test_run.py",
     "apiserver/test_restore.py",
     "apiserver/test_restarts.py",
     "apiserver/test_removing_a_version.py",
     "apiserver/test_migration.py",
-    "release/test_krew.py",
     "apiserver/test_repair.py",
     "apiserver/test_plugin_pages.py",
     "apiserver/test_webhook_away.py",
