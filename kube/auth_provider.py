@@ -25,6 +25,7 @@ _SECONDS = 60.0  # between looks at the end of a token: a wall clock may jump
 _MARGIN = 10.0  # seconds before its end from which a token is not used, as by client-go
 
 
+@prepared
 class _Settings(msgspec.Struct, rename="kebab", frozen=True):
     """The `config` of a kubeconfig's `auth-provider`."""
 
