@@ -55,7 +55,7 @@ def wide_lines(text: str) -> Iterator[str]:
 
 def long_sentences(text: str) -> Iterator[str]:
     """Yield the sentences in docstrings that have too many words."""
-    for node in ast.walk(ast.parse(text)):
+    for node in _statements(ast.parse(text)):
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
             number = getattr(node, "lineno", 1)
             for sentence in _sentences(ast.get_docstring(node) or ""):
@@ -70,6 +70,14 @@ def bare_suppressions(text: str) -> Iterator[str]:
         found = list(_SUPPRESSION.finditer(line))
         if found and not _REASON.match(line, found[-1].end()):
             yield f"{number}: a suppression without a reason; say why behind it"
+
+
+def _statements(node: ast.AST) -> Iterator[ast.AST]:
+    """Yield a node and the statements below it, without their expressions."""
+    yield node
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.stmt | ast.excepthandler | ast.match_case):
+            yield from _statements(child)
 
 
 def _sentences(docstring: str) -> Iterator[str]:
