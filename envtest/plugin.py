@@ -89,19 +89,13 @@ def make_log_folder(tmp_path_factory: pytest.TempPathFactory) -> MakeFolder:
 @pytest.fixture(scope="session")
 def shared_provider(make_log_folder: MakeFolder) -> Generator[Provider]:
     """The process's one control plane with everything installed and the manager running."""
-    from .controlplane.provider import Provider  # noqa: PLC0415 - see the module's docstring
-
-    with Provider(make_log_folder(), audit=True) as provider:
-        yield provider
+    yield from _started(make_log_folder())
 
 
 @pytest.fixture(scope="module")
 def own_provider(make_log_folder: MakeFolder) -> Generator[Provider]:
     """A control plane for the tests of one module, without the objects of others."""
-    from .controlplane.provider import Provider  # noqa: PLC0415 - see the module's docstring
-
-    with Provider(make_log_folder(), audit=True) as provider:
-        yield provider
+    yield from _started(make_log_folder())
 
 
 @pytest.fixture
@@ -135,6 +129,13 @@ def tenant(provider: Provider, namespace: str) -> Tenant:
     from .controlplane.tenants import Tenant  # noqa: PLC0415 - see the module's docstring
 
     return Tenant(provider, namespace)
+
+
+def _started(folder: Path) -> Generator[Provider]:
+    from .controlplane import manager, provider  # noqa: PLC0415 - see the module's docstring
+
+    with provider.Provider(folder, audit=True, flags=manager.SHARED_LEASE_FLAGS) as started:
+        yield started
 
 
 def show_logs_of(folder: Path) -> None:
