@@ -71,8 +71,8 @@ test: tools $(DOCS) ## Run all tests, in parallel processes; set-up included
 	$(BIN)/python -m pytest $(PARALLEL)
 
 .PHONY: test-unit
-test-unit: $(STAMP) ## Run the tests that need neither a control plane nor a build
-	$(BIN)/python -m pytest $(PARALLEL) -m "not control_plane and not builds"
+test-unit: $(STAMP) ## Run the tests that need no control plane, no build and no browser
+	$(BIN)/python -m pytest $(PARALLEL) -m "not control_plane and not builds and not browser"
 
 .PHONY: e2e
 e2e: e2e-tools image-rootfs ## Test installation, upgrades and moves with the real clusterctl (as root; 30 minutes to build, once; E2E= for pytest)

@@ -32,6 +32,7 @@ MakeFolder = Callable[[], Path]
 CONTROL_PLANE = "control_plane"
 OWN_CLUSTER = "own_cluster"
 BUILDS = "builds"
+BROWSER = "browser"
 _STARTERS = {"make_log_folder", "provider", "shared_provider"}
 """The fixtures of which every start of a control plane needs one."""
 
@@ -52,6 +53,7 @@ def pytest_configure(config: pytest.Config) -> None:
         os.environ.setdefault(*_GOMAXPROCS)
     config.addinivalue_line("markers", f"{CONTROL_PLANE}: starts etcd and kube-apiserver")
     config.addinivalue_line("markers", f"{BUILDS}: builds a program, which takes a minute")
+    config.addinivalue_line("markers", f"{BROWSER}: starts a browser, which takes half a minute")
     config.addinivalue_line("markers", f"{OWN_CLUSTER}: sees no objects of other modules' tests")
 
 

@@ -41,6 +41,7 @@ SERIOUS = {"serious", "critical"}
 PREFIX_POOL = "InClusterPrefixPool"
 
 pytestmark = [
+    pytest.mark.browser,
     pytest.mark.asyncio(loop_scope="module"),  # that of the browser
     pytest.mark.skipif(
         not FOUND and "CI" not in os.environ, reason="there is no chromium: make e2e-packages"
