@@ -59,9 +59,9 @@ def _rights(*, rewrite: bool) -> str:
 async def _look(connection: Connection, *, rewrite: bool) -> list[version_report.Kind]:
     api = Client(connection)
     if rewrite:
-        for resource in pools.KINDS.values():
+        for resource in pools.RESOURCES.values():
             await _rewrite(api, resource)
-    return [await kind_of(api, resource) for resource in pools.KINDS.values()]
+    return [await kind_of(api, resource) for resource in pools.RESOURCES.values()]
 
 
 async def _rewrite(api: Client, resource: ApiResource) -> None:

@@ -111,7 +111,7 @@ class Addresses:
         return (
             owner,
             OwnerReference(
-                api_version=pools.KINDS[pool.kind].api_version,
+                api_version=pools.RESOURCES[pool.kind].api_version,
                 kind=pool.kind,
                 name=pool.metadata.name,
                 uid=pool.metadata.uid,

@@ -366,6 +366,6 @@ def _record(claim: clusterapi.IPAddressClaim, given: Address, text: str) -> dict
         changes["finalizers"] = (*meta.finalizers, RELEASE_FINALIZER)
     if wanted(claim) != given:
         changes["annotations"] = {ADDRESS_ANNOTATION: text, ADDRESS_FOR_ANNOTATION: meta.uid}
-    if meta.labels.move is None and pools.KINDS[claim.spec.pool_ref.kind].namespaced:
+    if meta.labels.move is None and pools.RESOURCES[claim.spec.pool_ref.kind].namespaced:
         changes["labels"] = {MOVE_LABEL: ""}
     return changes

@@ -60,7 +60,7 @@ class Convertible:
         Guarantees:
             A pool whose managedFields name only the hub version costs no request.
         """
-        hub = pools.KINDS[pool.kind]
+        hub = pools.RESOURCES[pool.kind]
         if not pool.metadata.spokes(hub):
             return 0.0
         if wait := max(self._not_before - self._clock(), self._backoff.seconds_left(pool.key), 0.0):

@@ -28,6 +28,6 @@ def recorder(
 
     def subject_of(key: PoolKey) -> Subject | None:
         pool = pool_of(key)
-        return Subject(pools.KINDS[pool.kind], pool.metadata) if pool else None
+        return Subject(pools.RESOURCES[pool.kind], pool.metadata) if pool else None
 
     return Recorder(api, CONTROLLER, subject_of, "claims", clock)

@@ -69,7 +69,7 @@ class Migration:
         """
         pause = _AGAIN_SECONDS
         while True:
-            done = [await self._try(resource) for resource in pools.KINDS.values()]
+            done = [await self._try(resource) for resource in pools.RESOURCES.values()]
             await self._sleep(_LOOK_SECONDS if all(done) else pause)
             pause = _AGAIN_SECONDS if all(done) else min(2 * pause, _MOST_SECONDS)
 

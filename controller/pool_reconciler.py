@@ -169,7 +169,7 @@ class PoolReconciler:
     def _record_event(self, pool: pools.Pool, reason: str, note: str) -> None:
         if self._recorder:
             event = Event(reason, "Reconcile", note, warning=True)
-            self._recorder.record(pools.KINDS[pool.kind], pool.metadata, event)
+            self._recorder.record(pools.RESOURCES[pool.kind], pool.metadata, event)
 
     def _status(self, pool: pools.Pool) -> pools.PoolStatus:
         allocations = self._state.allocations_of(pool.key)

@@ -4,12 +4,12 @@
 from api.resources import GROUP, POOLS
 from kube.rbac import Rule
 from objects.contracts import CLUSTER_GROUP
-from objects.pools import KINDS
+from objects.pools import RESOURCES
 
 from .storage_version_migrations import MIGRATIONS
 
 _CRDS = tuple(pool.name for pool in POOLS)
-_POOLS = tuple(sorted(resource.plural for resource in KINDS.values()))
+_POOLS = tuple(sorted(resource.plural for resource in RESOURCES.values()))
 _CONVERTED = tuple(sorted(pool.plural for pool in POOLS if pool.conversion))
 
 CLUSTER_RULES = (

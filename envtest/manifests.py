@@ -6,13 +6,13 @@ import yaml
 from .client import Json
 from .contract import GROUP
 
-KINDS = {
+POOL_PLURALS = {
     "InClusterIPPool": "inclusterippools",
     "GlobalInClusterIPPool": "globalinclusterippools",
     "InClusterPrefixPool": "inclusterprefixpools",
     "GlobalInClusterPrefixPool": "globalinclusterprefixpools",
 }
-"""Plural by kind."""
+"""The plurals of the four kinds of pools, by kind."""
 
 
 def parse(text: str) -> list[Json]:

@@ -35,7 +35,7 @@ _AGAIN_SECONDS = 2.0  # before another try where CAPI is not installed, or a fir
 
 _CATCH_UP_SECONDS = 5.0  # two or three are usual, for a quiet cache
 
-_GLOBAL_KINDS = tuple(kind for kind, resource in pools.KINDS.items() if not resource.namespaced)
+_GLOBAL_KINDS = tuple(kind for kind, resource in pools.RESOURCES.items() if not resource.namespaced)
 
 
 Newest = Mapping[str, int]
@@ -63,7 +63,7 @@ class Informers:
             kind: Informer(
                 api, resource, pools.Pool, scope.namespace if resource.namespaced else ""
             )
-            for kind, resource in pools.KINDS.items()
+            for kind, resource in pools.RESOURCES.items()
         }
         self.address_sets = AddressSetCache()
         """The addresses that each pool may hand out."""
@@ -141,7 +141,7 @@ class Informers:
 
         Their addresses are in use in all namespaces.  Without a view of all, none may be given.
         """
-        everywhere = [self.contract.addresses, *(pools.KINDS[kind] for kind in _GLOBAL_KINDS)]
+        everywhere = [self.contract.addresses, *(pools.RESOURCES[kind] for kind in _GLOBAL_KINDS)]
         allowed = await together(*(may_follow(self._api, each) for each in everywhere))
         closed = [each.plural for each, may in zip(everywhere, allowed, strict=True) if not may]
         if not closed:

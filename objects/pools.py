@@ -25,13 +25,13 @@ if TYPE_CHECKING:
 
 HUB = names.IN_CLUSTER_IP_POOL.hub
 
-KINDS = {
+RESOURCES = {
     kind.kind: ApiResource(
         kind.group, kind.hub, kind.kind, kind.plural, namespaced=kind.scope == "Namespaced"
     )
     for kind in names.POOLS
 }
-"""The four kinds at the API server, by their names."""
+"""The API resources of the four kinds of pools, by kind."""
 
 PREFIX_KINDS = frozenset(
     {names.IN_CLUSTER_PREFIX_POOL.kind, names.GLOBAL_IN_CLUSTER_PREFIX_POOL.kind}

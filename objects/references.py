@@ -8,7 +8,7 @@ import msgspec
 from api.resources import GROUP
 from kube.structs import Struct, prepared
 
-from .pools import KINDS, PoolKey
+from .pools import RESOURCES, PoolKey
 
 
 class TypedReference(Struct, frozen=True):
@@ -28,7 +28,7 @@ class NameReference(Struct, frozen=True):
 
 def pool_of(reference: TypedReference, namespace: str) -> PoolKey | None:
     """Return the pool of our kinds that an object of a namespace refers to, or None."""
-    resource = KINDS.get(reference.kind)
+    resource = RESOURCES.get(reference.kind)
     if resource is None or reference.api_group != GROUP:
         return None
     return PoolKey(reference.kind, namespace if resource.namespaced else "", reference.name)

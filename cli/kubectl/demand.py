@@ -158,7 +158,7 @@ def references(value: object, namespace: str) -> Iterator[PoolKey]:
         return
     if not values.is_object(value):
         return
-    resource = pools.KINDS.get(values.text(value, "kind"))
+    resource = pools.RESOURCES.get(values.text(value, "kind"))
     group = values.text(value, "apiGroup") or values.text(value, "apiVersion") or GROUP
     if resource and group.partition("/")[0] == GROUP and values.text(value, "name"):
         place = namespace if resource.namespaced else ""

@@ -63,7 +63,7 @@ class StoredPools:
         if key in self._known:
             return self._known[key][1]
         try:
-            body = await self._api.get(pools.KINDS[key.kind], key.namespace, key.name)
+            body = await self._api.get(pools.RESOURCES[key.kind], key.namespace, key.name)
         except NotFoundError:  # deleted a moment ago
             return None
         self._known[key] = pool, json.loads(body)
@@ -100,7 +100,7 @@ class Planner:
 def _placed(document: Document, namespace: str) -> Document:
     """Return a document with the namespace that kubectl would give it."""
     obj = cast("values.JsonObject", document.obj)
-    resource, metadata = pools.KINDS.get(values.text(obj, "kind")), obj.get("metadata")
+    resource, metadata = pools.RESOURCES.get(values.text(obj, "kind")), obj.get("metadata")
     if resource is None or not resource.namespaced or not values.is_object(metadata):
         return document
     meta = {**metadata, "namespace": values.text(metadata, "namespace") or namespace}

@@ -46,12 +46,12 @@ def pool(keys: Iterable[PoolKey], text: str, namespace: str) -> PoolKey:
 
 def name_of(key: PoolKey) -> str:
     """Return how `-o name` writes a pool."""
-    return f"{key.kind.lower()}.{pools.KINDS[key.kind].group}/{key.name}"
+    return f"{key.kind.lower()}.{pools.RESOURCES[key.kind].group}/{key.name}"
 
 
 def _kinds(key: PoolKey) -> tuple[str, ...]:
     """Return all that a user may write for the kind of a pool."""
-    resource = pools.KINDS[key.kind]
+    resource = pools.RESOURCES[key.kind]
     singular = key.kind.lower()
     return (
         singular,

@@ -59,7 +59,7 @@ class Informers:
         self._addresses = Informer(api, contract.addresses, clusterapi.IPAddress, namespace)
         self._pools = [
             Informer(api, resource, pools.Pool, namespace)
-            for resource in pools.KINDS.values()
+            for resource in pools.RESOURCES.values()
             if contract.served(resource) and (resource.namespaced or not namespace)
         ]
 
@@ -145,9 +145,9 @@ async def informers(api: Api, namespace: str) -> Informers:
         KubeError: alone or in a group: the API server refused, or could not be reached.
     """
     contract = await contract_of(api)
-    if not any(map(contract.served, pools.KINDS.values())):
+    if not any(map(contract.served, pools.RESOURCES.values())):
         remedy = "install the provider, or choose another cluster with --context"
-        raise NotInstalledError(next(iter(pools.KINDS.values())).plural, remedy)
+        raise NotInstalledError(next(iter(pools.RESOURCES.values())).plural, remedy)
     found = Informers(api, contract, "")
     try:
         await found.sync()

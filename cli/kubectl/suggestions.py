@@ -18,7 +18,7 @@ from kube.errors import ApiError
 from kube.meta import Object
 from kube.resources import ApiResource
 from kube.tasks import together
-from objects.pools import KINDS
+from objects.pools import RESOURCES
 
 from .. import connecting
 from .errors import CliError
@@ -62,8 +62,8 @@ def pools(context: click.Context, _parameter: click.Parameter, incomplete: str) 
         chosen = context.params["namespace"] or connection.namespace
         namespace = "" if context.params["everywhere"] else chosen
         api = Client(connection)
-        lists = await together(*(_names(api, each, namespace) for each in KINDS.values()))
-        return _unambiguous(dict(zip(KINDS, lists, strict=True)))
+        lists = await together(*(_names(api, each, namespace) for each in RESOURCES.values()))
+        return _unambiguous(dict(zip(RESOURCES, lists, strict=True)))
 
     return _matching(incomplete, _ask(context, read))
 

@@ -24,7 +24,7 @@ from datetime import datetime
 
 from ..client import Json
 from ..contract import PAUSED, PROTECT, RECORD, RECORD_FOR, RELEASE
-from ..manifests import KINDS
+from ..manifests import POOL_PLURALS
 from .history import RESTORED, Event
 from .oracle import offered
 
@@ -259,7 +259,7 @@ def _slips(old: Json, new: Json | None) -> bool:
 def _pool(address: Json) -> Pool:
     reference = address["spec"]["poolRef"]
     scope = "" if reference["kind"].startswith("Global") else address["metadata"]["namespace"]
-    return KINDS[reference["kind"]], scope, reference["name"]
+    return POOL_PLURALS[reference["kind"]], scope, reference["name"]
 
 
 def _claim_place(address: Json) -> Place:

@@ -4,7 +4,7 @@
 from dataclasses import dataclass
 
 from ..client import Json
-from ..manifests import KINDS
+from ..manifests import POOL_PLURALS
 from .checker import Pool
 
 EAST, WEST = "chaos-east", "chaos-west"
@@ -37,7 +37,7 @@ class Plan:
     @property
     def key(self) -> Pool:
         """How the checker calls it."""
-        return KINDS[self.kind], self.namespace, self.name
+        return POOL_PLURALS[self.kind], self.namespace, self.name
 
 
 def _ip(*addresses: str, prefix: int = 24, **more: object) -> Json:

@@ -13,7 +13,7 @@ from typing import cast
 from ..controlplane import capi
 from ..controlplane.provider import Provider
 from ..errors import NotReachedError, RefusedError
-from ..manifests import KINDS
+from ..manifests import POOL_PLURALS
 from ..waiting import until
 from . import settled
 from .checker import ADDRESSES, judged
@@ -144,10 +144,10 @@ def _snapshot(provider: Provider, history: History) -> Snapshot:
     claims, addresses = provider.claims().list(), provider.addresses().list()
     pools = {plan.key: provider.pools(plan.key[0], plan.namespace or None) for plan in PLANS}
     return Snapshot(
-        [claim for claim in claims if claim["spec"]["poolRef"]["kind"] in KINDS],
+        [claim for claim in claims if claim["spec"]["poolRef"]["kind"] in POOL_PLURALS],
         addresses,
         {key: found for key, resource in pools.items() if (found := resource.find(key[2]))},
-        KINDS,
+        POOL_PLURALS,
         frozenset(judged(tuple(history.events)).slipped),
     )
 

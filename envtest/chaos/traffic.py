@@ -187,7 +187,7 @@ def _restore_cluster(provider: Provider, plan: Plan) -> None:
 
 
 def _pools(provider: Provider, plan: Plan) -> Resource:
-    return provider.pools(manifests.KINDS[plan.kind], plan.namespace or None)
+    return provider.pools(manifests.POOL_PLURALS[plan.kind], plan.namespace or None)
 
 
 def _annotated(*, paused: bool) -> Json:

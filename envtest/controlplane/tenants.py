@@ -29,7 +29,7 @@ class Tenant(Generic[P]):
     def pools(self, kind: str = POOL, version: str = "v1alpha2") -> Resource:
         """Pools of one kind in one version; global ones are everybody's."""
         scope = None if kind.startswith("Global") else self.namespace
-        return self.provider.pools(manifests.KINDS[kind], scope, version)
+        return self.provider.pools(manifests.POOL_PLURALS[kind], scope, version)
 
     def add_pool(
         self, name: str, *addresses: str, prefix: int = 24, kind: str = POOL, **more: object

@@ -166,7 +166,7 @@ class Management(Ipam):
         """Return what must not change of pools, claims and addresses, by kind and name."""
         pools = [
             self.pools(plural, None if kind.startswith("Global") else namespace)
-            for kind, plural in manifests.KINDS.items()
+            for kind, plural in manifests.POOL_PLURALS.items()
         ]
         for each in pools:  # an API server asks for patience (429) where CRDs have just come
             until(f"{each.path} can be listed", partial(self.admin.answers, each.path), bool)

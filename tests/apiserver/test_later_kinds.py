@@ -25,7 +25,7 @@ CRDS = Path(__file__).parents[2] / "config" / "crd" / "bases"
 
 def definition(kind: str) -> Json:
     """Return the CRD of a kind of pools."""
-    path = CRDS / f"ipam.cluster.x-k8s.io_{manifests.KINDS[kind]}.yaml"
+    path = CRDS / f"ipam.cluster.x-k8s.io_{manifests.POOL_PLURALS[kind]}.yaml"
     found: Json = yaml.safe_load(path.read_text())
     return found
 
@@ -40,7 +40,9 @@ def plane(make_log_folder: MakeFolder) -> Generator[control_plane.ControlPlane]:
 
 def create(plane: control_plane.ControlPlane, name: str, kind: str, spec: Json) -> None:
     namespace = None if kind.startswith("Global") else "default"
-    pools = plane.admin.resource("ipam.cluster.x-k8s.io/v1alpha2", manifests.KINDS[kind], namespace)
+    pools = plane.admin.resource(
+        "ipam.cluster.x-k8s.io/v1alpha2", manifests.POOL_PLURALS[kind], namespace
+    )
     pools.create(manifests.pool(name, spec, kind))
 
 

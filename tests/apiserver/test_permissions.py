@@ -40,7 +40,7 @@ ACCOUNT = (provider.NAMESPACE, provider.SERVICE_ACCOUNT)
 ROLE = "capi-ipam-in-cluster-manager-role"
 IP: Json = {"addresses": ["10.0.0.10-10.0.0.11"], "prefix": 24}
 PREFIX: Json = {"prefixes": ["2001:db8::/48"]}
-OWNERS = {"IPAddressClaim": "ipaddressclaims", **manifests.KINDS}
+OWNERS = {"IPAddressClaim": "ipaddressclaims", **manifests.POOL_PLURALS}
 
 
 class Right(NamedTuple):
@@ -154,11 +154,11 @@ def use_default(cluster: provider.Provider) -> None:
 
 def bind(user: tenants.Tenant) -> None:
     """Have claims on pools of all kinds, and one on none."""
-    for kind, plural in manifests.KINDS.items():
+    for kind, plural in manifests.POOL_PLURALS.items():
         spec = PREFIX if "Prefix" in kind else IP
         user.pools(kind).create(manifests.pool("pool", spec, kind))
         user.add_claim(plural, "pool", kind)
-    user.bound(*manifests.KINDS.values())
+    user.bound(*manifests.POOL_PLURALS.values())
     for kind in ("InClusterIPPool", "GlobalInClusterIPPool"):
         user.counts("pool", kind, used=1)  # so another status will be written
         old = user.pools(kind, "v1alpha1")  # and conversion to this version be tried before
@@ -170,11 +170,11 @@ def bind(user: tenants.Tenant) -> None:
 def give_back(user: tenants.Tenant) -> None:
     """Delete all claims; of one, the manager has to find out that it has no address."""
     user.add_claim("without-address", "nowhere", finalizers=[RELEASE_FINALIZER])
-    user.release(*manifests.KINDS.values(), "waiting", "without-address")
+    user.release(*manifests.POOL_PLURALS.values(), "waiting", "without-address")
 
 
 def delete_pools(user: tenants.Tenant) -> None:
-    for kind in manifests.KINDS:
+    for kind in manifests.POOL_PLURALS:
         user.counts("pool", kind, used=0)
         user.pools(kind).delete("pool")
         until(f"{kind} is gone", partial(user.pools(kind).find, "pool"), lambda found: not found)
@@ -206,7 +206,7 @@ def read_metrics(cluster: provider.Provider) -> None:
 def without_pauses(cluster: provider.Provider, user: tenants.Tenant) -> None:
     """Do in the manager's name, by its code, what it waits with for 10 seconds or 5 minutes."""
     crds = cluster.admin.resource("apiextensions.k8s.io/v1", install.PLURALS[install.CRD])
-    names = [f"{plural}.{contract.GROUP}" for plural in manifests.KINDS.values()]
+    names = [f"{plural}.{contract.GROUP}" for plural in manifests.POOL_PLURALS.values()]
     for name in names:
         crds.merge(name, {"status": {"storedVersions": ["v1alpha1", "v1alpha2"]}}, "status")
     orphan = address(cluster, "orphan")
@@ -233,7 +233,7 @@ async def act(cluster: provider.Provider, user: tenants.Tenant) -> None:
     connection = await connect.connect(str(config), "test")
     try:
         api = kube.Client(connection)
-        for resource in kinds.KINDS.values():
+        for resource in kinds.RESOURCES.values():
             await migration.Migration(api, lambda _: asyncio.sleep(0)).migrate(resource)
         known = await all_known(api)
         await release(api, known, Key(user.namespace, "orphan"))
@@ -349,7 +349,7 @@ def test_the_manager_acts_under_the_service_account_of_its_deployment(runs: Runs
         if event["verb"] == "create" and event["objectRef"]["resource"] == "ipaddresses"
     ]
 
-    assert len(creates) == len(manifests.KINDS)
+    assert len(creates) == len(manifests.POOL_PLURALS)
     for create in creates:
         assert create["user"]["username"] == provider.IDENTITY
         assert create["responseStatus"]["code"] == HTTPStatus.CREATED
@@ -371,7 +371,7 @@ def test_no_owner_is_named_without_the_right_to_its_finalizers(runs: Runs, kind:
 
 def refusal(cluster: provider.Provider, kind: str) -> str:
     """Return why the manager may not create an address with this owner; empty if it may."""
-    version = "v1alpha2" if kind in manifests.KINDS else cluster.ipam_version
+    version = "v1alpha2" if kind in manifests.POOL_PLURALS else cluster.ipam_version
     owner: Json = {"apiVersion": f"{contract.GROUP}/{version}", "kind": kind, "name": "x"}
     body = address(cluster, "x")
     body["metadata"]["ownerReferences"] = [{**owner, "uid": "1", "blockOwnerDeletion": True}]

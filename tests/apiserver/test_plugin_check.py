@@ -301,9 +301,9 @@ def test_a_webhook_without_a_valid_ca(blue: tenants.Tenant, config: Path) -> Non
         "trusts a CA that expires",
     ]
     (plural,) = before[0]["rules"][0]["resources"]
-    (kind,) = (each.kind for each in pool_kinds.KINDS.values() if each.plural == plural)
+    (kind,) = (each.kind for each in pool_kinds.RESOURCES.values() if each.plural == plural)
     assert [cause.split(",")[0] for _, _, cause in one_missing] == [f"has no webhook for {kind}"]
-    names = ", ".join(pool_kinds.KINDS)
+    names = ", ".join(pool_kinds.RESOURCES)
     assert missing == [
         (
             VALIDATING,
@@ -431,7 +431,7 @@ def test_a_cluster_without_cluster_api(make_log_folder: plugin.MakeFolder) -> No
 
     cause = "does not exist for Cluster API's IPAM types, so pools and claims are not checked"
     assert missing[0] == (install.CRD, "", cause)
-    assert [each[2] for each in missing[1:]] == ["is not installed"] * len(manifests.KINDS)
+    assert [each[2] for each in missing[1:]] == ["is not installed"] * len(manifests.POOL_PLURALS)
 
 
 def test_the_verbs_get_list_and_watch_are_enough(blue: tenants.Tenant, config: Path) -> None:

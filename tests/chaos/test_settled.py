@@ -50,7 +50,7 @@ def now(
         [claim("web")] if claims is None else claims,
         [address("web", "10.0.0.1")] if addresses is None else addresses,
         dict.fromkeys([KEY], pool()) if pools is None else dict(zip([KEY], pools, strict=False)),
-        manifests.KINDS,
+        manifests.POOL_PLURALS,
     )
 
 

@@ -175,7 +175,7 @@ async def test_an_event_about_a_cluster_wide_object_is_in_the_default_namespace(
     desk: Desk,
 ) -> None:
     global_pool = Meta(name="blue", uid="1")
-    desk.recorder.record(pools.KINDS["GlobalInClusterIPPool"], global_pool, WAITING)
+    desk.recorder.record(pools.RESOURCES["GlobalInClusterIPPool"], global_pool, WAITING)
 
     [event] = await desk.written()
 

@@ -22,7 +22,7 @@ from objects.pools import PoolKey
 
 CONTRACT = contracts.V1Beta2("v1beta2")
 IP_POOL = "InClusterIPPool"
-POOLS = pools.KINDS[IP_POOL]
+POOLS = pools.RESOURCES[IP_POOL]
 BLUE = PoolKey(IP_POOL, "default", "blue")
 CRD = f"{POOLS.plural}.{POOLS.group}"
 
@@ -31,7 +31,7 @@ HUB: Json = {"name": "v1alpha2", "served": True, "storage": True}
 """Versions of the CRD."""
 
 CAPI = (CONTRACT.claims, CONTRACT.addresses, CONTRACT.clusters)
-RESOURCES = {each.kind: each for each in (*CAPI, *pools.KINDS.values(), CRDS)}
+ALL_RESOURCES = {each.kind: each for each in (*CAPI, *pools.RESOURCES.values(), CRDS)}
 
 
 def stamp(second: int = 0) -> str:
@@ -50,7 +50,7 @@ def pool(
     lists: Json = {"addresses": [*offer], "prefix": 24}
     if kind in pools.PREFIX_KINDS:
         lists = {"prefixes": [*offer]}
-    where = {"namespace": "default"} if pools.KINDS[kind].namespaced else {}
+    where = {"namespace": "default"} if pools.RESOURCES[kind].namespaced else {}
     return manifests.pool(name, lists | spec, kind, **(where | (metadata or {})))
 
 
@@ -111,11 +111,11 @@ class Api(FakeApi):
     def add(self, *objects: Json) -> None:
         """Create objects; one that exists is replaced by another of its name."""
         for each in objects:
-            self.put(RESOURCES[each["kind"]], each)
+            self.put(ALL_RESOURCES[each["kind"]], each)
 
     def apply(self, obj: Json) -> None:
         """Create an object, or change what it says; all else that it has stays."""
-        resource, meta = RESOURCES[obj["kind"]], obj["metadata"]
+        resource, meta = ALL_RESOURCES[obj["kind"]], obj["metadata"]
         known = self.read(resource, meta.get("namespace", ""), meta["name"]) or {}
         self.put(resource, known | obj | {"metadata": known.get("metadata", {}) | meta})
 
@@ -181,5 +181,7 @@ class ServingApi(Api):
     async def list(self, resource: ApiResource, options: ListOptions = EVERYTHING) -> bytes:
         if resource.plural:
             return await super().list(resource, options)
-        served = [each for each in RESOURCES.values() if each.api_version == resource.api_version]
+        served = [
+            each for each in ALL_RESOURCES.values() if each.api_version == resource.api_version
+        ]
         return json.dumps({"resources": [{"kind": each.kind} for each in served]}).encode()

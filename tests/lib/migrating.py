@@ -22,7 +22,7 @@ def migrate(
         connection = await connect(str(config), "test")
         try:
             keeper = migration.Migration(Client(connection), sleep)
-            return await keeper.migrate(pools.KINDS["InClusterIPPool"])
+            return await keeper.migrate(pools.RESOURCES["InClusterIPPool"])
         finally:
             await connection.close()
 

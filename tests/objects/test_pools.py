@@ -36,7 +36,7 @@ def test_an_ip_pool_and_a_prefix_pool_offer_what_their_specs_say() -> None:
     assert (pools.address_set_of(prefix).total, pools.prefix_length(prefix)) == (256, 64)
 
 
-@pytest.mark.parametrize("kind", pools.KINDS)
+@pytest.mark.parametrize("kind", pools.RESOURCES)
 def test_a_pool_without_a_spec_offers_nothing(kind: str) -> None:
     pool = pools.Pool(kind=kind, metadata=pools.PoolMeta(name="empty"))
 

@@ -58,12 +58,12 @@ PREFIX = Sample(
 )
 of_all_kinds = pytest.mark.parametrize(
     ("kind", "sample"),
-    [(kind, PREFIX if kind in pools.PREFIX_KINDS else IP) for kind in pools.KINDS],
+    [(kind, PREFIX if kind in pools.PREFIX_KINDS else IP) for kind in pools.RESOURCES],
 )
 
 
 def key_of(kind: str) -> pools.PoolKey:
-    return pools.PoolKey(kind, "default" if pools.KINDS[kind].namespaced else "", "blue")
+    return pools.PoolKey(kind, "default" if pools.RESOURCES[kind].namespaced else "", "blue")
 
 
 def pool(spec: object, kind: str = KIND, **metadata: Any) -> dict[str, Any]:

@@ -342,16 +342,18 @@ def offered(spec: Mapping[str, Any], kind: str) -> AddressSet:
 
 
 async def test_the_address_sets_of_all_kinds_come_from_the_cache() -> None:
-    specs = {kind: PREFIX_SPEC if kind in pools.PREFIX_KINDS else IP_SPEC for kind in pools.KINDS}
+    specs = {
+        kind: PREFIX_SPEC if kind in pools.PREFIX_KINDS else IP_SPEC for kind in pools.RESOURCES
+    }
     api = Counting()
     for kind, spec in specs.items():
         api.offer(kind, "blue", **spec)
 
     async with at_work(api) as asked:
         assert await asked.address_sets() == {
-            pools.PoolKey(kind, "default" if pools.KINDS[kind].namespaced else "", "blue"): offered(
-                spec, kind
-            )
+            pools.PoolKey(
+                kind, "default" if pools.RESOURCES[kind].namespaced else "", "blue"
+            ): offered(spec, kind)
             for kind, spec in specs.items()
         }
         assert api.listed == []
@@ -370,7 +372,7 @@ async def test_an_address_set_is_computed_again_only_for_another_spec() -> None:
         before = await asked.address_sets()
 
         api.offer(BLUE.kind, "red", **IP_SPEC, gateway="10.0.0.5")
-        api.remove(pools.KINDS[BLUE.kind], "default", "gone")
+        api.remove(pools.RESOURCES[BLUE.kind], "default", "gone")
         await asyncio.sleep(0.01)
         after = await asked.address_sets()
 

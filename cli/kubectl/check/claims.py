@@ -51,7 +51,7 @@ def _wrong_reference(claim: clusterapi.IPAddressClaim, name: ObjectReference) ->
     if intended_pool_of(reference, claim.metadata.namespace):
         cause = references.problem(claim)
         yield Finding(Check.CLAIM_REFERENCE_INVALID, ERROR, name, cause, references.REMEDY)
-    elif reference.api_group == GROUP and reference.kind not in pools.KINDS:
+    elif reference.api_group == GROUP and reference.kind not in pools.RESOURCES:
         cause = f"names a pool of kind {reference.kind!r}, which this provider does not have"
-        remedy = f"name one of {', '.join(pools.KINDS)}"
+        remedy = f"name one of {', '.join(pools.RESOURCES)}"
         yield Finding(Check.CLAIM_REFERENCE_INVALID, WARNING, name, cause, remedy)

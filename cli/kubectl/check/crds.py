@@ -61,7 +61,7 @@ async def findings(api: Api, found: Mapping[str, Definition]) -> AsyncIterator[F
             )
             continue
         try:
-            kind = await cluster.report(api, pools.KINDS[known.kind], found[known.kind])
+            kind = await cluster.report(api, pools.RESOURCES[known.kind], found[known.kind])
         except NotServedError as error:
             yield Finding(Check.CRD_NOT_FOUND, ERROR, crd, error.cause, error.remedy)
             continue

@@ -74,7 +74,7 @@ def apply(target: Target, found: Sequence[Finding], *, yes: bool) -> list[Findin
 
 async def _write_all(fixable: Sequence[Finding], opened: session.Session) -> list[Result]:
     contract = await snapshot.contract_of(opened.api)
-    every = (contract.claims, contract.addresses, *pools.KINDS.values())
+    every = (contract.claims, contract.addresses, *pools.RESOURCES.values())
     resources = {resource.kind: resource for resource in every}
     results = list[Result]()
     for each in fixable:

@@ -43,7 +43,7 @@ _NAMESPACED_MODULES = ("controller.rbac", "webhook.rbac")
 
 _CLUSTER_SCOPED = frozenset(
     (resource.group, resource.plural)
-    for resource in (CUSTOM_RESOURCE_DEFINITIONS, MIGRATIONS, *pools.KINDS.values())
+    for resource in (CUSTOM_RESOURCE_DEFINITIONS, MIGRATIONS, *pools.RESOURCES.values())
     if not resource.namespaced
 )
 """Resources that a manager with --namespace does not need."""

@@ -13,7 +13,7 @@ from kube.meta import Object
 from kube.resources import CUSTOM_RESOURCE_DEFINITIONS, ApiResource
 from kube.structs import prepared
 from kube.webhooks import Webhook
-from objects.pools import KINDS
+from objects.pools import RESOURCES
 from webhook import issuer
 
 from .finding import ERROR, WARNING, Check, Finding, ObjectReference
@@ -46,7 +46,7 @@ async def findings(api: Api, resource: ApiResource, now: dt.datetime) -> AsyncIt
     Raises:
         KubeError: the API server refused, or could not be reached.
     """
-    ends = {_path_end(each): each.kind for each in KINDS.values()}
+    ends = {_path_end(each): each.kind for each in RESOURCES.values()}
     missing = dict(ends)
     for found in await list_all(api, resource, _Configuration):
         where = ObjectReference(resource.kind, found.metadata.name)

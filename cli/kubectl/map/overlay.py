@@ -116,7 +116,7 @@ def text_of(pool: pools.Pool | None) -> str:
     """Return the manifest of a pool, for a form; empty for a pool that does not exist."""
     if pool is None:
         return ""
-    resource = pools.KINDS[pool.kind]
+    resource = pools.RESOURCES[pool.kind]
     metadata = {"name": pool.metadata.name, "namespace": pool.metadata.namespace}
     return yamltext.dump(
         {

@@ -243,7 +243,7 @@ async def test_crds_and_webhooks_that_are_missing_are_found() -> None:
 
     kinds = [str(each.object) for each in read if each.check == "crd-not-found"]
     assert kinds == [
-        f"CustomResourceDefinition {each.plural}.{each.group}" for each in pools.KINDS.values()
+        f"CustomResourceDefinition {each.plural}.{each.group}" for each in pools.RESOURCES.values()
     ]
     assert len([each for each in read if each.check == "webhook-not-found"]) == 2
 

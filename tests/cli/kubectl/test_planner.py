@@ -11,7 +11,7 @@ from snapshots import Objects
 from cli import manifests
 from cli.kubectl import planner, planning, usage
 from cli.kubectl.snapshot import Snapshot
-from objects.pools import KINDS
+from objects.pools import RESOURCES
 
 MANIFEST = builders.pool("10.0.0.10-10.0.0.19")
 DOCUMENTS = planner.pools_in([manifests.parsed("pools.json", json.dumps(MANIFEST).encode())])
@@ -41,7 +41,7 @@ async def test_each_state_of_a_pool_is_read_once(objects: Objects) -> None:
 
 async def test_a_pool_that_was_just_deleted_would_be_created(objects: Objects) -> None:
     snapshot = await objects.snapshot()
-    objects.api.remove(KINDS[BLUE.kind], BLUE.namespace, BLUE.name)
+    objects.api.remove(RESOURCES[BLUE.kind], BLUE.namespace, BLUE.name)
 
     assert await change(planner.Planner(objects.api, ""), snapshot) == planning.CREATED
 
@@ -50,7 +50,7 @@ async def test_a_pool_that_is_gone_is_forgotten(objects: Objects) -> None:
     stored, usages = planner.StoredPools(objects.api), await objects.usages()
     assert await stored.read([BLUE], usages)
 
-    objects.api.remove(KINDS[BLUE.kind], BLUE.namespace, BLUE.name)
+    objects.api.remove(RESOURCES[BLUE.kind], BLUE.namespace, BLUE.name)
 
     assert await stored.read([BLUE], usages)  # as long as the snapshot has it
     assert await stored.read([BLUE], {}) == []

@@ -75,7 +75,7 @@ PLURALS = [
     CLAIMS.plural,
     ADDRESSES.plural,
     CLUSTERS.plural,
-    *(p.plural for p in pools.KINDS.values()),
+    *(p.plural for p in pools.RESOURCES.values()),
 ]
 WORKERS = st.integers(0, CLAIM_WORKERS + POOL_WORKERS - 1)
 

@@ -31,7 +31,7 @@ class Pool(NamedTuple):
 
     @property
     def resource(self) -> ApiResource:
-        return pools.KINDS[self.kind]
+        return pools.RESOURCES[self.kind]
 
     @property
     def reference(self) -> Json:
@@ -104,7 +104,7 @@ class World:
 
     def pool(self, item: Json) -> Json | None:
         reference = item["spec"]["poolRef"]
-        resource = pools.KINDS[reference["kind"]]
+        resource = pools.RESOURCES[reference["kind"]]
         return self.server.find(resource, Key(pool_namespace(item), reference["name"]))
 
     def cluster(self, claim: Json) -> Json | None:

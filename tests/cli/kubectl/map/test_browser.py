@@ -28,7 +28,7 @@ from snapshots import Objects
 from cli.kubectl import supervisor
 from cli.kubectl.map import model, overlay, pages, what_if
 from kube.errors import ApiError
-from objects.pools import KINDS
+from objects.pools import RESOURCES
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 FOUND = next(filter(None, map(shutil.which, BROWSERS)), "")
@@ -384,7 +384,7 @@ async def test_a_pool_that_is_deleted_and_made_again(
     await page.goto(f"{origin}/{token}/pools/InClusterIPPool/default/green")
     await expect(page.locator("#live")).to_have_text("live")
 
-    objects.api.remove(KINDS["InClusterIPPool"], "default", "green")
+    objects.api.remove(RESOURCES["InClusterIPPool"], "default", "green")
     gone = "InClusterIPPool default/green does not exist"
     await expect(page.locator("main")).to_contain_text(gone)
     objects.pool("10.0.0.240-10.0.0.250", name="green")
