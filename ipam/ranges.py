@@ -73,8 +73,8 @@ class RangeSet:
         return self.ranges[0][0]
 
 
-def twice(ranges: Iterable[Range]) -> RangeSet:
-    """Return the integers that more than one of the ranges has."""
+def overlap(ranges: Iterable[Range]) -> RangeSet:
+    """Return the integers that are in more than one of the ranges."""
     found, end = list[Range](), -1
     for first, last in sorted(ranges):
         if first <= end:

@@ -56,7 +56,7 @@ MOST_WARNINGS = 10
 
 
 def few(own: Sequence[str], found: Overlaps = NONE) -> list[str]:
-    """Return the first warnings about a pool, and the number of the others."""
+    """Return the first warnings about a pool, and the number of those left out."""
     shown = list(islice(chain(own, found.warnings), MOST_WARNINGS))
     more = len(own) + found.total - MOST_WARNINGS
     return [*shown, f"... and {more} more"] if more > 0 else shown
@@ -72,16 +72,16 @@ class Index:
 
     def __init__(
         self,
-        offers: Mapping[pools.PoolKey, AddressSet],
+        address_sets: Mapping[pools.PoolKey, AddressSet],
         writes: Sequence[tuple[pools.PoolKey, AddressSet]] = (),
     ) -> None:
         """Compare pools.
 
         Args:
-            offers: The addresses of each pool.
+            address_sets: The addresses of each pool.
             writes: What pools are changed to afterwards, one after another.
         """
-        states = sorted((*offers.items(), *writes), key=lambda state: state[0])
+        states = sorted((*address_sets.items(), *writes), key=lambda state: state[0])
         self._keys = [key for key, _ in states]
         self._families = [address_set.family for _, address_set in states]
         self._addresses = [address_set.ranges for _, address_set in states]
@@ -91,9 +91,9 @@ class Index:
         for number, key in enumerate(self._keys):
             self._within[key.namespace] |= 1 << number
             self._numbers[key].append(number)
-        later = {key: iter(found[key in offers :]) for key, found in self._numbers.items()}
+        later = {key: iter(found[key in address_sets :]) for key, found in self._numbers.items()}
         self._writes = [next(later[key]) for key, _ in writes]
-        self._present = _bits(self._numbers[key][0] for key in offers)
+        self._present = _bits(self._numbers[key][0] for key in address_sets)
         for family in set(self._families):
             self._compare(family)
 
@@ -102,7 +102,7 @@ class Index:
         return self._overlaps(self._numbers[key][0], self._present)
 
     def of_writes(self) -> Iterator[Overlaps]:
-        """Yield the warnings about each write; it is compared with what the others have then."""
+        """Yield the warnings about each write: it is compared with the pools as they are then."""
         present = self._present
         for number in self._writes:
             others = present & ~_bits(self._numbers[self._keys[number]])

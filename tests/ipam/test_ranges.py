@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from typing_extensions import override
 
-from ipam.ranges import Range, RangeSet, twice
+from ipam.ranges import Range, RangeSet, overlap
 
 small = st.integers(0, 60)
 ranges = st.lists(st.tuples(small, small).map(lambda pair: (min(pair), max(pair))), max_size=8)
@@ -36,10 +36,10 @@ def test_equal_sets_are_written_equally(parts: list[Range]) -> None:
 
 
 @given(ranges)
-def test_twice_are_the_members_of_more_than_one_part(parts: list[Range]) -> None:
+def test_the_overlap_has_the_members_of_more_than_one_range(parts: list[Range]) -> None:
     counts = Counter(value for part in parts for value in members([part]))
 
-    assert members(twice(parts).ranges) == {each for each, count in counts.items() if count > 1}
+    assert members(overlap(parts).ranges) == {each for each, count in counts.items() if count > 1}
 
 
 @given(ranges, ranges)

@@ -227,16 +227,16 @@ def _padded(row: Row, size: int, columns: int) -> Row:
     return row
 
 
-def shared(mine: AddressSet, twice: RangeSet) -> RangeSet:
+def shared(mine: AddressSet, overlap: RangeSet) -> RangeSet:
     """Return the numbers of a pool whose addresses other pools have, too.
 
     Args:
         mine: The addresses of the pool.
-        twice: The addresses of its IP family that several pools have.
+        overlap: The addresses of its IP family that several pools have.
     """
     size = mine.block_size
     return RangeSet.of(
         (first // size, last // size)
         for low, high in mine.indexes.ranges
-        for first, last in twice.within(low * size, high * size + size - 1)
+        for first, last in overlap.within(low * size, high * size + size - 1)
     )

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
-from ipam.ranges import twice
+from ipam.ranges import overlap
 from kube.tasks import in_pieces
 from objects.pools import Pool, PoolKey, PoolMeta
 
@@ -90,7 +90,7 @@ class Model:
         return replace(self, usages=usages, pools=reports, overlay=overlay, _held={})
 
     def report(self, key: PoolKey) -> PoolReport:
-        """Return the numbers of a pool that is shown."""
+        """Return the report on a pool that is shown."""
         return self._reports[key]
 
     def change(self, key: PoolKey) -> Change | None:
@@ -117,19 +117,19 @@ class Model:
     def shared(self, key: PoolKey) -> RangeSet:
         """Return the numbers of a pool whose addresses other pools have, too."""
         mine = self.usages[key].address_set
-        return layout.shared(mine, self._twice[mine.family])
+        return layout.shared(mine, self._overlap[mine.family])
 
     @cached_property
     def _reports(self) -> dict[PoolKey, PoolReport]:
         return {report.key: report for report in self.pools}
 
     @cached_property
-    def _twice(self) -> dict[int, RangeSet]:
+    def _overlap(self) -> dict[int, RangeSet]:
         """The addresses that several pools have, by IP family."""
         every = defaultdict[int, list["Range"]](list)
         for used in self.usages.values():
             every[used.address_set.family] += used.address_set.ranges
-        return {family: twice(ranges) for family, ranges in every.items()}
+        return {family: overlap(ranges) for family, ranges in every.items()}
 
     def waiting(self, key: PoolKey) -> list[Waiting]:
         """Return the claims that wait for an address of a pool, oldest first."""
@@ -157,10 +157,10 @@ class Model:
 
 
 _OWNERS_SECONDS = 60.0
-"""The age at which owners are read again: nothing watches them, and they change seldom."""
+"""The age at which owners are read again: no watch reports them, and they change seldom."""
 
 _OWNERS_SHARE = 30
-"""Reading them takes at most this part of the time, however many there are."""
+"""Reading owners takes at most one thirtieth of the time, however many there are."""
 
 
 class Reader:
@@ -207,10 +207,10 @@ class Reader:
         )
 
     async def refresh(self) -> bool:
-        """Return whether the next model has other chains.
+        """Read owners again if it is time; return whether the next model has other chains.
 
         Flow:
-            Owners are read again when other kinds are served, and when they were read long ago.
+            Owners are read again when other kinds are served, and when their age is over a minute.
 
         Raises:
             KubeError: the API server could not be reached.

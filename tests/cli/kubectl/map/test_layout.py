@@ -179,7 +179,7 @@ def test_each_number_is_on_the_map_once(ranges: list[list[tuple[int, int]]], fam
 def test_shared_numbers_are_those_that_another_pool_offers() -> None:
     mine = AddressSet(V6, 1, numbers((10, 20)))
     other = AddressSet(V6, 4, numbers((4, 5)))
-    both = ranges.twice((*mine.ranges, *other.ranges))
+    both = ranges.overlap((*mine.ranges, *other.ranges))
 
     assert layout.shared(mine, both) == numbers((16, 20))
     assert layout.shared(other, both) == numbers((4, 5))
