@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from .controlplane.provider import Provider
     from .controlplane.tenants import Tenant
 
-_PROCESSES_A_CORE = 2.5  # of a run without control planes, by measured time
+_PROCESSES_PER_CORE = 2.5  # of a run without control planes, by measured time
 _LOG_LINES = 40  # of each log, below a failed test: about one screen
 _CONTAINER = "container"
 """In a pod's folder: the files that the container sees, of which none is a log of ours."""
@@ -73,7 +73,7 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     """
     cores = len(os.sched_getaffinity(0))
     alone = f"not {CONTROL_PLANE}" in config.option.markexpr
-    return int(_PROCESSES_A_CORE * cores) if alone else cores + 1
+    return int(_PROCESSES_PER_CORE * cores) if alone else cores + 1
 
 
 @pytest.fixture(scope="session")

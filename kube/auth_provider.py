@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Identity providers that a kubeconfig names under `auth-provider`: those of OpenID Connect.
 
-Like kubectl's plugin `oidc`, it uses the token of the kubeconfig, and renews it at its end.
+Like kubectl's plugin `oidc`, it uses the token of the kubeconfig, and renews it when it expires.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from .tls import Tls
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_SECONDS = 60.0  # between looks at the end of a token: a wall clock may jump
-_MARGIN = 10.0  # seconds before its end from which a token is not used, as by client-go
+_SECONDS = 60.0  # between checks whether a token has expired: a wall clock may jump
+_MARGIN = 10.0  # seconds before its expiry from which a token is not used, as in client-go
 
 
 @prepared
@@ -50,10 +50,10 @@ class _Claims(msgspec.Struct, frozen=True):
 
 
 class Provider:
-    """Returns the kubeconfig's token, and gets another one at its end.
+    """Returns the kubeconfig's token, and gets a new one when that expires.
 
-    `config` is the kubeconfig's.  `authority` returns the CA certificates of the provider; None
-    trusts the system's.
+    `config` has the settings of the kubeconfig.  `authority` returns the CA certificates of the
+    provider; None trusts the system's.
 
     Caveats:
         New tokens are not written into the kubeconfig.
@@ -74,7 +74,7 @@ class Provider:
         """Return a token, and the seconds until it must be checked again.
 
         Raises:
-            CredentialsError: there is no valid token, and the provider gives no other.
+            CredentialsError: no token is valid, and the provider gives no new one.
         """
         try:
             if not self._tokens.id_token or self._seconds_left() <= 0:
@@ -86,12 +86,14 @@ class Provider:
             raise CredentialsError(f"identity provider {issuer}: {error}") from error
 
     def _seconds_left(self) -> float:
-        return _end(self._tokens.id_token) - _MARGIN - self._wall_clock()
+        return _expiry(self._tokens.id_token) - _MARGIN - self._wall_clock()
 
     async def _refresh(self) -> None:
         old = self._tokens.refresh_token
         if not old:
-            raise CredentialsError("the id-token has expired, and no refresh-token is set: log in")
+            raise CredentialsError(
+                "the id-token has expired, and no refresh-token is set: log in again"
+            )
         if not self._settings.idp_issuer_url or not self._settings.client_id:
             raise CredentialsError("set idp-issuer-url and client-id to use the refresh-token")
         new = await self._new_tokens(old)
@@ -109,8 +111,8 @@ class Provider:
             raise CredentialsError(f"its answer has no token: {error}") from error
 
 
-def _end(token: str) -> float:
-    """Return the time at which a token ends, in seconds after 1970.
+def _expiry(token: str) -> float:
+    """Return the time at which a token expires, in seconds since 1970.
 
     Raises:
         CredentialsError: it is not a JSON Web Token.

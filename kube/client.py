@@ -302,7 +302,7 @@ class Client:
         return await self._attempts(request, self._discovered, REQUEST_SECONDS)
 
     async def time(self) -> datetime:
-        """Return the API server's time, to the second: what it stamps objects with."""
+        """Return the API server's time, to the second; objects have their timestamps from it."""
         return await self._attempts(_Request("GET", "/version"), self._dated, REQUEST_SECONDS)
 
     async def send(  # noqa: PLR0913 - the parts of a request
@@ -374,7 +374,7 @@ class Client:
         return answer
 
     async def _dated(self, request: _Request, access: Access, left: float) -> datetime:
-        """Ask once for the time; a refusal has it, too."""
+        """Ask once for the time; a refusal also has the header `Date`."""
         response, _ = await self._exchange(request, access, left)
         try:
             return parsedate_to_datetime(response.headers["Date"])

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""CustomResourceDefinitions: in which versions a kind is served and stored, and who converts it.
+"""CustomResourceDefinitions: in which versions a kind is served and stored, and what converts it.
 
 `status.storedVersions` lists the versions in which etcd may still hold objects.  The API server
 refuses to take a version of that list out of `spec.versions`.

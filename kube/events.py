@@ -95,8 +95,8 @@ class Recorder(Generic[G]):
     gets the aggregated Event of a group; `noun` is what that Event calls the members.
 
     Guarantees:
-        `record` never waits and never fails; the API server gets at most ten Events a second.  What
-        it does not answer is written again for two minutes, and is one Event even so.
+        `record` never waits and never fails; the API server gets at most ten Events a second.  If
+        it does not answer, the same Event is written again for up to two minutes.
 
     Caveats:
         Events that are not written when the process ends are lost.
@@ -144,7 +144,7 @@ class Recorder(Generic[G]):
     async def flush(self) -> bool:
         """Write all Events that are recorded by now; return whether the API server answered.
 
-        If it did not, the next flush goes on where this one stopped, before it looks at others.
+        If it did not, the next flush first writes the Events that are left.
 
         Raises:
             NotLeaderError: the lease is lost.
@@ -168,7 +168,7 @@ class Recorder(Generic[G]):
         return found[:_MOST_WRITTEN]
 
     async def _is_done(self, item: _Recorded[G]) -> bool:
-        """Write an Event; return False if it is to be written again."""
+        """Write an Event; return False if it must be written again."""
         self._tries += 1
         try:
             await _create(self._api, self._controller, item)

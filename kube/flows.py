@@ -28,8 +28,8 @@ _UNACKNOWLEDGED_MS = 25_000
 retransmission goes on for 15 minutes.  Where it is set, the kernel takes it instead of the number
 of probes, too: less than 30 s leaves time to connect again within these."""
 
-_CLOSE_SECONDS = 1.0  # for the other end of a connection that is closed: nobody waits longer
-_LOOK_SECONDS = 0.001  # between two looks
+_CLOSE_SECONDS = 1.0  # to wait for the other ends of connections that are closed
+_POLL_SECONDS = 0.001  # between two checks whether all sockets are closed
 
 OPTIONS: tuple[tuple[int, int, int], ...] = (
     (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
@@ -51,10 +51,10 @@ def kept_alive(info: _AddressInfo) -> socket.socket:
 
 
 class Sockets:
-    """Makes sockets, and closes those that are left.
+    """Makes sockets, and closes those that are still open.
 
-    aiohttp forgets a connection if its request is cancelled while it is opened.  asyncio then waits
-    for the other end's answer before it closes the socket, and a program may end sooner.
+    If a request is cancelled while it connects, aiohttp forgets the connection.  asyncio then waits
+    for the other end before it closes the socket, and the program may end sooner.
     """
 
     def __init__(self) -> None:
@@ -74,7 +74,7 @@ class Sockets:
         with suppress(TimeoutError):
             async with asyncio.timeout(_CLOSE_SECONDS):
                 while any(each.fileno() >= 0 for each in self._made):  # noqa: ASYNC110 - no event
-                    await asyncio.sleep(_LOOK_SECONDS)
+                    await asyncio.sleep(_POLL_SECONDS)
 
 
 class Flows:

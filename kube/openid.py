@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""New tokens from a provider of OpenID Connect, for a refresh token.
+"""New tokens from a provider of OpenID Connect, in exchange for a refresh token.
 
-The only use of the package `kubernetes`, and imported only for this: it costs 20 MiB and most of a
-second.  Source: https://openid.net/specs/openid-connect-core-1_0.html#RefreshTokens
+No other module uses the package `kubernetes`.  It is imported only when a token has expired,
+because it costs 20 MiB and most of a second.  Source: https://openid.net/specs/openid-connect-core-1_0.html#RefreshTokens
 """
 
 # The package has no annotations, so what comes out of it is unknown to pyright:
@@ -51,7 +51,7 @@ class _Requestor(OpenIDRequestor):  # type: ignore[misc] # the package has no ty
 
     @override
     async def _post(self, *args: Any, **options: Any) -> object:
-        """Send a form, which has secrets: it follows no redirect."""
+        """Send a form, and follow no redirect: the form has secrets."""
         return await super()._post(*args, allow_redirects=False, **options)
 
 

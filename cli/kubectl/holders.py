@@ -46,7 +46,7 @@ class HolderReport(msgspec.Struct, frozen=True, rename="camel"):
 
 
 def cells(report: HolderReport) -> tuple[str, ...]:
-    """Return what a table says of a holder: `COLUMNS`, since when, and `OWNERS`."""
+    """Return the cells of a holder in a table: those of `COLUMNS`, its time, and `OWNERS`."""
     owners = ", ".join(report.owners)
     claim = report.namespace, report.claim, report.cluster, report.machine
     return *claim, report.since, owners

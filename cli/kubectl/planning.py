@@ -142,7 +142,7 @@ class PlannedCluster:
         return found
 
     async def address_sets(self) -> Mapping[PoolKey, AddressSet]:
-        """Return none: `_with_overlaps` compares all pools at once."""
+        """Return an empty mapping: `_with_overlaps` compares all pools at once."""
         return {}
 
 

@@ -55,10 +55,10 @@ class PoolReport(msgspec.Struct, frozen=True, rename="camel"):
     duplicates: int
     waiting: int
     overlaps: tuple[str, ...] = ()
-    """The first pools that have the same addresses, in words."""
+    """Warnings about the first pools that have the same addresses."""
     problem: str = ""
     overlapping: int = 0
-    """How many they are."""
+    """The number of pools that have the same addresses."""
 
     @property
     def key(self) -> PoolKey:

@@ -28,7 +28,7 @@ def _lease_flags(duration: int, renew_deadline: int) -> tuple[str, ...]:
 LEASE_FLAGS = _lease_flags(3, 2)
 """A killed manager's lease must run out before the next one leads: tests don't wait 15 s."""
 SHARED_LEASE_FLAGS = _lease_flags(9, 6)
-"""Of a manager that is hardly ever killed: where many tests share the cores, 2 s are too short."""
+"""For a manager that tests seldom kill: while they share the cores, a renewal may take over 2 s."""
 
 
 @dataclass(frozen=True, slots=True)

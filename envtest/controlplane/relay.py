@@ -23,7 +23,7 @@ class Relay:
     """Listens on `port` and passes on to one of `targets`, other ports, for the length of a block.
 
     The first target that accepts a connection gets it; with `spread`, each target in turn.  What is
-    put into `targets` counts for new connections; without any, they are ended at once.
+    put into `targets` counts for new connections; without a target, each one ends at once.
     """
 
     def __init__(self, *targets: int, spread: bool = False) -> None:
@@ -47,7 +47,7 @@ class Relay:
         self._server.server_close()
 
     def route(self, *targets: int) -> None:
-        """Pass on to these, which may be none, and end the connections to all others."""
+        """Pass on to these targets, if any, and end the connections to all others."""
         self.targets = targets
         with self._changed:
             gone = [side for side, target in self._upstream.items() if target not in targets]

@@ -119,7 +119,7 @@ class Screen:
         self.enter()
 
     def resume(self) -> None:
-        """Draw again: after SIGSTOP, another program has used the terminal."""
+        """Draw again: during a stop by SIGSTOP, another program has used the terminal."""
         self._pause()
         self.enter()
 
