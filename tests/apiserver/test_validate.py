@@ -21,7 +21,7 @@ from envtest.controlplane import binaries, control_plane, tenants
 REFUSED = re.compile(
     r'/(\d+)\.json": (.*?)(?=, (?:unable to decode|resource mapping not found) |$)', re.MULTILINE
 )
-"""The number of a file in kubectl's errors, and what is wrong; it joins those of one kind."""
+"""The number of a file in kubectl's errors, and its error; kubectl joins errors of one kind."""
 
 IP: Json = {"addresses": ["10.0.0.8/29"], "prefix": 24}
 PREFIX: Json = {"prefixes": ["2001:db8::/48"]}
@@ -176,9 +176,9 @@ def environment(tenant: tenants.Tenant) -> dict[str, str]:
 def refused_by_kubectl(
     everything: list[Json], environment: dict[str, str], folder: Path
 ) -> dict[int, str]:
-    """Return what kubectl says of the objects that it does not take, by their places in the list.
+    """Return kubectl's errors about the objects that it refuses, by their places in the list.
 
-    It applies no object that has no name of its own, so it is to create those.
+    kubectl does not apply objects with `generateName`, so it creates those.
     """
     for command in ("apply", "create"):
         (folder / command).mkdir()
@@ -191,7 +191,7 @@ def refused_by_kubectl(
 
 
 def dry_run(command: str, environment: dict[str, str], folder: Path) -> dict[int, str]:
-    """Let kubectl take all files of a folder, and return its error for each that is refused."""
+    """Let kubectl send all files of a folder, and return its error for each that is refused."""
     files = folder / command
     done = subprocess.run(
         [binaries.find(binaries.KUBECTL), command, "--dry-run=server", f"--filename={files}"],
@@ -206,7 +206,7 @@ def dry_run(command: str, environment: dict[str, str], folder: Path) -> dict[int
     return refused
 
 
-def test_a_file_is_valid_where_the_api_server_takes_it(
+def test_a_file_is_valid_if_the_api_server_accepts_it(
     environment: dict[str, str], tmp_path: Path
 ) -> None:
     everything = list(objects())

@@ -205,7 +205,7 @@ async def test_events_of_an_outage_are_written_after_it(desk: Desk) -> None:
     assert [event["note"].split(",")[0] for event in second] == ["197 claims"]
 
 
-async def test_an_event_that_was_written_without_an_answer_is_one_event() -> None:
+async def test_an_event_whose_answer_is_lost_is_written_once() -> None:
     desk = Desk(Unheard())
     desk.record(1)
 
@@ -215,7 +215,7 @@ async def test_an_event_that_was_written_without_an_answer_is_one_event() -> Non
     assert await desk.written() == []
 
 
-async def test_an_event_that_is_never_answered_is_given_up_and_no_other(desk: Desk) -> None:
+async def test_an_event_is_given_up_after_twelve_tries_and_the_next_is_written(desk: Desk) -> None:
     desk.record(1)
     desk.record(2)
     for _ in range(11):
@@ -227,7 +227,7 @@ async def test_an_event_that_is_never_answered_is_given_up_and_no_other(desk: De
     assert [event["regarding"]["name"] for event in await desk.written()] == ["claim-2"]
 
 
-async def test_the_recorder_goes_on_when_the_api_server_answers_again(
+async def test_the_recorder_continues_when_the_api_server_answers_again(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(kube.events, "_COLLECT_SECONDS", 0.01)
@@ -256,7 +256,7 @@ async def test_an_event_can_be_written_at_once(desk: Desk) -> None:
     assert (event["reason"], event["regarding"]["name"]) == ("AddressAllocated", "web")
 
 
-async def test_an_event_written_at_once_may_fail(desk: Desk) -> None:
+async def test_a_lost_event_that_is_written_at_once_raises_no_error(desk: Desk) -> None:
     about = kube.events.Subject(CLAIMS, Meta(name="web", namespace="default", uid="1"))
     desk.api.fail = UnreachableError("POST events", "timeout")
 

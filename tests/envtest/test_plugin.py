@@ -41,7 +41,7 @@ def test_there_are_more_processes_than_cores(
 
 
 @pytest.mark.parametrize(("worker", "cores"), [("gw0", "1"), ("", None)])
-def test_programs_of_go_save_cpu_time_where_tests_share_the_cores(
+def test_go_programs_use_one_core_in_parallel_tests(
     pytestconfig: pytest.Config, monkeypatch: pytest.MonkeyPatch, worker: str, cores: str | None
 ) -> None:
     for name in ("GOGC", "GOMAXPROCS", "PYTEST_XDIST_WORKER"):
@@ -55,7 +55,7 @@ def test_programs_of_go_save_cpu_time_where_tests_share_the_cores(
     assert os.environ.pop("GOMAXPROCS", None) == cores
 
 
-def test_users_say_how_programs_of_go_save_cpu_time(
+def test_the_users_settings_of_go_programs_are_kept(
     pytestconfig: pytest.Config, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("GOGC", "50")

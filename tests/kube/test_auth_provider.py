@@ -37,7 +37,7 @@ def token(name: str, ends: float | None = NOW + 3600) -> str:
 
 
 class Issuer:
-    """A provider: it gives `answers` one after the other, and keeps what it was asked for."""
+    """A provider that gives `answers` one after the other, and records what it is asked for."""
 
     def __init__(self, *answers: dict[str, str] | web.Response) -> None:
         self.answers = list(answers)
@@ -66,20 +66,20 @@ def bearer(name: str, ends: float = NOW + 3600) -> Identity:
 
 
 @pytest.mark.parametrize("seconds", [11, 60, 70.0, 71])
-async def test_a_token_is_used_until_ten_seconds_before_its_end(seconds: float) -> None:
+async def test_a_token_is_used_until_ten_seconds_before_it_expires(seconds: float) -> None:
     provider = Provider({"id-token": token("a", NOW + seconds)}, None, lambda: NOW)
 
     assert await provider.ask() == (bearer("a", NOW + seconds), min(seconds - 10, 60))
 
 
-async def test_a_token_without_an_end_is_looked_at_every_minute() -> None:
+async def test_a_token_without_an_expiry_is_checked_every_minute() -> None:
     provider = Provider({"id-token": token("a", None)}, None, lambda: NOW)
 
     assert (await provider.ask())[1] == 60
 
 
 @pytest.mark.parametrize("old", [{}, {"id-token": token("old", NOW + 10)}])
-async def test_a_token_is_renewed_at_its_end(old: dict[str, str]) -> None:
+async def test_a_token_is_renewed_when_it_expires(old: dict[str, str]) -> None:
     issuer = Issuer({"id_token": token("new")})
 
     async with issuer.serve(**CLIENT, **old) as provider:
@@ -171,7 +171,7 @@ async def test_a_provider_without_a_token_endpoint_is_named() -> None:
             await Provider(settings, None, lambda: NOW).ask()
 
 
-async def test_a_provider_that_is_away_is_named() -> None:
+async def test_a_provider_that_cannot_be_reached_is_named() -> None:
     url = f"http://127.0.0.1:{free_port()}"
     settings = {**CLIENT, "idp-issuer-url": url, "refresh-token": "r"}
 

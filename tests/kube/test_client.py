@@ -118,7 +118,7 @@ async def test_the_time_is_that_of_the_server_even_if_it_refuses(tmp_path: Path)
         assert await api.time() == datetime(2026, 1, 1, 0, 0, 7, tzinfo=UTC)
 
 
-async def test_an_answer_without_a_date_is_no_time(tmp_path: Path) -> None:
+async def test_an_answer_without_a_date_is_an_error(tmp_path: Path) -> None:
     async with dated(tmp_path, "soon") as api:
         with pytest.raises(UnreachableError, match=r"GET /version.*without a date"):
             await api.time()

@@ -210,7 +210,7 @@ CHANGED = (*LOST, shortened)
 
 
 async def seconds_left(change: Callable[[FakeApi], None]) -> float:
-    """Return the seconds that the first leader had left when another led, after a change."""
+    """Change the lease; return the seconds that its first holder has left when another leads."""
     api = FakeApi()
     first, second = candidate(api, "first", SHORT), candidate(api, "second", SHORT)
     await first.acquire()  # and never hears of it again
@@ -226,13 +226,13 @@ async def seconds_left(change: Callable[[FakeApi], None]) -> float:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def outcomes() -> dict[Callable[[FakeApi], None], float | BaseException]:
-    """What `seconds_left` gives for each change; all wait at the same time."""
+    """Return the result of `seconds_left` for each change; all run at the same time."""
     found = await asyncio.gather(*map(seconds_left, CHANGED), return_exceptions=True)
     return dict(zip(CHANGED, found, strict=True))
 
 
 @pytest.mark.parametrize("change", CHANGED)
-def test_who_has_seen_a_lease_waits_until_its_holder_surely_stopped(
+def test_a_candidate_leads_only_after_the_holder_of_a_changed_lease_has_stopped(
     change: Callable[[FakeApi], None],
     outcomes: dict[Callable[[FakeApi], None], float | BaseException],
 ) -> None:

@@ -40,16 +40,16 @@ def stamp(second: int = 0) -> str:
 
 
 def pool(
-    *offer: str,
+    *entries: str,
     name: str = "blue",
     kind: str = IP_POOL,
     metadata: Json | None = None,
     **spec: object,
 ) -> Json:
-    """Return a pool that offers this; `spec` has its other fields.  IP pools have the prefix 24."""
-    lists: Json = {"addresses": [*offer], "prefix": 24}
+    """Return a pool with these addresses or prefixes; an IP pool has the prefix length 24."""
+    lists: Json = {"addresses": [*entries], "prefix": 24}
     if kind in pools.PREFIX_KINDS:
-        lists = {"prefixes": [*offer]}
+        lists = {"prefixes": [*entries]}
     where = {"namespace": "default"} if pools.RESOURCES[kind].namespaced else {}
     return manifests.pool(name, lists | spec, kind, **(where | (metadata or {})))
 
@@ -63,7 +63,7 @@ def claim(
     status: Json | None = None,
     **metadata: Any,
 ) -> Json:
-    """Return a claim, created so many seconds after the others."""
+    """Return a claim that is created `second` seconds after the first objects."""
     default = {"namespace": "default", "creationTimestamp": stamp(second)}
     body = manifests.claim(name, pool, kind, **(default | metadata))
     return body if status is None else body | {"status": status}
@@ -89,7 +89,7 @@ def definition(
     versions: Sequence[Json] = (SPOKE, HUB),
     **metadata: object,
 ) -> Json:
-    """Return the CRD of IP pools, which names the versions that may be stored."""
+    """Return the CRD of IP pools; `stored` becomes its `status.storedVersions`."""
     meta = {"name": CRD, "uid": "first", "generation": 1, **metadata}
     status = {"storedVersions": [*stored], "conditions": [*conditions]}
     return {
@@ -101,20 +101,20 @@ def definition(
 
 
 def decoded(body: Json) -> pools.Pool:
-    """Return a pool as the controller has it."""
+    """Return a pool as the controller decodes it."""
     return msgspec.convert(body, pools.Pool)
 
 
 class Api(FakeApi):
-    """A fake API server whose objects tests write in a word."""
+    """A fake API server with a short method for each kind of object."""
 
     def add(self, *objects: Json) -> None:
-        """Create objects; one that exists is replaced by another of its name."""
+        """Create objects, or replace those that exist."""
         for each in objects:
             self.put(ALL_RESOURCES[each["kind"]], each)
 
     def apply(self, obj: Json) -> None:
-        """Create an object, or change what it says; all else that it has stays."""
+        """Create an object, or replace its fields that the new body has; the others stay."""
         resource, meta = ALL_RESOURCES[obj["kind"]], obj["metadata"]
         known = self.read(resource, meta.get("namespace", ""), meta["name"]) or {}
         self.put(resource, known | obj | {"metadata": known.get("metadata", {}) | meta})
@@ -125,7 +125,7 @@ class Api(FakeApi):
         self.put(resource, {**known, "metadata": {**known["metadata"], **metadata}})
 
     async def before_patch(self, resource: ApiResource, name: str) -> None:
-        """Do what is to happen before each patch; a test overrides it."""
+        """Run before each patch; a test overrides it."""
 
     @override
     async def patch(
@@ -139,9 +139,9 @@ class Api(FakeApi):
         await self.before_patch(resource, name)
         return await super().patch(resource, namespace, name, body, subresource)
 
-    def pool(self, *offer: str, **more: Any) -> None:
+    def pool(self, *entries: str, **more: Any) -> None:
         """Create a pool, or change its spec."""
-        self.apply(pool(*offer, **more))
+        self.apply(pool(*entries, **more))
 
     def claim(self, name: str = "web", pool: str = "blue", **more: Any) -> None:
         """Create a claim."""

@@ -18,9 +18,9 @@ class Objects:
     def __init__(self) -> None:
         self.api = builders.ServingApi()
 
-    def pool(self, *offer: str, name: str = "blue", kind: str = IP_POOL, **more: Any) -> PoolKey:
+    def pool(self, *entries: str, name: str = "blue", kind: str = IP_POOL, **more: Any) -> PoolKey:
         """Create a pool."""
-        body = builders.pool(*offer, name=name, kind=kind, **more)
+        body = builders.pool(*entries, name=name, kind=kind, **more)
         self.api.add(body)
         return PoolKey(kind, body["metadata"].get("namespace", ""), name)
 

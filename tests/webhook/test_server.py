@@ -382,10 +382,10 @@ async def test_a_request_that_never_ends_ends_the_connection(
     "sent",
     [
         pytest.param(b"POST /convert HTTP/1.1\r\nHost:", id="half a request"),
-        pytest.param(b"\r\n", id="bytes that begin none"),
+        pytest.param(b"\r\n", id="bytes that begin no request"),
     ],
 )
-async def test_a_connection_whose_second_request_does_not_come_is_closed(
+async def test_a_connection_without_a_second_request_is_closed(
     running: server.Server, monkeypatch: pytest.MonkeyPatch, sent: bytes
 ) -> None:
     reader, writer = await connect(running)

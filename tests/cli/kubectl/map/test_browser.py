@@ -54,7 +54,7 @@ class Problems(list[str]):
 
     @contextlib.contextmanager
     def watching(self, page: Page) -> Generator[None]:
-        """Fail at the end if the page did so."""
+        """Fail at the end of the block if the page had errors."""
         page.on("pageerror", self._failed)
         page.on("console", self._said)
         page.on("request", self._asked)
@@ -95,7 +95,7 @@ async def tab(browser: Browser) -> AsyncGenerator[Page]:
 
 @pytest_asyncio.fixture(params=["light"], loop_scope="module")
 async def page(request: pytest.FixtureRequest, tab: Page) -> AsyncGenerator[Page]:
-    """Empty the tab; no test has the origin of another, so it finds nothing that is stored."""
+    """Empty the tab afterwards; each test has an origin of its own, so it finds nothing stored."""
     await tab.emulate_media(color_scheme=request.param)
     with Problems().watching(tab):
         yield tab

@@ -90,7 +90,7 @@ async def test_owners_are_read_again_after_a_minute() -> None:
     assert await look() == (False, "")
 
 
-async def test_a_model_that_is_kept_current_for_days_keeps_nothing_that_is_gone() -> None:
+async def test_a_reader_forgets_claims_and_owners_that_are_gone() -> None:
     objects, now = Objects(), 0.0
     objects.api = api = Aggregated()
     api.installed = True
