@@ -35,8 +35,8 @@ ROOT = Path(__file__).parents[2]
 OUT = Path("out/krew")
 PROJECT = "cluster-api-ipam-provider-in-cluster"
 LOCKS = ("requirements.lock", "requirements-plugin.lock")
-NOT_NEEDED = ("markdown_it", "pydoc", "pygments", "setuptools", "unittest")
-"""rich renders Markdown and highlights code by the first three, and no command prints either.  cffi
+NOT_NEEDED = ("markdown_it", "pygments", "setuptools", "unittest")
+"""rich renders Markdown and highlights code by the first two, and no command prints either.  cffi
 builds modules by setuptools, and uvloop tests itself by unittest."""
 LEVEL = 6  # gzip's own default; 9 takes three times as long, for half a percent
 BINUTILS = ("objcopy", "objdump", "strip")  # the programs that PyInstaller runs on Linux

@@ -17,8 +17,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from servers import kubeconfig
 
 from envtest.controlplane import binaries, tenants
+from envtest.ports import free_port
 from hack.krew import archive, licences, platforms
 from hack.krew.errors import KrewError
 
@@ -161,6 +163,20 @@ def test_krew_installs_a_program_that_needs_no_python(
     user.run("kubectl get inclusterippools blue -o yaml | kubectl ipam validate -f -")
 
 
+def test_the_installed_program_asks_an_identity_provider(
+    tmp_path: Path, user: User, repository: str
+) -> None:
+    issuer = f"http://127.0.0.1:{free_port()}"
+    settings = {"idp-issuer-url": issuer, "client-id": "ipam", "refresh-token": "r"}
+    login = {"auth-provider": {"name": "oidc", "config": settings}}
+    config = kubeconfig(tmp_path, "http://127.0.0.1", login)
+    user.page(0, repository)
+
+    refused = user.run(f"kubectl ipam pools --kubeconfig {config}", status=3)
+
+    assert f"identity provider {issuer}: Cannot connect" in refused.stderr
+
+
 def test_the_installed_map_is_served(tenant: tenants.Tenant, user: User, repository: str) -> None:
     tenant.add_pool("blue", "10.0.0.0/24")
     user.page(0, repository)
@@ -222,6 +238,22 @@ def validate(
     """Run the check that krew's index makes of a manifest."""
     command = [binaries.find(VALIDATE), "-manifest", path, *flags]
     return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+
+
+def test_the_program_imports_nothing_that_the_archive_leaves_out() -> None:
+    lines = (
+        "import cli, importlib, kube, pkgutil, sys",
+        f"sys.modules.update(dict.fromkeys({archive.NOT_NEEDED}))",
+        "for package in (cli, kube):",
+        "    for each in pkgutil.walk_packages(package.__path__, f'{package.__name__}.'):",
+        "        importlib.import_module(each.name)",
+        "print('kubernetes.aio' in sys.modules)",
+    )
+    command = [sys.executable, "-c", "\n".join(lines)]
+
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+
+    assert (done.stdout, done.stderr) == ("True\n", "")
 
 
 @pytest.mark.builds
