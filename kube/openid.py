@@ -12,6 +12,7 @@ because it costs 20 MiB and most of a second.  Source: https://openid.net/specs/
 from __future__ import annotations
 
 import asyncio
+import os
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote_plus
 
@@ -22,6 +23,7 @@ from typing_extensions import override
 
 from .credentials import basic
 from .errors import CredentialsError
+from .proxies import proxy_for
 
 if TYPE_CHECKING:
     import ssl
@@ -46,13 +48,22 @@ class _Requestor(OpenIDRequestor):  # type: ignore[misc] # the package has no ty
             headers=self._default_headers | {"Authorization": self._authorization},
             connector=aiohttp.TCPConnector(ssl=self._context),
             raise_for_status=True,
-            trust_env=True,
         )
 
     @override
-    async def _post(self, *args: Any, **options: Any) -> object:
+    async def _get(self, client: aiohttp.ClientSession, url: str) -> object:
+        return await super()._get(client, url, proxy=_proxy(url))
+
+    @override
+    async def _post(self, client: aiohttp.ClientSession, url: str, **options: Any) -> object:
         """Send a form, and follow no redirect: the form has secrets."""
-        return await super()._post(*args, allow_redirects=False, **options)
+        options |= {"allow_redirects": False, "proxy": _proxy(url)}
+        return await super()._post(client, url, **options)
+
+
+def _proxy(url: str) -> str | None:
+    """Return the proxy for a URL; aiohttp's own rules would also read passwords of ~/.netrc."""
+    return proxy_for(url, os.environ)
 
 
 async def refresh(

@@ -189,6 +189,19 @@ async def test_a_proxy_of_the_environment_is_used(monkeypatch: pytest.MonkeyPatc
         assert await Provider(settings, None, lambda: NOW).ask() == (bearer("new"), 60)
 
 
+async def test_passwords_of_other_programs_do_not_count(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "netrc").write_text("default login somebody password secret\n")
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    issuer = Issuer({"id_token": token("new")})
+
+    async with issuer.serve(**CLIENT) as provider:
+        assert await provider.ask() == (bearer("new"), 60)
+
+    assert issuer.headers == [BASIC]
+
+
 @pytest.mark.parametrize("by_file", [True, False])
 async def test_the_kubeconfig_names_the_providers_authority(tmp_path: Path, by_file: bool) -> None:  # noqa: FBT001 - a parameter of the test
     authority = Authority.new()
