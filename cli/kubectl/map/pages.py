@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 
 import jinja2
 
+from ipam.texts import counted
+
 from .. import plan, printing
 from . import cells, overlay, views
 from .query import EVERYTHING, Query
@@ -150,6 +152,7 @@ def _render(template: str, found: Model, links: Links, query: Query, **more: obj
         "clusters": views.clusters(found),
         "namespaces": views.namespaces(found),
         "anchor": anchor,
+        "counted": counted,
         "icon": ICON,
         "details": plan.details,
         "names": LEGEND,

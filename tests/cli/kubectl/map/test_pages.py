@@ -66,6 +66,25 @@ def page(
     return tags
 
 
+@pytest.mark.parametrize(("others", "rest"), [(10, ""), (11, "1 more pool"), (12, "2 more pools")])
+async def test_overlaps_of_many_pools_are_counted_and_the_first_are_named(
+    others: int, rest: str
+) -> None:
+    objects = Objects()
+    key = objects.pool("10.0.0.1")
+    for number in range(others):
+        objects.pool("10.0.0.1", name=f"p{number}")
+    found = await model_of(objects)
+
+    of_pool = pages.pool(found, LIVE, EVERYTHING, views.pool(found, key, EVERYTHING))
+
+    texts = re.findall(r"Overlap: (.*)\.<", of_pool)
+    assert len(texts) == 10 + bool(rest)
+    assert texts[10:] == ([f"with {rest}"] if rest else [])
+    of_all = pages.overview(found, LIVE, EVERYTHING)
+    assert of_all.count(f'<td class="number bad">{others}</td>') == others + 1
+
+
 @pytest.fixture
 def objects() -> Objects:
     found = Objects()
