@@ -135,7 +135,12 @@ def test_without_a_shell_that_could_continue_it_a_suspension_only_draws_again(
     assert top.modes == top.before
 
 
-def test_it_ends_with_its_terminal(shell: Terminal) -> None:
+@pytest.mark.parametrize("suspended", [False, True])
+def test_it_ends_with_its_terminal(shell: Terminal, *, suspended: bool) -> None:
+    if suspended:
+        shell.press("\x1a")
+        assert waiting.wait_until(lambda: "Stopped" in shell.text)
+
     shell.process.kill()
 
     assert shell.ended() == (-signal.SIGKILL, "")

@@ -93,13 +93,16 @@ class Screen:
 
     def enter(self) -> None:
         """Use the terminal, unless the program is in the background, whose keys are the shell's."""
-        if self._keys is not None:
-            if os.tcgetpgrp(self._keys) != os.getpgrp():
-                return
-            tty.setcbreak(self._keys, termios.TCSADRAIN)  # keeps the keys that are pressed
-            asyncio.get_running_loop().add_reader(self._keys, self._read)
-        self._live.start()
-        self.refresh()
+        try:
+            if self._keys is not None:
+                if os.tcgetpgrp(self._keys) != os.getpgrp():
+                    return
+                tty.setcbreak(self._keys, termios.TCSADRAIN)  # keeps the keys that are pressed
+                asyncio.get_running_loop().add_reader(self._keys, self._read)
+            self._live.start()
+            self.refresh()
+        except (OSError, termios.error):  # the terminal is gone
+            self._stop.set()
 
     def leave(self) -> None:
         """Restore the terminal."""
