@@ -49,7 +49,7 @@ _COLLECT_SECONDS = 2.0  # long enough to see whether many objects have the same 
 _MOST_SINGLE = 5  # objects of one group and reason that get an Event each
 _MOST_WRITTEN = 20  # Events of one flush: ten a second, beside hundreds of other writes
 _RETRY_SECONDS = 10.0  # after a write without an answer, as in client-go's tools/record
-_MOST_TRIES = 12  # of one Event, as there: two minutes
+_MOST_UNANSWERED = 12  # writes of one flush, as there of one Event: two minutes
 _MOST_PENDING = 100_000  # kept Events; more are dropped
 _REPEAT_SECONDS = 600.0  # in which the same Event of an object is not repeated
 _MOST_RECENT = 4096  # Events that are remembered, to drop repetitions
@@ -117,7 +117,7 @@ class Recorder(Generic[G]):
         self._clock = clock
         self._recorded: list[_Recorded[G]] = []
         self._unwritten = deque[_Recorded[G]]()
-        self._tries = 0  # to write the first of them
+        self._unanswered = 0  # writes of them
         self._some = asyncio.Event()
         self._recent: OrderedDict[tuple[str, Event], float] = OrderedDict()  # until when it is old
 
@@ -152,6 +152,7 @@ class Recorder(Generic[G]):
         if not self._unwritten:
             self._some.clear()
             self._unwritten.extend(self._next())
+            self._unanswered = 0
         while self._unwritten:
             if not await self._is_done(self._unwritten[0]):
                 self._some.set()
@@ -169,16 +170,15 @@ class Recorder(Generic[G]):
 
     async def _is_done(self, item: _Recorded[G]) -> bool:
         """Write an Event; return False if it must be written again."""
-        self._tries += 1
         try:
             await _create(self._api, self._controller, item)
         except NotLeaderError:
             raise
         except KubeError as error:
-            if isinstance(error, _UNANSWERED) and self._tries < _MOST_TRIES:
+            self._unanswered += isinstance(error, _UNANSWERED)
+            if isinstance(error, _UNANSWERED) and self._unanswered < _MOST_UNANSWERED:
                 return False
             _log_lost(item.event, error)
-        self._tries = 0
         return True
 
     def _is_repeated(self, what: tuple[str, Event]) -> bool:

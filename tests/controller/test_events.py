@@ -227,6 +227,21 @@ async def test_an_event_is_given_up_after_twelve_tries_and_the_next_is_written(d
     assert [event["regarding"]["name"] for event in await desk.written()] == ["claim-2"]
 
 
+async def test_events_that_fail_share_the_tries_of_a_flush(desk: Desk) -> None:
+    for number in range(5):
+        desk.record(number)
+    for _ in range(11):
+        desk.api.fail = UnreachableError("POST events", "500")
+        await desk.written()
+    desk.api.refusals["events"] = UnreachableError("POST events", "500")
+
+    assert await desk.recorder.flush()
+
+    desk.api.refusals.clear()
+    desk.record(5)
+    assert [event["regarding"]["name"] for event in await desk.written()] == ["claim-5"]
+
+
 async def test_the_recorder_continues_when_the_api_server_answers_again(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
