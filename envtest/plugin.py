@@ -73,7 +73,7 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     """
     cores = len(os.sched_getaffinity(0))
     alone = f"not {CONTROL_PLANE}" in config.option.markexpr
-    return int(_PROCESSES_PER_CORE * cores) if alone else cores + 1
+    return int(_PROCESSES_PER_CORE * cores) if alone else cores + 2
 
 
 @pytest.fixture(scope="session")

@@ -24,7 +24,7 @@ def test_the_sizes_of_all_logs_are_known_but_of_those_that_are_gone(
 
 @pytest.mark.parametrize(
     ("chosen", "processes"),
-    [("", 9), ("control_plane", 9), ("not control_plane and not builds and not browser", 20)],
+    [("", 10), ("control_plane", 10), ("not control_plane and not builds and not browser", 20)],
 )
 def test_there_are_more_processes_than_cores(
     pytestconfig: pytest.Config, monkeypatch: pytest.MonkeyPatch, chosen: str, processes: int
