@@ -2,7 +2,9 @@
 """New tokens from a provider of OpenID Connect, in exchange for a refresh token.
 
 No other module uses the package `kubernetes`.  It is imported only when a token has expired,
-because it costs 20 MiB and most of a second.  Source: https://openid.net/specs/openid-connect-core-1_0.html#RefreshTokens
+because it costs 20 MiB and most of a second.
+
+Source: https://openid.net/specs/openid-connect-core-1_0.html#RefreshTokens
 """
 
 # The package has no annotations, so what comes out of it is unknown to pyright:
