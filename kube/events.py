@@ -10,7 +10,6 @@ Flow:
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import hashlib
 import time
 from collections import OrderedDict, defaultdict, deque
@@ -22,13 +21,7 @@ import msgspec
 import structlog
 
 from .config import pod_name
-from .errors import (
-    ConflictError,
-    CredentialsError,
-    KubeError,
-    NotLeaderError,
-    UnreachableError,
-)
+from .errors import ApiError, ConflictError, CredentialsError, KubeError, UnreachableError
 from .resources import ApiResource
 
 if TYPE_CHECKING:
@@ -172,11 +165,9 @@ class Recorder(Generic[G]):
         """Write an Event; return False if it must be written again."""
         try:
             await _create(self._api, self._controller, item)
-        except NotLeaderError:
-            raise
-        except KubeError as error:
-            self._unanswered += isinstance(error, _UNANSWERED)
-            if isinstance(error, _UNANSWERED) and self._unanswered < _MOST_UNANSWERED:
+        except _UNANSWERED as error:
+            self._unanswered += 1
+            if self._unanswered < _MOST_UNANSWERED:
                 return False
             _log_lost(item.event, error)
         return True
@@ -228,14 +219,19 @@ async def write(api: Api, controller: str, about: Subject, event: Event) -> None
     item: _Recorded[Hashable] = _Recorded(about, event, None)
     try:
         await _create(api, controller, item)
-    except NotLeaderError:
-        raise
-    except KubeError as error:
+    except _UNANSWERED as error:
         _log_lost(event, error)
 
 
 async def _create(api: Api, controller: str, item: _Recorded[G]) -> None:
-    """Create an Event, unless it exists: another leader, or an attempt without answer, wrote it."""
+    """Create an Event, unless it exists or the API server refuses it.
+
+    It exists if another leader wrote it, or an attempt without an answer.
+
+    Raises:
+        NotLeaderError: the lease is lost.
+        CredentialsError, UnreachableError: there is no answer.
+    """
     event, meta = item.event, item.about.meta
     namespace = meta.namespace or _DEFAULT_NAMESPACE
     body = {
@@ -251,8 +247,12 @@ async def _create(api: Api, controller: str, item: _Recorded[G]) -> None:
         "reportingController": controller,
         "reportingInstance": pod_name(),
     }
-    with contextlib.suppress(ConflictError):
+    try:
         await api.create(EVENTS, namespace, msgspec.json.encode(body))
+    except ConflictError:
+        pass
+    except ApiError as error:
+        _log_lost(event, error)
 
 
 def _log_lost(event: Event, error: KubeError) -> None:
