@@ -160,12 +160,12 @@ class Api(FakeApi):
         self.add(definition(stored, *conditions, **more))
 
     def status_of(self, resource: ApiResource, name: str, namespace: str = "default") -> Json:
-        """Return the status of an object; empty if there is none."""
+        """Return the status of an object, or an empty one."""
         status: Json = (self.read(resource, namespace, name) or {}).get("status", {})
         return status
 
     def condition(self, resource: ApiResource, name: str, namespace: str = "default") -> Json:
-        """Return the first condition of an object, which is Ready; empty if there is none."""
+        """Return the first condition of an object, which is Ready, or an empty one."""
         conditions: list[Json] = self.status_of(resource, name, namespace).get("conditions", [])
         return next(iter(conditions), Json())
 
