@@ -9,6 +9,7 @@ from itertools import chain
 from crdkit.conversion import errors as conversion_errors
 from crdkit.conversion import values
 from ipam.address_sets import AddressSet
+from ipam.texts import shortened
 from objects.pools import PoolKey
 from webhook import overlaps, statuses
 from webhook.pool_review import PoolReview
@@ -89,9 +90,7 @@ def _few_problems(obj: values.JsonObject, review: PoolReview) -> Iterator[str]:
     texts = [findings.line_of(problem) for problem in problems]
     blamed = {statuses.path_of(problem) for problem in problems}
     texts += [f"{path}: is required" for path in fields.missing_fields(obj) if path not in blamed]
-    yield from texts[: statuses.MOST_CAUSES]
-    if (more := len(texts) - statuses.MOST_CAUSES) > 0:
-        yield f"... and {more} more"
+    yield from shortened(texts, len(texts), statuses.MOST_CAUSES)
 
 
 def _few_warnings(

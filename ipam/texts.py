@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Values and counts in messages for people."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from itertools import islice
 
 _QUOTED_CHARACTERS = 100  # enough to recognise a value, short enough for one line
 
@@ -27,6 +28,12 @@ def first_of(texts: Sequence[str], most: int) -> str:
     """Return the first few texts, and how many more there are: `a, b and 3 more`."""
     more = len(texts) - most
     return ", ".join(texts[:most]) + (f" and {more} more" if more > 0 else "")
+
+
+def shortened(lines: Iterable[str], total: int, most: int) -> list[str]:
+    """Return the first lines of `total`, and then, if there are more: `... and 3 more`."""
+    shown = list(islice(lines, most))
+    return [*shown, f"... and {total - most} more"] if total > most else shown
 
 
 def _plural(noun: str) -> str:

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from ipam import intersections, notation, ranges
 from ipam.address_sets import AddressSet
+from ipam.texts import shortened
 from objects import pools
 
 
@@ -39,6 +40,10 @@ def compare(
     yield hidden
 
 
+MOST_WARNINGS = 10
+"""The most warnings of one response; the API server cuts them at 4096 characters together."""
+
+
 class Overlaps(NamedTuple):
     """The pools that share addresses with one pool."""
 
@@ -48,18 +53,18 @@ class Overlaps(NamedTuple):
     warnings: Iterable[str]
     """The warnings, those that name a pool first; each is computed on demand."""
 
+    @property
+    def first(self) -> tuple[str, ...]:
+        """As many of the warnings as one response has."""
+        return tuple(islice(self.warnings, MOST_WARNINGS))
+
 
 NONE = Overlaps(0, ())
-
-MOST_WARNINGS = 10
-"""The most warnings of one response; the API server cuts them at 4096 characters together."""
 
 
 def few(own: Sequence[str], found: Overlaps = NONE) -> list[str]:
     """Return the first warnings about a pool, and the number of those left out."""
-    shown = list(islice(chain(own, found.warnings), MOST_WARNINGS))
-    more = len(own) + found.total - MOST_WARNINGS
-    return [*shown, f"... and {more} more"] if more > 0 else shown
+    return shortened(chain(own, found.warnings), len(own) + found.total, MOST_WARNINGS)
 
 
 class Index:

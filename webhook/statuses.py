@@ -11,6 +11,7 @@ from http import HTTPStatus
 from api import resources
 from crdkit.conversion import values
 from ipam.address_sets import FieldError
+from ipam.texts import shortened
 
 ANNOTATIONS = "metadata.annotations"
 """The only path of a field error that does not begin at the spec."""
@@ -23,10 +24,9 @@ MOST_CAUSES = 50
 def invalid(kind: str, name: str, problems: Sequence[FieldError]) -> values.JsonObject:
     """Return 422 Invalid with one cause for each error."""
     causes = [_cause(problem) for problem in problems[:MOST_CAUSES]]
-    texts = [f"{cause['field']}: {cause['message']}" for cause in causes]
-    if len(problems) > len(causes):
-        texts.append(f"... and {len(problems) - len(causes)} more")
-    text = texts[0] if len(texts) == 1 else f"[{', '.join(texts)}]"
+    lines = (f"{cause['field']}: {cause['message']}" for cause in causes)
+    shown = shortened(lines, len(problems), MOST_CAUSES)
+    text = shown[0] if len(shown) == 1 else f"[{', '.join(shown)}]"
     message = f'{kind}.{resources.GROUP} "{name}" is invalid: {text}'
     details = {"group": resources.GROUP, "kind": kind, "name": name, "causes": causes}
     return _failure(HTTPStatus.UNPROCESSABLE_ENTITY, "Invalid", message) | {"details": details}

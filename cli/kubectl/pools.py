@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from itertools import islice
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -59,6 +58,11 @@ class PoolReport(msgspec.Struct, frozen=True, rename="camel"):
     problem: str = ""
     overlapping: int = 0
     """The number of pools that have the same addresses."""
+
+    @property
+    def unnamed_overlapping(self) -> int:
+        """How many of these pools `overlaps` leaves out."""
+        return self.overlapping - len(self.overlaps)
 
     @property
     def key(self) -> PoolKey:
@@ -140,7 +144,7 @@ def _report(found: usage.Usage, others: overlaps.Overlaps) -> PoolReport:
         duplicates=len(found.duplicates),
         waiting=len(found.waiting),
         overlapping=others.total,
-        overlaps=tuple(islice(others.warnings, overlaps.MOST_WARNINGS)),
+        overlaps=others.first,
         problem=found.closed,
     )
 

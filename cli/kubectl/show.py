@@ -146,5 +146,5 @@ def _notes(report: pools.PoolReport, waits: list[_Waiting]) -> Iterator[Text]:
         yield Text()
     for overlap in report.overlaps:
         yield Text(f"overlap: {overlap}", "yellow")
-    if more := report.overlapping - len(report.overlaps):
+    if more := report.unnamed_overlapping:
         yield Text(f"overlap: with {counted(more, 'more pool')}", "yellow")

@@ -25,3 +25,11 @@ def test_a_count_and_its_noun_agree(count: int, noun: str, text: str) -> None:
 def test_an_irregular_plural_is_taken_as_it_is_given() -> None:
     assert texts.counted(1, "index", "indices") == "1 index"
     assert texts.counted(2, "index", "indices") == "2 indices"
+
+
+@pytest.mark.parametrize(
+    ("total", "expected"),
+    [(0, []), (2, ["a", "b"]), (3, ["a", "b", "... and 1 more"])],
+)
+def test_lines_are_shortened_only_if_there_are_more(total: int, expected: list[str]) -> None:
+    assert texts.shortened(["a", "b", "c"][:total], total, 2) == expected

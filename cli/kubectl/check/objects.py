@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from itertools import combinations, islice
+from itertools import combinations
 from typing import TYPE_CHECKING
 
 from controller.addresses import abandoned
@@ -139,7 +139,7 @@ def _overlaps(usages: Mapping[PoolKey, Usage], visible: Iterable[PoolKey]) -> It
     index = overlaps.Index({key: usage.address_set for key, usage in usages.items()})
     for key in visible:
         found = index.overlaps(key)
-        texts = list(islice(found.warnings, overlaps.MOST_WARNINGS))
+        texts = [*found.first]
         if more := found.total - len(texts):
             texts.append(f"shares addresses with {counted(more, 'more pool')}")
         for text in texts:
